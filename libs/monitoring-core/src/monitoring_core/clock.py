@@ -1,0 +1,43 @@
+"""Time, passed in where it matters so that tests can move it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from typing import Protocol
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+class Clock(Protocol):
+    """A wall clock for slots and a monotonic clock for durations."""
+
+    def now_ms(self) -> int:
+        """Wall clock: whole milliseconds since the UTC epoch."""
+        ...
+
+    def monotonic(self) -> float:
+        """Monotonic clock: seconds since an arbitrary moment."""
+        ...
+
+
+class SystemClock:
+    """The clocks of this machine."""
+
+    def now_ms(self) -> int:
+        """Wall clock: whole milliseconds since the UTC epoch."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        """Monotonic clock: seconds since an arbitrary moment."""
+        return time.monotonic()
+
+
+def from_ms(epoch_ms: int) -> dt.datetime:
+    """The UTC moment that lies `epoch_ms` milliseconds after the epoch, exactly."""
+    return EPOCH + dt.timedelta(milliseconds=epoch_ms)
+
+
+def to_ms(moment: dt.datetime) -> int:
+    """Whole milliseconds from the epoch to an aware `moment`, rounded down."""
+    return (moment - EPOCH) // dt.timedelta(milliseconds=1)

@@ -1,0 +1,97 @@
+"""The wire format: CheckResult to and from the JSON bytes of a Kafka message.
+
+Version 1 is published as `check_result.v1.schema.json` beside this module. Readers accept unknown extra fields and
+refuse an unknown major version, so writers may add fields without a new version.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, NoReturn
+
+import msgspec
+
+from monitoring_core.errors import DecodeError, DecodeReason
+from monitoring_core.result import SCHEMA_VERSION, CheckResult, Status
+
+MAX_MESSAGE_BYTES = 64 * 1024
+SCHEMA_FILE = "check_result.v1.schema.json"
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(CheckResult)
+_MOMENTS = ("scheduled_at", "started_at", "finished_at", "certificate_expires_at")
+_TEXTS = ("location", "remote_address", "error")
+
+
+def encode(result: CheckResult) -> bytes:
+    """The message value of a result."""
+    return _encoder.encode(result)
+
+
+def encode_key(result: CheckResult) -> bytes:
+    """The message key of a result: its target id in decimal, so that one target's results stay in order."""
+    return b"%d" % result.target_id
+
+
+def decode(value: bytes | None) -> CheckResult:
+    """The result in a message value.
+
+    Raises:
+        DecodeError: the bytes are not a result of a version this reader knows. Nothing else is ever raised.
+    """
+    if not value:
+        raise DecodeError(DecodeReason.EMPTY, "the message has no value")
+    if len(value) > MAX_MESSAGE_BYTES:
+        raise DecodeError(DecodeReason.TOO_LARGE, f"{len(value)} bytes, at most {MAX_MESSAGE_BYTES} are allowed")
+    try:
+        result = _decoder.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        _refuse(value, error)
+    if result.schema_version != SCHEMA_VERSION:
+        raise _unsupported(result.schema_version)
+    for fault in _faults(result):
+        raise DecodeError(DecodeReason.INVALID, fault)
+    return result
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of the message value, generated from the code."""
+    schema = msgspec.json.schema(CheckResult)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "CheckResult v1",
+        "$ref": schema["$ref"],
+        "$defs": schema["$defs"],
+    }
+
+
+def _faults(result: CheckResult) -> list[str]:
+    """What the types alone do not say."""
+    faults = []
+    if (result.reason.status if result.reason else Status.UP) is not result.status:
+        faults.append(f"status {result.status} does not go with reason {result.reason or 'null'}")
+    for name in _MOMENTS:
+        moment: dt.datetime | None = getattr(result, name)
+        if moment is not None and moment.utcoffset():
+            faults.append(f"{name} must be in UTC")
+    for name in _TEXTS:
+        if "\0" in (getattr(result, name) or ""):
+            faults.append(f"{name} holds a NUL character")
+    return faults
+
+
+def _refuse(value: bytes, error: Exception) -> NoReturn:
+    """Raise the DecodeError that says best why typed decoding failed."""
+    try:
+        content = msgspec.json.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as malformed:
+        raise DecodeError(DecodeReason.NOT_JSON, str(malformed)) from None
+    version = content.get("schema_version", SCHEMA_VERSION) if isinstance(content, dict) else SCHEMA_VERSION
+    if isinstance(version, int) and version != SCHEMA_VERSION:
+        raise _unsupported(version) from None
+    raise DecodeError(DecodeReason.INVALID, str(error)) from None
+
+
+def _unsupported(version: int) -> DecodeError:
+    detail = f"schema_version {version}, this reader knows {SCHEMA_VERSION}"
+    return DecodeError(DecodeReason.UNSUPPORTED_VERSION, detail)

@@ -1,0 +1,85 @@
+"""Section `database`: how to reach PostgreSQL, and where in it the tables are."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from typing import TYPE_CHECKING, Annotated
+
+import attrs
+
+from monitoring_core.config.faults import Rule
+from monitoring_core.config.values import Between, Matching, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_NAME_BYTES = 63
+
+
+class SslMode(enum.StrEnum):
+    """How the connection to PostgreSQL is protected; libpq's own names."""
+
+    DISABLE = "disable"
+    PREFER = "prefer"
+    REQUIRE = "require"
+    VERIFY_CA = "verify-ca"
+    VERIFY_FULL = "verify-full"
+
+
+_Name = Annotated[str, Matching(r"[^\0]+", "a name")]
+
+
+@attrs.frozen(kw_only=True)
+class DatabaseConfig:
+    """Settings of the connection to PostgreSQL and of the schema."""
+
+    host: Annotated[str, Matching(r"[^\s,\0]+", "one host name, address or socket folder")]
+    port: Annotated[int, Between(1, 65_535)] = 5432
+    database: _Name = "monitoring"
+    schema: _Name = "monitoring"
+    user: str | Secret
+    password: Secret | None = None
+    ca_certificate: Secret | None = None
+    sslmode: SslMode | None = None
+    connect_timeout: Annotated[dt.timedelta, Between(dt.timedelta(seconds=1), dt.timedelta(minutes=5))] = dt.timedelta(
+        seconds=10
+    )
+    partitions_ahead: Annotated[int, Between(1, 366)] = 14
+
+    def broken_rules(self) -> Iterator[Rule]:
+        """The rules between the settings that do not hold."""
+        for name in ("database", "schema"):
+            if len(getattr(self, name).encode(errors="replace")) > MAX_NAME_BYTES:
+                yield Rule((name,), f"must be at most {MAX_NAME_BYTES} bytes, which is PostgreSQL's limit for a name")
+        if self.schema.startswith("pg_") or self.schema == "information_schema":
+            yield Rule(("schema",), f"is reserved by PostgreSQL, got {self.schema!r}")
+        if self.ca_certificate and not self.ca_certificate.path:
+            yield Rule(("ca_certificate",), "must be {file: PATH}, because libpq reads it from a file")
+        if self.ca_certificate and self.sslmode in (SslMode.DISABLE, SslMode.PREFER, SslMode.REQUIRE):
+            yield Rule(("sslmode", "ca_certificate"), "must be verify-ca or verify-full when ca_certificate is given")
+        if not self.ca_certificate and self.sslmode in (SslMode.VERIFY_CA, SslMode.VERIFY_FULL):
+            yield Rule(("sslmode", "ca_certificate"), f"{self.sslmode} needs ca_certificate")
+
+    @property
+    def address(self) -> str:
+        """Where the server is, for people: `host:port`."""
+        return f"{self.host}:{self.port}"
+
+    def connection_parameters(self, application_name: str) -> dict[str, str]:
+        """The connection in libpq's words (PostgreSQL documentation, "Parameter Key Words"). Holds secrets."""
+        sslmode = self.sslmode or (SslMode.VERIFY_FULL if self.ca_certificate else SslMode.PREFER)
+        parameters = {
+            "host": self.host,
+            "port": str(self.port),
+            "dbname": self.database,
+            "user": self.user.reveal() if isinstance(self.user, Secret) else self.user,
+            "sslmode": str(sslmode),
+            "connect_timeout": str(round(self.connect_timeout.total_seconds())),
+            "application_name": application_name,
+        }
+        if self.password:
+            parameters["password"] = self.password.reveal()
+        if self.ca_certificate:
+            parameters["sslrootcert"] = str(self.ca_certificate.path)
+        return parameters

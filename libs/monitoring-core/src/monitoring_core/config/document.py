@@ -1,0 +1,120 @@
+"""YAML text to plain data, with the line of every setting."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 20
+
+_TYPES: dict[str, Callable[[str], Any]] = {
+    "tag:yaml.org,2002:null": lambda text: None,
+    "tag:yaml.org,2002:bool": lambda text: text.lower() == "true",
+    "tag:yaml.org,2002:int": int,
+    "tag:yaml.org,2002:float": float,
+    "tag:yaml.org,2002:str": str,
+}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's core scalars only: `no`, `12:30` and `2026-01-01` are text."""
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012 (PyYAML's own attribute)
+
+
+for _tag, _pattern, _first in (
+    ("null", r"~|null|", "~n"),
+    ("bool", r"true|True|false|False", "tTfF"),
+    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?", "-+.0123456789"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), [*_first, ""])
+
+
+class DocumentError(Exception):
+    """The text is not a document that a configuration can be read from."""
+
+    def __init__(self, line: int, message: str) -> None:
+        self.line = line
+        self.message = message
+        super().__init__(message)
+
+
+@attrs.frozen
+class Document:
+    """The data of a YAML file, and the one-based line of each dotted path in it."""
+
+    data: dict[str, Any]
+    lines: dict[str, int]
+
+
+def parse_document(text: str) -> Document:
+    """Read a YAML mapping.
+
+    Raises:
+        DocumentError: the text is not YAML, not a mapping, or uses what a configuration has no use for (aliases, tags,
+            more than one document, a key twice).
+    """
+    try:
+        root = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise DocumentError(mark.line + 1 if mark else 1, f"is not YAML: {error.problem or error.context}") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise DocumentError(1, f"is not YAML: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
+    if root is None:
+        return Document({}, {})
+    if not isinstance(root, yaml.MappingNode):
+        raise DocumentError(root.start_mark.line + 1, "must be sections with settings, like `monitor:`")
+    reader = _Reader()
+    return Document(reader.value(root, ""), reader.lines)
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.lines: dict[str, int] = {}
+        self._seen: set[int] = set()
+
+    def value(self, node: yaml.Node, path: str, depth: int = 0) -> Any:
+        line = node.start_mark.line + 1
+        if id(node) in self._seen:
+            raise DocumentError(line, f"{path}: YAML aliases are not supported")
+        if depth > MAX_DEPTH:
+            raise DocumentError(line, f"{path}: is nested too deeply")
+        self._seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path, depth)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(node.value)]
+        return _scalar(node, path)
+
+    def _mapping(self, node: yaml.MappingNode, path: str, depth: int) -> dict[str, Any]:
+        content: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise DocumentError(line, f"{path or 'the file'}: a key must be a name")
+            key = str(key_node.value)
+            key_path = f"{path}.{key}" if path else key
+            if key in content:
+                raise DocumentError(line, f"{key_path}: is given twice, first in line {self.lines[key_path]}")
+            self.lines[key_path] = line
+            content[key] = self.value(value_node, key_path, depth + 1)
+        return content
+
+
+def _scalar(node: yaml.Node, path: str) -> Any:
+    make = _TYPES.get(node.tag)
+    if make is None:
+        raise DocumentError(node.start_mark.line + 1, f"{path}: the tag {node.tag} is not supported")
+    try:
+        return make(node.value)
+    except ValueError:
+        raise DocumentError(node.start_mark.line + 1, f"{path}: is not a value of its tag {node.tag}") from None

@@ -1,0 +1,73 @@
+"""Section `monitor`: what is checked, how often, how, and from where."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from typing import TYPE_CHECKING, Annotated
+
+import attrs
+
+from monitoring_core.config.faults import Rule
+from monitoring_core.config.values import Between, Matching, Size, format_duration
+from monitoring_core.target import MAX_INTERVAL_S, MIN_INTERVAL_S, CheckDefaults, StatusSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Engine(enum.StrEnum):
+    """What makes the HTTP requests."""
+
+    REQUESTS = "requests"
+
+
+_Interval = Annotated[
+    dt.timedelta, Between(dt.timedelta(seconds=MIN_INTERVAL_S), dt.timedelta(seconds=MAX_INTERVAL_S))
+]
+
+
+@attrs.frozen(kw_only=True)
+class MonitorConfig:
+    """Settings of the checks and of the producers that make them."""
+
+    websites_per_container: Annotated[int, Between(1, 1_000_000)] = 1_000
+    check_interval: _Interval = dt.timedelta(seconds=60)
+    timeout: Annotated[dt.timedelta, Between(dt.timedelta(milliseconds=100), dt.timedelta(seconds=300))] = dt.timedelta(
+        seconds=10
+    )
+    expected_status: str = "200-299"
+    location: Annotated[
+        str, Matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "1 to 63 letters, digits, dots, dashes or underscores")
+    ] = "default"
+    engine: Engine = Engine.REQUESTS
+    max_concurrent_checks: Annotated[int, Between(1, 1_000)] = 50
+    max_body: Annotated[Size, Between(Size(1), Size(64 << 20))] = Size(1 << 20)
+    max_redirects: Annotated[int, Between(0, 50)] = 10
+    refresh_interval: Annotated[dt.timedelta, Between(dt.timedelta(seconds=1), dt.timedelta(hours=1))] = dt.timedelta(
+        seconds=30
+    )
+    shutdown_timeout: Annotated[dt.timedelta, Between(dt.timedelta(seconds=1), dt.timedelta(minutes=10))] = (
+        dt.timedelta(seconds=20)
+    )
+
+    def broken_rules(self) -> Iterator[Rule]:
+        """The rules between the settings that do not hold."""
+        if self.check_interval % dt.timedelta(seconds=1):
+            yield Rule(("check_interval",), f"must be whole seconds, got {format_duration(self.check_interval)}")
+        if self.timeout >= self.check_interval:
+            interval, timeout = format_duration(self.check_interval), format_duration(self.timeout)
+            yield Rule(("timeout", "check_interval"), f"must be shorter than check_interval ({interval}), got {timeout}")
+        try:
+            StatusSet.parse(self.expected_status)
+        except ValueError as error:
+            yield Rule(("expected_status",), str(error))
+
+    @property
+    def defaults(self) -> CheckDefaults:
+        """What applies to a target that does not say otherwise."""
+        return CheckDefaults(
+            interval_s=int(self.check_interval.total_seconds()),
+            timeout_s=self.timeout.total_seconds(),
+            expected_status=StatusSet.parse(self.expected_status),
+        )

@@ -1,0 +1,244 @@
+"""The kinds of values that settings have, and how each is read from YAML's plain data."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import inspect
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args, get_origin
+
+import attrs
+import cattrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MAX_SECRET_BYTES = 64 * 1024
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SIZE_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(ms|s|m|h|d)")
+_SIZE = re.compile(r"(\d{1,9}) ?(B|KiB|MiB|GiB)")
+
+
+class Check(Protocol):
+    """What a value must fulfil beyond its type, as a part of an `Annotated` type."""
+
+    def fault(self, value: Any) -> str | None:
+        """What is wrong with `value`, or None."""
+        ...
+
+
+@attrs.frozen
+class Between:
+    """A number, duration or size within inclusive bounds."""
+
+    low: Any
+    high: Any
+
+    def fault(self, value: Any) -> str | None:
+        if self.low <= value <= self.high:
+            return None
+        return f"must be from {_shown(self.low)} to {_shown(self.high)}, got {_shown(value)}"
+
+
+@attrs.frozen
+class Matching:
+    """Text that matches a pattern as a whole."""
+
+    pattern: str
+    meaning: str
+
+    def fault(self, value: str) -> str | None:
+        return None if re.fullmatch(self.pattern, value) else f"must be {self.meaning}, got {_shown(value)}"
+
+
+class Size(int):
+    """A number of bytes, written like `64KiB`."""
+
+
+@attrs.frozen
+class Secret:
+    """A value that never shows: not in a log, an error or a repr.
+
+    Attributes:
+        origin: where it came from, fit to be shown.
+        path: the file that it came from, if it came from a file.
+    """
+
+    _value: str = attrs.field(repr=False)
+    origin: str
+    path: Path | None = None
+
+    def reveal(self) -> str:
+        """The secret itself. Hand it to the library that needs it and to nothing else."""
+        return self._value
+
+    def __str__(self) -> str:
+        return f"(secret from {self.origin})"
+
+
+def parse_duration(text: str) -> dt.timedelta:
+    """Read `500ms`, `10s`, `5m`, `1.5h` or `1d`.
+
+    Raises:
+        ValueError: the text is no such duration.
+    """
+    match = _DURATION.fullmatch(text)
+    if not match:
+        raise ValueError(f"must be a duration like 500ms, 10s, 5m or 1h, got {_shown(text)}")
+    return dt.timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+
+
+def format_duration(duration: dt.timedelta) -> str:
+    """A duration as people write it: `500 ms`, `60 s`, `36 h`."""
+    seconds = duration.total_seconds()
+    if seconds < 1:
+        return f"{seconds * 1000:g} ms"
+    if seconds < 3600 or seconds % 3600:
+        return f"{seconds:g} s"
+    return f"{seconds / 3600:g} h"
+
+
+def make_converter(environ: Mapping[str, str], base: Path) -> cattrs.Converter:
+    """A strict converter: no value is taken for another type, and no key is ignored.
+
+    Args:
+        environ: where `{env: NAME}` looks.
+        base: the folder that a relative `{file: PATH}` starts from.
+    """
+    converter = cattrs.Converter(detailed_validation=True, forbid_extra_keys=True)
+    converter.register_structure_hook(bool, _of(bool, "true or false"))
+    converter.register_structure_hook(int, _of(int, "a whole number"))
+    converter.register_structure_hook(float, _number)
+    converter.register_structure_hook(str, _of(str, "text"))
+    converter.register_structure_hook(dt.timedelta, _duration)
+    converter.register_structure_hook(Size, _size)
+    converter.register_structure_hook(Secret, lambda value, _: _secret(value, environ, base))
+    converter.register_structure_hook_func(_is_text_or_secret, lambda value, _: _text_or_secret(value, environ, base))
+    converter.register_structure_hook_func(_is_choice, _choice)
+    converter.register_structure_hook_factory(_is_annotated, lambda kind: _checked(kind, converter))
+    return converter
+
+
+def _of(kind: type, meaning: str) -> Callable[[Any, Any], Any]:
+    def hook(value: Any, _: Any) -> Any:
+        if type(value) is not kind:
+            raise ValueError(f"must be {meaning}, got {_shown(value)}")
+        return value
+
+    return hook
+
+
+def _number(value: Any, _: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise ValueError(f"must be a number, got {_shown(value)}")
+    return float(value)
+
+
+def _duration(value: Any, _: Any) -> dt.timedelta:
+    if not isinstance(value, str):
+        raise ValueError(f"must be a duration with its unit, like 10s, got {_shown(value)}")
+    return parse_duration(value)
+
+
+def _size(value: Any, _: Any) -> Size:
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        raise ValueError(f"must be a size like 64KiB or 1MiB, got {_shown(value)}")
+    return Size(int(match[1]) * _SIZE_UNITS[match[2]])
+
+
+def _is_choice(kind: Any) -> bool:
+    return inspect.isclass(kind) and issubclass(kind, enum.StrEnum)
+
+
+def _choice(value: Any, kind: Any) -> Any:
+    choices = [str(member) for member in kind]
+    if value not in choices:
+        raise ValueError(f"must be one of {', '.join(choices)}, got {_shown(value)}")
+    return kind(value)
+
+
+def _is_annotated(kind: Any) -> bool:
+    return get_origin(kind) is Annotated
+
+
+def _checked(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+    base, *checks = get_args(kind)
+    structure = converter.get_structure_hook(base)
+
+    def hook(value: Any, _: Any) -> Any:
+        structured = structure(value, base)
+        for check in checks:
+            if fault := check.fault(structured):
+                raise ValueError(fault)
+        return structured
+
+    return hook
+
+
+def _is_text_or_secret(kind: Any) -> bool:
+    return bool(kind == str | Secret)
+
+
+def _text_or_secret(value: Any, environ: Mapping[str, str], base: Path) -> str | Secret:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict | Secret):
+        return _secret(value, environ, base)
+    raise ValueError(f"must be text, {{file: PATH}} or {{env: NAME}}, got {_shown(value)}")
+
+
+def _secret(value: Any, environ: Mapping[str, str], base: Path) -> Secret:
+    match value:
+        case Secret():
+            return value
+        case {"file": str(name), **rest} if not rest:
+            return _secret_file(base / name)
+        case {"env": str(name), **rest} if not rest:
+            if not environ.get(name):
+                raise ValueError(f"the environment variable {name} is not set")
+            return Secret(environ[name], f"env {name}")
+    raise ValueError("must be {file: PATH} or {env: NAME}, never the secret itself")
+
+
+def _secret_file(path: Path) -> Secret:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_SECRET_BYTES + 1)
+        text = content.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise ValueError(f"the file {path} is not text") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"the file {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if not text or "\0" in text or len(content) > MAX_SECRET_BYTES:
+        raise ValueError(f"the file {path} must hold 1 to {MAX_SECRET_BYTES} bytes of text")
+    return Secret(text, f"file {path}", path)
+
+
+def _shown(value: Any) -> str:
+    """A value as it stands in a fault, bounded."""
+    match value:
+        case dt.timedelta():
+            return format_duration(value)
+        case Size():
+            return _shown_size(value)
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case dict() | list():
+            return "a mapping" if isinstance(value, dict) else "a list"
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _shown_size(size: int) -> str:
+    for unit, factor in reversed(_SIZE_UNITS.items()):
+        if size >= factor and size % factor == 0:
+            return f"{size // factor} {unit}"
+    return f"{size} B"

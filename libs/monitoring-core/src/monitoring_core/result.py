@@ -1,0 +1,125 @@
+"""The result of a check: the row that every slot of every target ends as."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from typing import Annotated
+
+import attrs
+from msgspec import Meta
+
+SCHEMA_VERSION = 1
+MAX_ERROR_LENGTH = 500
+MAX_LOCATION_LENGTH = 63
+
+
+class Status(enum.StrEnum):
+    """The verdict of a check."""
+
+    UP = "up"
+    DOWN = "down"
+    UNKNOWN = "unknown"
+
+
+class Reason(enum.StrEnum):
+    """Why a check is not `up`. The last two are not the website's doing, and always `unknown`."""
+
+    TIMEOUT = "timeout"
+    DNS_ERROR = "dns_error"
+    CONNECTION_ERROR = "connection_error"
+    TLS_ERROR = "tls_error"
+    REDIRECT_ERROR = "redirect_error"
+    STATUS_MISMATCH = "status_mismatch"
+    BODY_MISMATCH = "body_mismatch"
+    BODY_READ_ERROR = "body_read_error"
+    BODY_TOO_LARGE = "body_too_large"
+    MISSED_WINDOW = "missed_window"
+    PROBER_ERROR = "prober_error"
+
+    @property
+    def status(self) -> Status:
+        """The only status that goes with this reason."""
+        return Status.UNKNOWN if self in _NOT_THE_WEBSITE else Status.DOWN
+
+
+_NOT_THE_WEBSITE = frozenset({Reason.MISSED_WINDOW, Reason.PROBER_ERROR})
+
+_Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+_ProducerId = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+_Moment = Annotated[dt.datetime, Meta(tz=True)]
+_Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+
+
+@attrs.frozen(kw_only=True)
+class CheckResult:
+    """One slot of one target seen from one location, with its verdict and what was measured.
+
+    Its identity is `(target_id, scheduled_at, location)`. Times of day are UTC; durations are seconds and leave out
+    whatever the check spent waiting inside the prober, which is `queue_delay_s`. A value that was not measured,
+    because the check never got so far, is None.
+    """
+
+    target_id: _Id
+    scheduled_at: Annotated[_Moment, Meta(description="The slot: when the check was due. UTC.")]
+    location: Annotated[
+        str,
+        Meta(min_length=1, max_length=MAX_LOCATION_LENGTH, description="The place that the producer checks from."),
+    ]
+    status: Status
+    producer_id: Annotated[_ProducerId, Meta(description="The one-based id of the producer that wrote this.")]
+    reason: Annotated[Reason | None, Meta(description="Null exactly when the status is up.")] = None
+    started_at: Annotated[_Moment | None, Meta(description="When the first step of the check began. UTC.")] = None
+    finished_at: Annotated[_Moment | None, Meta(description="When the verdict stood. UTC.")] = None
+    queue_delay_s: Annotated[_Seconds | None, Meta(description="From due to started: the prober's own delay.")] = None
+    dns_s: Annotated[_Seconds | None, Meta(description="Name look-ups, all hops together.")] = None
+    connect_s: Annotated[_Seconds | None, Meta(description="TCP connects, all hops together.")] = None
+    tls_s: Annotated[_Seconds | None, Meta(description="TLS handshakes, all hops together.")] = None
+    first_byte_s: Annotated[
+        _Seconds | None, Meta(description="From each request sent to its response's headers read, all hops together.")
+    ] = None
+    transfer_s: Annotated[_Seconds | None, Meta(description="Reading the body.")] = None
+    response_time_s: Annotated[_Seconds | None, Meta(description="From started to the body's last byte.")] = None
+    http_status: Annotated[int, Meta(ge=100, le=999)] | None = None
+    body_bytes: Annotated[
+        Annotated[int, Meta(ge=0, le=2**31 - 1)] | None, Meta(description="Bytes of the body read, after decompression.")
+    ] = None
+    regexp_matched: Annotated[bool | None, Meta(description="Null when the target has no regexp or no body came.")] = (
+        None
+    )
+    remote_address: Annotated[
+        Annotated[str, Meta(max_length=64)] | None, Meta(description="The IP address of the last connection.")
+    ] = None
+    certificate_expires_at: Annotated[_Moment | None, Meta(description="The last certificate seen. UTC.")] = None
+    error: Annotated[
+        Annotated[str, Meta(max_length=MAX_ERROR_LENGTH)] | None,
+        Meta(description="What went wrong, one line for a person, free of secrets."),
+    ] = None
+    schema_version: Annotated[int, Meta(ge=1, description="The major version of this format.")] = SCHEMA_VERSION
+
+    @property
+    def key(self) -> tuple[int, dt.datetime, str]:
+        """The identity of the result, and the primary key of its row."""
+        return self.target_id, self.scheduled_at, self.location
+
+
+def unrun(
+    target_id: int, scheduled_at: dt.datetime, location: str, producer_id: int, reason: Reason, error: str
+) -> CheckResult:
+    """The result of a slot that was not run, for a reason that is not the website's."""
+    return CheckResult(
+        target_id=target_id,
+        scheduled_at=scheduled_at,
+        location=location,
+        producer_id=producer_id,
+        status=reason.status,
+        reason=reason,
+        error=one_line(error),
+    )
+
+
+def one_line(text: str, limit: int = MAX_ERROR_LENGTH) -> str:
+    """`text` made fit for a row and a log: one line, printable, at most `limit` characters."""
+    printable = "".join(c if c.isprintable() else " " for c in text[: 4 * limit])
+    line = " ".join(printable.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,0 +1,52 @@
+"""The table contract: what dbadmin makes, the producer reads and the consumer writes.
+
+The names stand unquoted here; whoever builds SQL from them quotes them.
+"""
+
+from __future__ import annotations
+
+TARGET_TABLE = "availability_monitor_config"
+RESULT_TABLE = "availability_result"
+
+# Attribute of TargetRecord -> column.
+TARGET_COLUMNS = {
+    "id": "amc_id",
+    "url": "amc_url",
+    "regexp": "amc_regexp",
+    "active": "amc_active",
+    "check_interval_s": "amc_check_interval_s",
+    "timeout_s": "amc_timeout_s",
+    "method": "amc_method",
+    "expected_status": "amc_expected_status",
+    "headers": "amc_headers",
+    "follow_redirects": "amc_follow_redirects",
+    "verify_tls": "amc_verify_tls",
+    "labels": "amc_labels",
+}
+
+# Column of the result table, named as the attribute of CheckResult -> PostgreSQL type, widest first so that rows pack
+# without padding (PostgreSQL documentation, "Database Page Layout").
+RESULT_COLUMNS = {
+    "target_id": "bigint",
+    "scheduled_at": "timestamptz",
+    "started_at": "timestamptz",
+    "finished_at": "timestamptz",
+    "certificate_expires_at": "timestamptz",
+    "producer_id": "integer",
+    "body_bytes": "integer",
+    "queue_delay_s": "real",
+    "dns_s": "real",
+    "connect_s": "real",
+    "tls_s": "real",
+    "first_byte_s": "real",
+    "transfer_s": "real",
+    "response_time_s": "real",
+    "http_status": "smallint",
+    "regexp_matched": "boolean",
+    "location": "text",
+    "status": "text",
+    "reason": "text",
+    "remote_address": "text",
+    "error": "text",
+}
+RESULT_KEY = ("target_id", "scheduled_at", "location")

@@ -1,0 +1,82 @@
+"""What the command lines share: the options that find the configuration, and the exit status of every error."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from monitoring_core.config import CONFIG_VARIABLE, DEFAULT_PATH, Config, ConfigError, load_config
+from monitoring_core.errors import MonitoringError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+DEBUG_VARIABLE = "MONITORING_DEBUG"
+
+
+class MonitoringGroup(click.Group):
+    """A command group that ends with one plain line for every error: 2 wrong usage or configuration, 1 anything else.
+
+    With MONITORING_DEBUG set in the environment an unexpected error shows its traceback.
+    """
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        try:
+            super().main(*args, **kwargs)
+        except ConfigError as error:
+            _end(2, str(error))
+        except MonitoringError as error:
+            _end(1, str(error))
+        except BrokenPipeError:
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 (kept until exit, so that its flush is quiet)
+            sys.exit(1)
+        except Exception as error:
+            if os.environ.get(DEBUG_VARIABLE):
+                raise
+            text = " ".join(str(error).split())[:500]
+            _end(1, f"internal error: {type(error).__name__}: {text} (set {DEBUG_VARIABLE}=1 for the traceback)")
+        raise AssertionError("click ends the process")
+
+
+def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--config` and `--set`, and pass the loaded configuration as `config`."""
+
+    @click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help=f"Configuration file. [default: ${CONFIG_VARIABLE}, else {DEFAULT_PATH}]",
+    )
+    @click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="SECTION.KEY=VALUE",
+        help="Replace one setting of the file, like database.port=5433. A secret is a reference: "
+        "'database.password={file: /run/secrets/password}'. Repeatable.",
+    )
+    @functools.wraps(command)
+    def with_config(*args: Any, config_path: Path | None, settings: Sequence[str], **kwargs: Any) -> Any:
+        return command(*args, config=load_config(config_path, settings=settings), **kwargs)
+
+    return with_config
+
+
+@click.command("check-config")
+@config_options
+def check_config(config: Config) -> None:
+    """Check the configuration and connect nowhere. Status 2 and one line a fault when it is not valid."""
+    click.echo(
+        f"The configuration is valid: Kafka {config.kafka.bootstrap_servers}, topic {config.kafka.topic_name}; "
+        f"PostgreSQL {config.database.address}, database {config.database.database}, schema {config.database.schema}."
+    )
+
+
+def _end(status: int, text: str) -> NoReturn:
+    click.echo(text, err=True)
+    sys.exit(status)

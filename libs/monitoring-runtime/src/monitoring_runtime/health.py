@@ -1,0 +1,45 @@
+"""Whether a process is alive and ready, in words."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+
+class Health:
+    """What `/healthz` and `/readyz` answer.
+
+    A process is alive while its loop turns, and ready while it can do its work. It starts alive and not ready.
+    """
+
+    def __init__(self, max_beat_age_s: float = 60.0) -> None:
+        self._max_beat_age_s = max_beat_age_s
+        self._lock = threading.Lock()
+        self._beat = time.monotonic()
+        self._not_ready: str | None = "starting"
+
+    def beat(self) -> None:
+        """Say that the loop turns."""
+        self._beat = time.monotonic()
+
+    def set_ready(self) -> None:
+        """Say that the work goes on."""
+        with self._lock:
+            self._not_ready = None
+
+    def set_not_ready(self, reason: str) -> None:
+        """Say that the work cannot go on, and why, in one line."""
+        with self._lock:
+            self._not_ready = reason
+
+    def liveness(self) -> tuple[bool, str]:
+        """Whether the loop turns, and one line about it."""
+        age_s = time.monotonic() - self._beat
+        if age_s > self._max_beat_age_s:
+            return False, f"the loop has not turned for {age_s:.0f} s"
+        return True, "ok"
+
+    def readiness(self) -> tuple[bool, str]:
+        """Whether the work goes on, and one line about it."""
+        with self._lock:
+            return self._not_ready is None, self._not_ready or "ok"
