@@ -74,9 +74,7 @@ def _faults(result: CheckResult) -> list[str]:
         moment: dt.datetime | None = getattr(result, name)
         if moment is not None and moment.utcoffset():
             faults.append(f"{name} must be in UTC")
-    for name in _TEXTS:
-        if "\0" in (getattr(result, name) or ""):
-            faults.append(f"{name} holds a NUL character")
+    faults += [f"{name} holds a NUL character" for name in _TEXTS if "\0" in (getattr(result, name) or "")]
     return faults
 
 

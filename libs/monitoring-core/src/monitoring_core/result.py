@@ -82,7 +82,8 @@ class CheckResult:
     response_time_s: Annotated[_Seconds | None, Meta(description="From started to the body's last byte.")] = None
     http_status: Annotated[int, Meta(ge=100, le=999)] | None = None
     body_bytes: Annotated[
-        Annotated[int, Meta(ge=0, le=2**31 - 1)] | None, Meta(description="Bytes of the body read, after decompression.")
+        Annotated[int, Meta(ge=0, le=2**31 - 1)] | None,
+        Meta(description="Bytes of the body read, after decompression."),
     ] = None
     regexp_matched: Annotated[bool | None, Meta(description="Null when the target has no regexp or no body came.")] = (
         None

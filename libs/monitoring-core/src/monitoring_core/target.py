@@ -151,7 +151,9 @@ class TargetRecord:
         if self.id is None:
             raise InvalidTargetError(["id: is missing"])
         if timeout_s >= interval_s:
-            raise InvalidTargetError([f"timeout_s: must be shorter than the interval ({interval_s}), got {timeout_s:g}"])
+            raise InvalidTargetError(
+                [f"timeout_s: must be shorter than the interval ({interval_s}), got {timeout_s:g}"]
+            )
         return Target(
             id=self.id,
             url=self.url,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+
 from monitoring_core.config import CONFIG_VARIABLE, DEFAULT_PATH, Config, ConfigError, load_config
 from monitoring_core.errors import MonitoringError
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
+
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from monitoring_core.errors import StopError
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from monitoring_core.config import MetricsConfig
     from prometheus_client import CollectorRegistry
 
+    from monitoring_core.config import MetricsConfig
     from monitoring_runtime.health import Health
 
 _CLIENT_TIMEOUT_S = 10
@@ -35,7 +36,7 @@ class Endpoint:
         """The port that is served, or None when the endpoint is not enabled."""
         return self._server.server_port if self._server else None
 
-    def __enter__(self) -> Endpoint:
+    def __enter__(self) -> Self:
         """Begin to serve.
 
         Raises:
@@ -89,7 +90,7 @@ def _server(host: str, port: int, registry: CollectorRegistry, health: Health) -
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name in the base class)
             """Say nothing: a probe every few seconds is no news."""
 
     class Server(ThreadingHTTPServer):

@@ -6,11 +6,13 @@ import sys
 from typing import TYPE_CHECKING
 
 import structlog
+
 from monitoring_core.config.logging import LogFormat
 
 if TYPE_CHECKING:
-    from monitoring_core.config import LoggingConfig
     from structlog.typing import Processor
+
+    from monitoring_core.config import LoggingConfig
 
 
 def configure_logging(config: LoggingConfig, service: str) -> None:

@@ -15,7 +15,7 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 
 _TYPES: dict[str, Callable[[str], Any]] = {
-    "tag:yaml.org,2002:null": lambda text: None,
+    "tag:yaml.org,2002:null": lambda _: None,
     "tag:yaml.org,2002:bool": lambda text: text.lower() == "true",
     "tag:yaml.org,2002:int": int,
     "tag:yaml.org,2002:float": float,
@@ -68,7 +68,9 @@ def parse_document(text: str) -> Document:
         mark = error.problem_mark or error.context_mark
         raise DocumentError(mark.line + 1 if mark else 1, f"is not YAML: {error.problem or error.context}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise DocumentError(1, f"is not YAML: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
+        raise DocumentError(
+            1, f"is not YAML: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        ) from None
     if root is None:
         return Document({}, {})
     if not isinstance(root, yaml.MappingNode):

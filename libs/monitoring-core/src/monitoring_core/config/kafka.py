@@ -68,7 +68,9 @@ class KafkaConfig:
             if not match or not 0 < int(match[1]) <= 65_535:
                 yield Rule(("bootstrap_servers",), f"must be host:port, or several with commas, got {server.strip()!r}")
         if bool(self.access_key) != bool(self.access_certificate):
-            given, missing = ("access_key", "access_certificate") if self.access_key else ("access_certificate", "access_key")
+            given, missing = (
+                ("access_key", "access_certificate") if self.access_key else ("access_certificate", "access_key")
+            )
             yield Rule((missing, given), f"is required together with {given}")
         yield from self._broken_tls_rules()
         if self.dead_letter_topic == self.topic_name:

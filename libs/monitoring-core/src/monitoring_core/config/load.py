@@ -168,7 +168,9 @@ def _read(path: Path) -> Document:
     except DocumentError as error:
         raise ConfigError([Fault(f"{path}:{error.line}", "", error.message)]) from None
     except (OSError, ValueError) as error:
-        raise ConfigError([Fault(str(path), "", f"cannot be read: {getattr(error, 'strerror', None) or error}")]) from None
+        raise ConfigError(
+            [Fault(str(path), "", f"cannot be read: {getattr(error, 'strerror', None) or error}")]
+        ) from None
 
 
 def _replacement(text: str, kinds: str, place: str) -> Any:

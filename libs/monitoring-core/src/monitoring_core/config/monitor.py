@@ -22,9 +22,8 @@ class Engine(enum.StrEnum):
     REQUESTS = "requests"
 
 
-_Interval = Annotated[
-    dt.timedelta, Between(dt.timedelta(seconds=MIN_INTERVAL_S), dt.timedelta(seconds=MAX_INTERVAL_S))
-]
+_DEFAULT_MAX_BODY = Size(1 << 20)
+_Interval = Annotated[dt.timedelta, Between(dt.timedelta(seconds=MIN_INTERVAL_S), dt.timedelta(seconds=MAX_INTERVAL_S))]
 
 
 @attrs.frozen(kw_only=True)
@@ -42,7 +41,7 @@ class MonitorConfig:
     ] = "default"
     engine: Engine = Engine.REQUESTS
     max_concurrent_checks: Annotated[int, Between(1, 1_000)] = 50
-    max_body: Annotated[Size, Between(Size(1), Size(64 << 20))] = Size(1 << 20)
+    max_body: Annotated[Size, Between(Size(1), Size(64 << 20))] = _DEFAULT_MAX_BODY
     max_redirects: Annotated[int, Between(0, 50)] = 10
     refresh_interval: Annotated[dt.timedelta, Between(dt.timedelta(seconds=1), dt.timedelta(hours=1))] = dt.timedelta(
         seconds=30
@@ -57,7 +56,9 @@ class MonitorConfig:
             yield Rule(("check_interval",), f"must be whole seconds, got {format_duration(self.check_interval)}")
         if self.timeout >= self.check_interval:
             interval, timeout = format_duration(self.check_interval), format_duration(self.timeout)
-            yield Rule(("timeout", "check_interval"), f"must be shorter than check_interval ({interval}), got {timeout}")
+            yield Rule(
+                ("timeout", "check_interval"), f"must be shorter than check_interval ({interval}), got {timeout}"
+            )
         try:
             StatusSet.parse(self.expected_status)
         except ValueError as error:

@@ -1,0 +1,218 @@
+"""Connections that keep the time budget of one check, and tell its phases apart."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+import time
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+_OWN_FAULTS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
+
+
+class ProbeError(Exception):
+    """A step of a check failed. It is not an OSError, so that no layer in between takes it for its own and retries."""
+
+
+class DeadlineError(ProbeError):
+    """The time budget of the check is spent."""
+
+
+class DnsError(ProbeError):
+    """The name has no address."""
+
+
+class ConnectError(ProbeError):
+    """No address of the name can be connected to."""
+
+
+class TlsError(ProbeError):
+    """The TLS handshake failed, or the certificate is not to be trusted."""
+
+
+class OwnFaultError(ProbeError):
+    """The prober ran out of something: not the website's doing."""
+
+
+@attrs.define
+class Progress:
+    """How far one check has come. Times are seconds on the monotonic clock, durations seconds."""
+
+    deadline: float
+    dns_s: float | None = None
+    connect_s: float | None = None
+    tls_s: float | None = None
+    remote_address: str | None = None
+    certificate_expires: int | None = None
+
+    def remaining_s(self) -> float:
+        """What is left of the budget.
+
+        Raises:
+            DeadlineError: nothing is left.
+        """
+        left_s = self.deadline - time.monotonic()
+        if left_s <= 0:
+            raise DeadlineError
+        return left_s
+
+    @property
+    def connecting_s(self) -> float:
+        """What went into look-ups, connects and handshakes so far, all hops together."""
+        return (self.dns_s or 0.0) + (self.connect_s or 0.0) + (self.tls_s or 0.0)
+
+
+class Resolver:
+    """Name look-ups within a budget. The system's resolver cannot be interrupted, so it runs in threads of its own."""
+
+    def __init__(self, max_concurrent: int) -> None:
+        self._threads = ThreadPoolExecutor(max_concurrent, thread_name_prefix="dns")
+
+    def resolve(self, host: str, port: int, timeout_s: float) -> list[Any]:
+        """The addresses of a host, as getaddrinfo gives them.
+
+        Raises:
+            DnsError, DeadlineError: there is none, or none in time.
+        """
+        lookup = self._threads.submit(socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM)
+        try:
+            return lookup.result(timeout_s)
+        except FutureTimeoutError:
+            lookup.cancel()
+            raise DeadlineError from None
+        except socket.gaierror as error:
+            raise DnsError(f"{host}: {error.strerror}") from None
+        except UnicodeError:
+            raise DnsError(f"{host[:100]}: is not a host name") from None
+
+    def close(self) -> None:
+        """Begin no more look-ups."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class _BudgetSocket(socket.socket):
+    """A socket each of whose reads ends with the budget, however slowly the bytes trickle in."""
+
+    progress: Progress
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(self.progress.remaining_s())
+        try:
+            return super().recv_into(*args, **kwargs)
+        except TimeoutError:
+            raise DeadlineError from None
+
+
+class BudgetTlsSocket(ssl.SSLSocket):
+    """The same for TLS. `SSLContext.sslsocket_class` makes the context use it."""
+
+    progress: Progress | None = None
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        if self.progress:
+            self.settimeout(self.progress.remaining_s())
+        try:
+            return super().recv_into(*args, **kwargs)
+        except TimeoutError:
+            raise DeadlineError from None
+
+
+def connect(host: str, port: int, resolver: Resolver, progress: Progress) -> socket.socket:
+    """A TCP connection to the first address of the host that takes one, within the budget.
+
+    Raises:
+        DnsError, ConnectError, DeadlineError, OwnFaultError: there is none.
+    """
+    began = time.monotonic()
+    addresses = resolver.resolve(host.strip("[]"), port, progress.remaining_s())
+    resolved = time.monotonic()
+    progress.dns_s = (progress.dns_s or 0.0) + resolved - began
+    last: OSError | None = None
+    for family, kind, protocol, _, address in addresses:
+        try:
+            connection = _open(family, kind, protocol, address, progress)
+        except TimeoutError:
+            raise DeadlineError from None
+        except OSError as error:
+            if error.errno in _OWN_FAULTS:
+                raise OwnFaultError(error.strerror) from None
+            last = error
+            continue
+        progress.connect_s = (progress.connect_s or 0.0) + time.monotonic() - resolved
+        progress.remote_address = address[0]
+        return connection
+    raise ConnectError(f"{host}:{port}: {(last and last.strerror) or 'no address'}")
+
+
+def _open(family: int, kind: int, protocol: int, address: Any, progress: Progress) -> socket.socket:
+    connection = _BudgetSocket(family, kind, protocol)
+    connection.progress = progress
+    try:
+        connection.settimeout(progress.remaining_s())
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.connect(address)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def pool_classes(resolver: Resolver, progress: Callable[[], Progress]) -> dict[str, Any]:
+    """urllib3's pools by scheme, with connections that keep the budget of the check that `progress` returns."""
+
+    class Connection(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return connect(self.host, self.port or 80, resolver, progress())
+
+    class TlsConnection(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            return connect(self.host, self.port or 443, resolver, progress())
+
+        def connect(self) -> None:
+            current = progress()
+            before, began = current.connecting_s, time.monotonic()
+            try:
+                super().connect()
+            except TimeoutError:
+                raise DeadlineError from None
+            except (ssl.SSLError, ssl.CertificateError) as error:
+                raise TlsError(_tls_reason(error)) from None
+            except OSError as error:
+                raise ConnectError(f"during the TLS handshake: {error.strerror or error}") from None
+            except ValueError as error:
+                raise TlsError(str(error)) from None
+            tls_s = time.monotonic() - began - (current.connecting_s - before)
+            current.tls_s = (current.tls_s or 0.0) + tls_s
+            if isinstance(self.sock, BudgetTlsSocket):
+                self.sock.progress = current
+                current.certificate_expires = _expiry(self.sock)
+
+    class Pool(HTTPConnectionPool):
+        ConnectionCls = Connection
+
+    class TlsPool(HTTPSConnectionPool):
+        ConnectionCls = TlsConnection
+
+    return {"http": Pool, "https": TlsPool}
+
+
+def _expiry(connection: ssl.SSLSocket) -> int | None:
+    """When the peer's certificate expires, seconds since the epoch; None when it was not verified."""
+    certificate: dict[str, Any] = connection.getpeercert() or {}
+    expiry = certificate.get("notAfter")
+    return int(ssl.cert_time_to_seconds(expiry)) if expiry else None
+
+
+def _tls_reason(error: ssl.SSLError | ssl.CertificateError) -> str:
+    return getattr(error, "verify_message", "") or getattr(error, "reason", "") or str(error)

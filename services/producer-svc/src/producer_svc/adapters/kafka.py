@@ -1,0 +1,142 @@
+"""Results to Kafka."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from monitoring_core.codec import encode, encode_key
+
+if TYPE_CHECKING:
+    from monitoring_core.config import KafkaConfig
+    from monitoring_core.result import CheckResult
+
+log = structlog.get_logger()
+
+MAX_UNACKNOWLEDGED = 100_000
+_RETRY_S = 1.0
+_PURGE_S = 5.0
+
+# librdkafka's own lines would stand between ours; what matters of them arrives through the callbacks.
+_silent = logging.getLogger("producer_svc.librdkafka")
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
+
+
+class KafkaPublisher:
+    """An idempotent producer that waits for all in-sync replicas and never gives a message up.
+
+    A message that comes back with an error is sent again; after a fatal error, which ends an idempotent producer, the
+    messages move to a new one. Results have an identity, so one that is sent twice is stored once.
+    """
+
+    def __init__(self, config: KafkaConfig) -> None:
+        self._config = config
+        self._returned: deque[tuple[bytes, bytes]] = deque()
+        self._retry_at = 0.0
+        self._fatal = False
+        self._outage: str | None = None
+        self._producer = self._connect()
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many published results Kafka has not yet acknowledged."""
+        return len(self._producer) + len(self._returned)
+
+    def publish(self, result: CheckResult) -> bool:
+        """Hand a result over; False when there is no room and the result is lost."""
+        return self.unacknowledged < MAX_UNACKNOWLEDGED and self._produce(encode_key(result), encode(result))
+
+    def poll(self) -> None:
+        """Let acknowledgements in, and send again what came back."""
+        self._producer.poll(0)
+        if self._fatal:
+            self._replace()
+        if self._returned and time.monotonic() >= self._retry_at:
+            for _ in range(len(self._returned)):
+                key, value = self._returned.popleft()
+                if not self._produce(key, value):
+                    self._returned.append((key, value))
+                    break
+
+    def flush(self, timeout_s: float) -> int:
+        """Wait until everything is acknowledged, at most `timeout_s` seconds; how many results are not."""
+        deadline = time.monotonic() + timeout_s
+        while self.unacknowledged and (left_s := deadline - time.monotonic()) > 0:
+            self.poll()
+            self._producer.flush(min(left_s, 0.2))
+        return self.unacknowledged
+
+    def _connect(self) -> Producer:
+        return Producer(
+            self._config.client_properties()
+            | {
+                "client.id": "producer-svc",
+                "enable.idempotence": True,
+                "acks": "all",
+                "message.timeout.ms": 0,
+                "linger.ms": 20,
+                "compression.type": "lz4",
+                "queue.buffering.max.messages": MAX_UNACKNOWLEDGED,
+                "allow.auto.create.topics": False,
+                "socket.keepalive.enable": True,
+                "reconnect.backoff.max.ms": 5000,
+                "error_cb": self._on_error,
+            },
+            logger=_silent,
+        )
+
+    def _produce(self, key: bytes, value: bytes) -> bool:
+        def on_delivery(error: KafkaError | None, _message: Message) -> None:
+            if error is None:
+                self._reached()
+                return
+            self._returned.append((key, value))
+            self._retry_at = time.monotonic() + _RETRY_S
+            self._lost(self._explain(error))
+
+        try:
+            self._producer.produce(self._config.topic_name, value, key, on_delivery=on_delivery)
+        except BufferError:
+            return False
+        except KafkaException as error:
+            self._fatal = self._fatal or error.args[0].fatal()
+            self._returned.append((key, value))
+        return True
+
+    def _replace(self) -> None:
+        """Take everything back from a producer that has ended, and begin a new one."""
+        self._fatal = False
+        log.warning("Kafka ended this producer's session, beginning a new one", kafka=self._config.bootstrap_servers)
+        self._producer.purge()
+        self._producer.flush(_PURGE_S)
+        self._producer = self._connect()
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._fatal = True
+        else:
+            self._lost(self._explain(error))
+
+    def _explain(self, error: KafkaError) -> str:
+        match error.code():
+            case KafkaError.UNKNOWN_TOPIC_OR_PART | KafkaError._UNKNOWN_TOPIC:
+                return f"topic {self._config.topic_name} does not exist: run dbadmin create-topics"
+            case KafkaError._TRANSPORT | KafkaError._ALL_BROKERS_DOWN | KafkaError._RESOLVE:
+                return f"Kafka at {self._config.bootstrap_servers} cannot be reached"
+        return " ".join(error.str().split())[:300]
+
+    def _lost(self, why: str) -> None:
+        if self._outage != why:
+            log.warning("results cannot be sent, retrying", error=why)
+        self._outage = why
+
+    def _reached(self) -> None:
+        if self._outage:
+            log.info("results are sent again", kafka=self._config.bootstrap_servers)
+        self._outage = None

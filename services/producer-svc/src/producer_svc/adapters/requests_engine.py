@@ -1,0 +1,73 @@
+"""The engine on requests: a bounded pool of threads."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING
+
+from producer_svc.adapters.connection import Resolver
+from producer_svc.adapters.probe import Probe, tls_contexts
+
+if TYPE_CHECKING:
+    from monitoring_core.config import MonitorConfig
+    from monitoring_core.result import CheckResult
+    from producer_svc.check import Check, Origin
+
+_Slot = tuple[int, int]
+
+
+class RequestsEngine:
+    """Runs at most `monitor.max_concurrent_checks` checks at once, each in a thread that begins when it is needed."""
+
+    def __init__(self, config: MonitorConfig, origin: Origin) -> None:
+        self._config = config
+        self._origin = origin
+        self._contexts = tls_contexts()
+        self._resolver = Resolver(config.max_concurrent_checks)
+        self._submitted: queue.SimpleQueue[Check] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[CheckResult] = queue.SimpleQueue()
+        self._running: dict[_Slot, Check] = {}
+        self._threads = 0
+
+    @property
+    def free(self) -> int:
+        """How many more checks can be submitted now."""
+        return self._config.max_concurrent_checks - len(self._running)
+
+    @property
+    def running(self) -> int:
+        """How many checks are submitted and not yet taken as finished."""
+        return len(self._running)
+
+    def submit(self, check: Check) -> None:
+        """Begin a check. It ends within its target's timeout."""
+        self._running[check.target.id, check.scheduled_ms] = check
+        if self._threads < len(self._running):
+            self._threads += 1
+            threading.Thread(target=self._work, name=f"check-{self._threads}", daemon=True).start()
+        self._submitted.put(check)
+
+    def take_finished(self, wait_s: float) -> list[CheckResult]:
+        """The results since the last call; waits for the first at most `wait_s` seconds."""
+        results: list[CheckResult] = []
+        try:
+            results.append(self._finished.get(timeout=max(0.0, wait_s)))
+            while True:
+                results.append(self._finished.get_nowait())
+        except queue.Empty:
+            pass
+        by_slot = {(r.target_id, round(r.scheduled_at.timestamp() * 1000)): r for r in results}
+        return [result for slot, result in by_slot.items() if self._running.pop(slot, None)]
+
+    def abandon(self) -> list[Check]:
+        """Give up what is running, and return it: its results will never be taken."""
+        abandoned = list(self._running.values())
+        self._running.clear()
+        self._resolver.close()
+        return abandoned
+
+    def _work(self) -> None:
+        probe = Probe(self._origin, self._contexts, self._resolver, self._config.max_body, self._config.max_redirects)
+        while True:
+            self._finished.put(probe.check(self._submitted.get()))

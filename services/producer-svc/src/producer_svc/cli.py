@@ -1,0 +1,40 @@
+"""The command line of the producer."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from monitoring_runtime.commands import MonitoringGroup, check_config, config_options
+from producer_svc import __version__, wiring
+
+if TYPE_CHECKING:
+    from monitoring_core.config import Config
+
+
+@click.group(cls=MonitoringGroup)
+@click.version_option(__version__, prog_name="producer-svc")
+def main() -> None:
+    """Check websites when they are due and write each result to Kafka."""
+
+
+@main.command()
+@click.option(
+    "--id",
+    "producer_id",
+    type=click.IntRange(1, 2**31 - 1),
+    required=True,
+    help="This producer's one-based ID: it works the ID-th range of monitor.websites_per_container websites.",
+)
+@config_options
+def run(config: Config, producer_id: int) -> None:
+    """Check the websites of one range until SIGTERM or Ctrl-C.
+
+    Ends with status 0 when Kafka has acknowledged every result, else with 1. A second signal ends it at once.
+    """
+    sys.exit(1 if wiring.run(config, producer_id) else 0)
+
+
+main.add_command(check_config)

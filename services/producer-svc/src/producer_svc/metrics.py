@@ -1,0 +1,58 @@
+"""What a producer counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from monitoring_core.result import CheckResult
+
+_LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """The metrics of one producer, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._checks = Counter("producer_checks", "Results.", ["status", "reason"], registry=self.registry)
+        self._lag = Histogram(
+            "producer_start_lag_seconds", "From due to started.", registry=self.registry, buckets=_LAG_BUCKETS
+        )
+        self._dropped = Counter("producer_results_dropped", "Results lost for want of room.", registry=self.registry)
+        self._targets = self._gauge("producer_targets", "Targets worked.")
+        self._invalid = self._gauge("producer_invalid_targets", "Targets of the range that cannot be checked.")
+        self._waiting = self._gauge("producer_waiting_checks", "Checks that are due and wait for the engine.")
+        self._running = self._gauge("producer_running_checks", "Checks in the engine.")
+        self._unacknowledged = self._gauge("producer_results_unacknowledged", "Results on their way to Kafka.")
+        self._since = self._gauge("producer_accounted_since_seconds", "Every slot from this moment is accounted for.")
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(name, text, registry=self.registry)
+
+    def observe(self, waiting: int, running: int, unacknowledged: int) -> None:
+        """Note the state of the queues."""
+        self._waiting.set(waiting)
+        self._running.set(running)
+        self._unacknowledged.set(unacknowledged)
+
+    def assigned(self, targets: int, invalid: int) -> None:
+        """Note what the range holds."""
+        self._targets.set(targets)
+        self._invalid.set(invalid)
+
+    def accounted_since(self, epoch_ms: int) -> None:
+        """Note the moment from which on every slot is accounted for."""
+        self._since.set(epoch_ms / 1000)
+
+    def finished(self, result: CheckResult) -> None:
+        """Count a result."""
+        self._checks.labels(result.status, result.reason or "").inc()
+        if result.queue_delay_s is not None:
+            self._lag.observe(result.queue_delay_s)
+
+    def dropped(self) -> None:
+        """Count a result that is lost."""
+        self._dropped.inc()

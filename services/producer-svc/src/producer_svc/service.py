@@ -1,0 +1,134 @@
+"""The loop of a producer: what is due goes to the engine, what is finished goes to Kafka."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import deque
+from typing import TYPE_CHECKING
+
+import attrs
+import structlog
+
+from monitoring_core.result import CheckResult, Reason
+
+if TYPE_CHECKING:
+    from monitoring_core.clock import Clock
+    from monitoring_runtime.health import Health
+    from monitoring_runtime.stop import Stop
+    from producer_svc.assignment import Assignment
+    from producer_svc.check import Check, Origin
+    from producer_svc.metrics import Metrics
+    from producer_svc.ports import Engine, Publisher
+    from producer_svc.schedule import Schedule
+
+log = structlog.get_logger()
+
+MAX_WAIT_S = 0.1
+
+
+@attrs.define
+class ProducerService:
+    """Runs every slot of its targets until it is stopped, and accounts for each."""
+
+    origin: Origin
+    assignment: Assignment
+    schedule: Schedule
+    engine: Engine
+    publisher: Publisher
+    clock: Clock
+    health: Health
+    metrics: Metrics
+    shutdown_timeout_s: float
+    _waiting: deque[Check] = attrs.field(factory=deque, init=False)
+    _assigned: bool = attrs.field(default=False, init=False)
+    _dropping: bool = attrs.field(default=False, init=False)
+
+    def run(self, stop: Stop) -> int:
+        """Work until `stop`, then end in order; the number of results that could not be handed to Kafka."""
+        while not stop.requested:
+            self.run_once(MAX_WAIT_S)
+        return self._finish()
+
+    def run_once(self, max_wait_s: float) -> None:
+        """One turn: take the assignment, submit what is due, publish what is finished."""
+        self.health.beat()
+        self._take_assignment()
+        self._waiting.extend(self.schedule.take_due())
+        self._dispatch()
+        for result in self.engine.take_finished(min(max_wait_s, self.schedule.seconds_to_next())):
+            self._publish(result)
+        self.publisher.poll()
+        self.metrics.observe(len(self._waiting), self.engine.running, self.publisher.unacknowledged)
+
+    def _take_assignment(self) -> None:
+        found = self.assignment.poll()
+        if found is None:
+            if self.assignment.outage and not self._assigned:
+                self.health.set_not_ready(self.assignment.outage)
+            return
+        since_ms = self.clock.now_ms()
+        before = len(self.schedule)
+        self.schedule.replace(found.targets)
+        self.metrics.assigned(len(found.targets), found.invalid)
+        if not self._assigned:
+            self._assigned = True
+            self.metrics.accounted_since(since_ms)
+            self.health.set_ready()
+            log.info("checking", targets=len(found.targets), invalid=found.invalid)
+        elif len(self.schedule) != before:
+            log.info("targets changed", targets=len(found.targets), before=before, invalid=found.invalid)
+
+    def _dispatch(self) -> None:
+        """Start waiting checks in due order, as the engine has room; those whose window is over are missed."""
+        while self._waiting:
+            check = self._waiting[0]
+            late_s = (self.clock.now_ms() - check.window_end_ms) / 1000
+            if late_s >= 0:
+                error = f"no free place in the engine until {late_s:.3f} s after the window"
+                self._publish(self.origin.unrun(check, Reason.MISSED_WINDOW, error))
+            elif self.engine.free > 0:
+                self.engine.submit(check)
+            else:
+                return
+            self._waiting.popleft()
+
+    def _publish(self, result: CheckResult) -> None:
+        self.metrics.finished(result)
+        if self.publisher.publish(result):
+            self._dropping = False
+            return
+        self.metrics.dropped()
+        if not self._dropping:
+            log.error(
+                "results are being lost: Kafka has been away for too long", unacknowledged=self.publisher.unacknowledged
+            )
+        self._dropping = True
+
+    def _finish(self) -> int:
+        """Account for everything that was due before the stop, and flush."""
+        self.health.set_not_ready("stopping")
+        self.assignment.close()
+        deadline = self.clock.monotonic() + self.shutdown_timeout_s
+        self._waiting.extend(self.schedule.take_due())
+        log.info("stopping", waiting=len(self._waiting), running=self.engine.running)
+        while (self._waiting or self.engine.running) and self.clock.monotonic() < deadline:
+            self.health.beat()
+            self._dispatch()
+            for result in self.engine.take_finished(MAX_WAIT_S):
+                self._publish(result)
+            self.publisher.poll()
+        for check in self._waiting:
+            self._publish(self.origin.unrun(check, Reason.MISSED_WINDOW, "the producer was stopped before the check"))
+        for check in self.engine.abandon():
+            self._publish(self.origin.unrun(check, Reason.PROBER_ERROR, "the producer was stopped during the check"))
+        self._waiting.clear()
+        return self._flush(max(1.0, deadline - self.clock.monotonic()))
+
+    def _flush(self, timeout_s: float) -> int:
+        left = self.publisher.flush(timeout_s)
+        if left:
+            waited = dt.timedelta(seconds=round(timeout_s))
+            log.error("stopped with results that Kafka did not acknowledge", results=left, waited=str(waited))
+        else:
+            log.info("stopped", unacknowledged=0)
+        return left

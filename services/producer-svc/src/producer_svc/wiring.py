@@ -1,0 +1,71 @@
+"""The one place that builds the adapters and joins them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from monitoring_core.assignment import rank_range
+from monitoring_core.clock import SystemClock
+from monitoring_runtime.endpoint import Endpoint
+from monitoring_runtime.health import Health
+from monitoring_runtime.logs import configure_logging
+from monitoring_runtime.stop import stop_on_signals
+from producer_svc import __version__
+from producer_svc.adapters.kafka import KafkaPublisher
+from producer_svc.adapters.postgres import PostgresTargets
+from producer_svc.adapters.requests_engine import RequestsEngine
+from producer_svc.assignment import Assignment
+from producer_svc.check import Origin
+from producer_svc.metrics import Metrics
+from producer_svc.schedule import Schedule
+from producer_svc.service import ProducerService
+
+if TYPE_CHECKING:
+    from monitoring_core.config import Config
+
+log = structlog.get_logger()
+
+
+def run(config: Config, producer_id: int) -> int:
+    """Run a producer until it is stopped; the number of results that Kafka did not acknowledge."""
+    configure_logging(config.logging, "producer-svc")
+    structlog.contextvars.bind_contextvars(producer_id=producer_id)
+    service = build(config, producer_id)
+    with stop_on_signals() as stop, Endpoint(config.metrics, service.metrics.registry, service.health) as endpoint:
+        log.info(
+            "starting",
+            version=__version__,
+            kafka=config.kafka.bootstrap_servers,
+            topic=config.kafka.topic_name,
+            postgresql=config.database.address,
+            location=config.monitor.location,
+            metrics_port=endpoint.port,
+        )
+        return service.run(stop)
+
+
+def build(config: Config, producer_id: int) -> ProducerService:
+    """A producer on real parts."""
+    clock = SystemClock()
+    monitor = config.monitor
+    origin = Origin(producer_id, monitor.location)
+    assignment = Assignment(
+        PostgresTargets(config.database),
+        rank_range(producer_id, monitor.websites_per_container),
+        monitor.defaults,
+        monitor.refresh_interval.total_seconds(),
+        clock,
+    )
+    return ProducerService(
+        origin=origin,
+        assignment=assignment,
+        schedule=Schedule(clock),
+        engine=RequestsEngine(monitor, origin),
+        publisher=KafkaPublisher(config.kafka),
+        clock=clock,
+        health=Health(),
+        metrics=Metrics(),
+        shutdown_timeout_s=monitor.shutdown_timeout.total_seconds(),
+    )
