@@ -14,6 +14,7 @@ import certifi
 import requests
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
+from requests.cookies import extract_cookies_to_jar
 from urllib3.poolmanager import PoolManager
 
 from monitoring_core.clock import EPOCH
@@ -180,9 +181,7 @@ class Probe:
             if not location:
                 return response
             response.close()
-            following = urljoin(url, location)
-            if urlsplit(following).scheme not in ("http", "https"):
-                raise _VerdictError(Reason.REDIRECT_ERROR, "redirected to a URL that is not http or https")
+            following = _redirected(url, location)
             if _site(following) != _site(url):
                 # A target's headers may hold credentials, which are for its own site alone.
                 headers = {"User-Agent": USER_AGENT, "Connection": "close"}
@@ -195,11 +194,11 @@ class Probe:
         before, began = progress.connecting_s, time.monotonic()
         request = self._session.prepare_request(requests.Request(method, url, headers=headers))
         try:
-            response = self._session.send(
-                request, stream=True, allow_redirects=False, timeout=progress.remaining_s(), proxies={}
-            )
+            # Not Session.send: it reads the whole body of a redirect, without a bound, even when it is not to follow.
+            response = self._adapter.send(request, stream=True, timeout=progress.remaining_s())
         finally:
             waited_s = time.monotonic() - began - (progress.connecting_s - before)
+        extract_cookies_to_jar(self._session.cookies, request, response.raw)
         seen.http_status = response.status_code
         seen.first_byte_s = (seen.first_byte_s or 0.0) + max(0.0, waited_s)
         return response
@@ -291,12 +290,21 @@ def _utf8(body: bytes, encoding: str | None) -> bytes:
         return body
 
 
+def _redirected(url: str, location: str) -> str:
+    """Where a redirect leads."""
+    try:
+        following = urljoin(url, location)
+        _site(following)
+    except ValueError:
+        raise _VerdictError(Reason.REDIRECT_ERROR, "redirected to what is not a URL") from None
+    if urlsplit(following).scheme not in ("http", "https"):
+        raise _VerdictError(Reason.REDIRECT_ERROR, "redirected to a URL that is not http or https")
+    return following
+
+
 def _site(url: str) -> tuple[str | None, str | None, int | None]:
     parts = urlsplit(url)
-    try:
-        return parts.scheme, parts.hostname, parts.port
-    except ValueError:
-        return None, None, None
+    return parts.scheme, parts.hostname, parts.port
 
 
 def _moment(epoch_s: int | None) -> dt.datetime | None:

@@ -1,0 +1,207 @@
+"""What one check concludes from what a website does."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from monitoring_core.codec import decode, encode
+from monitoring_core.result import Reason, Status
+from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
+from producer_svc.adapters.connection import Resolver
+from producer_svc.adapters.probe import Probe, tls_contexts
+from producer_svc.check import Check, Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import RawWebsite
+    from monitoring_core.result import CheckResult
+
+    Act = Callable[[socket.socket, bytes], None]
+
+DEFAULTS = CheckDefaults(interval_s=60, timeout_s=1.0, expected_status=StatusSet.parse("200-299"))
+MAX_BODY = 10_000
+
+
+@pytest.fixture(scope="module")
+def probe() -> Probe:
+    return Probe(Origin(3, "here"), tls_contexts(), Resolver(2), MAX_BODY, max_redirects=3)
+
+
+def check(probe: Probe, url: str, **fields: Any) -> CheckResult:
+    target = TargetRecord.parse({"id": 7, "url": url, **fields}).resolve(DEFAULTS)
+    result = probe.check(Check(target, 60_000, time.monotonic()))
+    assert decode(encode(result)) == result
+    return result
+
+
+def says(response: bytes) -> Act:
+    return lambda connection, _: connection.sendall(response)
+
+
+def page(body: bytes = b"hello", status: str = "200 OK", headers: str = "") -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
+
+
+def trickle(connection: socket.socket, _: bytes) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    for _ in range(200):
+        connection.sendall(b".")
+        time.sleep(0.05)
+
+
+def trickle_headers(connection: socket.socket, _: bytes) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+    for _ in range(200):
+        connection.sendall(b".")
+        time.sleep(0.05)
+
+
+def hang(connection: socket.socket, _: bytes) -> None:
+    connection.recv(1)
+
+
+CASES: dict[str, tuple[Act, dict[str, Any], Reason | None]] = {
+    "fine": (says(page()), {}, None),
+    "regexp matches": (says(page(b"status: OK 200")), {"regexp": r"OK \d+"}, None),
+    "regexp with flags": (says(page(b"a\nHELLO")), {"regexp": r"(?im)^hello$"}, None),
+    "regexp does not match": (says(page()), {"regexp": "bye"}, Reason.BODY_MISMATCH),
+    "regexp in another charset": (
+        says(page("größe".encode("latin-1"), headers="Content-Type: text/html; charset=iso-8859-1\r\n")),
+        {"regexp": "größe"},
+        None,
+    ),
+    "lying charset": (says(page(b"\xff\xfe hello", headers="Content-Type: text/html; charset=x-no\r\n")), {"regexp": "hello"}, None),
+    "regexp that explodes elsewhere": (says(page(b"a" * 5000 + b"!")), {"regexp": "(a+)+$"}, Reason.BODY_MISMATCH),
+    "not found": (says(page(status="404 Not Found")), {}, Reason.STATUS_MISMATCH),
+    "server error": (says(page(status="500 Oops")), {}, Reason.STATUS_MISMATCH),
+    "not found as expected": (says(page(status="404 Not Found")), {"expected_status": "404,410-420"}, None),
+    "redirect not followed": (
+        says(page(status="302 Found", headers="Location: /x\r\n")),
+        {"follow_redirects": False},
+        Reason.STATUS_MISMATCH,
+    ),
+    "redirect without location": (says(page(status="302 Found")), {}, Reason.STATUS_MISMATCH),
+    "redirect loop": (says(page(status="302 Found", headers="Location: /\r\n")), {}, Reason.REDIRECT_ERROR),
+    "redirect to ftp": (says(page(status="302 Found", headers="Location: ftp://x/\r\n")), {}, Reason.REDIRECT_ERROR),
+    "redirect to nonsense": (says(page(status="302 Found", headers="Location: http://[/\r\n")), {}, Reason.REDIRECT_ERROR),
+    "gone without an answer": (says(b""), {}, Reason.CONNECTION_ERROR),
+    "not HTTP": (says(b"SSH-2.0-OpenSSH\r\n\r\n"), {}, Reason.CONNECTION_ERROR),
+    "headers without end": (says(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000), {}, Reason.CONNECTION_ERROR),
+    "gone halfway": (says(page(b"hello")[:-2]), {}, Reason.BODY_READ_ERROR),
+    "garbage for chunks": (
+        says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello"),
+        {},
+        Reason.BODY_READ_ERROR,
+    ),
+    "not gzip though it says so": (says(page(headers="Content-Encoding: gzip\r\n")), {}, Reason.BODY_READ_ERROR),
+    "gzip": (says(page(gzip.compress(b"hello"), headers="Content-Encoding: gzip\r\n")), {"regexp": "hello"}, None),
+    "gzip bomb": (
+        says(page(gzip.compress(b"\0" * 50_000_000), headers="Content-Encoding: gzip\r\n")),
+        {},
+        Reason.BODY_TOO_LARGE,
+    ),
+    "large": (says(page(b"x" * (MAX_BODY + 1))), {}, Reason.BODY_TOO_LARGE),
+    "just not too large": (says(page(b"x" * MAX_BODY)), {}, None),
+    "NUL and binary": (says(page(b"\0\x01\xff hello")), {"regexp": "hello"}, None),
+    "hangs": (hang, {}, Reason.TIMEOUT),
+    "trickles its body": (trickle, {}, Reason.TIMEOUT),
+    "trickles its headers": (trickle_headers, {}, Reason.TIMEOUT),
+    "head": (says(page(b"")), {"method": "HEAD"}, None),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_verdict_is_what_the_website_did(name: str, probe: Probe, website: RawWebsite) -> None:
+    """A website is judged by what it did, with the one reason that fits, within its timeout."""
+    act, fields, reason = CASES[name]
+    website.answer(act)
+    result = check(probe, website.url, **fields)
+    assert (result.reason, result.status) == (reason, reason.status if reason else Status.UP), result.error
+    assert result.response_time_s is not None
+    assert result.response_time_s < 1.5
+    assert (result.error is None) == (reason is None)
+
+
+def test_a_port_that_is_refused_is_a_connection_error(probe: Probe) -> None:
+    """Nobody listening is the website's doing."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
+        result = check(probe, f"http://127.0.0.1:{port}/")
+    assert result.reason is Reason.CONNECTION_ERROR
+    assert result.error == f"127.0.0.1:{port}: Connection refused"
+
+
+def test_a_name_without_address_is_a_dns_error(probe: Probe) -> None:
+    """A host name that does not exist (RFC 6761: .invalid never does) is told apart from a dead host."""
+    assert check(probe, "http://does-not-exist.invalid/").reason is Reason.DNS_ERROR
+
+
+def test_plain_http_on_a_tls_port_is_a_tls_error(probe: Probe, website: RawWebsite) -> None:
+    """What is not TLS fails in the handshake, and says so."""
+    website.answer(says(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+    assert check(probe, website.url.replace("http:", "https:")).reason in (Reason.TLS_ERROR, Reason.TIMEOUT)
+
+
+def test_a_redirect_is_followed_with_the_targets_headers_to_its_own_site_only(
+    probe: Probe, website: RawWebsite
+) -> None:
+    """Headers of a target may hold credentials: another site never sees them."""
+    other = type(website)()
+    other.answer(says(page()))
+
+    def act(connection: socket.socket, head: bytes) -> None:
+        path = head.split()[1]
+        location = "/second" if path == b"/" else other.url
+        connection.sendall(page(status="302 Found", headers=f"Location: {location}\r\n"))
+
+    website.answer(act)
+    result = check(probe, website.url, headers={"X-Token": "s3cret"})
+    other.close()
+    assert result.status is Status.UP
+    assert [b"s3cret" in request for request in website.requests] == [True, True]
+    assert [b"s3cret" in request for request in other.requests] == [False]
+
+
+def test_each_check_opens_a_connection_of_its_own(probe: Probe, website: RawWebsite) -> None:
+    """A reused connection would hide that a website no longer takes new ones."""
+    website.answer(says(page()))
+    check(probe, website.url)
+    check(probe, website.url)
+    assert len(website.requests) == 2
+
+
+def test_a_user_agent_says_who_checks(probe: Probe, website: RawWebsite) -> None:
+    """The prober names itself, so that a website's operator can tell."""
+    website.answer(says(page()))
+    check(probe, website.url)
+    assert re.search(rb"User-Agent: website-availability-monitor/\d", website.requests[0])
+
+
+def test_credentials_in_the_url_reach_the_website_and_nothing_else(probe: Probe, website: RawWebsite) -> None:
+    """User name and password go out as basic authentication, and never into an error text."""
+    website.answer(says(page(status="401 Unauthorized")))
+    result = check(probe, f"http://user:s3cret@127.0.0.1:{website.port}/")
+    assert b"Authorization: Basic dXNlcjpzM2NyZXQ=" in website.requests[0]
+    assert b"s3cret" not in encode(result)
+
+
+def test_the_measurements_of_a_check_add_up(probe: Probe, website: RawWebsite) -> None:
+    """The phases are within the response time, and waiting in the prober is not in it."""
+    website.answer(says(page()))
+    target = TargetRecord.parse({"id": 7, "url": website.url}).resolve(DEFAULTS)
+    result = probe.check(Check(target, 60_000, time.monotonic() - 5.0))
+    phases = [result.dns_s, result.connect_s, result.first_byte_s, result.transfer_s]
+    assert all(phase is not None for phase in phases)
+    assert sum(phase or 0.0 for phase in phases) <= (result.response_time_s or 0.0)
+    assert (result.response_time_s or 9.0) < 1.0
+    assert result.queue_delay_s is not None
+    assert result.queue_delay_s >= 5.0
+    assert result.remote_address == "127.0.0.1"
+    assert (result.http_status, result.body_bytes, result.producer_id, result.location) == (200, 5, 3, "here")
