@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from click.testing import CliRunner
+
 from producer_svc.cli import main
 
 if TYPE_CHECKING:

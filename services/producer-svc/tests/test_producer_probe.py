@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from monitoring_core.codec import decode, encode
 from monitoring_core.result import Reason, Status
 from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import RawWebsite
+
     from monitoring_core.result import CheckResult
 
     Act = Callable[[socket.socket, bytes], None]
@@ -76,7 +78,11 @@ CASES: dict[str, tuple[Act, dict[str, Any], Reason | None]] = {
         {"regexp": "größe"},
         None,
     ),
-    "lying charset": (says(page(b"\xff\xfe hello", headers="Content-Type: text/html; charset=x-no\r\n")), {"regexp": "hello"}, None),
+    "lying charset": (
+        says(page(b"\xff\xfe hello", headers="Content-Type: text/html; charset=x-no\r\n")),
+        {"regexp": "hello"},
+        None,
+    ),
     "regexp that explodes elsewhere": (says(page(b"a" * 5000 + b"!")), {"regexp": "(a+)+$"}, Reason.BODY_MISMATCH),
     "not found": (says(page(status="404 Not Found")), {}, Reason.STATUS_MISMATCH),
     "server error": (says(page(status="500 Oops")), {}, Reason.STATUS_MISMATCH),
@@ -89,7 +95,11 @@ CASES: dict[str, tuple[Act, dict[str, Any], Reason | None]] = {
     "redirect without location": (says(page(status="302 Found")), {}, Reason.STATUS_MISMATCH),
     "redirect loop": (says(page(status="302 Found", headers="Location: /\r\n")), {}, Reason.REDIRECT_ERROR),
     "redirect to ftp": (says(page(status="302 Found", headers="Location: ftp://x/\r\n")), {}, Reason.REDIRECT_ERROR),
-    "redirect to nonsense": (says(page(status="302 Found", headers="Location: http://[/\r\n")), {}, Reason.REDIRECT_ERROR),
+    "redirect to nonsense": (
+        says(page(status="302 Found", headers="Location: http://[/\r\n")),
+        {},
+        Reason.REDIRECT_ERROR,
+    ),
     "gone without an answer": (says(b""), {}, Reason.CONNECTION_ERROR),
     "not HTTP": (says(b"SSH-2.0-OpenSSH\r\n\r\n"), {}, Reason.CONNECTION_ERROR),
     "headers without end": (says(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000), {}, Reason.CONNECTION_ERROR),

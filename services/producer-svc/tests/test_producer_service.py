@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 import pytest
+
 from monitoring_core.clock import from_ms
 from monitoring_core.errors import OutageError
 from monitoring_core.result import CheckResult, Reason, Status
@@ -78,7 +79,9 @@ class FakeEngine:
             return []
         done, self.checks = self.checks, []
         return [
-            CheckResult(target_id=c.target.id, scheduled_at=c.scheduled_at, location="default", producer_id=1, status=Status.UP)
+            CheckResult(
+                target_id=c.target.id, scheduled_at=c.scheduled_at, location="default", producer_id=1, status=Status.UP
+            )
             for c in done
         ]
 
@@ -229,7 +232,10 @@ def test_targets_added_edited_and_removed_take_effect_without_a_restart() -> Non
     rig.read_targets()
     start_ms = rig.clock.ms
     rig.advance(29.5)
-    rig.targets.records = [TargetRecord(id=2, url="http://other.example/"), TargetRecord(id=3, url="http://w3.example/")]
+    rig.targets.records = [
+        TargetRecord(id=2, url="http://other.example/"),
+        TargetRecord(id=3, url="http://w3.example/"),
+    ]
     rig.clock.ms += 500
     rig.read_targets()
     changed_ms = rig.clock.ms

@@ -1,0 +1,117 @@
+"""The schema, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import attrs
+import psycopg
+import pytest
+from click.testing import CliRunner
+
+from dbadmin.cli import main
+from dbadmin.connect import conninfo
+from dbadmin.schema import create_schema, days
+from dbadmin.setup import create_database
+from monitoring_core.tables import RESULT_COLUMNS, RESULT_KEY, RESULT_TABLE, TARGET_COLUMNS, TARGET_TABLE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from monitoring_core.config import Config
+
+TODAY = dt.date(2026, 3, 1)
+COLUMNS = """SELECT attname, replace(format_type(atttypid, atttypmod), 'timestamp with time zone', 'timestamptz')
+    FROM pg_attribute WHERE attrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND attnum > 0 ORDER BY attnum"""
+
+
+def test_partitions_reach_from_yesterday_to_the_days_ahead() -> None:
+    """Results of yesterday may still arrive, and no day ahead is left out, over the end of a month too."""
+    assert days(TODAY, 2) == [dt.date(2026, 2, 28), TODAY, dt.date(2026, 3, 2), dt.date(2026, 3, 3)]
+
+
+@pytest.mark.integration_test
+@pytest.mark.parametrize("schema", ["monitoring", 'My "odd" sché%ma; DROP', "x" * 63])
+def test_the_tables_are_those_of_the_contract(config: Config, schema: str) -> None:
+    """Names, order and types of the columns, and the key, are what producer and consumer count on; in any schema."""
+    create_database(config.database)
+    database = attrs.evolve(config.database, schema=schema)
+    list(create_schema(database, TODAY))
+    with psycopg.connect(conninfo(database)) as connection:
+        assert dict(connection.execute(COLUMNS, (schema, RESULT_TABLE)).fetchall()) == RESULT_COLUMNS
+        targets = [name for name, _ in connection.execute(COLUMNS, (schema, TARGET_TABLE)).fetchall()]
+        assert targets == list(TARGET_COLUMNS.values())
+        key = connection.execute(
+            "SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey) "
+            "WHERE indrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND indisprimary",
+            (schema, RESULT_TABLE),
+        ).fetchall()
+        assert {name for (name,) in key} == set(RESULT_KEY)
+
+
+@pytest.mark.integration_test
+def test_create_schema_may_be_repeated_and_adds_the_days_that_have_come(config: Config) -> None:
+    """The second run finds everything; a later one makes the partitions that are missing by then."""
+    create_database(config.database)
+    first = list(create_schema(config.database, TODAY))
+    assert first == ["schema monitoring: at revision 0001, was empty", "partitions: 16 made, up to 2026-03-15"]
+    assert list(create_schema(config.database, TODAY))[1] == "partitions: 0 made, up to 2026-03-15"
+    later = list(create_schema(config.database, TODAY + dt.timedelta(days=3)))
+    assert later == ["schema monitoring: at revision 0001 already", "partitions: 3 made, up to 2026-03-18"]
+
+
+@pytest.mark.integration_test
+def test_a_day_with_rows_in_the_default_partition_is_left_there(config: Config) -> None:
+    """Rows of a day without partition are stored all the same, and create-schema says so instead of failing."""
+    create_database(config.database)
+    list(create_schema(config.database, TODAY))
+    with psycopg.connect(conninfo(config.database)) as connection:
+        connection.execute(
+            "INSERT INTO monitoring.availability_result (target_id, scheduled_at, location, status, producer_id) "
+            "VALUES (1, '2026-03-16 12:00Z', 'default', 'up', 1)"
+        )
+    said = list(create_schema(config.database, TODAY + dt.timedelta(days=2)))
+    assert said[1:] == [
+        "partition availability_result_20260316: not made, the default partition already holds rows of that day",
+        "partitions: 1 made, up to 2026-03-17",
+    ]
+
+
+@pytest.mark.integration_test
+def test_two_at_once_are_safe(config: Config) -> None:
+    """Several pods may run create-schema at the same moment."""
+    create_database(config.database)
+    with ThreadPoolExecutor(4) as pool:
+        runs = list(pool.map(lambda _: list(create_schema(config.database, TODAY)), range(4)))
+    assert sorted(run[1] for run in runs)[-1] == "partitions: 16 made, up to 2026-03-15"
+    assert sum("was empty" in run[0] for run in runs) == 1
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, list(arguments))
+    return result.exit_code, result.output
+
+
+@pytest.mark.integration_test
+def test_what_is_missing_is_said_with_the_command_that_mends_it(config_file: Path, config: Config) -> None:
+    """No database, then no schema: one plain line each, status 1."""
+    status, said = run("producer-count", "--config", str(config_file))
+    assert status == 1
+    assert said.rstrip().endswith(f'database "{config.database.database}" does not exist (run dbadmin setup)')
+    create_database(config.database)
+    status, said = run("producer-count", "--config", str(config_file))
+    assert status == 1
+    assert said.rstrip().endswith("(run dbadmin create-schema)")
+    assert said.count("\n") == 1
+
+
+def test_with_nothing_listening_it_says_so_with_the_address(tmp_path: Path) -> None:
+    """One plain line and status 1, for PostgreSQL and for Kafka."""
+    path = tmp_path / "config.yaml"
+    path.write_text("kafka: {bootstrap_servers: '127.0.0.1:1'}\ndatabase: {host: 127.0.0.1, port: 1, user: u}\n")
+    assert run("create-schema", "--config", str(path)) == (
+        1,
+        "PostgreSQL at 127.0.0.1:1 cannot be reached: Connection refused\n",
+    )

@@ -1,0 +1,138 @@
+"""Targets in files and in the database."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from dbadmin.cli import main
+from dbadmin.schema import create_schema
+from dbadmin.setup import create_database
+from dbadmin.target_files import FileFormat, read_targets, write_targets
+from dbadmin.targets import producer_count, read_all
+from monitoring_core.target import TargetRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from monitoring_core.config import Config
+
+FULL = TargetRecord(
+    url="https://a.example/x?y=ü",
+    regexp='a"b,\nc',
+    active=False,
+    check_interval_s=30,
+    timeout_s=2.5,
+    method="HEAD",
+    expected_status="200-299,404",
+    headers={"X-A": "b, c"},
+    follow_redirects=False,
+    verify_tls=True,
+    labels={"team": "ü"},
+)
+
+
+@pytest.mark.parametrize("file_format", list(FileFormat))
+def test_what_is_written_is_read_again(file_format: FileFormat) -> None:
+    """A target survives export and import in both formats, to the letter."""
+    file = io.StringIO()
+    records = [FULL, TargetRecord(url="http://b.example/")]
+    assert write_targets(file, file_format, records) == 2
+    assert [line.record for line in read_targets(io.StringIO(file.getvalue()), file_format)] == records
+
+
+def test_bad_lines_are_told_apart() -> None:
+    """Each bad line has its number and its reason; the others are read."""
+    text = '{"url": "http://a/"}\n\n[1]\nnonsense\n{"url": "ftp://b/"}\n{"url": "http://c/", "colour": 1}\n'
+    lines = list(read_targets(io.StringIO(text), FileFormat.JSONL))
+    assert [(line.number, line.problems) for line in lines] == [
+        (1, ()),
+        (3, ("must be a JSON object",)),
+        (4, ("is not JSON",)),
+        (5, ("url: must begin with http:// or https://, got 'ftp://b/'",)),
+        (6, ("colour: no such field",)),
+    ]
+
+
+@pytest.fixture
+def ready(config: Config, config_file: Path) -> Path:
+    create_database(config.database)
+    list(create_schema(config.database, dt.date(2026, 3, 1)))
+    return config_file
+
+
+def imported(config_file: Path, name: str, text: str, *options: str) -> tuple[int, str]:
+    file = config_file.parent / name
+    file.write_text(text)
+    run = CliRunner().invoke(main, ["targets", "import", str(file), "--config", str(config_file), *options])
+    return run.exit_code, run.output.replace(f"{config_file.parent}/", "")
+
+
+@pytest.mark.integration_test
+def test_an_import_takes_all_lines_or_none(ready: Path, config: Config) -> None:
+    """One bad line, or one URL twice, and nothing is changed; every one of them is reported."""
+    text = "url,regexp\nhttp://a/,x\nhttp://b/,(\nhttp://a/,y\n"
+    status, said = imported(ready, "w.csv", text)
+    assert status == 1
+    assert said.splitlines() == [
+        "w.csv:3: regexp: is not a regular expression that RE2 takes: missing ): (",
+        "w.csv:4: url: is the same as in line 2",
+        "3 lines read, 2 bad, nothing changed",
+    ]
+    assert list(read_all(config.database)) == []
+
+
+@pytest.mark.integration_test
+def test_an_import_adds_updates_and_leaves_alone(ready: Path, config: Config) -> None:
+    """By URL without an id, by id with one; a second import of the same changes nothing; a dry run nothing at all."""
+    assert imported(ready, "w.csv", "url\nhttp://a/\nhttp://b/\n", "--dry-run")[1] == (
+        "2 lines read: 2 added, 0 updated, 0 unchanged (dry run: nothing was written)\n"
+    )
+    assert (
+        imported(ready, "w.csv", "url\nhttp://a/\nhttp://b/\n")[1] == "2 lines read: 2 added, 0 updated, 0 unchanged\n"
+    )
+    assert (
+        imported(ready, "w.csv", "url\nhttp://a/\nhttp://b/\n")[1] == "2 lines read: 0 added, 0 updated, 2 unchanged\n"
+    )
+    first, second = (record.id or 0 for record in read_all(config.database))
+    lines = (
+        '{"url": "http://a/", "regexp": "x"}\n'
+        f'{{"id": {second}, "url": "http://c/"}}\n'
+        f'{{"id": {second + 7}, "url": "http://d/"}}\n'
+    )
+    assert imported(ready, "w.jsonl", lines)[1] == "3 lines read: 1 added, 2 updated, 0 unchanged\n"
+    assert imported(ready, "w.csv", "url\nhttp://e/\n")[1] == "1 lines read: 1 added, 0 updated, 0 unchanged\n"
+    records = {record.id: (record.url, record.regexp) for record in read_all(config.database)}
+    assert records == {
+        first: ("http://a/", "x"),
+        second: ("http://c/", None),
+        second + 7: ("http://d/", None),
+        second + 8: ("http://e/", None),
+    }
+
+
+@pytest.mark.integration_test
+def test_importing_an_export_changes_nothing(ready: Path, config: Config) -> None:
+    """An export is a backup."""
+    file = io.StringIO()
+    write_targets(file, FileFormat.JSONL, [FULL, TargetRecord(url="http://b.example/")])
+    assert imported(ready, "w.jsonl", file.getvalue())[0] == 0
+    for name in ("export.csv", "export.jsonl"):
+        out = ready.parent / name
+        run = CliRunner().invoke(main, ["targets", "export", str(out), "--config", str(ready)])
+        assert run.exit_code == 0, run.output
+        assert imported(ready, name, out.read_text())[1] == "2 lines read: 0 added, 0 updated, 2 unchanged\n"
+
+
+@pytest.mark.integration_test
+def test_the_number_of_producers_is_the_quotient_rounded_up(ready: Path, config: Config) -> None:
+    """Only active targets count."""
+    rows = "".join(f"http://w{i}/,{'true' if i else 'false'}\n" for i in range(1002))
+    imported(ready, "w.csv", "url,active\n" + rows)
+    assert producer_count(config).producers == 2
+    run = CliRunner().invoke(main, ["producer-count", "--json", "--config", str(ready)])
+    assert run.output == '{"active": 1001, "websites_per_container": 1000, "producers": 2}\n'
