@@ -1,0 +1,1 @@
+"""One module per outside system, imported by wiring alone."""

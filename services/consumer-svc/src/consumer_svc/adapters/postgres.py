@@ -1,0 +1,114 @@
+"""Results into PostgreSQL: binary COPY into a temporary table, and from there onto the key."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from consumer_svc.ports import RefusedError, WriteCounts
+from monitoring_core.errors import OutageError
+from monitoring_core.tables import RESULT_COLUMNS, RESULT_KEY, RESULT_TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from monitoring_core.config import DatabaseConfig
+    from monitoring_core.result import CheckResult
+
+_TYPES = {"integer": "int4", "bigint": "int8", "smallint": "int2", "real": "float4", "boolean": "bool"}
+_row = attrgetter(*RESULT_COLUMNS)
+
+
+class PostgresWriter:
+    """Stores batches over one connection, which is opened again after a failure.
+
+    A real result that comes late replaces an unknown one, never the reverse (ARCHITECTURE.md, promise 2). Rows are
+    written in key order, so that consumers that write the same rows at once wait for each other and do not deadlock.
+    """
+
+    def __init__(self, config: DatabaseConfig) -> None:
+        self._config = config
+        self._connection: psycopg.Connection[Any] | None = None
+        self._insert = _insert(config.schema)
+
+    def write(self, results: Sequence[CheckResult]) -> WriteCounts:
+        """Store results in one transaction.
+
+        Raises:
+            OutageError: PostgreSQL is away or cannot work; the same call may succeed later.
+            RefusedError: PostgreSQL refuses what is in the results.
+        """
+        try:
+            connection = self._connect()
+            with connection.transaction(), connection.cursor() as cursor:
+                self._copy(cursor, results)
+                stored, replaced = cursor.execute(self._insert).fetchone() or (0, 0)
+            return WriteCounts(stored, replaced, len(results) - stored - replaced)
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            raise RefusedError(_first_line(error)) from None
+        except psycopg.Error as error:
+            self._disconnect()
+            raise OutageError(self._explain(error)) from None
+
+    def _copy(self, cursor: psycopg.Cursor[Any], results: Sequence[CheckResult]) -> None:
+        columns = sql.SQL(", ").join(map(sql.Identifier, RESULT_COLUMNS))
+        with cursor.copy(sql.SQL("COPY pg_temp.batch ({}) FROM STDIN (FORMAT binary)").format(columns)) as copy:
+            copy.set_types([_TYPES.get(kind, kind) for kind in RESULT_COLUMNS.values()])
+            for result in results:
+                copy.write_row(_row(result))
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        if self._connection is None:
+            parameters = self._config.connection_parameters("consumer-svc")
+            self._connection = psycopg.connect(make_conninfo(**parameters), autocommit=True)
+            columns = sql.SQL(", ").join(
+                sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))  # type: ignore[arg-type]  # a constant
+                for name, kind in RESULT_COLUMNS.items()
+            )
+            self._connection.execute(sql.SQL("CREATE TEMP TABLE batch ({}) ON COMMIT DELETE ROWS").format(columns))
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _explain(self, error: psycopg.Error) -> str:
+        where = f"PostgreSQL at {self._config.address}"
+        line = _first_line(error)
+        if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
+            table = f"{self._config.schema}.{RESULT_TABLE}"
+            return f"{where}, database {self._config.database} has no table {table}: run dbadmin create-schema"
+        if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
+            return f"{where} cannot be reached: {line.rpartition('failed: ')[2]}"
+        return f"{where} cannot store results: {line}"
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def _insert(schema: str) -> sql.Composed:
+    """Insert what is in the temporary table; gives how many rows were stored and how many replaced."""
+    names = [sql.Identifier(name) for name in RESULT_COLUMNS]
+    values = [name for name in RESULT_COLUMNS if name not in RESULT_KEY]
+    return sql.SQL("""
+        WITH written AS (
+            INSERT INTO {table} AS old ({columns})
+            SELECT DISTINCT ON ({key}) {columns} FROM pg_temp.batch ORDER BY {key}, (status = 'unknown')
+            ON CONFLICT ({key}) DO UPDATE SET ({changed}) = ROW({excluded})
+            WHERE old.status = 'unknown' AND excluded.status <> 'unknown'
+            RETURNING old.xmax = 0 AS is_new
+        )
+        SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM written
+    """).format(
+        table=sql.Identifier(schema, RESULT_TABLE),
+        columns=sql.SQL(", ").join(names),
+        key=sql.SQL(", ").join(map(sql.Identifier, RESULT_KEY)),
+        changed=sql.SQL(", ").join(map(sql.Identifier, values)),
+        excluded=sql.SQL(", ").join(sql.Identifier("excluded", name) for name in values),
+    )

@@ -1,0 +1,40 @@
+"""Messages gathered to be written together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from consumer_svc.ports import Poison, Received
+from monitoring_core.codec import decode
+from monitoring_core.errors import DecodeError
+
+if TYPE_CHECKING:
+    from monitoring_core.result import CheckResult
+
+
+@attrs.define
+class Batch:
+    """Decoded messages, and the offsets that are done when all of them are.
+
+    Attributes:
+        began: when the first message came, seconds on the monotonic clock.
+        offsets: the next offset of each partition.
+    """
+
+    began: float
+    results: list[tuple[Received, CheckResult]] = attrs.field(factory=list)
+    poison: list[Poison] = attrs.field(factory=list)
+    offsets: dict[int, int] = attrs.field(factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.results) + len(self.poison)
+
+    def add(self, message: Received) -> None:
+        """Take a message in, decoded or as poison."""
+        try:
+            self.results.append((message, decode(message.value)))
+        except DecodeError as error:
+            self.poison.append(Poison(message, str(error.reason), error.detail))
+        self.offsets[message.partition] = message.offset + 1

@@ -1,0 +1,97 @@
+"""Delivering one batch: results to the database, poison to the dead letters, until both are done."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, TypeVar
+
+import attrs
+import structlog
+
+from consumer_svc.ports import Poison, Received, RefusedError, WriteCounts
+from monitoring_core.errors import OutageError
+from monitoring_runtime.backoff import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from consumer_svc.batch import Batch
+    from consumer_svc.metrics import Metrics
+    from consumer_svc.ports import DeadLetters, Writer
+    from monitoring_core.result import CheckResult
+    from monitoring_runtime.health import Health
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+_Pair = tuple[Received, "CheckResult"]
+
+
+class GivenUpError(Exception):
+    """The delivery was given up before it was done: nothing of its batch may be committed."""
+
+
+@attrs.define
+class Delivery:
+    """Runs in a thread of its own, one batch at a time."""
+
+    writer: Writer
+    dead_letters: DeadLetters
+    health: Health
+    metrics: Metrics
+    given_up: threading.Event = attrs.field(factory=threading.Event)
+    _outage: str | None = attrs.field(default=None, init=False)
+
+    def deliver(self, batch: Batch) -> None:
+        """Return when every result is stored and all poison is acknowledged by the dead-letter topic.
+
+        Raises:
+            GivenUpError: `given_up` was set while an outage lasted.
+        """
+        poison = list(batch.poison)
+        with self.metrics.write_seconds.time():
+            counts = self._store(batch.results, poison)
+        self.metrics.written(len(batch), counts)
+        if poison:
+            self._retry(lambda: self.dead_letters.send(poison))
+            self.metrics.dead_lettered(poison)
+            log.warning("messages sent to the dead letters", count=len(poison), first=poison[0].error[:200])
+
+    def _store(self, pairs: Sequence[_Pair], poison: list[Poison]) -> WriteCounts:
+        """Store the results; those that the database refuses, found by halving, become poison."""
+        if not pairs:
+            return WriteCounts()
+        try:
+            return self._retry(lambda: self.writer.write([result for _, result in pairs]))
+        except RefusedError as error:
+            if len(pairs) == 1:
+                poison.append(Poison(pairs[0][0], "refused_by_database", str(error)))
+                return WriteCounts()
+        half = len(pairs) // 2
+        return self._store(pairs[:half], poison) + self._store(pairs[half:], poison)
+
+    def _retry(self, step: Callable[[], T]) -> T:
+        backoff = Backoff()
+        while True:
+            try:
+                done = step()
+            except OutageError as error:
+                self._note_outage(str(error))
+                if self.given_up.wait(backoff.next()):
+                    raise GivenUpError from None
+                continue
+            self._note_success()
+            return done
+
+    def _note_outage(self, why: str) -> None:
+        self.metrics.outages.inc()
+        self.health.set_not_ready(why)
+        if self._outage != why:
+            log.warning("results cannot be stored, retrying", error=why)
+        self._outage = why
+
+    def _note_success(self) -> None:
+        if self._outage:
+            log.info("results are stored again")
+            self.health.set_ready()
+        self._outage = None

@@ -1,0 +1,104 @@
+"""What the loop needs from outside, and the values that cross."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from monitoring_core.result import CheckResult
+
+
+@attrs.frozen
+class Received:
+    """A message as it came: its bytes and its place. `timestamp_ms` is since the epoch."""
+
+    key: bytes | None
+    value: bytes | None
+    partition: int
+    offset: int
+    timestamp_ms: int
+
+
+@attrs.frozen
+class Poison:
+    """A message that can never be stored, and why."""
+
+    message: Received
+    reason: str
+    error: str
+
+
+@attrs.frozen
+class WriteCounts:
+    """What became of a batch's results."""
+
+    stored: int = 0
+    replaced: int = 0
+    duplicates: int = 0
+
+    def __add__(self, other: WriteCounts) -> WriteCounts:
+        return WriteCounts(
+            self.stored + other.stored, self.replaced + other.replaced, self.duplicates + other.duplicates
+        )
+
+
+class RefusedError(Exception):
+    """The database refuses some of these results for what is in them; trying again will not help."""
+
+
+class Source(Protocol):
+    """Where the messages come from."""
+
+    @property
+    def assigned(self) -> bool:
+        """Whether any partition is assigned."""
+        ...
+
+    def subscribe(self, on_revoked: Callable[[], None]) -> None:
+        """Join the group. `on_revoked` is called, within poll, before partitions are given up."""
+        ...
+
+    def poll(self, limit: int, timeout_s: float) -> Sequence[Received]:
+        """Up to `limit` messages; also what keeps the membership in the group."""
+        ...
+
+    def pause(self, paused: bool) -> None:
+        """Fetch nothing, or fetch again; polling goes on."""
+        ...
+
+    def commit(self, offsets: Mapping[int, int]) -> None:
+        """Say for each partition which offset is next."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group."""
+        ...
+
+
+class Writer(Protocol):
+    """Where the results go."""
+
+    def write(self, results: Sequence[CheckResult]) -> WriteCounts:
+        """Store results, all or none.
+
+        Raises:
+            OutageError: not now; nothing is stored, or at least nothing that a second try would double.
+            RefusedError: never, as they are.
+        """
+        ...
+
+
+class DeadLetters(Protocol):
+    """Where poison goes."""
+
+    def send(self, poison: Sequence[Poison]) -> None:
+        """Send poison, acknowledged when this returns.
+
+        Raises:
+            OutageError: not now.
+        """
+        ...

@@ -1,0 +1,58 @@
+"""The one place that builds the adapters and joins them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from consumer_svc import __version__
+from consumer_svc.adapters.kafka import KafkaDeadLetters, KafkaSource
+from consumer_svc.adapters.postgres import PostgresWriter
+from consumer_svc.delivery import Delivery
+from consumer_svc.metrics import Metrics
+from consumer_svc.service import ConsumerService
+from monitoring_core.clock import SystemClock
+from monitoring_runtime.endpoint import Endpoint
+from monitoring_runtime.health import Health
+from monitoring_runtime.logs import configure_logging
+from monitoring_runtime.stop import stop_on_signals
+
+if TYPE_CHECKING:
+    from monitoring_core.config import Config
+
+log = structlog.get_logger()
+
+
+def run(config: Config) -> None:
+    """Run a consumer until it is stopped."""
+    configure_logging(config.logging, "consumer-svc")
+    service = build(config)
+    with (
+        stop_on_signals() as stop,
+        Endpoint(config.metrics, service.delivery.metrics.registry, service.health) as endpoint,
+    ):
+        log.info(
+            "starting",
+            version=__version__,
+            kafka=config.kafka.bootstrap_servers,
+            topic=config.kafka.topic_name,
+            group=config.consumer.group_id,
+            postgresql=config.database.address,
+            metrics_port=endpoint.port,
+        )
+        service.run(stop)
+
+
+def build(config: Config) -> ConsumerService:
+    """A consumer on real parts."""
+    health = Health()
+    return ConsumerService(
+        source=KafkaSource(config.kafka, config.consumer),
+        delivery=Delivery(PostgresWriter(config.database), KafkaDeadLetters(config.kafka), health, Metrics()),
+        clock=SystemClock(),
+        health=health,
+        max_rows=config.consumer.batch_max_rows,
+        max_age_s=config.consumer.batch_max_age.total_seconds(),
+        shutdown_timeout_s=config.consumer.shutdown_timeout.total_seconds(),
+    )
