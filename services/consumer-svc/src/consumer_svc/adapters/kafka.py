@@ -76,7 +76,13 @@ class KafkaSource:
                 self._on_error(error)
                 continue
             received.append(
-                Received(message.key(), message.value(), message.partition(), message.offset(), message.timestamp()[1])
+                Received(
+                    message.key(),
+                    message.value(),
+                    message.partition() or 0,
+                    message.offset() or 0,
+                    message.timestamp()[1],
+                )
             )
         if received and self._outage:
             log.info("messages come again", kafka=self._config.bootstrap_servers)

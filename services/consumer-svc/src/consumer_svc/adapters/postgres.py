@@ -66,8 +66,7 @@ class PostgresWriter:
             parameters = self._config.connection_parameters("consumer-svc")
             self._connection = psycopg.connect(make_conninfo(**parameters), autocommit=True)
             columns = sql.SQL(", ").join(
-                sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))  # type: ignore[arg-type]  # a constant
-                for name, kind in RESULT_COLUMNS.items()
+                sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in RESULT_COLUMNS.items()
             )
             self._connection.execute(sql.SQL("CREATE TEMP TABLE batch ({}) ON COMMIT DELETE ROWS").format(columns))
         return self._connection

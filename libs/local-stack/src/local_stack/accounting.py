@@ -1,0 +1,102 @@
+"""The comparison at the end: what was due against what is in the database."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from monitoring_core.clock import from_ms
+from monitoring_core.schedule import slots_between
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Sequence
+
+    from local_stack.websites import SampleWebsite
+    from monitoring_core.result import Reason
+
+
+@attrs.frozen
+class Window:
+    """The slots that one target was due at: milliseconds since the epoch, the end not included."""
+
+    target_id: int
+    interval_s: int
+    start_ms: int
+    end_ms: int
+
+    def slots(self) -> set[tuple[int, dt.datetime]]:
+        """The keys of the rows that there must be."""
+        slots = slots_between(self.target_id, self.interval_s, self.start_ms, self.end_ms)
+        return {(self.target_id, from_ms(slot)) for slot in slots}
+
+
+@attrs.frozen
+class Row:
+    """What the comparison needs of a row."""
+
+    target_id: int
+    scheduled_at: dt.datetime
+    status: str
+    reason: str | None
+
+
+@attrs.frozen
+class Account:
+    """How the rows stand against what was due."""
+
+    targets: int
+    due: int
+    rows: int
+    missing: int
+    duplicates: int
+    as_expected: int
+    misjudged: list[dict[str, Any]]
+
+    @property
+    def right(self) -> bool:
+        """Whether every due slot has exactly one row, and every sample was judged as it deserves."""
+        return not (self.missing or self.duplicates or self.misjudged)
+
+
+def account(windows: Sequence[Window], rows: Iterable[Row], samples: dict[int, SampleWebsite]) -> Account:
+    """Compare. Rows outside the windows count for nothing but for the judgement of samples that change."""
+    due = {key for window in windows for key in window.slots()}
+    ordered = sorted(rows, key=lambda row: (row.target_id, row.scheduled_at))
+    found = Counter((row.target_id, row.scheduled_at) for row in ordered)
+    within = [key for key in found if key in due]
+    judged, misjudged = 0, []
+    for target_id, sample in samples.items():
+        for row, expected in _expectations([row for row in ordered if row.target_id == target_id], sample):
+            if row.reason == expected and (row.status == "up") == (expected is None):
+                judged += 1
+            else:
+                misjudged.append(_misjudgement(row, expected, sample))
+    return Account(
+        targets=len(windows),
+        due=len(due),
+        rows=sum(found[key] for key in within),
+        missing=len(due) - len(within),
+        duplicates=sum(count - 1 for count in found.values()),
+        as_expected=judged,
+        misjudged=misjudged,
+    )
+
+
+def _expectations(rows: list[Row], sample: SampleWebsite) -> list[tuple[Row, Reason | None]]:
+    if isinstance(sample.expected, list):
+        expected = [*sample.expected, *[None] * (len(rows) - len(sample.expected))]
+        return list(zip(rows, expected, strict=False))
+    return [(row, sample.expected) for row in rows]  # type: ignore[misc]  # not a list, so a reason or None
+
+
+def _misjudgement(row: Row, expected: Reason | None, sample: SampleWebsite) -> dict[str, Any]:
+    return {
+        "website": sample.name,
+        "scheduled_at": row.scheduled_at.isoformat(),
+        "status": row.status,
+        "reason": row.reason,
+        "expected": expected or "up",
+    }

@@ -1,0 +1,91 @@
+"""The command line of the local stack."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+
+from local_stack import __version__
+from local_stack.up import Options, summary
+from local_stack.up import up as run_up
+from monitoring_core.config import parse_duration
+from monitoring_core.errors import InvalidTargetError
+from monitoring_core.target import TargetRecord
+from monitoring_runtime.commands import MonitoringGroup
+
+
+def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
+    try:
+        return None if text is None else parse_duration(text).total_seconds()
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.group(cls=MonitoringGroup)
+@click.version_option(__version__, prog_name="local-stack")
+def main() -> None:
+    """The whole monitor on one machine."""
+
+
+@main.command()
+@click.option(
+    "--duration", callback=_seconds, metavar="DURATION", help="Stop after this long, like 20s. [default: Ctrl-C]"
+)
+@click.option("--interval", callback=_seconds, default="5s", show_default=True, help="Check each website this often.")
+@click.option(
+    "--producers", type=click.IntRange(1, 16), default=2, show_default=True, help="How many producers to run."
+)
+@click.option(
+    "--url", "urls", multiple=True, metavar="URL", help="Monitor this website instead of the samples. Repeatable."
+)
+@click.option(
+    "--targets",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Monitor the websites of this file instead: JSON Lines, as for dbadmin targets import.",
+)
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Keep the data in this folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison at the end as one JSON object.")
+def up(
+    duration: float | None,
+    interval: float,
+    producers: int,
+    urls: tuple[str, ...],
+    targets: Path | None,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Start everything, watch websites, and compare the rows with the checks that were due.
+
+    Ends with status 1 when a row is missing or double, or a sample website is misjudged.
+    """
+    if interval < 1 or interval % 1:
+        raise click.UsageError("--interval: must be whole seconds, 1s or more")
+    records = _records(urls, targets)
+    result = run_up(Options(duration, int(interval), min(producers, len(records) or producers), records, data))
+    click.echo(json.dumps(attrs.asdict(result)) if as_json else summary(result))
+    sys.exit(0 if result.right else 1)
+
+
+def _records(urls: tuple[str, ...], file: Path | None) -> list[dict[str, Any]]:
+    """The user's own websites, checked before anything is started."""
+    records: list[dict[str, Any]] = [{"url": url} for url in urls]
+    if file:
+        records += _lines(file)
+    for record in records:
+        try:
+            TargetRecord.parse(record)
+        except InvalidTargetError as error:
+            raise click.UsageError(f"{record.get('url')}: {error}") from None
+    return records
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
+    except ValueError:
+        raise click.UsageError(f"{file}: is not JSON Lines") from None

@@ -1,0 +1,47 @@
+"""The live table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from local_stack.servers import connect
+from local_stack.stack import DATABASE
+from monitoring_core.target import without_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from local_stack.stack import Stack
+
+_COLOURS = {"up": "green", "down": "red", "unknown": "yellow"}
+_LATEST = """
+SELECT amc_id, amc_url, r.status, r.reason, r.response_time_s, coalesce(n.rows, 0)
+FROM monitoring.availability_monitor_config
+LEFT JOIN LATERAL (SELECT status, reason, response_time_s FROM monitoring.availability_result
+                   WHERE target_id = amc_id ORDER BY scheduled_at DESC LIMIT 1) r ON true
+LEFT JOIN (SELECT target_id, count(*) AS rows FROM monitoring.availability_result GROUP BY 1) n ON n.target_id = amc_id
+WHERE amc_active ORDER BY amc_id LIMIT 40
+"""
+
+
+def live_table(stack: Stack, names: Mapping[int, str]) -> Table:
+    """The websites as they stand in the database now."""
+    table = Table("website", "verdict", "reason", "response time", "rows", box=None, header_style="bold")
+    with connect(stack.postgres, DATABASE) as connection:
+        for target_id, url, status, reason, seconds, rows in connection.execute(_LATEST).fetchall():
+            name = names.get(int(str(target_id))) or without_credentials(str(url))
+            verdict = f"[{_COLOURS[str(status)]}]{status}[/]" if status else "…"
+            took = f"{float(str(seconds)) * 1000:.0f} ms" if seconds is not None else ""
+            table.add_row(name, verdict, str(reason or ""), took, str(rows))
+    return table
+
+
+def hints(stack: Stack) -> str:
+    """How to look at the stack from another terminal."""
+    postgres = stack.postgres
+    return (
+        f'psql "host={postgres.host} port={postgres.port} user={postgres.user} dbname={DATABASE}"\n'
+        f"export MONITORING_CONFIG={stack.config_file}"
+    )

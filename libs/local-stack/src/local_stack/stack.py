@@ -1,0 +1,200 @@
+"""The stack: servers, services as processes of their own, and what is in the database."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import yaml
+
+from local_stack.accounting import Row, Window
+from local_stack.servers import Child, Postgres, connect, embedded_broker, embedded_postgresql, free_port
+from local_stack.websites import MAX_BODY
+from monitoring_core.errors import StopError
+from monitoring_core.tables import RESULT_TABLE
+from monitoring_core.target import TargetRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+DATABASE = "monitoring"
+READY_S = 30.0
+DRAIN_S = 20.0
+
+
+def script(name: str) -> str:
+    """The console script of a service, beside this Python or on the path."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if not found:
+        raise StopError(f"{name} is not installed")
+    return found
+
+
+@attrs.define
+class Service:
+    """A service as a process of its own."""
+
+    child: Child
+    port: int
+
+    def get(self, path: str) -> str | None:
+        """The body of one of its pages; None while there is none, or it says no."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=2) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return None
+
+    def wait_until_ready(self) -> None:
+        """Wait for /readyz.
+
+        Raises:
+            StopError: it ended, or is not ready in time; the text holds its last lines.
+        """
+        deadline = time.monotonic() + READY_S
+        while self.get("/readyz") is None:
+            if self.child.status is not None or time.monotonic() > deadline:
+                raise StopError(
+                    f"{self.child.name} is not ready (status {self.child.status}):\n{self.child.last_lines()}"
+                )
+            time.sleep(0.05)
+
+    def metric(self, name: str) -> float:
+        """The value of a metric without labels."""
+        for line in (self.get("/metrics") or "").splitlines():
+            if line.startswith(f"{name} "):
+                return float(line.split()[1])
+        raise StopError(f"{self.child.name} has no metric {name}")
+
+
+@attrs.define
+class Stack:
+    """Everything that runs, and the folder that it runs in."""
+
+    directory: Path
+    postgres: Postgres
+    bootstrap_servers: str
+    interval_s: int
+    timeout_s: float
+    websites_per_container: int
+    services: dict[str, Service] = attrs.field(factory=dict, init=False)
+
+    @property
+    def config_file(self) -> Path:
+        """The configuration that everything runs with."""
+        return self.directory / "config.yaml"
+
+    def write_config(self) -> None:
+        """Write the configuration."""
+        content = {
+            "monitor": {
+                "websites_per_container": self.websites_per_container,
+                "check_interval": f"{self.interval_s}s",
+                "timeout": f"{self.timeout_s:g}s",
+                "max_body": f"{MAX_BODY}B",
+                "refresh_interval": "2s",
+            },
+            "kafka": {"bootstrap_servers": self.bootstrap_servers},
+            "database": {"host": self.postgres.host, "port": self.postgres.port, "user": self.postgres.user},
+            "metrics": {"host": "127.0.0.1", "port": 0},
+        }
+        self.config_file.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def dbadmin(self, *arguments: str) -> str:
+        """Run dbadmin; what it said.
+
+        Raises:
+            StopError: it did not end with status 0.
+        """
+        command = [script("dbadmin"), *arguments, "--config", str(self.config_file)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise StopError(
+                f"dbadmin {' '.join(arguments)} ended with status {done.returncode}: {done.stderr or done.stdout}"
+            )
+        return done.stdout
+
+    def import_targets(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Put targets into the database."""
+        file = self.directory / "targets.jsonl"
+        file.write_text("".join(json.dumps(record) + "\n" for record in records))
+        self.dbadmin("targets", "import", str(file))
+
+    def start(self, name: str, *arguments: str) -> Service:
+        """Start a service by its console script, under a name that begins with the script's."""
+        port = free_port()
+        env = {"MONITORING__METRICS__PORT": str(port), "MONITORING__LOGGING__FORMAT": "json"}
+        command = [script(name.partition(" ")[0]), "run", *arguments, "--config", str(self.config_file)]
+        service = Service(Child(name, command, self.directory / f"{name}.log", env), port)
+        self.services[name] = service
+        return service
+
+    def start_producers(self, count: int) -> list[Service]:
+        """Start producers 1 to `count`."""
+        return [self.start(f"producer-svc {i}", "--id", str(i)) for i in range(1, count + 1)]
+
+    def check_running(self) -> None:
+        """Raise StopError when a service has ended by itself."""
+        for service in self.services.values():
+            if service.child.status is not None:
+                raise StopError(
+                    f"{service.child.name} ended with status {service.child.status}:\n{service.child.last_lines()}"
+                )
+
+    def stop_all(self) -> None:
+        """Stop what still runs, producers first."""
+        for name in sorted(self.services, reverse=True):
+            self.services[name].child.stop()
+
+    def targets(self) -> list[TargetRecord]:
+        """The active targets, in order of id."""
+        with connect(self.postgres, DATABASE) as connection:
+            rows = connection.execute(
+                "SELECT amc_id, amc_url, amc_check_interval_s FROM monitoring.availability_monitor_config "
+                "WHERE amc_active ORDER BY amc_id"
+            ).fetchall()
+        return [TargetRecord(id=int(str(i)), url=str(url), check_interval_s=interval) for i, url, interval in rows]  # type: ignore[arg-type]  # as the table says
+
+    def windows(self, since: Mapping[int, float], end_ms: int) -> list[Window]:
+        """The windows of all targets. `since`: by one-based producer, from when it accounts, seconds."""
+        return [
+            Window(
+                target.id or 0,
+                target.check_interval_s or self.interval_s,
+                round(since[rank // self.websites_per_container + 1] * 1000),
+                end_ms,
+            )
+            for rank, target in enumerate(self.targets())
+        ]
+
+    def rows(self, since_s: float) -> list[Row]:
+        """The rows scheduled from then on."""
+        with connect(self.postgres, DATABASE) as connection:
+            found = connection.execute(
+                f"SELECT target_id, scheduled_at, status, reason FROM monitoring.{RESULT_TABLE} "  # noqa: S608 (a constant)
+                "WHERE scheduled_at >= to_timestamp(%s)",
+                (since_s,),
+            ).fetchall()
+        return [Row(*row) for row in found]  # type: ignore[arg-type]  # as the table says
+
+
+@contextlib.contextmanager
+def running_stack(directory: Path, interval_s: int, timeout_s: float, websites_per_container: int) -> Iterator[Stack]:
+    """A stack with its servers up and set up, and no service yet. Whatever is started ends with the block."""
+    with embedded_postgresql(directory / "postgres") as postgres, embedded_broker(directory) as bootstrap_servers:
+        stack = Stack(directory, postgres, bootstrap_servers, interval_s, timeout_s, websites_per_container)
+        stack.write_config()
+        stack.dbadmin("setup")
+        try:
+            yield stack
+        finally:
+            stack.stop_all()

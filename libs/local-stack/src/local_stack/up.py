@@ -1,0 +1,125 @@
+"""`local-stack up`: everything on, watched, and compared at the end with what was due."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from rich.console import Console
+from rich.live import Live
+
+from local_stack.accounting import Account, account
+from local_stack.display import hints, live_table
+from local_stack.stack import DRAIN_S, Stack, running_stack
+from local_stack.websites import SampleWebsite, sample_websites
+from monitoring_core.errors import StopError
+from monitoring_runtime.stop import stop_on_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from monitoring_runtime.stop import Stop
+
+TIMEOUT_S = 2.0
+REFRESH_S = 0.5
+
+
+@attrs.frozen
+class Options:
+    """What the command line asks for. Records: the user's own websites; none for the samples."""
+
+    duration_s: float | None
+    interval_s: int
+    producers: int
+    records: Sequence[dict[str, Any]]
+    data: Path | None
+
+
+def up(options: Options) -> Account:
+    """Run the stack until the duration is over or a signal comes, and compare.
+
+    Raises:
+        StopError: a part of it does not start, or ends by itself.
+    """
+    console = Console(stderr=True)
+    with stop_on_signals() as stop, _directory(options.data) as directory, contextlib.ExitStack() as stack_of:
+        samples: list[SampleWebsite] = [] if options.records else stack_of.enter_context(sample_websites())
+        records = options.records or [{"url": sample.url, **sample.fields} for sample in samples]
+        size = -(-len(records) // options.producers)
+        timeout_s = min(TIMEOUT_S, 0.8 * options.interval_s)
+        stack = stack_of.enter_context(running_stack(directory, options.interval_s, timeout_s, size))
+        began = time.time()
+        stack.import_targets(records)
+        by_url = {sample.url: sample for sample in samples}
+        sampled = {target.id or 0: by_url[target.url] for target in stack.targets() if target.url in by_url}
+        stack.start("consumer-svc")
+        producers = stack.start_producers(options.producers)
+        for producer in producers:
+            producer.wait_until_ready()
+        since = {
+            i: producer.metric("producer_accounted_since_seconds") for i, producer in enumerate(producers, start=1)
+        }
+        _watch(stack, stop, options.duration_s, console, {i: sample.name for i, sample in sampled.items()})
+        end_ms = time.time_ns() // 1_000_000
+        for producer in producers:
+            producer.child.signal(signal.SIGTERM)
+        for producer in producers:
+            producer.child.stop()
+        windows = stack.windows(since, end_ms)
+        return _settled(lambda: account(windows, stack.rows(began), sampled))
+
+
+def _settled(compare: Any) -> Account:
+    """The comparison once nothing is missing any more, or nothing is to be hoped for."""
+    deadline = time.monotonic() + DRAIN_S
+    while True:
+        result: Account = compare()
+        if not result.missing or time.monotonic() > deadline:
+            return result
+        time.sleep(0.2)
+
+
+def _watch(stack: Stack, stop: Stop, duration_s: float | None, console: Console, names: dict[int, str]) -> None:
+    """Show the table until the end."""
+    console.print(hints(stack), highlight=False, soft_wrap=True)
+    end = time.monotonic() + duration_s if duration_s is not None else float("inf")
+    live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+    with live or contextlib.nullcontext():
+        while not stop.wait(max(0.0, min(REFRESH_S, end - time.monotonic()))) and time.monotonic() < end:
+            stack.check_running()
+            if live:
+                live.update(live_table(stack, names), refresh=True)
+    if not live:
+        console.print(live_table(stack, names))
+
+
+@contextlib.contextmanager
+def _directory(data: Path | None) -> Iterator[Path]:
+    """The folder to keep, or one that is gone at the end."""
+    if data is None:
+        with tempfile.TemporaryDirectory(prefix="local-stack-") as directory:
+            yield Path(directory)
+        return
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StopError(f"{data} cannot be used: {error.strerror}") from None
+    yield data.resolve()
+
+
+def summary(result: Account) -> str:
+    """The comparison in words."""
+    lines = [
+        f"{result.targets} websites, {result.due} checks due, {result.rows} rows, {result.missing} missing, "
+        f"{result.duplicates} double, {result.as_expected} judged as expected, {len(result.misjudged)} misjudged"
+    ]
+    lines += [
+        f"misjudged: {one['website']} at {one['scheduled_at']}: {one['status']} {one['reason'] or ''}, expected {one['expected']}"
+        for one in result.misjudged
+    ]
+    return "\n".join(lines)
