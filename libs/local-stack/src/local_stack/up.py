@@ -69,7 +69,8 @@ def up(options: Options) -> Account:
         for producer in producers:
             producer.child.signal(signal.SIGTERM)
         for producer in producers:
-            producer.child.stop()
+            # Not stop: a second signal would end it at once.
+            producer.child.wait()
         windows = stack.windows(since, end_ms)
         return _settled(lambda: account(windows, stack.rows(began), sampled))
 
@@ -115,11 +116,11 @@ def _directory(data: Path | None) -> Iterator[Path]:
 def summary(result: Account) -> str:
     """The comparison in words."""
     lines = [
-        f"{result.targets} websites, {result.due} checks due, {result.rows} rows, {result.missing} missing, "
-        f"{result.duplicates} double, {result.as_expected} judged as expected, {len(result.misjudged)} misjudged"
+        f"{result.targets} websites, {result.due} checks due, {result.rows} rows",
+        f"{result.missing} missing, {result.duplicates} double",
+        f"samples: {result.as_expected} judged as expected, {len(result.misjudged)} misjudged",
     ]
-    lines += [
-        f"misjudged: {one['website']} at {one['scheduled_at']}: {one['status']} {one['reason'] or ''}, expected {one['expected']}"
-        for one in result.misjudged
-    ]
+    for one in result.misjudged:
+        verdict = f"{one['status']} {one['reason'] or ''}, expected {one['expected']}"
+        lines.append(f"misjudged: {one['website']} at {one['scheduled_at']}: {verdict}")
     return "\n".join(lines)

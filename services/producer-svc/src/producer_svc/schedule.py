@@ -28,9 +28,8 @@ class Schedule:
         self._next_ms: dict[int, int] = {}
         self._heap: list[tuple[int, int]] = []
 
-    def replace(self, targets: Iterable[Target]) -> None:
+    def replace(self, targets: Iterable[Target], now_ms: int) -> None:
         """Work these targets, and no others, from now on."""
-        now_ms = self._clock.now_ms()
         before, self._targets = self._targets, {target.id: target for target in targets}
         for target_id in before.keys() - self._targets.keys():
             del self._next_ms[target_id]

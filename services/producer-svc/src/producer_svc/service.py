@@ -68,7 +68,7 @@ class ProducerService:
             return
         since_ms = self.clock.now_ms()
         before = len(self.schedule)
-        self.schedule.replace(found.targets)
+        self.schedule.replace(found.targets, since_ms)
         self.metrics.assigned(len(found.targets), found.invalid)
         if not self._assigned:
             self._assigned = True

@@ -41,6 +41,7 @@ class KafkaSource:
             | {
                 "client.id": "consumer-svc",
                 "group.id": consumer.group_id,
+                "session.timeout.ms": round(consumer.session_timeout.total_seconds() * 1000),
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "earliest",

@@ -33,7 +33,7 @@ class PostgresWriter:
     def __init__(self, config: DatabaseConfig) -> None:
         self._config = config
         self._connection: psycopg.Connection[Any] | None = None
-        self._insert = _insert(config.schema)
+        self._insert, self._replace = _statements(config.schema)
 
     def write(self, results: Sequence[CheckResult]) -> WriteCounts:
         """Store results in one transaction.
@@ -46,7 +46,9 @@ class PostgresWriter:
             connection = self._connect()
             with connection.transaction(), connection.cursor() as cursor:
                 self._copy(cursor, results)
-                stored, replaced = cursor.execute(self._insert).fetchone() or (0, 0)
+                stored = cursor.execute(self._insert).rowcount
+                # Only a batch that met a row can have met an unknown one.
+                replaced = cursor.execute(self._replace).rowcount if stored < len(results) else 0
             return WriteCounts(stored, replaced, len(results) - stored - replaced)
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             raise RefusedError(_first_line(error)) from None
@@ -91,23 +93,24 @@ def _first_line(error: psycopg.Error) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
-def _insert(schema: str) -> sql.Composed:
-    """Insert what is in the temporary table; gives how many rows were stored and how many replaced."""
-    names = [sql.Identifier(name) for name in RESULT_COLUMNS]
+def _statements(schema: str) -> tuple[sql.Composed, sql.Composed]:
+    """Insert what is new of the temporary table; replace what is unknown by what is not."""
+    key = sql.SQL(", ").join(map(sql.Identifier, RESULT_KEY))
     values = [name for name in RESULT_COLUMNS if name not in RESULT_KEY]
-    return sql.SQL("""
-        WITH written AS (
-            INSERT INTO {table} AS old ({columns})
-            SELECT DISTINCT ON ({key}) {columns} FROM pg_temp.batch ORDER BY {key}, (status = 'unknown')
-            ON CONFLICT ({key}) DO UPDATE SET ({changed}) = ROW({excluded})
-            WHERE old.status = 'unknown' AND excluded.status <> 'unknown'
-            RETURNING old.xmax = 0 AS is_new
-        )
-        SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM written
-    """).format(
-        table=sql.Identifier(schema, RESULT_TABLE),
-        columns=sql.SQL(", ").join(names),
-        key=sql.SQL(", ").join(map(sql.Identifier, RESULT_KEY)),
+    insert = sql.SQL(
+        "INSERT INTO {table} AS old ({columns}) SELECT DISTINCT ON ({key}) {columns} FROM pg_temp.batch {which} "
+        "ORDER BY {key}, (status = 'unknown') ON CONFLICT ({key}) DO {what}"
+    )
+    parts = {
+        "table": sql.Identifier(schema, RESULT_TABLE),
+        "columns": sql.SQL(", ").join(map(sql.Identifier, RESULT_COLUMNS)),
+        "key": key,
+    }
+    update = sql.SQL("UPDATE SET ({changed}) = ROW({excluded}) WHERE old.status = 'unknown'").format(
         changed=sql.SQL(", ").join(map(sql.Identifier, values)),
         excluded=sql.SQL(", ").join(sql.Identifier("excluded", name) for name in values),
+    )
+    return (
+        insert.format(which=sql.SQL(""), what=sql.SQL("NOTHING"), **parts),
+        insert.format(which=sql.SQL("WHERE status <> 'unknown'"), what=update, **parts),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import ssl
 import time
+import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
@@ -80,6 +81,8 @@ def tls_contexts() -> dict[bool, ssl.SSLContext]:
     verifying = ssl.create_default_context()
     verifying.load_verify_locations(certifi.where())
     trusting = ssl._create_unverified_context()  # noqa: S323 (only for targets with verify_tls false)
+    # The target says so; a line on standard error for each of its checks would help nobody.
+    warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
     for context in (verifying, trusting):
         context.sslsocket_class = BudgetTlsSocket
     return {True: verifying, False: trusting}
