@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-import inspect
 import math
 import re
 from pathlib import Path
@@ -119,7 +118,7 @@ def make_converter(environ: Mapping[str, str], base: Path) -> cattrs.Converter:
     converter.register_structure_hook(Size, _size)
     converter.register_structure_hook(Secret, lambda value, _: _secret(value, environ, base))
     converter.register_structure_hook_func(_is_text_or_secret, lambda value, _: _text_or_secret(value, environ, base))
-    converter.register_structure_hook_func(_is_choice, _choice)
+    converter.register_structure_hook(enum.StrEnum, _choice)
     converter.register_structure_hook_factory(_is_annotated, lambda kind: _checked(kind, converter))
     return converter
 
@@ -150,10 +149,6 @@ def _size(value: Any, _: Any) -> Size:
     if not match:
         raise ValueError(f"must be a size like 64KiB or 1MiB, got {_shown(value)}")
     return Size(int(match[1]) * _SIZE_UNITS[match[2]])
-
-
-def _is_choice(kind: Any) -> bool:
-    return inspect.isclass(kind) and issubclass(kind, enum.StrEnum)
 
 
 def _choice(value: Any, kind: Any) -> Any:

@@ -1,0 +1,42 @@
+"""Hypothesis strategies for the values of the core."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from hypothesis import strategies as st
+
+from monitoring_core.result import MAX_ERROR_LENGTH, MAX_LOCATION_LENGTH, CheckResult, Reason, Status
+
+_moments = st.datetimes(dt.datetime(2000, 1, 1), dt.datetime(2200, 1, 1), timezones=st.just(dt.UTC))  # noqa: DTZ001
+_seconds = st.none() | st.floats(0, 1e9)
+_text = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+
+
+@st.composite
+def results(draw: st.DrawFn) -> CheckResult:
+    """Any result that the wire format can hold."""
+    reason = draw(st.none() | st.sampled_from(Reason))
+    return CheckResult(
+        target_id=draw(st.integers(1, 2**63 - 1)),
+        scheduled_at=draw(_moments),
+        location=draw(st.text(_text, min_size=1, max_size=MAX_LOCATION_LENGTH)),
+        status=reason.status if reason else Status.UP,
+        producer_id=draw(st.integers(1, 2**31 - 1)),
+        reason=reason,
+        http_status=draw(st.none() | st.integers(100, 999)),
+        body_bytes=draw(st.none() | st.integers(0, 2**31 - 1)),
+        regexp_matched=draw(st.none() | st.booleans()),
+        remote_address=draw(st.none() | st.text(_text, max_size=64)),
+        error=draw(st.none() | st.text(_text, max_size=MAX_ERROR_LENGTH)),
+        started_at=draw(st.none() | _moments),
+        finished_at=draw(st.none() | _moments),
+        certificate_expires_at=draw(st.none() | _moments),
+        queue_delay_s=draw(_seconds),
+        dns_s=draw(_seconds),
+        connect_s=draw(_seconds),
+        tls_s=draw(_seconds),
+        first_byte_s=draw(_seconds),
+        transfer_s=draw(_seconds),
+        response_time_s=draw(_seconds),
+    )

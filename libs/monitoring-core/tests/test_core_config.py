@@ -1,0 +1,150 @@
+"""The configuration: strict, every fault at once, and nothing but its own error."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitoring_core.config import Config, ConfigError, load_config
+from monitoring_core.config.document import DocumentError, parse_document
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BAD = Path(__file__).with_name("bad_configs")
+EXAMPLE = Path(__file__).parents[3] / "infra" / "config" / "config.yaml"
+GOOD = "kafka: {bootstrap_servers: 'k:1'}\ndatabase: {host: h, user: u}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret.pem").write_text("-----BEGIN X-----\n")
+    (tmp_path / "secret.txt").write_text("hunter2\n")
+    return tmp_path
+
+
+def faults(text: str, settings: tuple[str, ...] = (), environ: Mapping[str, str] | None = None) -> str:
+    Path("config.yaml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(Path("config.yaml"), settings=settings, environ=environ or {})
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("case", sorted(BAD.glob("*.yaml")), ids=lambda case: case.stem)
+def test_a_bad_configuration_is_refused_with_this_message(case: Path, folder: Path) -> None:
+    """Each file of the folder has its exact message, with file, line and path."""
+    assert faults(case.read_text()) + "\n" == case.with_suffix(".expected").read_text()
+
+
+def test_there_are_enough_bad_configurations() -> None:
+    """The folder is there, and the test above has run on it."""
+    assert len(list(BAD.glob("*.yaml"))) >= 40
+
+
+def test_the_command_line_replaces_the_environment_and_that_the_file(folder: Path) -> None:
+    """Nearest wins; a fault names where it stands."""
+    Path("config.yaml").write_text(GOOD + "metrics: {port: 1}\n")
+    environ = {"MONITORING__METRICS__PORT": "2", "MONITORING__DATABASE__PASSWORD": "12345"}
+    config = load_config(Path("config.yaml"), environ=environ)
+    assert (config.metrics.port, config.database.password and config.database.password.reveal()) == (2, "12345")
+    assert load_config(Path("config.yaml"), settings=["metrics.port=3"], environ=environ).metrics.port == 3
+    assert faults(GOOD, ("metrics.port=x",), {"MONITORING__LOGGING__LEVEL": "loud"}).splitlines() == [
+        "env MONITORING__LOGGING__LEVEL logging.level: must be one of debug, info, warning, error, got 'loud'",
+        "--set metrics.port metrics.port: must be a whole number, got 'x'",
+    ]
+
+
+def test_a_secret_on_the_command_line_is_refused(folder: Path) -> None:
+    """Every user of the machine can see command lines; a reference may stand there."""
+    said = faults(GOOD, ("database.password=hunter2",))
+    assert (
+        said
+        == "--set database.password database.password: must be {file: PATH} or {env: NAME}, never the secret itself"
+    )
+    Path("config.yaml").write_text(GOOD)
+    config = load_config(Path("config.yaml"), settings=["database.password={file: secret.txt}"], environ={})
+    assert config.database.password
+    assert config.database.password.reveal() == "hunter2"
+
+
+def test_a_secret_never_shows(folder: Path) -> None:
+    """Not in the repr of the configuration, nor in the text of the secret."""
+    Path("config.yaml").write_text(GOOD)
+    config = load_config(Path("config.yaml"), environ={"MONITORING__DATABASE__PASSWORD": "hunter2"})
+    assert "hunter2" not in f"{config!r} {config.database.password}"
+    assert config.database.connection_parameters("test")["password"] == "hunter2"
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * 300_000, b"a: " + b"[" * 5_000])
+def test_a_file_that_is_no_configuration_at_all_is_refused(content: bytes, folder: Path) -> None:
+    """Not text, too large, or nested without end: one plain line."""
+    Path("config.yaml").write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load_config(Path("config.yaml"), environ={})
+    assert str(caught.value).count("\n") == 0
+
+
+def test_a_file_that_is_missing_is_refused_by_name(folder: Path) -> None:
+    """The path that was looked for is in the message."""
+    with pytest.raises(ConfigError, match=r"^nowhere\.yaml: cannot be read: No such file or directory$"):
+        load_config(Path("nowhere.yaml"), environ={})
+
+
+@settings(max_examples=300)
+@given(st.text() | st.text("{}[]&*!|>%@`:-,# \n\tab1'\""))
+def test_no_text_makes_the_reader_raise_anything_but_its_own_error(text: str) -> None:
+    """Whatever stands in the file, a person gets a line about it."""
+    try:
+        document = parse_document(text)
+    except DocumentError as error:
+        assert error.line >= 1
+    else:
+        assert isinstance(document.data, dict)
+
+
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+_settings = {
+    name: st.sampled_from([f.name for f in attrs.fields(section.type)])
+    for name, section in attrs.fields_dict(attrs.resolve_types(Config)).items()
+}
+
+
+@settings(max_examples=200)
+@given(
+    st.fixed_dictionaries(
+        {}, optional={name: st.dictionaries(keys, _values, max_size=4) for name, keys in _settings.items()}
+    )
+)
+def test_no_values_make_the_loader_raise_anything_but_its_own_error(
+    tmp_path_factory: pytest.TempPathFactory, content: dict[str, object]
+) -> None:
+    """Any value under any setting either loads or is a fault of the configuration."""
+    file = tmp_path_factory.mktemp("config") / "config.yaml"
+    file.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8", errors="replace")
+    try:
+        assert isinstance(load_config(file, environ={}), Config)
+    except ConfigError as error:
+        assert error.faults
+    finally:
+        shutil.rmtree(file.parent)
+
+
+def test_the_example_is_valid_and_mentions_every_setting(folder: Path) -> None:
+    """infra/config/config.yaml documents all there is, and loads as it stands."""
+    config = load_config(EXAMPLE, environ={"DATABASE_PASSWORD": "x"})
+    text = EXAMPLE.read_text()
+    for section in attrs.fields(Config):
+        for field in attrs.fields(type(getattr(config, section.name))):
+            assert f"{field.name}:" in text, f"{section.name}.{field.name}"

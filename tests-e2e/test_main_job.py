@@ -1,0 +1,239 @@
+"""The main job: targets in PostgreSQL, checks, Kafka, rows in PostgreSQL; by the real services as processes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from local_stack.accounting import account
+from local_stack.servers import connect
+from local_stack.stack import DATABASE, Service, Stack, script
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.end_to_end
+
+TOPIC = "website_availability"
+
+
+@pytest.fixture
+def website() -> Iterator[str]:
+    class Fine(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"OK")
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Fine) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def until(condition: Callable[[], bool], timeout_s: float = 40.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "did not come true in time"
+        time.sleep(0.1)
+
+
+def published(stack: Stack, topic: str = TOPIC) -> set[tuple[int, str, str]]:
+    """The identities of all results in the topic."""
+    return {(m["target_id"], m["scheduled_at"], m["location"]) for m in map(json.loads, messages(stack, topic))}
+
+
+def messages(stack: Stack, topic: str) -> list[bytes]:
+    consumer = Consumer(
+        {"bootstrap.servers": stack.bootstrap_servers, "group.id": "oracle", "enable.auto.commit": False}
+    )
+    try:
+        partitions = [TopicPartition(topic, p) for p in consumer.list_topics(topic, 10).topics[topic].partitions]
+        ends = {p.partition: consumer.get_watermark_offsets(p, 10)[1] for p in partitions}
+        left = sum(ends.values())
+        for partition in partitions:
+            partition.offset = 0
+        consumer.assign(partitions)
+        found: list[bytes] = []
+        deadline = time.monotonic() + 30
+        while len(found) < left:
+            assert time.monotonic() < deadline
+            found += [m.value() or b"" for m in consumer.consume(1000, 0.5) if not m.error()]
+        return found
+    finally:
+        consumer.close()
+
+
+def stored(stack: Stack) -> int:
+    with connect(stack.postgres, DATABASE) as connection:
+        row = connection.execute("SELECT count(*) FROM monitoring.availability_result").fetchone()
+    return int(str(row[0])) if row else 0
+
+
+def started(stack: Stack, website: str, *ids: str) -> list[Service]:
+    """Fifteen targets, a consumer, and producers with these ids, all ready."""
+    stack.import_targets([{"url": f"{website}/{i}", "regexp": "OK"} for i in range(15)])
+    stack.start("consumer-svc")
+    producers = [stack.start(f"producer-svc {name}", "--id", name.split()[0]) for name in ids]
+    for producer in producers:
+        producer.wait_until_ready()
+    return producers
+
+
+def end(producers: list[Service]) -> int:
+    """Stop producers; the moment of it, milliseconds since the epoch."""
+    end_ms = time.time_ns() // 1_000_000
+    for producer in producers:
+        producer.child.signal(signal.SIGTERM)
+    assert [producer.child.wait() for producer in producers] == [0] * len(producers)
+    return end_ms
+
+
+def test_every_check_that_is_due_becomes_one_row(stack: Stack, website: str) -> None:
+    """From target to row, with two producers: nothing missing, nothing double, all up."""
+    began = time.time()
+    producers = started(stack, website, "1", "2")
+    since = {i: p.metric("producer_accounted_since_seconds") for i, p in enumerate(producers, start=1)}
+    until(lambda: stored(stack) >= 60)
+    windows = stack.windows(since, end(producers))
+    until(lambda: account(windows, stack.rows(began), {}).missing == 0)
+    result = account(windows, stack.rows(began), {})
+    assert (result.missing, result.duplicates) == (0, 0)
+    assert result.due >= 45
+    assert {(row.status, row.reason) for row in stack.rows(began)} == {("up", None)}
+
+
+def test_two_producers_with_the_same_id_leave_no_duplicate(stack: Stack, website: str) -> None:
+    """The identity of a check is the table's key: whoever checks it, it is one row."""
+    producers = started(stack, website, "1", "1 again")
+    until(lambda: stored(stack) >= 30)
+    end(producers)
+    identities = published(stack)
+    assert len(messages(stack, TOPIC)) > len(identities)
+    until(lambda: stored(stack) == len(identities))
+
+
+def test_a_consumer_killed_or_stopped_in_the_middle_loses_and_doubles_nothing(stack: Stack, website: str) -> None:
+    """Counted against what was published: SIGKILL, then SIGTERM, each followed by a new start."""
+    producers = started(stack, website, "1", "2")
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        before = stored(stack)
+        until(lambda before=before: stored(stack) >= before + 20)  # type: ignore[misc]
+        stack.services["consumer-svc"].child.signal(number)
+        stack.services["consumer-svc"].child.wait()
+        stack.start("consumer-svc")
+    end(producers)
+    identities = published(stack)
+    until(lambda: stored(stack) == len(identities))
+    assert stack.services["consumer-svc"].child.stop() == 0
+    assert stored(stack) == len(identities)
+
+
+def test_poison_goes_to_the_dead_letters_and_the_rest_is_stored(stack: Stack, website: str) -> None:
+    """A message that is no result is kept, unchanged, and holds nobody up."""
+    producer = Producer({"bootstrap.servers": stack.bootstrap_servers})
+    for poison in (b"not JSON", b'{"schema_version": 9}', b""):
+        producer.produce(TOPIC, poison, b"1")
+    assert producer.flush(10) == 0
+    producers = started(stack, website, "1")
+    until(lambda: stored(stack) >= 10)
+    end(producers)
+    until(lambda: len(messages(stack, f"{TOPIC}.dlq")) == 3)
+    assert sorted(messages(stack, f"{TOPIC}.dlq")) == [b"", b"not JSON", b'{"schema_version": 9}']
+
+
+def test_with_nothing_listening_services_say_so_and_keep_trying(tmp_path: Path) -> None:
+    """One plain line with the address that was tried, no traceback, and an orderly stop."""
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "kafka: {bootstrap_servers: '127.0.0.1:1'}\ndatabase: {host: 127.0.0.1, port: 1, user: u}\n"
+        "metrics: {enabled: false}\nlogging: {format: json}\n"
+    )
+    for command in (["producer-svc", "run", "--id", "1"], ["consumer-svc", "run"]):
+        process = subprocess.Popen(
+            [script(command[0]), *command[1:], "--config", str(config)], stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr
+        lines = [json.loads(process.stderr.readline()) for _ in range(2)]
+        process.terminate()
+        assert process.wait(30) == 0
+        assert lines[0]["event"] == "starting"
+        assert "127.0.0.1:1 cannot be reached" in lines[1]["error"]
+        assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "producer-svc run --id 1",
+        "consumer-svc run",
+        "dbadmin setup",
+        "dbadmin create-schema",
+        "dbadmin create-topics",
+        "dbadmin producer-count",
+        "dbadmin targets list",
+    ],
+)
+def test_a_wrong_configuration_stops_every_command_with_status_2(command: str, tmp_path: Path) -> None:
+    """Before it connects anywhere, with the file, the line and the path."""
+    (tmp_path / "config.yaml").write_text("monitor:\n  timeout: 90s\nkafka: {bootstrap_servers: 'k:1'}\n")
+    name, *arguments = command.split()
+    done = subprocess.run(
+        [script(name), *arguments, "--config", "config.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.splitlines()) == (
+        2,
+        [
+            "config.yaml database.host: is required",
+            "config.yaml database.user: is required",
+            "config.yaml:2 monitor.timeout: must be shorter than check_interval (60 s), got 90 s",
+        ],
+    )
+
+
+def test_the_local_stack_watches_its_samples_and_accounts_for_all() -> None:
+    """`local-stack up` ends with status 0: nothing missing, nothing double, every sample judged as it deserves."""
+    command = [script("local-stack"), "up", "--duration", "12s", "--interval", "3s", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    result = json.loads(done.stdout)
+    assert (done.returncode, result["missing"], result["duplicates"], result["misjudged"]) == (0, 0, 0, [])
+    assert result["targets"] >= 12
+    assert result["due"] >= 2 * result["targets"]
+
+
+def test_the_packages_install_and_run_from_wheels_alone(tmp_path: Path) -> None:
+    """Each of the six is built into a wheel; a clean environment needs nothing of the checkout."""
+    root = Path(__file__).parents[1]
+    packages = [*sorted((root / "libs").iterdir()), *sorted((root / "services").iterdir())]
+    wheels = tmp_path / "wheels"
+    for package in packages:
+        build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheels)]
+        subprocess.run(build, cwd=package, check=True, capture_output=True)
+    assert len(list(wheels.glob("*.whl"))) == 6
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", str(python.parents[1])], check=True)
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    names = [package.name for package in packages]
+    subprocess.run(
+        [*pip[:3], "download", *pip[4:], "--dest", str(wheels), "--find-links", str(wheels), *names], check=True
+    )
+    subprocess.run([*pip, "--no-index", "--find-links", str(wheels), *names], check=True)
+    for name in ("producer-svc", "consumer-svc", "dbadmin", "local-stack"):
+        done = subprocess.run(
+            [python.with_name(name), "--version"], check=True, capture_output=True, text=True, cwd=tmp_path
+        )
+        assert done.stdout.startswith(name)
