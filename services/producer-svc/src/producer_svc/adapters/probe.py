@@ -201,7 +201,7 @@ class Probe:
             response = self._adapter.send(request, stream=True, timeout=progress.remaining_s())
         finally:
             waited_s = time.monotonic() - began - (progress.connecting_s - before)
-        extract_cookies_to_jar(self._session.cookies, request, response.raw)
+        extract_cookies_to_jar(self._session.cookies, request, response.raw)  # type: ignore[no-untyped-call]  # untyped
         seen.http_status = response.status_code
         seen.first_byte_s = (seen.first_byte_s or 0.0) + max(0.0, waited_s)
         return response
