@@ -46,12 +46,12 @@ def run(config: Config) -> None:
 
 def build(config: Config) -> ConsumerService:
     """A consumer on real parts."""
-    health = Health()
+    metrics = Metrics()
     return ConsumerService(
-        source=KafkaSource(config.kafka, config.consumer),
-        delivery=Delivery(PostgresWriter(config.database), KafkaDeadLetters(config.kafka), health, Metrics()),
+        source=KafkaSource(config.kafka, config.consumer, metrics.lag),
+        delivery=Delivery(PostgresWriter(config.database), KafkaDeadLetters(config.kafka), metrics),
         clock=SystemClock(),
-        health=health,
+        health=Health(),
         max_rows=config.consumer.batch_max_rows,
         max_age_s=config.consumer.batch_max_age.total_seconds(),
         shutdown_timeout_s=config.consumer.shutdown_timeout.total_seconds(),

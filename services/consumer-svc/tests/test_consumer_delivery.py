@@ -1,0 +1,160 @@
+"""What becomes of a batch, with fakes of the ports."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+import attrs
+import pytest
+
+from consumer_svc.batch import Batch
+from consumer_svc.delivery import Delivery, GivenUpError
+from consumer_svc.metrics import Metrics
+from consumer_svc.ports import Poison, Received, RefusedError, WriteCounts
+from consumer_svc.service import ConsumerService
+from monitoring_core.clock import SystemClock
+from monitoring_core.codec import encode
+from monitoring_core.errors import OutageError
+from monitoring_core.result import CheckResult, Status
+from monitoring_runtime.health import Health
+
+
+def message(offset: int, value: bytes | None = None) -> Received:
+    at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    good = CheckResult(target_id=offset + 1, scheduled_at=at, location="x", producer_id=1, status=Status.UP)
+    return Received(b"1", encode(good) if value is None else value, 0, offset, 0)
+
+
+@attrs.define
+class FakeWriter:
+    refused: set[int] = attrs.field(factory=set)
+    outages: int = 0
+    stored: list[int] = attrs.field(factory=list)
+
+    def write(self, results: Sequence[CheckResult]) -> WriteCounts:
+        if self.outages:
+            self.outages -= 1
+            raise OutageError("PostgreSQL at db:5432 cannot be reached")
+        ids = [result.target_id for result in results]
+        if self.refused & set(ids):
+            raise RefusedError("no")
+        self.stored += ids
+        return WriteCounts(stored=len(ids))
+
+
+@attrs.define
+class FakeDeadLetters:
+    sent: list[Poison] = attrs.field(factory=list)
+    away: bool = False
+
+    def send(self, poison: Sequence[Poison]) -> None:
+        if self.away:
+            raise OutageError("dead-letter topic cannot be written")
+        self.sent += poison
+
+
+@attrs.define
+class FakeSource:
+    messages: list[Received]
+    assigned: bool = True
+    committed: list[Mapping[int, int]] = attrs.field(factory=list)
+    paused: list[bool] = attrs.field(factory=list)
+
+    def subscribe(self, on_revoked: object) -> None:
+        pass
+
+    def poll(self, limit: int, timeout_s: float) -> list[Received]:
+        taken, self.messages = self.messages[:limit], self.messages[limit:]
+        return [] if self.paused and self.paused[-1] else taken
+
+    def pause(self, paused: bool) -> None:
+        self.paused.append(paused)
+
+    def commit(self, offsets: Mapping[int, int]) -> None:
+        self.committed.append(offsets)
+
+    def close(self) -> None:
+        pass
+
+
+def delivery(writer: FakeWriter, dead: FakeDeadLetters | None = None) -> Delivery:
+    return Delivery(writer, dead or FakeDeadLetters(), Health(), Metrics())
+
+
+def batch(*messages: Received) -> Batch:
+    made = Batch(0.0)
+    for one in messages:
+        made.add(one)
+    return made
+
+
+def test_refused_results_go_to_the_dead_letters_alone() -> None:
+    """A batch that the database refuses is halved until the refused rows stand alone; the rest is stored."""
+    writer, dead = FakeWriter(refused={4, 9}), FakeDeadLetters()
+    delivery(writer, dead).deliver(batch(*(message(i) for i in range(12))))
+    assert sorted(writer.stored) == [i for i in range(1, 13) if i not in (4, 9)]
+    assert [(p.message.offset, p.reason) for p in dead.sent] == [(3, "refused_by_database"), (8, "refused_by_database")]
+
+
+def test_poison_keeps_its_bytes_and_holds_nobody_up() -> None:
+    """What cannot be decoded goes to the dead letters unchanged, and the rest is stored."""
+    writer, dead = FakeWriter(), FakeDeadLetters()
+    delivery(writer, dead).deliver(batch(message(0), message(1, b"\xff"), message(2)))
+    assert writer.stored == [1, 3]
+    assert [(p.message.value, p.reason) for p in dead.sent] == [(b"\xff", "not_json")]
+
+
+def test_an_outage_is_retried_and_never_dead_lettered() -> None:
+    """The database being away is not the data's fault."""
+    writer, dead = FakeWriter(outages=2), FakeDeadLetters()
+    delivery(writer, dead).deliver(batch(message(0)))
+    assert (writer.stored, dead.sent) == ([1], [])
+
+
+def test_a_delivery_given_up_during_an_outage_is_not_done() -> None:
+    """So that nothing of its batch is committed."""
+    made = delivery(FakeWriter(), FakeDeadLetters(away=True))
+    made.given_up.set()
+    with pytest.raises(GivenUpError):
+        made.deliver(batch(message(0, b"")))
+
+
+def service(source: FakeSource, made: Delivery, max_rows: int = 5) -> ConsumerService:
+    return ConsumerService(source, made, SystemClock(), made.health, max_rows, 60.0, 5.0)
+
+
+def test_offsets_are_committed_after_the_write_and_not_before() -> None:
+    """While the batch is being written nothing is committed."""
+    writer, source = FakeWriter(), FakeSource([message(i) for i in range(5)])
+    consumer = service(source, delivery(writer))
+    consumer.run_once(0)
+    assert consumer._in_hand is not None
+    consumer._in_hand[1].result(5)
+    assert source.committed == []
+    consumer.run_once(0)
+    assert (writer.stored, source.committed) == ([1, 2, 3, 4, 5], [{0: 5}])
+
+
+def test_a_full_batch_pauses_fetching_while_the_last_one_is_written() -> None:
+    """Memory holds two batches at most, however long the database is away."""
+    source = FakeSource([message(i) for i in range(50)])
+    made = delivery(FakeWriter(outages=1_000_000))
+    consumer = service(source, made)
+    for _ in range(10):
+        consumer.run_once(0)
+    assert len(source.messages) <= 50 - 10 + 1
+    assert source.paused[-1] is True
+    assert source.committed == []
+    made.given_up.set()
+
+
+def test_what_is_gathered_is_dropped_with_the_partition() -> None:
+    """Whoever gets the partition next reads it again: nothing unwritten is committed."""
+    source = FakeSource([message(i) for i in range(3)])
+    consumer = service(source, delivery(FakeWriter()))
+    consumer.run_once(0)
+    consumer.drop()
+    consumer.run_once(0)
+    assert consumer._pending is None
+    assert source.committed == []

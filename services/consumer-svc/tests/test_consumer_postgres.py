@@ -1,0 +1,103 @@
+"""The writer, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import attrs
+import psycopg
+import pytest
+
+from consumer_svc.adapters.postgres import PostgresWriter
+from consumer_svc.ports import WriteCounts
+from monitoring_core.config import DatabaseConfig, load_config
+from monitoring_core.result import CheckResult, Reason, Status
+from monitoring_core.tables import RESULT_COLUMNS
+
+pytestmark = pytest.mark.integration_test
+
+AT = dt.datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=dt.UTC)
+UP = CheckResult(target_id=1, scheduled_at=AT, location="here", producer_id=2, status=Status.UP, response_time_s=0.25)
+MISSED = attrs.evolve(UP, status=Status.UNKNOWN, reason=Reason.MISSED_WINDOW, response_time_s=None)
+
+
+@pytest.fixture
+def database(server: str, tmp_path: Path) -> DatabaseConfig:
+    info = psycopg.conninfo.conninfo_to_dict(server)
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        f"kafka: {{bootstrap_servers: 'k:1'}}\n"
+        f"database: {{host: '{info['host']}', port: {info.get('port') or 5432}, user: postgres, database: postgres}}\n"
+    )
+    columns = ", ".join(f"{name} {kind}" for name, kind in RESULT_COLUMNS.items())
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS monitoring CASCADE")
+        connection.execute("CREATE SCHEMA monitoring")
+        connection.execute(
+            f"CREATE TABLE monitoring.availability_result ({columns}, PRIMARY KEY (target_id, scheduled_at, location)) "
+            "PARTITION BY RANGE (scheduled_at)"
+        )
+        connection.execute("CREATE TABLE monitoring.rest PARTITION OF monitoring.availability_result DEFAULT")
+    return load_config(file, environ={}).database
+
+
+def rows(server: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(server) as connection:
+        return connection.execute(
+            "SELECT target_id, status, reason, response_time_s FROM monitoring.availability_result ORDER BY target_id"
+        ).fetchall()
+
+
+def test_a_real_result_replaces_an_unknown_one_and_never_the_reverse(database: DatabaseConfig, server: str) -> None:
+    """Whichever comes first, the row ends as the real result."""
+    writer = PostgresWriter(database)
+    assert writer.write([MISSED]) == WriteCounts(stored=1)
+    assert writer.write([UP]) == WriteCounts(replaced=1)
+    assert writer.write([MISSED]) == WriteCounts(duplicates=1)
+    assert rows(server) == [(1, "up", None, 0.25)]
+
+
+def test_duplicates_within_and_between_batches_change_nothing(database: DatabaseConfig, server: str) -> None:
+    """A redelivery is swallowed by the key, and of two results of one batch the real one stays."""
+    writer = PostgresWriter(database)
+    other = attrs.evolve(UP, target_id=2)
+    assert writer.write([MISSED, UP, UP, other]) == WriteCounts(stored=2, duplicates=2)
+    assert writer.write([UP, other]) == WriteCounts(duplicates=2)
+    assert rows(server) == [(1, "up", None, 0.25), (2, "up", None, 0.25)]
+
+
+def test_every_value_arrives_as_it_was(database: DatabaseConfig, server: str) -> None:
+    """Times to the microsecond, text of any script, and what was not measured as null."""
+    full = attrs.evolve(
+        UP,
+        started_at=AT,
+        finished_at=AT,
+        http_status=599,
+        body_bytes=2**31 - 1,
+        regexp_matched=False,
+        remote_address="2001:db8::1",
+        error="größer 💥",
+        certificate_expires_at=AT,
+        queue_delay_s=0.5,
+    )
+    PostgresWriter(database).write([full])
+    with psycopg.connect(server) as connection:
+        cursor = connection.execute("SELECT * FROM monitoring.availability_result")
+        row = dict(zip((column.name for column in cursor.description or ()), cursor.fetchone() or (), strict=True))
+    assert row == {name: getattr(full, name) for name in RESULT_COLUMNS}
+
+
+def test_a_lost_connection_is_an_outage_and_the_next_try_opens_another(database: DatabaseConfig, server: str) -> None:
+    """The writer mends itself."""
+    from monitoring_core.errors import OutageError
+
+    writer = PostgresWriter(database)
+    writer.write([UP])
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'consumer-svc'"
+        )
+    with pytest.raises(OutageError, match="PostgreSQL at "):
+        writer.write([UP])
+    assert writer.write([UP]) == WriteCounts(duplicates=1)
