@@ -1,0 +1,70 @@
+"""The comparison at the end finds what it is there to find."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from local_stack.accounting import Row, Window, account
+from local_stack.servers import ApacheKafka
+from local_stack.websites import SampleWebsite, sample_websites
+from monitoring_core.clock import from_ms
+from monitoring_core.result import Reason
+
+WINDOW = Window(7, 5, 1_000_000, 1_060_000)
+ROWS = [Row(key[0], key[1], "up", None) for key in sorted(WINDOW.slots())]
+FINE = {7: SampleWebsite("fine", "http://x/")}
+
+
+def figures(rows: list[Row], samples: dict[int, SampleWebsite] = FINE) -> tuple[int, int, int, int, int]:
+    result = account([WINDOW], rows, samples)
+    return result.due, result.rows, result.missing, result.duplicates, len(result.misjudged)
+
+
+def test_twelve_slots_a_minute_and_a_row_each_is_right() -> None:
+    """Nothing is found where nothing is wrong, and rows outside the window do not count."""
+    outside = Row(7, from_ms(2_000_000), "up", None)
+    assert figures([*ROWS, outside]) == (12, 12, 0, 0, 0)
+    assert account([WINDOW], ROWS, FINE).right
+
+
+CASES: dict[str, tuple[list[Row], tuple[int, int, int, int, int]]] = {
+    "missing": (ROWS[1:], (12, 11, 1, 0, 0)),
+    "double": ([*ROWS, ROWS[3]], (12, 13, 0, 1, 0)),
+    "misjudged": ([attrs.evolve(ROWS[0], status="down", reason="timeout"), *ROWS[1:]], (12, 12, 0, 0, 1)),
+    "missed window": ([attrs.evolve(ROWS[0], status="unknown", reason="missed_window"), *ROWS[1:]], (12, 12, 0, 0, 1)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_wrong_is_found(name: str) -> None:
+    """A missing row, a double one, and a wrong verdict each show, and the run is not right."""
+    rows, expected = CASES[name]
+    assert figures(rows) == expected
+    assert not account([WINDOW], rows, FINE).right
+
+
+def test_a_website_that_changes_is_judged_check_by_check() -> None:
+    """Its verdicts must follow what it answered, in order."""
+    answers: Any = [None, None, Reason.STATUS_MISMATCH]
+    sample = {7: SampleWebsite("flapping", "http://x/", {}, answers)}
+    down = attrs.evolve(ROWS[2], status="down", reason="status_mismatch")
+    assert account([WINDOW], [*ROWS[:2], down], sample).misjudged == []
+    assert len(account([WINDOW], ROWS[:3], sample).misjudged) == 1
+
+
+def test_there_are_samples_for_every_reason_a_website_can_give() -> None:
+    """A newcomer sees each verdict once."""
+    with sample_websites() as samples:
+        assert len(samples) >= 12
+        seen = {sample.expected for sample in samples if not isinstance(sample.expected, list)}
+    not_the_website = {Reason.MISSED_WINDOW, Reason.PROBER_ERROR}
+    assert seen == {None, *Reason} - not_the_website
+
+
+def test_what_apache_kafka_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A skip names what is missing."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert ApacheKafka.missing() == "java is not installed"
