@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
@@ -11,7 +10,6 @@ import structlog
 
 from consumer_svc.ports import Poison, Received, RefusedError, WriteCounts
 from monitoring_core.errors import OutageError
-from monitoring_core.result import one_line
 from monitoring_runtime.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from consumer_svc.metrics import Metrics
     from consumer_svc.ports import DeadLetters, Writer
     from monitoring_core.result import CheckResult
+    from monitoring_runtime.health import Health
 
 log = structlog.get_logger()
 
@@ -34,27 +33,24 @@ class GivenUpError(Exception):
 
 @attrs.define
 class Delivery:
-    """Runs in a thread of its own, one batch at a time.
-
-    Attributes:
-        stopping: once set, an outage is not waited for any more.
-        outage: why nothing can be delivered now, in one line; None while it can.
-    """
+    """Runs in a thread of its own, one batch at a time."""
 
     writer: Writer
     dead_letters: DeadLetters
+    health: Health
     metrics: Metrics
-    stopping: threading.Event = attrs.field(factory=threading.Event)
-    outage: str | None = attrs.field(default=None, init=False)
+    given_up: threading.Event = attrs.field(factory=threading.Event)
+    _outage: str | None = attrs.field(default=None, init=False)
 
     def deliver(self, batch: Batch) -> None:
         """Return when every result is stored and all poison is acknowledged by the dead-letter topic.
 
         Raises:
-            GivenUpError: `stopping` was set while an outage lasted.
+            GivenUpError: `given_up` was set while an outage lasted.
         """
         poison = list(batch.poison)
-        counts = self._store(batch.results, poison)
+        with self.metrics.write_seconds.time():
+            counts = self._store(batch.results, poison)
         self.metrics.written(len(batch), counts)
         if poison:
             self._retry(lambda: self.dead_letters.send(poison))
@@ -66,19 +62,13 @@ class Delivery:
         if not pairs:
             return WriteCounts()
         try:
-            return self._retry(lambda: self._write([result for _, result in pairs]))
+            return self._retry(lambda: self.writer.write([result for _, result in pairs]))
         except RefusedError as error:
             if len(pairs) == 1:
-                poison.append(Poison(pairs[0][0], "refused_by_database", one_line(str(error))))
+                poison.append(Poison(pairs[0][0], "refused_by_database", str(error)))
                 return WriteCounts()
         half = len(pairs) // 2
         return self._store(pairs[:half], poison) + self._store(pairs[half:], poison)
-
-    def _write(self, results: Sequence[CheckResult]) -> WriteCounts:
-        started = time.monotonic()
-        counts = self.writer.write(results)
-        self.metrics.write_seconds.observe(time.monotonic() - started)
-        return counts
 
     def _retry(self, step: Callable[[], T]) -> T:
         backoff = Backoff()
@@ -87,22 +77,21 @@ class Delivery:
                 done = step()
             except OutageError as error:
                 self._note_outage(str(error))
-                if self.stopping.wait(backoff.next()):
+                if self.given_up.wait(backoff.next()):
                     raise GivenUpError from None
                 continue
-            except RefusedError:
-                self._note_success()
-                raise
             self._note_success()
             return done
 
     def _note_outage(self, why: str) -> None:
         self.metrics.outages.inc()
-        if self.outage != why:
+        self.health.set_not_ready(why)
+        if self._outage != why:
             log.warning("results cannot be stored, retrying", error=why)
-        self.outage = why
+        self._outage = why
 
     def _note_success(self) -> None:
-        if self.outage:
+        if self._outage:
             log.info("results are stored again")
-        self.outage = None
+            self.health.set_ready()
+        self._outage = None

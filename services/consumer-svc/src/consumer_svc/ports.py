@@ -58,18 +58,8 @@ class Source(Protocol):
         """Whether any partition is assigned."""
         ...
 
-    @property
-    def outage(self) -> str | None:
-        """Why no message can be read now, in one line; None while they can."""
-        ...
-
-    def subscribe(self, on_revoked: Callable[[], None], on_lost: Callable[[], None]) -> None:
-        """Join the group.
-
-        Args:
-            on_revoked: called, within poll, before partitions are given up; may still commit.
-            on_lost: called, within poll, when partitions have become someone else's.
-        """
+    def subscribe(self, on_revoked: Callable[[], None]) -> None:
+        """Join the group. `on_revoked` is called, within poll, before partitions are given up."""
         ...
 
     def poll(self, limit: int, timeout_s: float) -> Sequence[Received]:

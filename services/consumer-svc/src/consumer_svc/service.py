@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 import attrs
@@ -13,8 +12,6 @@ from consumer_svc.batch import Batch
 from consumer_svc.delivery import GivenUpError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from consumer_svc.delivery import Delivery
     from consumer_svc.ports import Source
     from monitoring_core.clock import Clock
@@ -24,8 +21,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 POLL_S = 0.1
-POLL_ROWS = 1_000
-MAX_BATCH_BYTES = 64 << 20
 REVOKE_WAIT_S = 5.0
 
 
@@ -44,29 +39,24 @@ class ConsumerService:
     _in_hand: tuple[Batch, Future[None]] | None = attrs.field(default=None, init=False)
     _paused: bool = attrs.field(default=False, init=False)
     _consuming: bool = attrs.field(default=False, init=False)
+    _worker: ThreadPoolExecutor = attrs.field(
+        factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="delivery"), init=False
+    )
 
     def run(self, stop: Stop) -> None:
         """Work until `stop`, then end in order."""
-        try:
-            self.source.subscribe(self.revoke, self.lose)
-            while not stop.requested:
-                self.run_once(POLL_S)
-            self._finish()
-        finally:
-            self.source.close()
-        log.info("stopped", **self.delivery.metrics.totals())
+        self.source.subscribe(self.drop)
+        while not stop.requested:
+            self.run_once(POLL_S)
+        self._finish()
 
     def run_once(self, timeout_s: float) -> None:
         """One turn: receive, hand over a batch that is ready, commit one that is delivered."""
         self.health.beat()
-        self._note_readiness()
-        room = self._room()
+        self._note_assignment()
+        room = self.max_rows - (len(self._pending) if self._pending else 0)
         self._pause(room <= 0)
-        if self._paused and self._in_hand:
-            # Nothing comes while paused: wait for what ends the pause, so that no time is lost after it.
-            wait([self._in_hand[1]], timeout_s)
-            timeout_s = 0
-        for message in self.source.poll(min(max(room, 1), POLL_ROWS), timeout_s):
+        for message in self.source.poll(max(room, 1), timeout_s):
             if self._pending is None:
                 self._pending = Batch(self.clock.monotonic())
             self._pending.add(message)
@@ -74,39 +64,27 @@ class ConsumerService:
         if self._pending and self._in_hand is None and self._is_ready(self._pending):
             self._hand_over()
 
-    def revoke(self) -> None:
+    def drop(self) -> None:
         """Give up partitions: what is being delivered may finish, the rest is for whoever gets them next."""
         self._pending = None
         if self._in_hand:
             wait([self._in_hand[1]], REVOKE_WAIT_S)
             self._commit_delivered()
-        self.lose()
-
-    def lose(self) -> None:
-        """Commit nothing of what is in hand: its partitions are someone else's already."""
-        self._pending = None
         if self._in_hand:
             batch, future = self._in_hand
             self._in_hand = (attrs.evolve(batch, offsets={}), future)
 
-    def _note_readiness(self) -> None:
-        if self.source.assigned and not self._consuming:
-            log.info("consuming")
-        self._consuming = self.source.assigned
-        why = self.delivery.outage or self.source.outage or (None if self._consuming else "no partition is assigned")
-        if why:
-            self.health.set_not_ready(why)
-        else:
-            self.health.set_ready()
-
-    def _room(self) -> int:
-        """How many more messages the pending batch takes."""
-        if self._pending is None:
-            return self.max_rows
-        return self.max_rows - len(self._pending) if self._pending.size_bytes < MAX_BATCH_BYTES else 0
+    def _note_assignment(self) -> None:
+        if self.source.assigned != self._consuming:
+            self._consuming = self.source.assigned
+            if self._consuming:
+                self.health.set_ready()
+                log.info("consuming")
+            else:
+                self.health.set_not_ready("no partition is assigned")
 
     def _is_ready(self, batch: Batch) -> bool:
-        return self._room() <= 0 or self.clock.monotonic() - batch.began >= self.max_age_s
+        return len(batch) >= self.max_rows or self.clock.monotonic() - batch.began >= self.max_age_s
 
     def _pause(self, paused: bool) -> None:
         if paused != self._paused:
@@ -116,7 +94,7 @@ class ConsumerService:
     def _hand_over(self) -> None:
         batch, self._pending = self._pending, None
         if batch:
-            self._in_hand = (batch, _in_daemon_thread(lambda: self.delivery.deliver(batch)))
+            self._in_hand = (batch, self._worker.submit(self.delivery.deliver, batch))
 
     def _commit_delivered(self) -> None:
         """Commit the offsets of a batch once all of it is stored, and not before."""
@@ -130,44 +108,22 @@ class ConsumerService:
     def _finish(self) -> None:
         """Write what is in hand, within the time allowed; what is not written will be delivered again."""
         self.health.set_not_ready("stopping")
-        self.delivery.stopping.set()
         deadline = self.clock.monotonic() + self.shutdown_timeout_s
         try:
             while self._in_hand or self._pending:
                 if self._in_hand is None:
                     self._hand_over()
                 if self._in_hand:
-                    _finished(self._in_hand[1], deadline - self.clock.monotonic())
+                    wait([self._in_hand[1]], max(0.0, deadline - self.clock.monotonic()))
+                if self._in_hand and not self._in_hand[1].done():
+                    self.delivery.given_up.set()
+                    wait([self._in_hand[1]], REVOKE_WAIT_S)
                 self._commit_delivered()
         except GivenUpError:
             log.warning("stopped with messages that are not stored: they will be delivered again")
         finally:
             self._pending = None
             self._in_hand = None
-
-
-def _in_daemon_thread(work: Callable[[], None]) -> Future[None]:
-    """Run `work` in a thread that does not keep the process from ending, however long a server does not answer."""
-    future: Future[None] = Future()
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:
-            future.set_exception(error)
-        else:
-            future.set_result(None)
-
-    threading.Thread(target=run, name="delivery", daemon=True).start()
-    return future
-
-
-def _finished(future: Future[None], timeout_s: float) -> None:
-    """Wait for the end of a delivery.
-
-    Raises:
-        GivenUpError: it did not come in time.
-    """
-    wait([future], max(0.0, timeout_s))
-    if not future.done():
-        raise GivenUpError
+            self.source.close()
+            self._worker.shutdown(wait=False)
+        log.info("stopped")

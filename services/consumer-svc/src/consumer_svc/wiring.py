@@ -46,12 +46,12 @@ def run(config: Config) -> None:
 
 def build(config: Config) -> ConsumerService:
     """A consumer on real parts."""
-    metrics = Metrics()
+    health = Health()
     return ConsumerService(
-        source=KafkaSource(config.kafka, config.consumer, metrics.lag),
-        delivery=Delivery(PostgresWriter(config.database), KafkaDeadLetters(config.kafka), metrics),
+        source=KafkaSource(config.kafka, config.consumer),
+        delivery=Delivery(PostgresWriter(config.database), KafkaDeadLetters(config.kafka), health, Metrics()),
         clock=SystemClock(),
-        health=Health(),
+        health=health,
         max_rows=config.consumer.batch_max_rows,
         max_age_s=config.consumer.batch_max_age.total_seconds(),
         shutdown_timeout_s=config.consumer.shutdown_timeout.total_seconds(),

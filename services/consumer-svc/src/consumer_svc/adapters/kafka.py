@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,6 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from consumer_svc.ports import Poison, Received
 from monitoring_core.errors import OutageError
-from monitoring_core.result import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,9 +18,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_AWAY = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE)
 _NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 _DEAD_LETTER_TIMEOUT_S = 15.0
-_STATISTICS_MS = 2_000
 
 # librdkafka's own lines would stand between ours; what matters of them arrives through the callbacks.
 _silent = logging.getLogger("consumer_svc.librdkafka")
@@ -33,15 +31,10 @@ _silent.propagate = False
 class KafkaSource:
     """A member of a consumer group that commits by hand."""
 
-    def __init__(
-        self, config: KafkaConfig, consumer: ConsumerConfig, on_lag: Callable[[Mapping[int, int]], None]
-    ) -> None:
+    def __init__(self, config: KafkaConfig, consumer: ConsumerConfig) -> None:
         self._config = config
-        self._on_lag = on_lag
-        self._away = f"Kafka at {config.bootstrap_servers} cannot be reached"
-        self._no_topic = f"topic {config.topic_name} does not exist: run dbadmin create-topics"
-        # In the order in which they were met, each logged once until it is over.
-        self._outages: dict[str, None] = {}
+        self._outage: str | None = None
+        self._on_revoked: Callable[[], None] = lambda: None
         self._partitions: list[TopicPartition] = []
         self._consumer = Consumer(
             config.client_properties()
@@ -59,35 +52,22 @@ class KafkaSource:
                 "fetch.queue.backoff.ms": 10,
                 "queued.max.messages.kbytes": 16384,
                 "reconnect.backoff.max.ms": 5000,
-                "statistics.interval.ms": _STATISTICS_MS,
                 "error_cb": self._on_error,
-                "stats_cb": self._on_statistics,
             },
             logger=_silent,
         )
-
-    @property
-    def outage(self) -> str | None:
-        """Why no message can be read now, in one line; None while they can."""
-        return next(iter(list(self._outages)), None)
 
     @property
     def assigned(self) -> bool:
         """Whether any partition is assigned."""
         return bool(self._partitions)
 
-    def subscribe(self, on_revoked: Callable[[], None], on_lost: Callable[[], None]) -> None:
-        """Join the group. `on_revoked` and `on_lost` are called within poll."""
-
-        def revoke(_consumer: Consumer, _partitions: list[TopicPartition]) -> None:
-            on_revoked()
-            self._partitions = []
-
-        def lose(_consumer: Consumer, _partitions: list[TopicPartition]) -> None:
-            on_lost()
-            self._partitions = []
-
-        self._consumer.subscribe([self._config.topic_name], on_assign=self._assign, on_revoke=revoke, on_lost=lose)
+    def subscribe(self, on_revoked: Callable[[], None]) -> None:
+        """Join the group. `on_revoked` is called, within poll, before partitions are given up."""
+        self._on_revoked = on_revoked
+        self._consumer.subscribe(
+            [self._config.topic_name], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke
+        )
 
     def poll(self, limit: int, timeout_s: float) -> list[Received]:
         """Up to `limit` messages; also what keeps the membership in the group."""
@@ -105,8 +85,10 @@ class KafkaSource:
                     message.timestamp()[1],
                 )
             )
-        mine = {partition.partition for partition in self._partitions}
-        return [message for message in received if message.partition in mine]
+        if received and self._outage:
+            log.info("messages come again", kafka=self._config.bootstrap_servers)
+            self._outage = None
+        return received
 
     def pause(self, paused: bool) -> None:
         """Fetch nothing, or fetch again; polling goes on."""
@@ -129,36 +111,22 @@ class KafkaSource:
 
     def _assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._partitions = partitions
-        if partitions:
-            self._outages.pop(self._no_topic, None)
         log.info("assigned", partitions=[partition.partition for partition in partitions])
 
-    def _on_error(self, error: KafkaError) -> None:
-        # One broker of several, or one try of several: _ALL_BROKERS_DOWN follows when it matters.
-        if error.code() in (KafkaError._TRANSPORT, KafkaError._RESOLVE):
-            return
-        if error.code() == KafkaError._ALL_BROKERS_DOWN:
-            why = self._away
-        elif error.code() in _NO_TOPIC:
-            why = self._no_topic
-        else:
-            why = f"Kafka at {self._config.bootstrap_servers}: {one_line(error.str(), 300)}"
-        if why not in self._outages:
-            self._outages[why] = None
-            log.warning("no messages can be read, retrying", error=why)
+    def _revoke(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
+        self._on_revoked()
+        self._partitions = []
 
-    def _on_statistics(self, text: str) -> None:
-        """Read what librdkafka knows of itself (librdkafka, STATISTICS.md)."""
-        statistics = json.loads(text)
-        brokers = statistics["brokers"].values()
-        if any(broker["state"] == "UP" and broker["nodeid"] >= 0 for broker in brokers):
-            if self._away in self._outages:
-                log.info("Kafka is reached again", kafka=self._config.bootstrap_servers)
-            self._outages = {why: None for why in self._outages if why == self._no_topic}
-        known = statistics["topics"].get(self._config.topic_name, {"partitions": {}})["partitions"]
-        mine = {partition.partition for partition in self._partitions}
-        lag = {number: known[str(number)]["consumer_lag"] for number in mine if str(number) in known}
-        self._on_lag({number: messages for number, messages in lag.items() if messages >= 0})
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() in _AWAY:
+            why = f"Kafka at {self._config.bootstrap_servers} cannot be reached"
+        elif error.code() in _NO_TOPIC:
+            why = f"topic {self._config.topic_name} does not exist: run dbadmin create-topics"
+        else:
+            why = " ".join(error.str().split())[:300]
+        if self._outage != why:
+            log.warning("no messages can be read, retrying", error=why)
+        self._outage = why
 
 
 class KafkaDeadLetters:
@@ -209,8 +177,6 @@ class KafkaDeadLetters:
                     "acks": "all",
                     "allow.auto.create.topics": False,
                     "message.timeout.ms": 14_000,
-                    # What Kafka once took, with some headers more, is for Kafka to refuse.
-                    "message.max.bytes": 1_000_000_000,
                 },
                 logger=_silent,
             )
