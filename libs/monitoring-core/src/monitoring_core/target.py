@@ -27,7 +27,7 @@ METHODS = ("GET", "HEAD")
 # RFC 9110, section 5.6.2 (token) and 5.5 (field values; obsolete line folding is refused).
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,4000}")
-_STATUS_PART = re.compile(r"([1-5]\d\d)(?:-([1-5]\d\d))?")
+_STATUS_PART = re.compile(r"([1-5]\d\d)(?:-([1-5]\d\d))?", re.ASCII)
 _PROBER_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
 
@@ -72,7 +72,9 @@ class TargetRecord:
     None means that the configuration's default applies.
     """
 
-    url: Annotated[str, Meta(min_length=1, max_length=MAX_URL_LENGTH)]
+    url: Annotated[str, Meta(min_length=1, max_length=MAX_URL_LENGTH)] = attrs.field(
+        repr=lambda url: repr(without_credentials(url))
+    )
     id: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
     regexp: Annotated[str, Meta(max_length=MAX_REGEXP_LENGTH)] | None = None
     active: bool = True
@@ -135,8 +137,8 @@ class TargetRecord:
                 yield "expected_status", str(error)
         for message in _header_problems(self.headers or {}):
             yield "headers", message
-        if any("\0" in key or "\0" in value for key, value in (self.labels or {}).items()):
-            yield "labels", "hold a NUL character"
+        for message in _label_problems(self.labels or {}):
+            yield "labels", message
 
     def resolve(self, defaults: CheckDefaults) -> Target:
         """The target that a producer works, with the configuration's defaults filled in.
@@ -197,8 +199,11 @@ def compile_regexp(pattern: str) -> re2._Regexp[bytes]:
     """Compile a pattern for searching in UTF-8 bytes, in time linear in the text (RE2).
 
     Raises:
-        ValueError: RE2 does not take it, for example because it needs back-references or look-around.
+        ValueError: RE2 does not take it, for example because it needs back-references or look-around; or PostgreSQL
+            does not, because it holds a NUL character.
     """
+    if "\0" in pattern:
+        raise ValueError("holds a NUL character, which PostgreSQL does not store (write \\x00)")
     options = re2.Options()
     options.log_errors = False
     options.max_mem = 4 << 20
@@ -250,6 +255,15 @@ def _header_problems(headers: dict[str, str]) -> Iterator[str]:
             yield f"{name} is set by the prober"
         elif not _HEADER_VALUE.fullmatch(value):
             yield f"the value of {name} holds a character that no header may hold, or is too long"
+
+
+def _label_problems(labels: dict[str, str]) -> Iterator[str]:
+    """What PostgreSQL's jsonb does not store: NUL and lone surrogates, both of which JSON can write."""
+    text = "".join(map("".join, labels.items()))
+    if "\0" in text:
+        yield "hold a NUL character"
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        yield "are not valid Unicode"
 
 
 def _plain(message: str) -> str:

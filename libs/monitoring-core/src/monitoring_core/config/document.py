@@ -103,7 +103,7 @@ class _Reader:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
                 raise DocumentError(line, f"{path or 'the file'}: a key must be a name")
-            key = str(key_node.value)
+            key = _text(key_node.value, line, path or "the file")
             key_path = f"{path}.{key}" if path else key
             if key in content:
                 raise DocumentError(line, f"{key_path}: is given twice, first in line {self.lines[key_path]}")
@@ -116,7 +116,15 @@ def _scalar(node: yaml.Node, path: str) -> Any:
     make = _TYPES.get(node.tag)
     if make is None:
         raise DocumentError(node.start_mark.line + 1, f"{path}: the tag {node.tag} is not supported")
+    text = _text(node.value, node.start_mark.line + 1, path)
     try:
-        return make(node.value)
+        return make(text)
     except ValueError:
         raise DocumentError(node.start_mark.line + 1, f"{path}: is not a value of its tag {node.tag}") from None
+
+
+def _text(text: str, line: int, path: str) -> str:
+    """The text itself, unless an escape like `\\ud800` made it something that is no Unicode and nothing can store."""
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise DocumentError(line, f"{path}: is not valid Unicode")
+    return text

@@ -27,7 +27,8 @@ class Fault:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.place} {self.path}: {self.message}" if self.path else f"{self.place}: {self.message}"
+        text = f"{self.place} {self.path}: {self.message}" if self.path else f"{self.place}: {self.message}"
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 class ConfigError(MonitoringError):

@@ -109,8 +109,11 @@ class _Loading:
         return data
 
     def _replace(self, data: dict[str, dict[str, Any]], place: str, section: str, key: str, text: str) -> None:
-        if section not in _SECTIONS or not key:
+        if section not in _SECTIONS:
             self._fault(place, "", f"no such section{_suggestion(section, _SECTIONS)}")
+            return
+        if not key:
+            self._fault(place, "", f"names the section {section}, but none of its settings")
             return
         self._places[f"{section}.{key}"] = place
         field = attrs.fields_dict(attrs.resolve_types(_SECTIONS[section])).get(key)
@@ -179,6 +182,8 @@ def _replacement(text: str, kinds: str, place: str) -> Any:
     A secret may stand in the environment as it is, but not on the command line, which every user of the machine sees.
     """
     if "Secret" in kinds and place.startswith("env "):
+        if not text:
+            raise DocumentError(1, "must not be empty")
         return Secret(text, place)
     if "str" in kinds and not text.startswith("{"):
         return text

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 from hypothesis import strategies as st
 
 from monitoring_core.result import MAX_ERROR_LENGTH, MAX_LOCATION_LENGTH, CheckResult, Reason, Status
+from monitoring_core.target import METHODS, TargetRecord
 
 _moments = st.datetimes(dt.datetime(2000, 1, 1), dt.datetime(2200, 1, 1), timezones=st.just(dt.UTC))  # noqa: DTZ001
 _seconds = st.none() | st.floats(0, 1e9)
@@ -39,4 +41,25 @@ def results(draw: st.DrawFn) -> CheckResult:
         first_byte_s=draw(_seconds),
         transfer_s=draw(_seconds),
         response_time_s=draw(_seconds),
+    )
+
+
+def records() -> st.SearchStrategy[TargetRecord]:
+    """Any record that has no problems and fits a default interval of a minute."""
+    host = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=20)
+    header = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=10).map(lambda name: f"X-{name}")
+    return st.builds(
+        TargetRecord,
+        url=st.builds("{}://{}/{}".format, st.sampled_from(["http", "https"]), host, host),
+        id=st.integers(1, 2**63 - 1),
+        regexp=st.none() | st.text("abc.*+ ", max_size=8).map(re.escape),
+        active=st.booleans(),
+        check_interval_s=st.none() | st.integers(60, 86_400),
+        timeout_s=st.none() | st.floats(0.1, 30),
+        method=st.none() | st.sampled_from(METHODS),
+        expected_status=st.none() | st.sampled_from(["200", "200-299", "200-299,301,404"]),
+        headers=st.none() | st.dictionaries(header, st.text("abc 123", max_size=10), max_size=3),
+        follow_redirects=st.none() | st.booleans(),
+        verify_tls=st.none() | st.booleans(),
+        labels=st.none() | st.dictionaries(st.text(_text, max_size=5), st.text(_text, max_size=5), max_size=3),
     )

@@ -1,0 +1,47 @@
+"""Values with sensible defaults, for tests that care about one or two of their attributes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from monitoring_core.result import CheckResult, Status
+from monitoring_core.target import StatusSet, Target, TargetRecord
+
+_SLOT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+
+def make_record(**overrides: Any) -> TargetRecord:
+    """A valid record of an active target with id 1, and `overrides`."""
+    defaults: dict[str, Any] = {"id": 1, "url": "https://example.org/"}
+    return TargetRecord(**defaults | overrides)
+
+
+def make_target(**overrides: Any) -> Target:
+    """A target with id 1 that is checked once a minute, and `overrides`."""
+    defaults: dict[str, Any] = {
+        "id": 1,
+        "url": "https://example.org/",
+        "regexp": None,
+        "interval_s": 60,
+        "timeout_s": 10.0,
+        "method": "GET",
+        "expected_status": StatusSet(((200, 299),)),
+        "headers": (),
+        "follow_redirects": True,
+        "verify_tls": True,
+    }
+    return Target(**defaults | overrides)
+
+
+def make_result(**overrides: Any) -> CheckResult:
+    """A result of target 1 that fits the wire format, and `overrides`; a reason brings its status with it."""
+    reason = overrides.get("reason")
+    defaults: dict[str, Any] = {
+        "target_id": 1,
+        "scheduled_at": _SLOT,
+        "location": "default",
+        "producer_id": 1,
+        "status": reason.status if reason else Status.UP,
+    }
+    return CheckResult(**defaults | overrides)

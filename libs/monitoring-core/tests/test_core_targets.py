@@ -1,0 +1,116 @@
+"""Which statements of a target are taken, which are refused and in which words, and what never shows."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+
+from monitoring_core.errors import InvalidTargetError
+from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
+from monitoring_core.testing.builders import make_record, make_target
+from monitoring_core.testing.strategies import records
+
+URL = "https://example.org/"
+STATUS = "expected_status: must be status codes and ranges like 200-299,301, got "
+NOT_RE2 = "regexp: is not a regular expression that RE2 takes: "
+HEADER_VALUE = "headers: the value of X holds a character that no header may hold, or is too long"
+DEFAULTS = CheckDefaults(interval_s=60, timeout_s=10, expected_status=StatusSet.parse("200-299"))
+
+GOOD = [
+    {},
+    {"url": "http://user:password@[::1]:8080/path?q=1#f"},
+    {"url": "HTTPS://Example.ORG"},
+    {"regexp": "(?i)welcome|hello"},
+    {"regexp": ""},
+    {"headers": {"Authorization": "Bearer x", "X-Empty": ""}},
+    {"check_interval_s": 86_400, "timeout_s": 300},
+    {"expected_status": "200-299, 301,404"},
+    {"method": "HEAD", "follow_redirects": False, "verify_tls": False, "labels": {"team": "a ☃"}},
+]
+
+BAD = [
+    ({"url": ""}, ["url: expected str of length >= 1"]),
+    ({"url": 5}, ["url: expected str, got int"]),
+    ({"url": "x" * 2_049}, ["url: expected str of length <= 2048"]),
+    ({"url": "example.org"}, ["url: must begin with http:// or https://, got 'example.org'"]),
+    ({"url": "ftp://me:hunter2@x/"}, ["url: must begin with http:// or https://, got 'ftp://x/'"]),
+    ({"url": "http:///path"}, ["url: has no host"]),
+    ({"url": "http://a:0/"}, ["url: has port 0"]),
+    ({"url": "http://a:99999/"}, ["url: is not a URL: Port out of range 0-65535"]),
+    ({"url": "http://[::1/"}, ["url: is not a URL: Invalid IPv6 URL"]),
+    ({"url": "http://a/\r\nX: y"}, ["url: holds a space or a control character"]),
+    ({"url": "http://a/\ud800"}, ["url: holds a space or a control character"]),
+    ({"regexp": r"(a)\1"}, [NOT_RE2 + r"invalid escape sequence: \1"]),
+    ({"regexp": "(?=a)"}, [NOT_RE2 + "invalid perl operator: (?="]),
+    ({"regexp": "("}, [NOT_RE2 + "missing ): ("]),
+    ({"regexp": "\ud800"}, ["regexp: is not valid Unicode"]),
+    ({"regexp": "a\0b"}, [r"regexp: holds a NUL character, which PostgreSQL does not store (write \x00)"]),
+    ({"headers": {"X": "a\r\nY: b"}}, [HEADER_VALUE]),
+    ({"headers": {"X": "a\0"}}, [HEADER_VALUE]),
+    ({"headers": {"X": "☃"}}, [HEADER_VALUE]),
+    ({"headers": {"X\r\n": "a"}}, [r"headers: 'X\r\n' is not a header name"]),
+    ({"headers": {"Host": "a"}}, ["headers: Host is set by the prober"]),
+    ({"headers": {f"X{i}": "" for i in range(51)}}, ["headers: at most 50 are allowed, got 51"]),
+    ({"headers": [1]}, ["headers: expected object | null, got array"]),
+    ({"check_interval_s": 5, "timeout_s": 5}, ["timeout_s: must be shorter than check_interval_s (5), got 5"]),
+    ({"check_interval_s": 0}, ["check_interval_s: expected int >= 1"]),
+    ({"check_interval_s": 86_401}, ["check_interval_s: expected int <= 86400"]),
+    ({"timeout_s": 0}, ["timeout_s: expected float > 0.0"]),
+    ({"timeout_s": float("nan")}, ["timeout_s: expected float > 0.0"]),
+    ({"timeout_s": float("inf")}, ["timeout_s: expected float <= 300.0"]),
+    ({"expected_status": ""}, [STATUS + "''"]),
+    ({"expected_status": "2xx"}, [STATUS + "'2xx'"]),
+    ({"expected_status": "299-200"}, [STATUS + "'299-200'"]),
+    ({"expected_status": "600"}, [STATUS + "'600'"]),
+    ({"expected_status": "2\u0660\u0660"}, [STATUS + "'2\u0660\u0660'"]),
+    ({"method": "get"}, ["method: must be one of GET, HEAD, got 'get'"]),
+    ({"id": 0}, ["id: expected int >= 1"]),
+    ({"id": 2**63}, ["id: expected int <= 9223372036854775807"]),
+    ({"labels": {"a": "\0"}}, ["labels: hold a NUL character"]),
+    ({"labels": {"a": "\ud800"}}, ["labels: are not valid Unicode"]),
+    ({"colour": 1, "method": "BREW"}, ["colour: no such field", "method: must be one of GET, HEAD, got 'BREW'"]),
+]
+
+
+@pytest.mark.parametrize("fields", GOOD, ids=str)
+def test_a_good_target_is_taken(fields: dict[str, object]) -> None:
+    """What stands in it stands in the record."""
+    record = TargetRecord.parse({"url": URL} | fields)
+    assert all(getattr(record, name) == value for name, value in fields.items())
+
+
+@pytest.mark.parametrize(("fields", "problems"), BAD, ids=[ascii(fields)[:60] for fields, _ in BAD])
+def test_a_bad_target_is_refused_with_exactly_these_problems(fields: dict[str, object], problems: list[str]) -> None:
+    """All that can be said is said at once, each problem with its field."""
+    with pytest.raises(InvalidTargetError) as caught:
+        TargetRecord.parse({"url": URL} | fields)
+    assert caught.value.problems == tuple(problems)
+
+
+def test_text_from_a_table_file_is_read_as_what_the_field_is() -> None:
+    """CSV knows text alone."""
+    record = TargetRecord.parse({"url": URL, "check_interval_s": "30", "active": "false"}, from_text=True)
+    assert (record.check_interval_s, record.active) == (30, False)
+
+
+@settings(max_examples=50, deadline=None)
+@given(records())
+def test_every_good_record_becomes_a_target_whose_timeout_fits_its_interval(record: TargetRecord) -> None:
+    """A producer never gets a check that runs into the next one."""
+    assert record.problems() == []
+    target = record.resolve(DEFAULTS)
+    assert 0 < target.timeout_s < target.interval_s
+
+
+def test_an_interval_shorter_than_the_default_timeout_shortens_the_timeout() -> None:
+    """Who states only the interval need not think of the timeout."""
+    assert make_record(check_interval_s=5).resolve(DEFAULTS).timeout_s == 4.5
+
+
+@pytest.mark.parametrize("made", [make_record, make_target])
+def test_credentials_never_show_in_a_repr(made: type) -> None:
+    """Neither those of the URL nor those of the headers, whoever logs the object."""
+    secrets = {"Authorization": "hunter2"} if made is make_record else (("Authorization", "hunter2"),)
+    shown = repr(made(url="https://me:hunter2@example.org/", headers=secrets))
+    assert "hunter2" not in shown
+    assert "https://example.org/" in shown
