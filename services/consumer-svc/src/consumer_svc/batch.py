@@ -21,12 +21,14 @@ class Batch:
     Attributes:
         began: when the first message came, seconds on the monotonic clock.
         offsets: the next offset of each partition.
+        size_bytes: of the messages' values.
     """
 
     began: float
     results: list[tuple[Received, CheckResult]] = attrs.field(factory=list)
     poison: list[Poison] = attrs.field(factory=list)
     offsets: dict[int, int] = attrs.field(factory=dict)
+    size_bytes: int = 0
 
     def __len__(self) -> int:
         return len(self.results) + len(self.poison)
@@ -38,3 +40,4 @@ class Batch:
         except DecodeError as error:
             self.poison.append(Poison(message, str(error.reason), error.detail))
         self.offsets[message.partition] = message.offset + 1
+        self.size_bytes += len(message.value or b"")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
@@ -10,6 +11,7 @@ import structlog
 
 from consumer_svc.ports import Poison, Received, RefusedError, WriteCounts
 from monitoring_core.errors import OutageError
+from monitoring_core.result import one_line
 from monitoring_runtime.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -33,14 +35,19 @@ class GivenUpError(Exception):
 
 @attrs.define
 class Delivery:
-    """Runs in a thread of its own, one batch at a time."""
+    """Runs in a thread of its own, one batch at a time.
+
+    Attributes:
+        given_up: once set, an outage is not waited for any more.
+        outage: why nothing can be delivered now, in one line; None while it can.
+    """
 
     writer: Writer
     dead_letters: DeadLetters
     health: Health
     metrics: Metrics
     given_up: threading.Event = attrs.field(factory=threading.Event)
-    _outage: str | None = attrs.field(default=None, init=False)
+    outage: str | None = attrs.field(default=None, init=False)
 
     def deliver(self, batch: Batch) -> None:
         """Return when every result is stored and all poison is acknowledged by the dead-letter topic.
@@ -49,8 +56,7 @@ class Delivery:
             GivenUpError: `given_up` was set while an outage lasted.
         """
         poison = list(batch.poison)
-        with self.metrics.write_seconds.time():
-            counts = self._store(batch.results, poison)
+        counts = self._store(batch.results, poison)
         self.metrics.written(len(batch), counts)
         if poison:
             self._retry(lambda: self.dead_letters.send(poison))
@@ -62,13 +68,19 @@ class Delivery:
         if not pairs:
             return WriteCounts()
         try:
-            return self._retry(lambda: self.writer.write([result for _, result in pairs]))
+            return self._retry(lambda: self._write([result for _, result in pairs]))
         except RefusedError as error:
             if len(pairs) == 1:
-                poison.append(Poison(pairs[0][0], "refused_by_database", str(error)))
+                poison.append(Poison(pairs[0][0], "refused_by_database", one_line(str(error))))
                 return WriteCounts()
         half = len(pairs) // 2
         return self._store(pairs[:half], poison) + self._store(pairs[half:], poison)
+
+    def _write(self, results: Sequence[CheckResult]) -> WriteCounts:
+        started = time.monotonic()
+        counts = self.writer.write(results)
+        self.metrics.write_seconds.observe(time.monotonic() - started)
+        return counts
 
     def _retry(self, step: Callable[[], T]) -> T:
         backoff = Backoff()
@@ -80,18 +92,20 @@ class Delivery:
                 if self.given_up.wait(backoff.next()):
                     raise GivenUpError from None
                 continue
+            except RefusedError:
+                self._note_success()
+                raise
             self._note_success()
             return done
 
     def _note_outage(self, why: str) -> None:
         self.metrics.outages.inc()
-        self.health.set_not_ready(why)
-        if self._outage != why:
+        if self.outage != why:
             log.warning("results cannot be stored, retrying", error=why)
-        self._outage = why
+        self.outage = why
+        self.health.set_not_ready(why)
 
     def _note_success(self) -> None:
-        if self._outage:
+        if self.outage:
             log.info("results are stored again")
-            self.health.set_ready()
-        self._outage = None
+        self.outage = None

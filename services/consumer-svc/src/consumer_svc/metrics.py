@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from consumer_svc.ports import Poison, WriteCounts
 
@@ -19,6 +19,10 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._rows = Counter("consumer_rows", "Results, by what became of them.", ["kind"], registry=self.registry)
         self._dead = Counter("consumer_dead_letters", "Messages sent there.", ["reason"], registry=self.registry)
+        self._totals = dict.fromkeys(("stored", "replaced", "duplicates", "dead_letters"), 0)
+        self._lag = Gauge(
+            "consumer_lag", "Messages not yet committed, by assigned partition.", ["partition"], registry=self.registry
+        )
         self.outages = Counter("consumer_outages", "Failed tries to write.", registry=self.registry)
         self.write_seconds = Histogram("consumer_write_seconds", "Time to write a batch.", registry=self.registry)
         self._batch = Histogram(
@@ -31,8 +35,22 @@ class Metrics:
         self._rows.labels("stored").inc(counts.stored)
         self._rows.labels("replaced").inc(counts.replaced)
         self._rows.labels("duplicate").inc(counts.duplicates)
+        self._totals["stored"] += counts.stored
+        self._totals["replaced"] += counts.replaced
+        self._totals["duplicates"] += counts.duplicates
 
     def dead_lettered(self, poison: Sequence[Poison]) -> None:
         """Count what went to the dead letters."""
         for one in poison:
             self._dead.labels(one.reason).inc()
+        self._totals["dead_letters"] += len(poison)
+
+    def lag(self, lag: Mapping[int, int]) -> None:
+        """Show the lag of the partitions assigned now, and of no others."""
+        self._lag.clear()
+        for partition, messages in lag.items():
+            self._lag.labels(str(partition)).set(messages)
+
+    def totals(self) -> dict[str, int]:
+        """The counts since the start, for a summary."""
+        return dict(self._totals)

@@ -59,7 +59,7 @@ class Source(Protocol):
         ...
 
     def subscribe(self, on_revoked: Callable[[], None]) -> None:
-        """Join the group. `on_revoked` is called, within poll, before partitions are given up."""
+        """Join the group. `on_revoked` is called, within poll, before partitions are given up or when lost."""
         ...
 
     def poll(self, limit: int, timeout_s: float) -> Sequence[Received]:
@@ -71,7 +71,7 @@ class Source(Protocol):
         ...
 
     def commit(self, offsets: Mapping[int, int]) -> None:
-        """Say for each partition which offset is next."""
+        """Say for each partition that is still assigned which offset is next."""
         ...
 
     def close(self) -> None:

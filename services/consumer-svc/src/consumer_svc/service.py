@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+import contextvars
+import threading
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
 import attrs
@@ -12,6 +14,8 @@ from consumer_svc.batch import Batch
 from consumer_svc.delivery import GivenUpError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from consumer_svc.delivery import Delivery
     from consumer_svc.ports import Source
     from monitoring_core.clock import Clock
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 POLL_S = 0.1
+POLL_ROWS = 1_000
+MAX_BATCH_BYTES = 64 << 20
 REVOKE_WAIT_S = 5.0
 
 
@@ -39,24 +45,29 @@ class ConsumerService:
     _in_hand: tuple[Batch, Future[None]] | None = attrs.field(default=None, init=False)
     _paused: bool = attrs.field(default=False, init=False)
     _consuming: bool = attrs.field(default=False, init=False)
-    _worker: ThreadPoolExecutor = attrs.field(
-        factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="delivery"), init=False
-    )
 
     def run(self, stop: Stop) -> None:
         """Work until `stop`, then end in order."""
-        self.source.subscribe(self.drop)
-        while not stop.requested:
-            self.run_once(POLL_S)
-        self._finish()
+        try:
+            self.source.subscribe(self.drop)
+            while not stop.requested:
+                self.run_once(POLL_S)
+            self._finish()
+        finally:
+            self.source.close()
+        log.info("stopped", **self.delivery.metrics.totals())
 
     def run_once(self, timeout_s: float) -> None:
         """One turn: receive, hand over a batch that is ready, commit one that is delivered."""
         self.health.beat()
-        self._note_assignment()
-        room = self.max_rows - (len(self._pending) if self._pending else 0)
+        self._note_readiness()
+        room = self._room()
         self._pause(room <= 0)
-        for message in self.source.poll(max(room, 1), timeout_s):
+        if self._paused and self._in_hand:
+            # Nothing comes while paused: wait for what ends the pause, so that no time is lost after it.
+            wait([self._in_hand[1]], timeout_s)
+            timeout_s = 0
+        for message in self.source.poll(min(max(room, 1), POLL_ROWS), timeout_s):
             if self._pending is None:
                 self._pending = Batch(self.clock.monotonic())
             self._pending.add(message)
@@ -74,17 +85,24 @@ class ConsumerService:
             batch, future = self._in_hand
             self._in_hand = (attrs.evolve(batch, offsets={}), future)
 
-    def _note_assignment(self) -> None:
-        if self.source.assigned != self._consuming:
-            self._consuming = self.source.assigned
-            if self._consuming:
-                self.health.set_ready()
-                log.info("consuming")
-            else:
-                self.health.set_not_ready("no partition is assigned")
+    def _note_readiness(self) -> None:
+        if self.source.assigned and not self._consuming:
+            log.info("consuming")
+        self._consuming = self.source.assigned
+        why = self.delivery.outage or (None if self._consuming else "no partition is assigned")
+        if why:
+            self.health.set_not_ready(why)
+        else:
+            self.health.set_ready()
+
+    def _room(self) -> int:
+        """How many more messages the pending batch takes."""
+        if self._pending is None:
+            return self.max_rows
+        return self.max_rows - len(self._pending) if self._pending.size_bytes < MAX_BATCH_BYTES else 0
 
     def _is_ready(self, batch: Batch) -> bool:
-        return len(batch) >= self.max_rows or self.clock.monotonic() - batch.began >= self.max_age_s
+        return self._room() <= 0 or self.clock.monotonic() - batch.began >= self.max_age_s
 
     def _pause(self, paused: bool) -> None:
         if paused != self._paused:
@@ -94,7 +112,7 @@ class ConsumerService:
     def _hand_over(self) -> None:
         batch, self._pending = self._pending, None
         if batch:
-            self._in_hand = (batch, self._worker.submit(self.delivery.deliver, batch))
+            self._in_hand = (batch, _in_daemon_thread(lambda: self.delivery.deliver(batch)))
 
     def _commit_delivered(self) -> None:
         """Commit the offsets of a batch once all of it is stored, and not before."""
@@ -108,22 +126,46 @@ class ConsumerService:
     def _finish(self) -> None:
         """Write what is in hand, within the time allowed; what is not written will be delivered again."""
         self.health.set_not_ready("stopping")
+        self.delivery.given_up.set()
         deadline = self.clock.monotonic() + self.shutdown_timeout_s
         try:
             while self._in_hand or self._pending:
                 if self._in_hand is None:
                     self._hand_over()
                 if self._in_hand:
-                    wait([self._in_hand[1]], max(0.0, deadline - self.clock.monotonic()))
-                if self._in_hand and not self._in_hand[1].done():
-                    self.delivery.given_up.set()
-                    wait([self._in_hand[1]], REVOKE_WAIT_S)
+                    _finished(self._in_hand[1], deadline - self.clock.monotonic())
                 self._commit_delivered()
         except GivenUpError:
             log.warning("stopped with messages that are not stored: they will be delivered again")
         finally:
             self._pending = None
             self._in_hand = None
-            self.source.close()
-            self._worker.shutdown(wait=False)
-        log.info("stopped")
+
+
+def _in_daemon_thread(work: Callable[[], None]) -> Future[None]:
+    """Run `work` in a thread that does not keep the process from ending, however long a server does not answer."""
+    future: Future[None] = Future()
+    # The log's bound values are in the context, which threads do not inherit.
+    context = contextvars.copy_context()
+
+    def run() -> None:
+        try:
+            context.run(work)
+        except BaseException as error:
+            future.set_exception(error)
+        else:
+            future.set_result(None)
+
+    threading.Thread(target=run, name="delivery", daemon=True).start()
+    return future
+
+
+def _finished(future: Future[None], timeout_s: float) -> None:
+    """Wait for the end of a delivery.
+
+    Raises:
+        GivenUpError: it did not come in time.
+    """
+    wait([future], max(0.0, timeout_s))
+    if not future.done():
+        raise GivenUpError

@@ -46,10 +46,10 @@ def run(config: Config) -> None:
 
 def build(config: Config) -> ConsumerService:
     """A consumer on real parts."""
-    health = Health()
+    health, metrics = Health(), Metrics()
     return ConsumerService(
-        source=KafkaSource(config.kafka, config.consumer),
-        delivery=Delivery(PostgresWriter(config.database), KafkaDeadLetters(config.kafka), health, Metrics()),
+        source=KafkaSource(config.kafka, config.consumer, metrics.lag),
+        delivery=Delivery(PostgresWriter(config.database), KafkaDeadLetters(config.kafka), health, metrics),
         clock=SystemClock(),
         health=health,
         max_rows=config.consumer.batch_max_rows,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from consumer_svc.ports import Poison, Received
 from monitoring_core.errors import OutageError
+from monitoring_core.result import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,9 +20,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_AWAY = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE)
 _NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 _DEAD_LETTER_TIMEOUT_S = 15.0
+_STATISTICS_MS = 2_000
 
 # librdkafka's own lines would stand between ours; what matters of them arrives through the callbacks.
 _silent = logging.getLogger("consumer_svc.librdkafka")
@@ -31,10 +33,15 @@ _silent.propagate = False
 class KafkaSource:
     """A member of a consumer group that commits by hand."""
 
-    def __init__(self, config: KafkaConfig, consumer: ConsumerConfig) -> None:
+    def __init__(
+        self, config: KafkaConfig, consumer: ConsumerConfig, on_lag: Callable[[Mapping[int, int]], None]
+    ) -> None:
         self._config = config
-        self._outage: str | None = None
-        self._on_revoked: Callable[[], None] = lambda: None
+        self._on_lag = on_lag
+        self._away = f"Kafka at {config.bootstrap_servers} cannot be reached"
+        self._no_topic = f"topic {config.topic_name} does not exist: run dbadmin create-topics"
+        # In the order in which they were met, each logged once until it is over.
+        self._outages: dict[str, None] = {}
         self._partitions: list[TopicPartition] = []
         self._consumer = Consumer(
             config.client_properties()
@@ -52,7 +59,9 @@ class KafkaSource:
                 "fetch.queue.backoff.ms": 10,
                 "queued.max.messages.kbytes": 16384,
                 "reconnect.backoff.max.ms": 5000,
+                "statistics.interval.ms": _STATISTICS_MS,
                 "error_cb": self._on_error,
+                "stats_cb": self._on_statistics,
             },
             logger=_silent,
         )
@@ -63,11 +72,18 @@ class KafkaSource:
         return bool(self._partitions)
 
     def subscribe(self, on_revoked: Callable[[], None]) -> None:
-        """Join the group. `on_revoked` is called, within poll, before partitions are given up."""
-        self._on_revoked = on_revoked
-        self._consumer.subscribe(
-            [self._config.topic_name], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke
-        )
+        """Join the group. `on_revoked` is called, within poll, before partitions are given up or when lost."""
+
+        def revoke(_consumer: Consumer, _partitions: list[TopicPartition]) -> None:
+            on_revoked()
+            self._partitions = []
+
+        def lose(_consumer: Consumer, _partitions: list[TopicPartition]) -> None:
+            # They are someone else's already: commit() must know first.
+            self._partitions = []
+            on_revoked()
+
+        self._consumer.subscribe([self._config.topic_name], on_assign=self._assign, on_revoke=revoke, on_lost=lose)
 
     def poll(self, limit: int, timeout_s: float) -> list[Received]:
         """Up to `limit` messages; also what keeps the membership in the group."""
@@ -85,10 +101,8 @@ class KafkaSource:
                     message.timestamp()[1],
                 )
             )
-        if received and self._outage:
-            log.info("messages come again", kafka=self._config.bootstrap_servers)
-            self._outage = None
-        return received
+        mine = self._numbers()
+        return [message for message in received if message.partition in mine]
 
     def pause(self, paused: bool) -> None:
         """Fetch nothing, or fetch again; polling goes on."""
@@ -96,10 +110,18 @@ class KafkaSource:
             (self._consumer.pause if paused else self._consumer.resume)(self._partitions)
 
     def commit(self, offsets: Mapping[int, int]) -> None:
-        """Say for each partition which offset is next. A commit that fails is harmless: the key swallows repeats."""
+        """Say for each partition that is still assigned which offset is next.
+
+        A commit that fails is harmless: the key swallows repeats.
+        """
+        mine = self._numbers()
         positions = [
-            TopicPartition(self._config.topic_name, partition, offset) for partition, offset in offsets.items()
+            TopicPartition(self._config.topic_name, number, offset)
+            for number, offset in offsets.items()
+            if number in mine
         ]
+        if not positions:
+            return
         try:
             self._consumer.commit(offsets=positions, asynchronous=False)
         except KafkaException as error:
@@ -109,24 +131,41 @@ class KafkaSource:
         """Leave the group."""
         self._consumer.close()
 
+    def _numbers(self) -> set[int]:
+        """The partitions assigned now."""
+        return {partition.partition for partition in self._partitions}
+
     def _assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._partitions = partitions
+        if partitions:
+            self._outages.pop(self._no_topic, None)
         log.info("assigned", partitions=[partition.partition for partition in partitions])
 
-    def _revoke(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
-        self._on_revoked()
-        self._partitions = []
-
     def _on_error(self, error: KafkaError) -> None:
-        if error.code() in _AWAY:
-            why = f"Kafka at {self._config.bootstrap_servers} cannot be reached"
+        # One broker of several, or one try of several: _ALL_BROKERS_DOWN follows when it matters.
+        if error.code() in (KafkaError._TRANSPORT, KafkaError._RESOLVE):
+            return
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            why = self._away
         elif error.code() in _NO_TOPIC:
-            why = f"topic {self._config.topic_name} does not exist: run dbadmin create-topics"
+            why = self._no_topic
         else:
-            why = " ".join(error.str().split())[:300]
-        if self._outage != why:
+            why = f"Kafka at {self._config.bootstrap_servers}: {one_line(error.str(), 300)}"
+        if why not in self._outages:
+            self._outages[why] = None
             log.warning("no messages can be read, retrying", error=why)
-        self._outage = why
+
+    def _on_statistics(self, text: str) -> None:
+        """Read what librdkafka knows of itself (librdkafka, STATISTICS.md)."""
+        statistics = json.loads(text)
+        brokers = statistics["brokers"].values()
+        if any(broker["state"] == "UP" and broker["nodeid"] >= 0 for broker in brokers):
+            if self._away in self._outages:
+                log.info("Kafka is reached again", kafka=self._config.bootstrap_servers)
+            self._outages = {why: None for why in self._outages if why == self._no_topic}
+        known = statistics["topics"].get(self._config.topic_name, {"partitions": {}})["partitions"]
+        lag = {number: known[str(number)]["consumer_lag"] for number in self._numbers() if str(number) in known}
+        self._on_lag({number: messages for number, messages in lag.items() if messages >= 0})
 
 
 class KafkaDeadLetters:
@@ -177,6 +216,8 @@ class KafkaDeadLetters:
                     "acks": "all",
                     "allow.auto.create.topics": False,
                     "message.timeout.ms": 14_000,
+                    # What Kafka once took, with some headers more, is for Kafka to refuse.
+                    "message.max.bytes": 1_000_000_000,
                 },
                 logger=_silent,
             )

