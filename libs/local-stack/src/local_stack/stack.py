@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,7 @@ class Stack:
     bootstrap_servers: str
     interval_s: int
     timeout_s: float
-    websites_per_container: int
+    websites_per_container: int = 1_000
     services: dict[str, Service] = attrs.field(factory=dict, init=False)
 
     @property
@@ -106,10 +107,12 @@ class Stack:
             "kafka": {"bootstrap_servers": self.bootstrap_servers},
             "database": {"host": self.postgres.host, "port": self.postgres.port, "user": self.postgres.user},
             # The embedded broker lets a group begin after half of this.
-            "consumer": {"session_timeout": "6s"},
+            "consumer": {"session_timeout": "3s"},
             "metrics": {"host": "127.0.0.1", "port": 0},
         }
-        self.config_file.write_text(yaml.safe_dump(content, sort_keys=False))
+        new = self.config_file.with_suffix(".new")
+        new.write_text(yaml.safe_dump(content, sort_keys=False))
+        new.replace(self.config_file)
 
     def dbadmin(self, *arguments: str) -> str:
         """Run dbadmin; what it said.
@@ -120,9 +123,8 @@ class Stack:
         command = [script("dbadmin"), *arguments, "--config", str(self.config_file)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise StopError(
-                f"dbadmin {' '.join(arguments)} ended with status {done.returncode}: {done.stderr or done.stdout}"
-            )
+            said = (done.stderr or done.stdout).strip()
+            raise StopError(f"dbadmin {' '.join(arguments)} ended with status {done.returncode}:\n{said}")
         return done.stdout
 
     def import_targets(self, records: Sequence[Mapping[str, Any]]) -> None:
@@ -130,6 +132,26 @@ class Stack:
         file = self.directory / "targets.jsonl"
         file.write_text("".join(json.dumps(record) + "\n" for record in records))
         self.dbadmin("targets", "import", str(file))
+
+    def retire(self, label: str) -> None:
+        """Check the targets with this label no more."""
+        with connect(self.postgres, DATABASE) as connection:
+            connection.execute(
+                "UPDATE monitoring.availability_monitor_config SET amc_active = false WHERE amc_labels ? %s", (label,)
+            )
+
+    def share_out(self, producers: int) -> int:
+        """Share the active targets out among at most so many producers; how many there is work for.
+
+        Raises:
+            StopError: there is no active target.
+        """
+        targets = len(self.targets())
+        if not targets:
+            raise StopError("there is no active target to monitor")
+        self.websites_per_container = -(-targets // producers)
+        self.write_config()
+        return -(-targets // self.websites_per_container)
 
     def start(self, name: str, *arguments: str) -> Service:
         """Start a service by its console script, under a name that begins with the script's."""
@@ -190,10 +212,13 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running_stack(directory: Path, interval_s: int, timeout_s: float, websites_per_container: int) -> Iterator[Stack]:
+def running_stack(directory: Path, interval_s: int, timeout_s: float) -> Iterator[Stack]:
     """A stack with its servers up and set up, and no service yet. Whatever is started ends with the block."""
-    with embedded_postgresql(directory / "postgres") as postgres, embedded_broker(directory) as bootstrap_servers:
-        stack = Stack(directory, postgres, bootstrap_servers, interval_s, timeout_s, websites_per_container)
+    with contextlib.ExitStack() as servers:
+        with ThreadPoolExecutor(1) as pool:
+            broker = pool.submit(servers.enter_context, embedded_broker(directory))
+            postgres = servers.enter_context(embedded_postgresql(directory / "postgres"))
+            stack = Stack(directory, postgres, broker.result(), interval_s, timeout_s)
         stack.write_config()
         stack.dbadmin("setup")
         try:

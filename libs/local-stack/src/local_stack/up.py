@@ -27,16 +27,18 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 2.0
 REFRESH_S = 0.5
+_SAMPLE = "sample website"
 
 
 @attrs.frozen
 class Options:
-    """What the command line asks for. Records: the user's own websites; none for the samples."""
+    """What the command line asks for. URLs and a file of targets: the user's own websites; neither for the samples."""
 
     duration_s: float | None
     interval_s: int
     producers: int
-    records: Sequence[dict[str, Any]]
+    urls: Sequence[str]
+    targets: Path | None
     data: Path | None
 
 
@@ -48,17 +50,17 @@ def up(options: Options) -> Account:
     """
     console = Console(stderr=True)
     with stop_on_signals() as stop, _directory(options.data) as directory, contextlib.ExitStack() as stack_of:
-        samples: list[SampleWebsite] = [] if options.records else stack_of.enter_context(sample_websites())
-        records = options.records or [{"url": sample.url, **sample.fields} for sample in samples]
-        size = -(-len(records) // options.producers)
+        own = options.urls or options.targets
+        samples: list[SampleWebsite] = [] if own else stack_of.enter_context(sample_websites())
         timeout_s = min(TIMEOUT_S, 0.8 * options.interval_s)
-        stack = stack_of.enter_context(running_stack(directory, options.interval_s, timeout_s, size))
+        stack = stack_of.enter_context(running_stack(directory, options.interval_s, timeout_s))
         began = time.time()
-        stack.import_targets(records)
+        # First, for it takes some seconds to get its partitions.
+        stack.start("consumer-svc")
+        _import(stack, options, samples)
         by_url = {sample.url: sample for sample in samples}
         sampled = {target.id or 0: by_url[target.url] for target in stack.targets() if target.url in by_url}
-        stack.start("consumer-svc")
-        producers = stack.start_producers(options.producers)
+        producers = stack.start_producers(stack.share_out(options.producers))
         for producer in producers:
             producer.wait_until_ready()
         since = {
@@ -73,6 +75,17 @@ def up(options: Options) -> Account:
             producer.child.wait()
         windows = stack.windows(since, end_ms)
         return _settled(lambda: account(windows, stack.rows(began), sampled))
+
+
+def _import(stack: Stack, options: Options, samples: Sequence[SampleWebsite]) -> None:
+    """Put what is to be monitored into the database; samples of an earlier run with the same data are gone."""
+    stack.retire(_SAMPLE)
+    if options.targets:
+        stack.dbadmin("targets", "import", str(options.targets))
+    records: list[dict[str, Any]] = [{"url": url} for url in options.urls]
+    records += [{"url": sample.url, **sample.fields, "labels": {_SAMPLE: sample.name}} for sample in samples]
+    if records:
+        stack.import_targets(records)
 
 
 def _settled(compare: Any) -> Account:

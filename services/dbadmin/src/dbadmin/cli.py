@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from dbadmin import __version__, schema, setup, target_files, targets, topics
+from dbadmin import __version__, target_files, targets, topics
 from monitoring_core.config import parse_duration
 from monitoring_core.errors import OutageError
 from monitoring_core.target import without_credentials
@@ -48,6 +48,8 @@ def main() -> None:
 @config_options
 def create_schema(config: Config) -> None:
     """Bring the schema to the newest revision and make the day partitions. May be repeated."""
+    from dbadmin import schema  # loads Alembic and SQLAlchemy, half a second that other commands need not wait
+
     _say(schema.create_schema(config.database, dt.datetime.now(dt.UTC).date()))
 
 
@@ -66,6 +68,8 @@ def create_topics(config: Config, partitions: int | None, replication_factor: in
 @config_options
 def set_up(config: Config, wait: float) -> None:
     """Make the database if it is missing, the schema and the topics, in that order. May be repeated."""
+    from dbadmin import setup  # as in create_schema
+
     for attempt in stamina.retry_context(on=OutageError, attempts=None if wait else 1, timeout=wait or None):
         with attempt:
             _say(setup.set_up(config))

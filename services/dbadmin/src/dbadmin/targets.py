@@ -59,7 +59,7 @@ def import_targets(
                 report(line, problem)
             if counts.bad:
                 raise _UndoError
-            counts.added, counts.updated = _merge(connection, config.schema)
+            counts.added, counts.updated = _merge(connection, config.schema, dry_run)
             counts.unchanged = counts.read - counts.added - counts.updated
             if dry_run:
                 raise _UndoError
@@ -122,8 +122,11 @@ def _clashes(connection: Any, schema: str) -> Iterator[tuple[int, str]]:
     yield from connection.execute(statement.format(table)).fetchall()
 
 
-def _merge(connection: Any, schema: str) -> tuple[int, int]:
-    """Upsert what is staged; how many targets were added, and how many changed."""
+def _merge(connection: Any, schema: str, dry_run: bool) -> tuple[int, int]:
+    """Upsert what is staged; how many targets were added, and how many changed.
+
+    A dry run leaves the sequence of ids alone, which does not roll back.
+    """
     table = sql.Identifier(schema, TARGET_TABLE)
     values = [name for name in TARGET_COLUMNS if name != "id"]
     ours = sql.SQL(", ").join(sql.Identifier(TARGET_COLUMNS[name]) for name in values)
@@ -141,21 +144,24 @@ def _merge(connection: Any, schema: str) -> tuple[int, int]:
         INSERT INTO {table} (amc_id, {ours}) SELECT s.id, {theirs} FROM staged s
         WHERE s.id IS NOT NULL AND NOT EXISTS (SELECT FROM {table} WHERE amc_id = s.id)""").format(**parts)
     ).rowcount
+    new = sql.SQL("FROM staged s WHERE s.id IS NULL AND NOT EXISTS (SELECT FROM {table} WHERE amc_url = s.url)").format(
+        table=table
+    )
+    if dry_run:
+        return given + connection.execute(sql.SQL("SELECT count(*) {}").format(new)).fetchone()[0], updated
     if given:
-        connection.execute(
-            sql.SQL("SELECT setval(pg_get_serial_sequence(%s, 'amc_id'), (SELECT max(amc_id) FROM {table}))").format(
-                table=table
-            ),
-            (table.as_string(connection),),
-        )
-    added = connection.execute(
-        sql.SQL("""
-        INSERT INTO {table} ({ours}) SELECT {theirs} FROM staged s
-        WHERE s.id IS NULL AND NOT EXISTS (SELECT FROM {table} WHERE amc_url = s.url) ORDER BY s.line""").format(
-            **parts
-        )
-    ).rowcount
+        _raise_sequence(connection, table)
+    insert = sql.SQL("INSERT INTO {table} ({ours}) SELECT {theirs} {new} ORDER BY s.line")
+    added = connection.execute(insert.format(new=new, **parts)).rowcount
     return given + added, updated
+
+
+def _raise_sequence(connection: Any, table: sql.Identifier) -> None:
+    """Let the next id be larger than any in the table. Never lower it: a deleted target keeps its id."""
+    name = table.as_string(connection)
+    (sequence,) = connection.execute("SELECT pg_get_serial_sequence(%s, 'amc_id')", (name,)).fetchone()
+    statement = sql.SQL("SELECT setval(%s, greatest((SELECT max(amc_id) FROM {}), (SELECT last_value FROM {})))")
+    connection.execute(statement.format(table, sql.SQL(sequence)), (sequence,))
 
 
 def read_all(config: DatabaseConfig, active_only: bool = False, limit: int | None = None) -> Iterator[TargetRecord]:

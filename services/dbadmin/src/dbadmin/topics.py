@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 10.0
 DEAD_LETTER_PARTITIONS = 1
+# A message of the largest size that Kafka takes by default (1 MiB) must fit with the headers that explain it.
+_DEAD_LETTER_CONFIG = {"max.message.bytes": str(2 << 20)}
 
 # librdkafka's own lines would stand between ours.
 _silent = logging.getLogger("dbadmin.librdkafka")
@@ -37,9 +39,13 @@ def create_topics(config: KafkaConfig, partitions: int, replication_factor: int 
     admin = AdminClient(config.client_properties() | {"socket.connection.setup.timeout.ms": 5000}, logger=_silent)
     present = _partition_counts(admin, config)
     factor = -1 if replication_factor is None else replication_factor
-    for name, count in ((config.topic_name, partitions), (config.dead_letter_topic, DEAD_LETTER_PARTITIONS)):
+    for topic in (
+        NewTopic(config.topic_name, partitions, factor),
+        NewTopic(config.dead_letter_topic, DEAD_LETTER_PARTITIONS, factor, config=_DEAD_LETTER_CONFIG),
+    ):
+        name, count = topic.topic, topic.num_partitions
         if name not in present:
-            yield _create(admin, config, NewTopic(name, count, factor))
+            yield _create(admin, config, topic)
         elif name == config.topic_name and present[name] < count:
             _wait(admin.create_partitions([NewPartitions(name, count)])[name], config)
             yield f"topic {name}: raised from {present[name]} to {count} partitions"

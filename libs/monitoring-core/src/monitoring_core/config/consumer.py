@@ -24,7 +24,7 @@ class ConsumerConfig:
     batch_max_age: Annotated[dt.timedelta, Between(dt.timedelta(milliseconds=1), dt.timedelta(minutes=1))] = (
         dt.timedelta(milliseconds=500)
     )
-    session_timeout: Annotated[dt.timedelta, Between(dt.timedelta(seconds=6), dt.timedelta(minutes=5))] = dt.timedelta(
+    session_timeout: Annotated[dt.timedelta, Between(dt.timedelta(seconds=2), dt.timedelta(minutes=5))] = dt.timedelta(
         seconds=45
     )
     shutdown_timeout: Annotated[dt.timedelta, Between(dt.timedelta(seconds=1), dt.timedelta(minutes=10))] = (

@@ -43,12 +43,15 @@ class KafkaSource:
         # In the order in which they were met, each logged once until it is over.
         self._outages: dict[str, None] = {}
         self._partitions: list[TopicPartition] = []
+        self._paused = False
+        session_ms = round(consumer.session_timeout.total_seconds() * 1000)
         self._consumer = Consumer(
             config.client_properties()
             | {
                 "client.id": "consumer-svc",
                 "group.id": consumer.group_id,
-                "session.timeout.ms": round(consumer.session_timeout.total_seconds() * 1000),
+                "session.timeout.ms": session_ms,
+                "heartbeat.interval.ms": min(3000, session_ms // 3),
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "earliest",
@@ -101,11 +104,14 @@ class KafkaSource:
                     message.timestamp()[1],
                 )
             )
+        if received:
+            self._forget_refusals()
         mine = self._numbers()
         return [message for message in received if message.partition in mine]
 
     def pause(self, paused: bool) -> None:
         """Fetch nothing, or fetch again; polling goes on."""
+        self._paused = paused
         if self._partitions:
             (self._consumer.pause if paused else self._consumer.resume)(self._partitions)
 
@@ -137,8 +143,11 @@ class KafkaSource:
 
     def _assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._partitions = partitions
+        if self._paused:
+            self._consumer.assign(partitions)
+            self._consumer.pause(partitions)
         if partitions:
-            self._outages.pop(self._no_topic, None)
+            self._forget_refusals()
         log.info("assigned", partitions=[partition.partition for partition in partitions])
 
     def _on_error(self, error: KafkaError) -> None:
@@ -155,6 +164,9 @@ class KafkaSource:
             self._outages[why] = None
             log.warning("no messages can be read, retrying", error=why)
 
+    def _forget_refusals(self) -> None:
+        self._outages = {why: None for why in self._outages if why == self._away}
+
     def _on_statistics(self, text: str) -> None:
         """Read what librdkafka knows of itself (librdkafka, STATISTICS.md)."""
         statistics = json.loads(text)
@@ -162,7 +174,7 @@ class KafkaSource:
         if any(broker["state"] == "UP" and broker["nodeid"] >= 0 for broker in brokers):
             if self._away in self._outages:
                 log.info("Kafka is reached again", kafka=self._config.bootstrap_servers)
-            self._outages = {why: None for why in self._outages if why == self._no_topic}
+            self._outages.pop(self._away, None)
         known = statistics["topics"].get(self._config.topic_name, {"partitions": {}})["partitions"]
         lag = {number: known[str(number)]["consumer_lag"] for number in self._numbers() if str(number) in known}
         self._on_lag({number: messages for number, messages in lag.items() if messages >= 0})

@@ -84,6 +84,8 @@ class KafkaPublisher:
                 "compression.type": "lz4",
                 "queue.buffering.max.messages": MAX_UNACKNOWLEDGED,
                 "allow.auto.create.topics": False,
+                # After so long a missing topic is said to be missing; the default is 30 s.
+                "topic.metadata.propagation.max.ms": 5000,
                 "socket.keepalive.enable": True,
                 "reconnect.backoff.max.ms": 5000,
                 "error_cb": self._on_error,
