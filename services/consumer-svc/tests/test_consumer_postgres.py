@@ -12,6 +12,7 @@ import pytest
 from consumer_svc.adapters.postgres import PostgresWriter
 from consumer_svc.ports import WriteCounts
 from monitoring_core.config import DatabaseConfig, load_config
+from monitoring_core.errors import OutageError
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.tables import RESULT_COLUMNS
 
@@ -90,8 +91,6 @@ def test_every_value_arrives_as_it_was(database: DatabaseConfig, server: str) ->
 
 def test_a_lost_connection_is_an_outage_and_the_next_try_opens_another(database: DatabaseConfig, server: str) -> None:
     """The writer mends itself."""
-    from monitoring_core.errors import OutageError
-
     writer = PostgresWriter(database)
     writer.write([UP])
     with psycopg.connect(server, autocommit=True) as connection:
@@ -101,3 +100,11 @@ def test_a_lost_connection_is_an_outage_and_the_next_try_opens_another(database:
     with pytest.raises(OutageError, match="PostgreSQL at "):
         writer.write([UP])
     assert writer.write([UP]) == WriteCounts(duplicates=1)
+
+
+def test_a_refused_connection_is_not_called_unreachable(database: DatabaseConfig) -> None:
+    """Who is refused looks at the user and the database, not at the network."""
+    with pytest.raises(OutageError, match=r'refuses the connection: role "nobody" does not exist$'):
+        PostgresWriter(attrs.evolve(database, user="nobody")).write([UP])
+    with pytest.raises(OutageError, match="cannot be reached: Connection refused"):
+        PostgresWriter(attrs.evolve(database, host="127.0.0.1", port=1)).write([UP])

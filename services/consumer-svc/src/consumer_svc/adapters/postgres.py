@@ -97,6 +97,9 @@ class PostgresWriter:
             table = f"{self._config.schema}.{RESULT_TABLE}"
             return f"{where}, database {self._config.database} has no table {table}: run dbadmin create-schema"
         if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
+            _, refused, why = line.partition("FATAL:  ")
+            if refused:
+                return f"{where} refuses the connection: {why}"
             return f"{where} cannot be reached: {line.rpartition('failed: ')[2]}"
         return f"{where} cannot store results: {line}"
 

@@ -73,5 +73,8 @@ class PostgresTargets:
             return f"{where}, database {self._config.database} has no table {table}: run dbadmin create-schema"
         lines = str(error).strip().splitlines() or [type(error).__name__]
         if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
+            _, refused, why = lines[0].partition("FATAL:  ")
+            if refused:
+                return f"{where} refuses the connection: {why}"
             return f"{where} cannot be reached: {lines[0].rpartition('failed: ')[2]}"
         return f"{where} refuses to give the targets: {lines[0]}"

