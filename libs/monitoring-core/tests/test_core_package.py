@@ -59,8 +59,10 @@ def test_the_example_shows_every_setting_with_its_default(section: str, field: a
     text, default = shown()[section][field.name], field.default
     if isinstance(default, dt.timedelta):
         assert parse_duration(text) == default
-    elif field.name == "max_body":
-        assert (text, default) == ("1MiB", 1 << 20)
+    elif field.name in ("max_body", "body_excerpt"):
+        assert (text, default) == {"max_body": ("1MiB", 1 << 20), "body_excerpt": ("0B", 0)}[field.name]
+    elif isinstance(default, tuple):
+        assert tuple(text) == default
     else:
         assert text == (str(default).lower() if isinstance(default, bool) else str(default))
 

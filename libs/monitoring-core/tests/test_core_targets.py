@@ -25,6 +25,7 @@ GOOD = [
     {"headers": {"Authorization": "Bearer x", "X-Empty": ""}},
     {"check_interval_s": 86_400, "timeout_s": 300},
     {"expected_status": "200-299, 301,404"},
+    {"method": "POST", "body": "q=☃"},
     {"method": "HEAD", "follow_redirects": False, "verify_tls": False, "labels": {"team": "a ☃"}},
 ]
 
@@ -63,12 +64,14 @@ BAD = [
     ({"expected_status": "299-200"}, [STATUS + "'299-200'"]),
     ({"expected_status": "600"}, [STATUS + "'600'"]),
     ({"expected_status": "2\u0660\u0660"}, [STATUS + "'2\u0660\u0660'"]),
-    ({"method": "get"}, ["method: must be one of GET, HEAD, got 'get'"]),
+    ({"method": "get"}, ["method: must be one of GET, HEAD, POST, got 'get'"]),
     ({"id": 0}, ["id: expected int >= 1"]),
     ({"id": 2**63}, ["id: expected int <= 9223372036854775807"]),
-    ({"labels": {"a": "\0"}}, ["labels: hold a NUL character"]),
-    ({"labels": {"a": "\ud800"}}, ["labels: are not valid Unicode"]),
-    ({"colour": 1, "method": "BREW"}, ["colour: no such field", "method: must be one of GET, HEAD, got 'BREW'"]),
+    ({"labels": {"a": "\0"}}, ["labels: must not hold a NUL character"]),
+    ({"labels": {"a": "\ud800"}}, ["labels: must be valid Unicode"]),
+    ({"body": "a=1"}, ["body: needs method POST"]),
+    ({"body": "a\0", "method": "POST"}, ["body: must not hold a NUL character"]),
+    ({"colour": 1, "method": "BREW"}, ["colour: no such field", "method: must be one of GET, HEAD, POST, got 'BREW'"]),
 ]
 
 

@@ -20,7 +20,15 @@ SCHEMA_FILE = "check_result.v1.schema.json"
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(CheckResult)
 _MOMENTS = ("scheduled_at", "started_at", "finished_at", "certificate_expires_at")
-_TEXTS = ("location", "remote_address", "error")
+_TEXTS = (
+    "location",
+    "remote_address",
+    "error",
+    "final_url",
+    "certificate_subject",
+    "certificate_issuer",
+    "body_excerpt",
+)
 
 
 def encode(result: CheckResult) -> bytes:

@@ -12,6 +12,9 @@ from msgspec import Meta
 SCHEMA_VERSION = 1
 MAX_ERROR_LENGTH = 500
 MAX_LOCATION_LENGTH = 63
+MAX_URL_LENGTH = 2_048
+MAX_NAME_LENGTH = 256
+MAX_EXCERPT_LENGTH = 8_192
 
 
 class Status(enum.StrEnum):
@@ -95,6 +98,24 @@ class CheckResult:
     error: Annotated[
         Annotated[str, Meta(max_length=MAX_ERROR_LENGTH)] | None,
         Meta(description="What went wrong, one line for a person, free of secrets."),
+    ] = None
+    final_url: Annotated[
+        Annotated[str, Meta(max_length=MAX_URL_LENGTH)] | None,
+        Meta(description="Of a check that is not up: the URL requested last, without credentials."),
+    ] = None
+    certificate_subject: Annotated[
+        Annotated[str, Meta(max_length=MAX_NAME_LENGTH)] | None,
+        Meta(description="Of a check that is not up: whom the last certificate seen names."),
+    ] = None
+    certificate_issuer: Annotated[
+        Annotated[str, Meta(max_length=MAX_NAME_LENGTH)] | None,
+        Meta(description="Of a check that is not up: who signed the last certificate seen."),
+    ] = None
+    body_excerpt: Annotated[
+        Annotated[str, Meta(max_length=MAX_EXCERPT_LENGTH)] | None,
+        Meta(
+            description="The first bytes of a body that the regexp did not match; monitor.body_excerpt says how many."
+        ),
     ] = None
     schema_version: Annotated[int, Meta(ge=1, description="The major version of this format.")] = SCHEMA_VERSION
 

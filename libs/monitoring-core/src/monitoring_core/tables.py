@@ -22,6 +22,7 @@ TARGET_COLUMNS = {
     "follow_redirects": "amc_follow_redirects",
     "verify_tls": "amc_verify_tls",
     "labels": "amc_labels",
+    "body": "amc_body",
 }
 
 # Column of the result table, named as the attribute of CheckResult -> PostgreSQL type, widest first so that rows pack
@@ -48,5 +49,9 @@ RESULT_COLUMNS = {
     "reason": "text",
     "remote_address": "text",
     "error": "text",
+    "final_url": "text",
+    "certificate_subject": "text",
+    "certificate_issuer": "text",
+    "body_excerpt": "text",
 }
 RESULT_KEY = ("target_id", "scheduled_at", "location")

@@ -13,16 +13,17 @@ import re2
 from msgspec import Meta
 
 from monitoring_core.errors import InvalidTargetError
+from monitoring_core.result import MAX_URL_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MIN_INTERVAL_S = 1
 MAX_INTERVAL_S = 86_400
-MAX_URL_LENGTH = 2_048
 MAX_REGEXP_LENGTH = 1_000
 MAX_HEADERS = 50
-METHODS = ("GET", "HEAD")
+MAX_BODY_LENGTH = 16_384
+METHODS = ("GET", "HEAD", "POST")
 
 # RFC 9110, section 5.6.2 (token) and 5.5 (field values; obsolete line folding is refused).
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}")
@@ -86,6 +87,7 @@ class TargetRecord:
     follow_redirects: bool | None = None
     verify_tls: bool | None = None
     labels: dict[str, str] | None = None
+    body: Annotated[str, Meta(max_length=MAX_BODY_LENGTH)] | None = attrs.field(default=None, repr=False)
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any], *, from_text: bool = False) -> TargetRecord:
@@ -116,8 +118,6 @@ class TargetRecord:
         return [f"{name}: {message}" for name, message in self._problems()]
 
     def _problems(self) -> Iterator[tuple[str, str]]:
-        for message in _url_problems(self.url):
-            yield "url", message
         if self.regexp is not None:
             try:
                 compile_regexp(self.regexp)
@@ -135,10 +135,14 @@ class TargetRecord:
                 StatusSet.parse(self.expected_status)
             except ValueError as error:
                 yield "expected_status", str(error)
-        for message in _header_problems(self.headers or {}):
-            yield "headers", message
-        for message in _label_problems(self.labels or {}):
-            yield "labels", message
+        for name, messages in (
+            ("url", _url_problems(self.url)),
+            ("headers", _header_problems(self.headers or {})),
+            ("labels", _text_problems("".join(map("".join, (self.labels or {}).items())))),
+            ("body", _body_problems(self.body, self.method)),
+        ):
+            for message in messages:
+                yield name, message
 
     def resolve(self, defaults: CheckDefaults) -> Target:
         """The target that a producer works, with the configuration's defaults filled in.
@@ -167,6 +171,7 @@ class TargetRecord:
             headers=tuple((self.headers or {}).items()),
             follow_redirects=True if self.follow_redirects is None else self.follow_redirects,
             verify_tls=True if self.verify_tls is None else self.verify_tls,
+            body=None if self.body is None else self.body.encode(),
         )
 
 
@@ -193,6 +198,7 @@ class Target:
     headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
     follow_redirects: bool
     verify_tls: bool
+    body: bytes | None = attrs.field(default=None, repr=False)
 
 
 def compile_regexp(pattern: str) -> re2._Regexp[bytes]:
@@ -257,13 +263,18 @@ def _header_problems(headers: dict[str, str]) -> Iterator[str]:
             yield f"the value of {name} holds a character that no header may hold, or is too long"
 
 
-def _label_problems(labels: dict[str, str]) -> Iterator[str]:
-    """What PostgreSQL's jsonb does not store: NUL and lone surrogates, both of which JSON can write."""
-    text = "".join(map("".join, labels.items()))
+def _body_problems(body: str | None, method: str | None) -> Iterator[str]:
+    if body is not None and method != "POST":
+        yield "needs method POST"
+    yield from _text_problems(body or "")
+
+
+def _text_problems(text: str) -> Iterator[str]:
+    """What PostgreSQL does not store: NUL and lone surrogates, both of which JSON can write."""
     if "\0" in text:
-        yield "hold a NUL character"
+        yield "must not hold a NUL character"
     if any("\ud800" <= c <= "\udfff" for c in text):
-        yield "are not valid Unicode"
+        yield "must be valid Unicode"
 
 
 def _plain(message: str) -> str:

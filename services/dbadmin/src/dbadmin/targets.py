@@ -53,7 +53,7 @@ def import_targets(
     counts = ImportCounts()
     try:
         with connected(config) as connection:
-            _stage(connection, _good(lines, report, counts))
+            _stage(connection, config.schema, _good(lines, report, counts))
             for line, problem in _clashes(connection, config.schema):
                 counts.bad += 1
                 report(line, problem)
@@ -82,24 +82,16 @@ def _good(
                 report(line.number, problem)
 
 
-def _stage(connection: Any, records: Iterator[tuple[int, TargetRecord]]) -> None:
+def _stage(connection: Any, schema: str, records: Iterator[tuple[int, TargetRecord]]) -> None:
     names = list(TARGET_COLUMNS)
-    types = [
-        "bigint",
-        "text",
-        "text",
-        "boolean",
-        "integer",
-        "double precision",
-        "text",
-        "text",
-        "jsonb",
-        "boolean",
-        "boolean",
-        "jsonb",
+    columns = [
+        sql.SQL("{} AS {}").format(sql.Identifier(column), sql.Identifier(name))
+        for name, column in TARGET_COLUMNS.items()
     ]
-    columns = ", ".join(f"{name} {kind}" for name, kind in zip(names, types, strict=True))
-    connection.execute(f"CREATE TEMP TABLE staged (line bigint, {columns}) ON COMMIT DROP")
+    statement = sql.SQL(
+        "CREATE TEMP TABLE staged ON COMMIT DROP AS SELECT 0::bigint AS line, {} FROM {} WITH NO DATA"
+    ).format(sql.SQL(", ").join(columns), sql.Identifier(schema, TARGET_TABLE))
+    connection.execute(statement)
     with connection.cursor().copy(f"COPY staged (line, {', '.join(names)}) FROM STDIN") as copy:
         for line, record in records:
             values = (getattr(record, name) for name in names)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import attrs
 
 from monitoring_core.config.faults import Rule
-from monitoring_core.config.values import Between, Matching, Size, format_duration
+from monitoring_core.config.values import Between, Matching, Network, Size, format_duration
+from monitoring_core.result import MAX_EXCERPT_LENGTH
 from monitoring_core.target import MAX_INTERVAL_S, MIN_INTERVAL_S, CheckDefaults, StatusSet
 
 if TYPE_CHECKING:
@@ -20,9 +21,21 @@ class Engine(enum.StrEnum):
     """What makes the HTTP requests."""
 
     REQUESTS = "requests"
+    CURL = "curl"
 
 
 _DEFAULT_MAX_BODY = Size(1 << 20)
+_NO_EXCERPT = Size(0)
+# Link-local addresses (RFC 3927, RFC 4291) and, beyond those, where clouds serve a machine its credentials: AWS over
+# IPv6, Alibaba Cloud, Azure, Oracle Cloud (from the documentation of each).
+_METADATA_NETWORKS = (
+    "169.254.0.0/16",
+    "fe80::/10",
+    "fd00:ec2::254/128",
+    "100.100.100.200/32",
+    "168.63.129.16/32",
+    "192.0.0.192/32",
+)
 _Interval = Annotated[dt.timedelta, Between(dt.timedelta(seconds=MIN_INTERVAL_S), dt.timedelta(seconds=MAX_INTERVAL_S))]
 
 
@@ -43,6 +56,8 @@ class MonitorConfig:
     max_concurrent_checks: Annotated[int, Between(1, 1_000)] = 50
     max_body: Annotated[Size, Between(Size(1), Size(64 << 20))] = _DEFAULT_MAX_BODY
     max_redirects: Annotated[int, Between(0, 50)] = 10
+    body_excerpt: Annotated[Size, Between(Size(0), Size(MAX_EXCERPT_LENGTH))] = _NO_EXCERPT
+    denied_networks: tuple[Annotated[str, Network()], ...] = _METADATA_NETWORKS
     refresh_interval: Annotated[dt.timedelta, Between(dt.timedelta(seconds=1), dt.timedelta(hours=1))] = dt.timedelta(
         seconds=30
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import ipaddress
 import math
 import re
 from pathlib import Path
@@ -53,6 +54,18 @@ class Matching:
 
     def fault(self, value: str) -> str | None:
         return None if re.fullmatch(self.pattern, value) else f"must be {self.meaning}, got {_shown(value)}"
+
+
+@attrs.frozen
+class Network:
+    """An IP network like 10.0.0.0/8, or one address."""
+
+    def fault(self, value: str) -> str | None:
+        try:
+            ipaddress.ip_network(value)
+        except ValueError as error:
+            return f"must be a network like 10.0.0.0/8 or fe80::/10, got {_shown(value)}: {error}"
+        return None
 
 
 class Size(int):
@@ -119,6 +132,7 @@ def make_converter(environ: Mapping[str, str], base: Path) -> cattrs.Converter:
     converter.register_structure_hook(Secret, lambda value, _: _secret(value, environ, base))
     converter.register_structure_hook_func(_is_text_or_secret, lambda value, _: _text_or_secret(value, environ, base))
     converter.register_structure_hook(enum.StrEnum, _choice)
+    converter.register_structure_hook_func(_is_list, lambda value, kind: _list(value, kind, converter))
     converter.register_structure_hook_factory(_is_annotated, lambda kind: _checked(kind, converter))
     return converter
 
@@ -156,6 +170,16 @@ def _choice(value: Any, kind: Any) -> Any:
     if value not in choices:
         raise ValueError(f"must be one of {', '.join(choices)}, got {_shown(value)}")
     return kind(value)
+
+
+def _is_list(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _list(value: Any, kind: Any, converter: cattrs.Converter) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"must be a list like [a, b], got {_shown(value)}")
+    return tuple(converter.structure(item, get_args(kind)[0]) for item in value)
 
 
 def _is_annotated(kind: Any) -> bool:

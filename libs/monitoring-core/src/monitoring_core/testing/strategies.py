@@ -7,7 +7,16 @@ import re
 
 from hypothesis import strategies as st
 
-from monitoring_core.result import MAX_ERROR_LENGTH, MAX_LOCATION_LENGTH, CheckResult, Reason, Status
+from monitoring_core.result import (
+    MAX_ERROR_LENGTH,
+    MAX_EXCERPT_LENGTH,
+    MAX_LOCATION_LENGTH,
+    MAX_NAME_LENGTH,
+    MAX_URL_LENGTH,
+    CheckResult,
+    Reason,
+    Status,
+)
 from monitoring_core.target import METHODS, TargetRecord
 
 _moments = st.datetimes(dt.datetime(2000, 1, 1), dt.datetime(2200, 1, 1), timezones=st.just(dt.UTC))  # noqa: DTZ001
@@ -31,6 +40,10 @@ def results(draw: st.DrawFn) -> CheckResult:
         regexp_matched=draw(st.none() | st.booleans()),
         remote_address=draw(st.none() | st.text(_text, max_size=64)),
         error=draw(st.none() | st.text(_text, max_size=MAX_ERROR_LENGTH)),
+        final_url=draw(st.none() | st.text(_text, max_size=MAX_URL_LENGTH)),
+        certificate_subject=draw(st.none() | st.text(_text, max_size=MAX_NAME_LENGTH)),
+        certificate_issuer=draw(st.none() | st.text(_text, max_size=MAX_NAME_LENGTH)),
+        body_excerpt=draw(st.none() | st.text(_text, max_size=MAX_EXCERPT_LENGTH)),
         started_at=draw(st.none() | _moments),
         finished_at=draw(st.none() | _moments),
         certificate_expires_at=draw(st.none() | _moments),
