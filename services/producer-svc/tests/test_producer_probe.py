@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import gzip
 import re
 import socket
+import ssl
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 
 from monitoring_core.codec import decode, encode
+from monitoring_core.config import Engine, MonitorConfig
+from monitoring_core.config.values import Size
 from monitoring_core.result import Reason, Status
 from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
-from producer_svc.adapters.connection import Resolver
-from producer_svc.adapters.probe import Probe, tls_contexts
 from producer_svc.check import Check, Origin
+from producer_svc.stalls import StallWatch, timed_out
+from producer_svc.wiring import build_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,12 +38,25 @@ DEFAULTS = CheckDefaults(interval_s=60, timeout_s=1.0, expected_status=StatusSet
 MAX_BODY = 10_000
 
 
-@pytest.fixture(scope="module")
-def probe() -> Probe:
-    return Probe(Origin(3, "here"), tls_contexts(), Resolver(2), MAX_BODY, max_redirects=3)
+class Prober:
+    """One check at a time on an engine."""
+
+    def __init__(self, engine: Engine, **settings: Any) -> None:
+        settings = {"max_body": Size(MAX_BODY), "max_redirects": 3} | settings
+        self.engine = build_engine(MonitorConfig(engine=engine, **settings), Origin(3, "here"))
+
+    def check(self, check: Check) -> CheckResult:
+        self.engine.submit(check)
+        (result,) = self.engine.take_finished(5.0)
+        return result
 
 
-def check(probe: Probe, url: str, **fields: Any) -> CheckResult:
+@pytest.fixture(scope="module", params=list(Engine))
+def probe(request: pytest.FixtureRequest) -> Prober:
+    return Prober(request.param)
+
+
+def check(probe: Prober, url: str, **fields: Any) -> CheckResult:
     target = TargetRecord.parse({"id": 7, "url": url, **fields}).resolve(DEFAULTS)
     result = probe.check(Check(target, 60_000, time.monotonic()))
     assert decode(encode(result)) == result
@@ -127,7 +148,7 @@ CASES: dict[str, tuple[Act, dict[str, Any], Reason | None]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_verdict_is_what_the_website_did(name: str, probe: Probe, website: RawWebsite) -> None:
+def test_the_verdict_is_what_the_website_did(name: str, probe: Prober, website: RawWebsite) -> None:
     """A website is judged by what it did, with the one reason that fits, within its timeout."""
     act, fields, reason = CASES[name]
     website.answer(act)
@@ -138,7 +159,7 @@ def test_the_verdict_is_what_the_website_did(name: str, probe: Probe, website: R
     assert (result.error is None) == (reason is None)
 
 
-def test_a_port_that_is_refused_is_a_connection_error(probe: Probe) -> None:
+def test_a_port_that_is_refused_is_a_connection_error(probe: Prober) -> None:
     """Nobody listening is the website's doing."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
@@ -148,19 +169,19 @@ def test_a_port_that_is_refused_is_a_connection_error(probe: Probe) -> None:
     assert result.error == f"127.0.0.1:{port}: Connection refused"
 
 
-def test_a_name_without_address_is_a_dns_error(probe: Probe) -> None:
+def test_a_name_without_address_is_a_dns_error(probe: Prober) -> None:
     """A host name that does not exist (RFC 6761: .invalid never does) is told apart from a dead host."""
     assert check(probe, "http://does-not-exist.invalid/").reason is Reason.DNS_ERROR
 
 
-def test_plain_http_on_a_tls_port_is_a_tls_error(probe: Probe, website: RawWebsite) -> None:
+def test_plain_http_on_a_tls_port_is_a_tls_error(probe: Prober, website: RawWebsite) -> None:
     """What is not TLS fails in the handshake, and says so."""
     website.answer(says(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
     assert check(probe, website.url.replace("http:", "https:")).reason in (Reason.TLS_ERROR, Reason.TIMEOUT)
 
 
 def test_a_redirect_is_followed_with_the_targets_headers_to_its_own_site_only(
-    probe: Probe, website: RawWebsite
+    probe: Prober, website: RawWebsite
 ) -> None:
     """Headers of a target may hold credentials: another site never sees them."""
     other = type(website)()
@@ -179,7 +200,7 @@ def test_a_redirect_is_followed_with_the_targets_headers_to_its_own_site_only(
     assert [b"s3cret" in request for request in other.requests] == [False]
 
 
-def test_each_check_opens_a_connection_of_its_own(probe: Probe, website: RawWebsite) -> None:
+def test_each_check_opens_a_connection_of_its_own(probe: Prober, website: RawWebsite) -> None:
     """A reused connection would hide that a website no longer takes new ones."""
     website.answer(says(page()))
     check(probe, website.url)
@@ -187,14 +208,14 @@ def test_each_check_opens_a_connection_of_its_own(probe: Probe, website: RawWebs
     assert len(website.requests) == 2
 
 
-def test_a_user_agent_says_who_checks(probe: Probe, website: RawWebsite) -> None:
+def test_a_user_agent_says_who_checks(probe: Prober, website: RawWebsite) -> None:
     """The prober names itself, so that a website's operator can tell."""
     website.answer(says(page()))
     check(probe, website.url)
     assert re.search(rb"User-Agent: website-availability-monitor/\d", website.requests[0])
 
 
-def test_credentials_in_the_url_reach_the_website_and_nothing_else(probe: Probe, website: RawWebsite) -> None:
+def test_credentials_in_the_url_reach_the_website_and_nothing_else(probe: Prober, website: RawWebsite) -> None:
     """User name and password go out as basic authentication, and never into an error text."""
     website.answer(says(page(status="401 Unauthorized")))
     result = check(probe, f"http://user:s3cret@127.0.0.1:{website.port}/")
@@ -202,7 +223,7 @@ def test_credentials_in_the_url_reach_the_website_and_nothing_else(probe: Probe,
     assert b"s3cret" not in encode(result)
 
 
-def test_the_measurements_of_a_check_add_up(probe: Probe, website: RawWebsite) -> None:
+def test_the_measurements_of_a_check_add_up(probe: Prober, website: RawWebsite) -> None:
     """The phases are within the response time, and waiting in the prober is not in it."""
     website.answer(says(page()))
     target = TargetRecord.parse({"id": 7, "url": website.url}).resolve(DEFAULTS)
@@ -215,3 +236,102 @@ def test_the_measurements_of_a_check_add_up(probe: Probe, website: RawWebsite) -
     assert result.queue_delay_s >= 5.0
     assert result.remote_address == "127.0.0.1"
     assert (result.http_status, result.body_bytes, result.producer_id, result.location) == (200, 5, 3, "here")
+
+
+@pytest.mark.parametrize("engine", Engine)
+def test_denied_networks_are_not_connected_to_on_any_hop(engine: Engine, website: RawWebsite) -> None:
+    """Neither a target nor a redirect leads into them."""
+    probe = Prober(engine, denied_networks=("127.0.0.2/32",))
+    website.answer(says(page(status="302 Found", headers=f"Location: http://127.0.0.2:{website.port}/\r\n")))
+    for url in (f"http://127.0.0.2:{website.port}/", website.url):
+        result = check(probe, url)
+        assert result.reason is Reason.CONNECTION_ERROR
+        assert result.error == (
+            f"127.0.0.2:{website.port}: 127.0.0.2 is in 127.0.0.2/32, which monitor.denied_networks forbids"
+        )
+        assert result.final_url == f"http://127.0.0.2:{website.port}/"
+    assert len(website.requests) == 1
+
+
+def test_a_mapped_address_does_not_pass(probe: Prober) -> None:
+    """The cloud's metadata address is denied by default, however it is written."""
+    for host in ("169.254.169.254", "[::ffff:169.254.169.254]"):
+        result = check(probe, f"http://{host}/latest/meta-data")
+        assert result.reason is Reason.CONNECTION_ERROR
+        assert "monitor.denied_networks" in (result.error or "")
+
+
+def test_a_post_sends_its_body_and_a_redirect_makes_it_a_get(probe: Prober, website: RawWebsite) -> None:
+    """As browsers do: 302 asks with GET for the other page."""
+
+    def act(connection: socket.socket, head: bytes) -> None:
+        redirect = head.startswith(b"POST /")
+        connection.sendall(page(status="302 Found" if redirect else "200 OK", headers="Location: /thanks\r\n"))
+
+    website.answer(act)
+    result = check(probe, website.url, method="POST", body="q=größe", headers={"Content-Type": "text/x-query"})
+    assert result.status is Status.UP, result.error
+    first, second = website.requests
+    assert first.startswith(b"POST / HTTP/1.1\r\n")
+    assert re.search(rb"(?i)content-length: 9\r\n", first)
+    assert first.lower().count(b"content-type:") == 1
+    assert second.startswith(b"GET /thanks HTTP/1.1\r\n")
+    assert b"ontent-" not in second.replace(b"Content-Type: text/x-query", b"")
+
+
+def test_a_failed_check_keeps_what_shows_why(website: RawWebsite) -> None:
+    """The last URL, and the beginning of the page that the regexp was not found in; neither when it is up."""
+    website.answer(says(page(b"Sorry\x00!\nBack soon")))
+    for engine in Engine:
+        probe = Prober(engine, body_excerpt=Size(9))
+        result = check(probe, website.url + "path?a=b#c", regexp="Welcome")
+        assert (result.final_url, result.body_excerpt) == (website.url + "path?a=b", "Sorry !\nB")
+        result = check(probe, website.url, regexp="Sorry")
+        assert (result.final_url, result.body_excerpt) == (None, None)
+
+
+@pytest.mark.parametrize("engine", Engine)
+def test_a_certificate_is_recorded_and_shown_when_the_check_fails(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its expiry always, with a trusted authority and without verification; its names when something is wrong."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    expires = dt.datetime(2030, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+    authority.issue_cert("127.0.0.1", not_after=expires, organization_name="Shop").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
+
+        def serve() -> None:
+            for _ in range(4):
+                connection, _ = listener.accept()
+                with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
+                    secure.recv(65536)
+                    secure.sendall(page())
+
+        served = pool.submit(serve)
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
+        assert check(Prober(engine), url).reason is Reason.TLS_ERROR
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        trusting = Prober(engine)
+        up = check(trusting, url)
+        down = check(trusting, url, regexp="other")
+        unverified = check(Prober(engine), url, verify_tls=False)
+        served.result(5)
+    assert up.status is Status.UP, up.error
+    assert (up.certificate_expires_at, up.certificate_subject) == (expires, None)
+    assert unverified.certificate_expires_at == expires
+    assert "Shop" in (down.certificate_subject or "")
+    assert "trustme" in (down.certificate_issuer or "")
+    assert (up.tls_s or 0) > 0
+
+
+def test_a_timeout_while_the_prober_stood_still_is_its_own_fault() -> None:
+    """A process that was stopped in the middle cannot tell whether the website was slow."""
+    stalls = StallWatch()
+    began = time.monotonic()
+    assert timed_out(began, 1.0, stalls).reason is Reason.TIMEOUT
+    stalls._last -= 2.0  # as if the last tick were two seconds ago
+    ending = timed_out(began, 1.0, stalls)
+    assert ending.reason is Reason.PROBER_ERROR
+    assert re.fullmatch(r"the prober stood still for [12]\.\d s", ending.detail)

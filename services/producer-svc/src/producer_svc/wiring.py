@@ -8,6 +8,8 @@ import structlog
 
 from monitoring_core.assignment import rank_range
 from monitoring_core.clock import SystemClock
+from monitoring_core.config import ConfigError, Fault
+from monitoring_core.config import Engine as EngineName
 from monitoring_runtime.endpoint import Endpoint
 from monitoring_runtime.health import Health
 from monitoring_runtime.logs import configure_logging
@@ -15,7 +17,6 @@ from monitoring_runtime.stop import stop_on_signals
 from producer_svc import __version__
 from producer_svc.adapters.kafka import KafkaPublisher
 from producer_svc.adapters.postgres import PostgresTargets
-from producer_svc.adapters.requests_engine import RequestsEngine
 from producer_svc.assignment import Assignment
 from producer_svc.check import Origin
 from producer_svc.metrics import Metrics
@@ -23,7 +24,8 @@ from producer_svc.schedule import Schedule
 from producer_svc.service import ProducerService
 
 if TYPE_CHECKING:
-    from monitoring_core.config import Config
+    from monitoring_core.config import Config, MonitorConfig
+    from producer_svc.ports import Engine
 
 log = structlog.get_logger()
 
@@ -62,10 +64,28 @@ def build(config: Config, producer_id: int) -> ProducerService:
         origin=origin,
         assignment=assignment,
         schedule=Schedule(clock),
-        engine=RequestsEngine(monitor, origin),
+        engine=build_engine(monitor, origin),
         publisher=KafkaPublisher(config.kafka),
         clock=clock,
         health=Health(),
         metrics=Metrics(),
         shutdown_timeout_s=monitor.shutdown_timeout.total_seconds(),
     )
+
+
+def build_engine(monitor: MonitorConfig, origin: Origin) -> Engine:
+    """The engine that the configuration names.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    if monitor.engine is EngineName.REQUESTS:
+        from producer_svc.adapters.requests_engine import RequestsEngine
+
+        return RequestsEngine(monitor, origin)
+    try:
+        from producer_svc.adapters.curl_engine import CurlEngine
+    except ImportError as error:
+        message = f"curl needs pip install 'producer-svc[curl]' ({error})"
+        raise ConfigError([Fault("this installation", "monitor.engine", message)]) from None
+    return CurlEngine(monitor, origin)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import http.client
 import socket
 import ssl
 import time
@@ -14,11 +14,11 @@ import attrs
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from producer_svc.adapters.network import OWN_FAULTS, DeniedNetworks, denied, read_certificate
+from producer_svc.exchange import MAX_HEADER_BYTES, Certificate
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-_OWN_FAULTS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
 
 
 class ProbeError(Exception):
@@ -47,14 +47,19 @@ class OwnFaultError(ProbeError):
 
 @attrs.define
 class Progress:
-    """How far one check has come. Times are seconds on the monotonic clock, durations seconds."""
+    """How far one check has come. Times are seconds on the monotonic clock, durations seconds.
+
+    Attributes:
+        header_bytes: bytes received since the request was sent; None while they are not headers.
+    """
 
     deadline: float
     dns_s: float | None = None
     connect_s: float | None = None
     tls_s: float | None = None
     remote_address: str | None = None
-    certificate_expires: int | None = None
+    certificate: Certificate | None = None
+    header_bytes: int | None = None
 
     def remaining_s(self) -> float:
         """What is left of the budget.
@@ -66,6 +71,17 @@ class Progress:
         if left_s <= 0:
             raise DeadlineError
         return left_s
+
+    def received(self, count: int) -> None:
+        """Note that bytes have come.
+
+        Raises:
+            ConnectError: they are headers, and too many.
+        """
+        if self.header_bytes is not None:
+            self.header_bytes += count
+            if self.header_bytes > MAX_HEADER_BYTES:
+                raise ConnectError("the answer has too many headers, or too large ones")
 
     @property
     def connecting_s(self) -> float:
@@ -109,9 +125,11 @@ class _BudgetSocket(socket.socket):
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         self.settimeout(self.progress.remaining_s())
         try:
-            return super().recv_into(*args, **kwargs)
+            count = super().recv_into(*args, **kwargs)
         except TimeoutError:
             raise DeadlineError from None
+        self.progress.received(count)
+        return count
 
 
 class BudgetTlsSocket(ssl.SSLSocket):
@@ -123,12 +141,25 @@ class BudgetTlsSocket(ssl.SSLSocket):
         if self.progress:
             self.settimeout(self.progress.remaining_s())
         try:
-            return super().recv_into(*args, **kwargs)
+            count = super().recv_into(*args, **kwargs)
         except TimeoutError:
             raise DeadlineError from None
+        if self.progress:
+            self.progress.received(count)
+        return count
 
 
-def connect(host: str, port: int, resolver: Resolver, progress: Progress) -> socket.socket:
+class _Response(http.client.HTTPResponse):
+    """A response that is not taken for the final one when it is only informational (RFC 9110, section 15.2)."""
+
+    def begin(self) -> None:
+        super().begin()
+        while 101 < self.status < 200:
+            self.headers = self.msg = None  # type: ignore[assignment]  # so does the base class, to begin again
+            super().begin()
+
+
+def connect(host: str, port: int, resolver: Resolver, networks: DeniedNetworks, progress: Progress) -> socket.socket:
     """A TCP connection to the first address of the host that takes one, within the budget.
 
     Raises:
@@ -138,21 +169,24 @@ def connect(host: str, port: int, resolver: Resolver, progress: Progress) -> soc
     addresses = resolver.resolve(host.strip("[]"), port, progress.remaining_s())
     resolved = time.monotonic()
     progress.dns_s = (progress.dns_s or 0.0) + resolved - began
-    last: OSError | None = None
+    why = "no address"
     for family, kind, protocol, _, address in addresses:
+        if network := networks.holding(address[0]):
+            why = denied(address[0], network)
+            continue
         try:
             connection = _open(family, kind, protocol, address, progress)
         except TimeoutError:
             raise DeadlineError from None
         except OSError as error:
-            if error.errno in _OWN_FAULTS:
+            if error.errno in OWN_FAULTS:
                 raise OwnFaultError(error.strerror) from None
-            last = error
+            why = error.strerror or str(error)
             continue
         progress.connect_s = (progress.connect_s or 0.0) + time.monotonic() - resolved
         progress.remote_address = address[0]
         return connection
-    raise ConnectError(f"{host}:{port}: {(last and last.strerror) or 'no address'}")
+    raise ConnectError(f"{host}:{port}: {why}")
 
 
 def _open(family: int, kind: int, protocol: int, address: Any, progress: Progress) -> socket.socket:
@@ -168,16 +202,20 @@ def _open(family: int, kind: int, protocol: int, address: Any, progress: Progres
     return connection
 
 
-def pool_classes(resolver: Resolver, progress: Callable[[], Progress]) -> dict[str, Any]:
+def pool_classes(resolver: Resolver, networks: DeniedNetworks, progress: Callable[[], Progress]) -> dict[str, Any]:
     """urllib3's pools by scheme, with connections that keep the budget of the check that `progress` returns."""
 
     class Connection(HTTPConnection):
+        response_class = _Response
+
         def _new_conn(self) -> socket.socket:
-            return connect(self.host, self.port or 80, resolver, progress())
+            return connect(self.host, self.port or 80, resolver, networks, progress())
 
     class TlsConnection(HTTPSConnection):
+        response_class = _Response
+
         def _new_conn(self) -> socket.socket:
-            return connect(self.host, self.port or 443, resolver, progress())
+            return connect(self.host, self.port or 443, resolver, networks, progress())
 
         def connect(self) -> None:
             current = progress()
@@ -186,6 +224,8 @@ def pool_classes(resolver: Resolver, progress: Callable[[], Progress]) -> dict[s
                 super().connect()
             except TimeoutError:
                 raise DeadlineError from None
+            except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+                raise ConnectError("closed during the TLS handshake") from None
             except (ssl.SSLError, ssl.CertificateError) as error:
                 raise TlsError(_tls_reason(error)) from None
             except OSError as error:
@@ -196,7 +236,7 @@ def pool_classes(resolver: Resolver, progress: Callable[[], Progress]) -> dict[s
             current.tls_s = (current.tls_s or 0.0) + tls_s
             if isinstance(self.sock, BudgetTlsSocket):
                 self.sock.progress = current
-                current.certificate_expires = _expiry(self.sock)
+                current.certificate = _certificate(self.sock)
 
     class Pool(HTTPConnectionPool):
         ConnectionCls = Connection
@@ -207,11 +247,10 @@ def pool_classes(resolver: Resolver, progress: Callable[[], Progress]) -> dict[s
     return {"http": Pool, "https": TlsPool}
 
 
-def _expiry(connection: ssl.SSLSocket) -> int | None:
-    """When the peer's certificate expires, seconds since the epoch; None when it was not verified."""
-    certificate: dict[str, Any] = connection.getpeercert() or {}
-    expiry = certificate.get("notAfter")
-    return int(ssl.cert_time_to_seconds(expiry)) if expiry else None
+def _certificate(connection: ssl.SSLSocket) -> Certificate | None:
+    """The peer's certificate."""
+    der = connection.getpeercert(binary_form=True)
+    return None if der is None else read_certificate(der)
 
 
 def _tls_reason(error: ssl.SSLError | ssl.CertificateError) -> str:

@@ -7,7 +7,10 @@ import threading
 from typing import TYPE_CHECKING
 
 from producer_svc.adapters.connection import Resolver
+from producer_svc.adapters.network import DeniedNetworks
 from producer_svc.adapters.probe import Probe, tls_contexts
+from producer_svc.exchange import Limits
+from producer_svc.stalls import StallWatch
 
 if TYPE_CHECKING:
     from monitoring_core.config import MonitorConfig
@@ -23,7 +26,10 @@ class RequestsEngine:
     def __init__(self, config: MonitorConfig, origin: Origin) -> None:
         self._config = config
         self._origin = origin
+        self._limits = Limits.of(config)
         self._contexts = tls_contexts()
+        self._networks = DeniedNetworks(config.denied_networks)
+        self._stalls = StallWatch()
         self._resolver = Resolver(config.max_concurrent_checks)
         self._submitted: queue.SimpleQueue[Check] = queue.SimpleQueue()
         self._finished: queue.SimpleQueue[CheckResult] = queue.SimpleQueue()
@@ -68,6 +74,6 @@ class RequestsEngine:
         return abandoned
 
     def _work(self) -> None:
-        probe = Probe(self._origin, self._contexts, self._resolver, self._config.max_body, self._config.max_redirects)
+        probe = Probe(self._origin, self._limits, self._contexts, self._resolver, self._networks, self._stalls)
         while True:
             self._finished.put(probe.check(self._submitted.get()))
