@@ -21,7 +21,7 @@ EXAMPLE = Path(__file__).parents[3] / "infra" / "config" / "config.yaml"
 CLIENTS = {"requests", "urllib3", "confluent_kafka", "psycopg", "structlog", "click", "prometheus_client"}
 
 # What the example shows commented out is the default, but for these: there is none, so it shows what one could write.
-NO_DEFAULT = {"replication_factor", "sslmode", "dead_letter_topic_name"}
+NO_DEFAULT = {"replication_factor", "sslmode", "dead_letter_topic_name", "canaries"}
 
 
 def test_the_core_imports_no_client_library() -> None:

@@ -16,6 +16,7 @@ from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
 from monitoring_runtime.health import Health
 from monitoring_runtime.stop import Stop
 from producer_svc.assignment import Assignment
+from producer_svc.blame import Blame
 from producer_svc.check import Check, Origin
 from producer_svc.metrics import Metrics
 from producer_svc.schedule import Schedule
@@ -125,6 +126,7 @@ class Rig:
             assignment=Assignment(self.targets, range(1000), DEFAULTS, 30.0, self.clock),
             schedule=Schedule(self.clock),
             engine=self.engine,
+            blame=Blame(None, self.clock),
             publisher=self.publisher,
             clock=self.clock,
             health=self.health,

@@ -27,16 +27,18 @@ class Metrics:
         self._waiting = self._gauge("producer_waiting_checks", "Checks that are due and wait for the engine.")
         self._running = self._gauge("producer_running_checks", "Checks in the engine.")
         self._unacknowledged = self._gauge("producer_results_unacknowledged", "Results on their way to Kafka.")
+        self._network_down = self._gauge("producer_network_down", "1 while no canary answers.")
         self._since = self._gauge("producer_accounted_since_seconds", "Every slot from this moment is accounted for.")
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(name, text, registry=self.registry)
 
-    def observe(self, waiting: int, running: int, unacknowledged: int) -> None:
-        """Note the state of the queues."""
+    def observe(self, waiting: int, running: int, unacknowledged: int, network_down: bool) -> None:
+        """Note the state of the queues and of the network."""
         self._waiting.set(waiting)
         self._running.set(running)
         self._unacknowledged.set(unacknowledged)
+        self._network_down.set(network_down)
 
     def assigned(self, targets: int, invalid: int) -> None:
         """Note what the range holds."""

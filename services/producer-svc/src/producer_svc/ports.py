@@ -50,6 +50,18 @@ class Engine(Protocol):
         ...
 
 
+class Canaries(Protocol):
+    """Hosts that answer when the producer's own network works."""
+
+    def ask(self) -> None:
+        """Begin to ask all of them."""
+        ...
+
+    def poll(self) -> bool | None:
+        """Whether any has answered, once the asking is over; None before."""
+        ...
+
+
 class Publisher(Protocol):
     """Where the results go."""
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from monitoring_runtime.health import Health
     from monitoring_runtime.stop import Stop
     from producer_svc.assignment import Assignment
+    from producer_svc.blame import Blame
     from producer_svc.check import Check, Origin
     from producer_svc.metrics import Metrics
     from producer_svc.ports import Engine, Publisher
@@ -34,6 +35,7 @@ class ProducerService:
     assignment: Assignment
     schedule: Schedule
     engine: Engine
+    blame: Blame
     publisher: Publisher
     clock: Clock
     health: Health
@@ -55,10 +57,8 @@ class ProducerService:
         self._take_assignment()
         self._waiting.extend(self.schedule.take_due())
         self._dispatch()
-        for result in self.engine.take_finished(min(max_wait_s, self.schedule.seconds_to_next())):
-            self._publish(result)
-        self.publisher.poll()
-        self.metrics.observe(len(self._waiting), self.engine.running, self.publisher.unacknowledged)
+        self._take_finished(min(max_wait_s, self.schedule.seconds_to_next()))
+        self.metrics.observe(len(self._waiting), self.engine.running, self.publisher.unacknowledged, self.blame.down)
 
     def _take_assignment(self) -> None:
         found = self.assignment.poll()
@@ -92,6 +92,15 @@ class ProducerService:
                 return
             self._waiting.popleft()
 
+    def _take_finished(self, wait_s: float) -> None:
+        """Publish what is finished and decided."""
+        for finished in self.engine.take_finished(wait_s):
+            for result in self.blame.take(finished):
+                self._publish(result)
+        for result in self.blame.settled():
+            self._publish(result)
+        self.publisher.poll()
+
     def _publish(self, result: CheckResult) -> None:
         self.metrics.finished(result)
         if self.publisher.publish(result):
@@ -111,16 +120,16 @@ class ProducerService:
         deadline = self.clock.monotonic() + self.shutdown_timeout_s
         self._waiting.extend(self.schedule.take_due())
         log.info("stopping", waiting=len(self._waiting), running=self.engine.running)
-        while (self._waiting or self.engine.running) and self.clock.monotonic() < deadline:
+        while (self._waiting or self.engine.running or self.blame.holding) and self.clock.monotonic() < deadline:
             self.health.beat()
             self._dispatch()
-            for result in self.engine.take_finished(MAX_WAIT_S):
-                self._publish(result)
-            self.publisher.poll()
+            self._take_finished(MAX_WAIT_S)
         for check in self._waiting:
             self._publish(self.origin.unrun(check, Reason.MISSED_WINDOW, "the producer was stopped before the check"))
         for check in self.engine.abandon():
             self._publish(self.origin.unrun(check, Reason.PROBER_ERROR, "the producer was stopped during the check"))
+        for result in self.blame.rest():
+            self._publish(result)
         self._waiting.clear()
         return self._flush(max(1.0, deadline - self.clock.monotonic()))
 

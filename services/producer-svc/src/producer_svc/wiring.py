@@ -10,14 +10,17 @@ from monitoring_core.assignment import rank_range
 from monitoring_core.clock import SystemClock
 from monitoring_core.config import ConfigError, Fault
 from monitoring_core.config import Engine as EngineName
+from monitoring_core.config.values import split_host_port
 from monitoring_runtime.endpoint import Endpoint
 from monitoring_runtime.health import Health
 from monitoring_runtime.logs import configure_logging
 from monitoring_runtime.stop import stop_on_signals
 from producer_svc import __version__
+from producer_svc.adapters.canaries import TcpCanaries
 from producer_svc.adapters.kafka import KafkaPublisher
 from producer_svc.adapters.postgres import PostgresTargets
 from producer_svc.assignment import Assignment
+from producer_svc.blame import Blame
 from producer_svc.check import Origin
 from producer_svc.metrics import Metrics
 from producer_svc.schedule import Schedule
@@ -65,6 +68,9 @@ def build(config: Config, producer_id: int) -> ProducerService:
         assignment=assignment,
         schedule=Schedule(clock),
         engine=build_engine(monitor, origin),
+        blame=Blame(
+            TcpCanaries([split_host_port(text) for text in monitor.canaries]) if monitor.canaries else None, clock
+        ),
         publisher=KafkaPublisher(config.kafka),
         clock=clock,
         health=Health(),

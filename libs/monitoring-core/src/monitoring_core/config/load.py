@@ -185,7 +185,7 @@ def _replacement(text: str, kinds: str, place: str) -> Any:
         if not text:
             raise DocumentError(1, "must not be empty")
         return Secret(text, place)
-    if "str" in kinds and not text.startswith("{"):
+    if "str" in kinds and "tuple" not in kinds and not text.startswith("{"):
         return text
     return parse_document(f"value: {text}").data.get("value")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import attrs
 
 from monitoring_core.config.faults import Rule
-from monitoring_core.config.values import Between, Matching, Network, Size, format_duration
+from monitoring_core.config.values import Between, HostPort, Matching, Network, Size, format_duration
 from monitoring_core.result import MAX_EXCERPT_LENGTH
 from monitoring_core.target import MAX_INTERVAL_S, MIN_INTERVAL_S, CheckDefaults, StatusSet
 
@@ -58,6 +58,7 @@ class MonitorConfig:
     max_redirects: Annotated[int, Between(0, 50)] = 10
     body_excerpt: Annotated[Size, Between(Size(0), Size(MAX_EXCERPT_LENGTH))] = _NO_EXCERPT
     denied_networks: tuple[Annotated[str, Network()], ...] = _METADATA_NETWORKS
+    canaries: tuple[Annotated[str, HostPort()], ...] = ()
     refresh_interval: Annotated[dt.timedelta, Between(dt.timedelta(seconds=1), dt.timedelta(hours=1))] = dt.timedelta(
         seconds=30
     )

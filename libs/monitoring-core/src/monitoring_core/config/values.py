@@ -21,6 +21,7 @@ MAX_SECRET_BYTES = 64 * 1024
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SIZE_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(ms|s|m|h|d)", re.ASCII)
+_HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]/@]+)):(\d{1,5})", re.ASCII)
 _SIZE = re.compile(r"(\d{1,9}) ?(B|KiB|MiB|GiB)", re.ASCII)
 
 
@@ -66,6 +67,30 @@ class Network:
         except ValueError as error:
             return f"must be a network like 10.0.0.0/8 or fe80::/10, got {_shown(value)}: {error}"
         return None
+
+
+@attrs.frozen
+class HostPort:
+    """A host and a port like example.org:443 or [2001:db8::1]:443."""
+
+    def fault(self, value: str) -> str | None:
+        try:
+            split_host_port(value)
+        except ValueError:
+            return f"must be a host and a port like example.org:443, got {_shown(value)}"
+        return None
+
+
+def split_host_port(text: str) -> tuple[str, int]:
+    """The host (an IPv6 address without its brackets) and the port of `example.org:443`.
+
+    Raises:
+        ValueError: the text is no such thing.
+    """
+    match = _HOST_PORT.fullmatch(text)
+    if not match or not 1 <= int(match[3]) <= 65_535:
+        raise ValueError(f"not a host and a port: {text}")
+    return match[1] or match[2], int(match[3])
 
 
 class Size(int):

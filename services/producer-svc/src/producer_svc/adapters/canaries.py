@@ -1,0 +1,60 @@
+"""Canaries: hosts that take a TCP connection whenever this producer's network works."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TIMEOUT_S = 2.0
+# A round without an answer takes this long at least: the canaries are not flooded, and websites have time to answer.
+MIN_ROUND_S = 1.0
+
+
+class TcpCanaries:
+    """Asks all canaries at once, in threads of its own. One round at a time."""
+
+    def __init__(self, addresses: Sequence[tuple[str, int]]) -> None:
+        self._addresses = addresses
+        self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
+
+    def ask(self) -> None:
+        """Begin a round."""
+        threading.Thread(target=self._round, name="canaries", daemon=True).start()
+
+    def poll(self) -> bool | None:
+        """Whether any canary answered in the round that has ended; None while it goes on."""
+        try:
+            return self._answers.get_nowait()
+        except queue.Empty:
+            return None
+
+    def _round(self) -> None:
+        began = time.monotonic()
+        outcomes: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        for address in self._addresses:
+            threading.Thread(target=_try, args=(address, outcomes), name="canary", daemon=True).start()
+        answered = False
+        try:
+            for _ in self._addresses:
+                answered = outcomes.get(timeout=max(0.0, began + TIMEOUT_S - time.monotonic()))
+                if answered:
+                    break
+        except queue.Empty:
+            answered = False
+        if not answered:
+            time.sleep(max(0.0, began + MIN_ROUND_S - time.monotonic()))
+        self._answers.put(answered)
+
+
+def _try(address: tuple[str, int], outcomes: queue.SimpleQueue[bool]) -> None:
+    try:
+        socket.create_connection(address, TIMEOUT_S).close()
+        outcomes.put(True)
+    except OSError:
+        outcomes.put(False)

@@ -1,0 +1,104 @@
+"""Whose fault a failure is: the website's, or that of the prober's own network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import structlog
+
+from monitoring_core.clock import from_ms
+from monitoring_core.result import CheckResult, Reason, one_line
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from monitoring_core.clock import Clock
+    from producer_svc.ports import Canaries
+
+log = structlog.get_logger()
+
+# What a website and a prober without network have in common.
+NETWORK_REASONS = frozenset({Reason.TIMEOUT, Reason.DNS_ERROR, Reason.CONNECTION_ERROR, Reason.BODY_READ_ERROR})
+
+
+@attrs.define
+class Blame:
+    """Holds each failure that could be the network's until canaries have been asked that began after it.
+
+    When no canary answers, and fewer websites than have failed answer meanwhile, it is the prober's network; and so it
+    is for every check that began before a canary answered again.
+    """
+
+    _canaries: Canaries | None
+    _clock: Clock
+    down: bool = attrs.field(default=False, init=False)
+    _asked: list[CheckResult] = attrs.field(factory=list, init=False)
+    _held: list[CheckResult] = attrs.field(factory=list, init=False)
+    _since: dt.datetime | None = attrs.field(default=None, init=False)
+    _recovered: dt.datetime | None = attrs.field(default=None, init=False)
+    _answered: set[int] = attrs.field(factory=set, init=False)
+
+    @property
+    def holding(self) -> int:
+        """How many results wait for an answer."""
+        return len(self._asked) + len(self._held)
+
+    def take(self, result: CheckResult) -> list[CheckResult]:
+        """A finished result, unless it has to wait."""
+        if self._canaries is None or result.started_at is None:
+            return [result]
+        if result.reason not in NETWORK_REASONS:
+            if self._since and result.started_at >= self._since:
+                self._answered.add(result.target_id)
+            return [result]
+        self._held.append(result)
+        if not self._asked:
+            self._ask(self._canaries)
+        return []
+
+    def settled(self) -> list[CheckResult]:
+        """The results that have waited long enough, with the verdict that they deserve."""
+        answer = self._canaries.poll() if self._canaries and self._asked else None
+        if answer is None or self._canaries is None:
+            return []
+        settled, self._asked = self._asked, []
+        failed = {result.target_id for result in settled} - self._answered
+        self._set_down(not answer and len(failed) > len(self._answered))
+        if self._held:
+            self._ask(self._canaries)
+        return [
+            _own_fault(result, "no canary answers either") if self._excuses(result) else result for result in settled
+        ]
+
+    def rest(self) -> list[CheckResult]:
+        """What is still undecided when there is no more time: nobody is blamed for it."""
+        rest, self._asked, self._held = [*self._asked, *self._held], [], []
+        return [_own_fault(result, "stopped before the canaries were asked") for result in rest]
+
+    def _set_down(self, down: bool) -> None:
+        if down and not self.down:
+            log.error("no canary answers: failures are taken for those of this producer's own network")
+        elif self.down and not down:
+            self._recovered = from_ms(self._clock.now_ms())
+            log.info("the network of this producer works again")
+        self.down = down
+
+    def _excuses(self, result: CheckResult) -> bool:
+        began_before = self._recovered and result.started_at and result.started_at < self._recovered
+        return self.down or bool(began_before)
+
+    def _ask(self, canaries: Canaries) -> None:
+        self._asked, self._held = self._held, []
+        self._since = max((result.finished_at for result in self._asked if result.finished_at), default=None)
+        self._answered.clear()
+        canaries.ask()
+
+
+def _own_fault(result: CheckResult, why: str) -> CheckResult:
+    return attrs.evolve(
+        result,
+        reason=Reason.PROBER_ERROR,
+        status=Reason.PROBER_ERROR.status,
+        error=one_line(f"{why}; seen: {result.reason}, {result.error}"),
+    )

@@ -1,0 +1,136 @@
+"""Whose fault a failure is."""
+
+from __future__ import annotations
+
+import datetime as dt
+import socket
+import time
+
+import attrs
+
+from monitoring_core.result import CheckResult, Reason, Status
+from monitoring_core.testing.builders import make_result
+from monitoring_core.testing.clock import FakeClock
+from producer_svc.adapters.canaries import TcpCanaries
+from producer_svc.blame import Blame
+
+START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+
+@attrs.define
+class FakeCanaries:
+    asked: int = 0
+    answer: bool | None = None
+
+    def ask(self) -> None:
+        self.asked += 1
+        self.answer = None
+
+    def poll(self) -> bool | None:
+        return self.answer
+
+
+def result(target_id: int, reason: Reason | None = None, started_s: float = 0.0) -> CheckResult:
+    """A check of one second."""
+    started = START + dt.timedelta(seconds=started_s)
+    finished = started + dt.timedelta(seconds=1)
+    return make_result(
+        target_id=target_id, reason=reason, started_at=started, finished_at=finished, error=reason and "why"
+    )
+
+
+def test_what_cannot_be_the_network_never_waits() -> None:
+    """A wrong status is the website's own, whatever the network does; and a slot that was not run has no website."""
+    canaries = FakeCanaries()
+    blame = Blame(canaries, FakeClock())
+    for passing in (result(1), result(2, Reason.STATUS_MISMATCH), result(3, Reason.TLS_ERROR)):
+        assert blame.take(passing) == [passing]
+    missed = make_result(reason=Reason.MISSED_WINDOW)
+    assert blame.take(missed) == [missed]
+    assert (canaries.asked, blame.holding) == (0, 0)
+
+
+def test_without_canaries_nothing_waits() -> None:
+    """Nobody can tell, so the website is blamed."""
+    failed = result(1, Reason.TIMEOUT)
+    assert Blame(None, FakeClock()).take(failed) == [failed]
+
+
+def test_a_failure_is_the_websites_when_a_canary_answers() -> None:
+    """It waits for a round that began after it."""
+    canaries = FakeCanaries()
+    blame = Blame(canaries, FakeClock())
+    first, second = result(1, Reason.TIMEOUT), result(2, Reason.DNS_ERROR)
+    assert blame.take(first) == []
+    assert blame.take(second) == []  # after the round began
+    assert (canaries.asked, blame.settled()) == (1, [])
+    canaries.answer = True
+    assert blame.settled() == [first]
+    assert canaries.asked == 2
+    canaries.answer = True
+    assert blame.settled() == [second]
+    assert (blame.holding, blame.down) == (0, False)
+
+
+def test_failures_are_the_probers_when_no_canary_answers_until_one_does() -> None:
+    """Each failure of that time is unknown, and says what was seen."""
+    canaries = FakeCanaries()
+    clock = FakeClock()
+    blame = Blame(canaries, clock)
+    for target_id in (1, 2):
+        blame.take(result(target_id, Reason.TIMEOUT))
+        canaries.answer = False
+        (settled,) = blame.settled()
+        assert (settled.status, settled.reason) == (Status.UNKNOWN, Reason.PROBER_ERROR)
+        assert settled.error == "no canary answers either; seen: timeout, why"
+        assert blame.down
+    clock.advance(10)
+    blame.take(result(3, Reason.TIMEOUT, started_s=8.0))  # began before a canary answered
+    canaries.answer = True
+    assert [settled.status for settled in blame.settled()] == [Status.UNKNOWN]
+    assert not blame.down
+    blame.take(result(4, Reason.TIMEOUT, started_s=10.5))
+    canaries.answer = True
+    assert [settled.status for settled in blame.settled()] == [Status.DOWN]
+
+
+def test_silent_canaries_do_not_excuse_one_website_while_others_answer() -> None:
+    """Canaries may be gone, too: what answers after the failure shows that the network works."""
+    canaries = FakeCanaries()
+    blame = Blame(canaries, FakeClock())
+    failed = result(1, Reason.TIMEOUT)
+    blame.take(failed)
+    blame.take(result(2, started_s=0.5))  # began before the failure ended: shows nothing
+    canaries.answer = False
+    assert [settled.status for settled in blame.settled()] == [Status.UNKNOWN]
+    blame.take(failed)
+    blame.take(result(2, started_s=1.5))
+    canaries.answer = False
+    assert blame.settled() == [failed]
+
+
+def test_what_is_undecided_at_the_end_blames_nobody() -> None:
+    """Each slot still ends as a row."""
+    blame = Blame(FakeCanaries(), FakeClock())
+    blame.take(result(1, Reason.TIMEOUT))
+    blame.take(result(2, Reason.TIMEOUT))
+    assert [(rest.target_id, rest.status) for rest in blame.rest()] == [(1, Status.UNKNOWN), (2, Status.UNKNOWN)]
+    assert blame.holding == 0
+
+
+def test_canaries_answer_when_one_of_them_takes_a_connection() -> None:
+    """And do not when none does."""
+
+    def answer(*addresses: tuple[str, int]) -> bool:
+        canaries = TcpCanaries(addresses)
+        canaries.ask()
+        deadline = time.monotonic() + 5
+        while (answered := canaries.poll()) is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return answered
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as refusing:
+        refusing.bind(("127.0.0.1", 0))
+        assert answer(refusing.getsockname(), listening.getsockname())
+        assert not answer(refusing.getsockname(), ("does-not-exist.invalid", 80))
