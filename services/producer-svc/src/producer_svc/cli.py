@@ -9,6 +9,7 @@ import click
 
 from monitoring_runtime.commands import MonitoringGroup, check_config, config_options
 from producer_svc import __version__, wiring
+from producer_svc.probe_command import probe
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config
@@ -37,4 +38,5 @@ def run(config: Config, producer_id: int) -> None:
     sys.exit(1 if wiring.run(config, producer_id) else 0)
 
 
+main.add_command(probe)
 main.add_command(check_config)

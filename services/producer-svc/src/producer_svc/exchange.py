@@ -148,6 +148,8 @@ class Exchange:
         length = headers.get("content-length")
         if length is not None and "transfer-encoding" not in headers and not _is_length(length):
             raise EndingError(Reason.CONNECTION_ERROR, "the answer is not HTTP: malformed Content-Length")
+        if any("\0" in value for value in headers.values()):
+            raise EndingError(Reason.CONNECTION_ERROR, "the answer is not HTTP: NUL in a header")
         location = headers.get("location")
         if location and status in _REDIRECTS and target.follow_redirects:
             if self.hops == self.limits.redirects:
