@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ def cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def bare_curl(url: str, count: int, authorities: str) -> None:
+def bare_curl(url: str, authorities: str) -> Callable[[int], None]:
     """The floor of the curl engine: a CurlMulti loop that does nothing with what it gets but search the regexp."""
     pattern = re.compile(PATTERN.encode())
     multi = pycurl.CurlMulti()
@@ -80,31 +81,36 @@ def bare_curl(url: str, count: int, authorities: str) -> None:
             curl.setopt(option, value)
         curl.unsetopt(pycurl.CAPATH)
         idle.append(curl)
-    begun = done = 0
-    while done < count:
-        while idle and begun < count:
-            curl = idle.pop()
-            curl.page = io.BytesIO()
-            curl.setopt(pycurl.WRITEDATA, curl.page)
-            multi.add_handle(curl)
-            begun += 1
-        _, running = multi.perform()
-        _, finished, failed = multi.info_read()
-        assert not failed, failed
-        for curl in finished:
-            assert curl.getinfo(pycurl.RESPONSE_CODE) == 200
-            assert pattern.search(curl.page.getvalue())
-            multi.remove_handle(curl)
-            idle.append(curl)
-            done += 1
-        if running and not finished:
-            multi.select(1.0)
+
+    def run(count: int) -> None:
+        begun = done = 0
+        while done < count:
+            while idle and begun < count:
+                curl = idle.pop()
+                curl.page = io.BytesIO()
+                curl.setopt(pycurl.WRITEDATA, curl.page)
+                multi.add_handle(curl)
+                begun += 1
+            _, running = multi.perform()
+            _, finished, failed = multi.info_read()
+            assert not failed, failed
+            for curl in finished:
+                assert curl.getinfo(pycurl.RESPONSE_CODE) == 200
+                assert pattern.search(curl.page.getvalue())
+                multi.remove_handle(curl)
+                idle.append(curl)
+                done += 1
+            if running and not finished:
+                multi.select(1.0)
+
+    return run
 
 
-def bare_urllib3(url: str, count: int, authorities: str) -> None:
+def bare_urllib3(url: str, authorities: str) -> Callable[[int], None]:
     """The floor of the requests engine: urllib3 in threads, with one TLS context for all."""
     pattern = re.compile(PATTERN.encode())
     context = ssl.create_default_context(cafile=authorities)
+    threads = ThreadPoolExecutor(AT_ONCE)
 
     def check(_: int) -> None:
         with urllib3.PoolManager(ssl_context=context, num_pools=1) as pool:
@@ -112,17 +118,16 @@ def bare_urllib3(url: str, count: int, authorities: str) -> None:
             assert answer.status == 200
             assert pattern.search(answer.data)
 
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        list(threads.map(check, range(count)))
+    return lambda count: list(threads.map(check, range(count))).clear()
 
 
-def on_engine(name: Engine) -> Callable[[str, int, str], None]:
+def on_engine(name: Engine, url: str, authorities: str) -> Callable[[int], None]:
     """A check's whole path in an engine: submit to finished, judged result."""
+    os.environ["SSL_CERT_FILE"] = authorities
+    engine = build_engine(MonitorConfig(engine=name, max_concurrent_checks=AT_ONCE), Origin(1, "bench"))
+    target = make_target(url=url, regexp=PATTERN)
 
-    def run(url: str, count: int, authorities: str) -> None:
-        os.environ["SSL_CERT_FILE"] = authorities
-        engine = build_engine(MonitorConfig(engine=name, max_concurrent_checks=AT_ONCE), Origin(1, "bench"))
-        target = make_target(url=url, regexp=PATTERN)
+    def run(count: int) -> None:
         begun = done = 0
         while done < count:
             while engine.free and begun < count:
@@ -135,11 +140,11 @@ def on_engine(name: Engine) -> Callable[[str, int, str], None]:
     return run
 
 
-SUBJECTS: dict[str, Callable[[str, int, str], None]] = {
+SUBJECTS: dict[str, Callable[[str, str], Callable[[int], None]]] = {
     "bare CurlMulti": bare_curl,
-    "curl engine": on_engine(Engine.CURL),
+    "curl engine": partial(on_engine, Engine.CURL),
     "bare urllib3": bare_urllib3,
-    "requests engine": on_engine(Engine.REQUESTS),
+    "requests engine": partial(on_engine, Engine.REQUESTS),
 }
 FLOORS = {"curl engine": "bare CurlMulti", "requests engine": "bare urllib3"}
 
@@ -152,10 +157,10 @@ def measure(subject: str, url: str, count: int, authorities: str) -> tuple[float
 
 
 def run_subject(subject: str, url: str, count: int, authorities: str) -> None:
-    run = SUBJECTS[subject]
-    run(url, AT_ONCE, authorities)
+    run = SUBJECTS[subject](url, authorities)
+    run(4 * AT_ONCE)
     cpu, wall = cpu_s(), time.monotonic()
-    run(url, count, authorities)
+    run(count)
     print((cpu_s() - cpu) / count * 1e6, count / (time.monotonic() - wall))
 
 

@@ -8,6 +8,7 @@ import select
 import socket
 import ssl
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -32,6 +33,7 @@ _TO_EPOLL = {
     pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
 }
 _ABORT = -1
+_BLANK = frozenset({b"\r\n", b"\n"})
 _CERTIFICATE_FIELDS = frozenset({"Subject", "Issuer", "Expire date"})
 _TLS_ERRORS = frozenset(
     {
@@ -59,6 +61,7 @@ class CurlEngine:
         self._authorities = os.memfd_create("authorities")
         os.write(self._authorities, trusted_authorities().encode())
         self._epoll = select.epoll()
+        self._watched: set[int] = set()
         self._timer_due: float | None = None
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
@@ -178,12 +181,13 @@ class CurlEngine:
 
     def _watch(self, event: int, fd: int, _multi: Any, _data: Any) -> None:
         if event == pycurl.POLL_REMOVE:
+            self._watched.discard(fd)
             with contextlib.suppress(OSError):
                 self._epoll.unregister(fd)
-            return
-        try:
+        elif fd in self._watched:
             self._epoll.modify(fd, _TO_EPOLL[event])
-        except FileNotFoundError:
+        else:
+            self._watched.add(fd)
             self._epoll.register(fd, _TO_EPOLL[event])
 
     def _set_timer(self, timeout_ms: int) -> None:
@@ -199,10 +203,10 @@ class _Transfer:
         self._networks = networks
         self.ending: EndingError | None = None
         self.errno = 0
+        self._socket: socket.socket | None = None
         self.denied: str | None = None
         self._lines: list[bytes] = []
         self._header_bytes = 0
-        self._status = 0
         self._judged = False  # what comes after the head as a header is a trailer
         self.curl = curl = pycurl.Curl()
         for option, value in (
@@ -252,6 +256,8 @@ class _Transfer:
 
     def measure(self) -> None:
         """Add what this hop took to the exchange. libcurl counts microseconds from the hop's start."""
+        if self._socket:  # libcurl has a duplicate of its own
+            self._socket.close()
         info, exchange = self.curl.getinfo, self.exchange
         resolved, connected = info(pycurl.NAMELOOKUP_TIME_T), info(pycurl.CONNECT_TIME_T)
         secured, sent = info(pycurl.APPCONNECT_TIME_T), info(pycurl.PRETRANSFER_TIME_T)
@@ -270,51 +276,53 @@ class _Transfer:
             exchange.transfer_s = (total - first) / 1e6
 
     def _take_header(self, line: bytes) -> int | None:
-        return None if self._judged else self._guarded(self._read_head, line)
+        """Take one line of the response's head, and judge the head when that was the last."""
+        if self._judged:
+            return None
+        if line in _BLANK:
+            return self._guarded(self._judge_head)
+        self._lines.append(line)
+        self._header_bytes += len(line)
+        if self._header_bytes > MAX_HEADER_BYTES or len(self._lines) > MAX_RESPONSE_HEADERS + 1:
+            self.ending = EndingError(Reason.CONNECTION_ERROR, "the answer has too many headers, or too large ones")
+            return _ABORT
+        return None
 
     def _take_body(self, chunk: bytes) -> int | None:
         return self._guarded(self.exchange.body, chunk)
 
-    def _guarded(self, take: Callable[[bytes], None], data: bytes) -> int | None:
-        """Hand data over, and end the transfer when that ends the check."""
+    def _guarded(self, take: Callable[..., None], *arguments: Any) -> int | None:
+        """Act on what came, and end the transfer when that ends the check."""
         try:
-            take(data)
+            take(*arguments)
         except EndingError as ending:
             self.ending = ending
         except Exception as error:
             self.ending = EndingError(Reason.PROBER_ERROR, f"internal error: {type(error).__name__}")
         return _ABORT if self.ending or self.exchange.following else None
 
-    def _read_head(self, line: bytes) -> None:
-        """Take one line of the response's head, and judge it when that was the last.
-
-        Raises:
-            EndingError: the check is over.
-        """
-        self._header_bytes += len(line)
-        if self._header_bytes > MAX_HEADER_BYTES or len(self._lines) > MAX_RESPONSE_HEADERS:
-            raise EndingError(Reason.CONNECTION_ERROR, "the answer has too many headers, or too large ones")
-        if line.startswith(b"HTTP/"):
-            self._lines = []
-            self._status = int(line.split(None, 2)[1])
-        elif line not in (b"\r\n", b"\n"):
-            self._lines.append(line)
-        elif self._status >= 200:
+    def _judge_head(self) -> None:
+        status = int(self._lines[0].split(None, 2)[1])
+        if status >= 200:
             self._judged = True
-            self.exchange.head(self._status, _fields(self._lines))
+            self.exchange.head(status, _fields(self._lines[1:]))
+        self._lines.clear()
 
     def _open(self, _purpose: int, address: Any) -> Any:
         """A socket for the address that libcurl really connects to."""
         family, kind, protocol, place = address
+        if self._socket:
+            self._socket.close()
         network = self._networks.holding(place[0])
         if network is not None:
             self.denied = denied(place[0], network)
             return pycurl.SOCKET_BAD
         try:
-            return socket.socket(family, kind, protocol)
+            self._socket = socket.socket(family, kind, protocol)
         except OSError as error:
             self.errno = error.errno or 0
             return pycurl.SOCKET_BAD
+        return self._socket
 
 
 def _fields(lines: list[bytes]) -> dict[str, str]:
@@ -337,8 +345,12 @@ def _fields(lines: list[bytes]) -> dict[str, str]:
 def _certificate(chain: Any) -> Certificate | None:
     """The website's own certificate, as libcurl describes it."""
     said = dict(field for field in chain[0] if field[0] in _CERTIFICATE_FIELDS) if chain else {}
+    return _described(said.get("Expire date", ""), said.get("Subject", ""), said.get("Issuer", ""))
+
+
+@lru_cache(maxsize=1_000)
+def _described(expires: str, subject: str, issuer: str) -> Certificate | None:
     try:
-        expires = ssl.cert_time_to_seconds(said["Expire date"])
-    except (KeyError, ValueError):
+        return Certificate.expiring(ssl.cert_time_to_seconds(expires), subject, issuer)
+    except ValueError:
         return None
-    return Certificate.expiring(expires, said.get("Subject", ""), said.get("Issuer", ""))

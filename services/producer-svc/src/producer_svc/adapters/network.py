@@ -52,6 +52,7 @@ def trusted_authorities() -> str:
     return "\n".join(bundle.read_text(encoding="utf-8", errors="replace") for bundle in bundles if bundle.is_file())
 
 
+@lru_cache(maxsize=1_000)
 def read_certificate(der: bytes) -> Certificate | None:
     """What a certificate says; None when it cannot be read."""
     try:
