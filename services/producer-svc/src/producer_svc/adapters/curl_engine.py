@@ -270,7 +270,7 @@ class _Transfer:
         if secured:
             exchange.tls_s = (exchange.tls_s or 0.0) + (secured - connected) / 1e6
             exchange.certificate = _certificate(info(pycurl.INFO_CERTINFO))
-        if first:
+        if self._header_bytes:  # libcurl gives a time even when nothing came
             exchange.first_byte_s = (exchange.first_byte_s or 0.0) + (first - sent) / 1e6
         if exchange.in_body:
             exchange.transfer_s = (total - first) / 1e6
