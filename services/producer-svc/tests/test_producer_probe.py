@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     Act = Callable[[socket.socket, bytes], None]
 
+pytestmark = pytest.mark.integration_test
+
 DEFAULTS = CheckDefaults(interval_s=60, timeout_s=1.0, expected_status=StatusSet.parse("200-299"))
 MAX_BODY = 10_000
 
