@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import gzip
+import os
 import re
+import resource
 import socket
 import ssl
 import struct
@@ -30,6 +32,8 @@ from producer_svc.stalls import StallWatch, timed_out
 from producer_svc.wiring import build_engine
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conftest import RawWebsite
 
     from monitoring_core.result import CheckResult
@@ -87,6 +91,23 @@ def trickle_headers(connection: socket.socket, _: bytes) -> None:
     for _ in range(200):
         connection.sendall(b".")
         time.sleep(0.05)
+
+
+def trickle_chunks(connection: socket.socket, _: bytes) -> None:
+    connection.sendall(CHUNKED)
+    for _ in range(200):
+        connection.sendall(b"1\r\n.\r\n")
+        time.sleep(0.05)
+
+
+def next_page(connection: socket.socket, head: bytes) -> None:
+    path = head.split()[1].decode()
+    connection.sendall(page(status="302 Found", headers=f"Location: {path}x\r\n"))
+
+
+def slow_redirects(connection: socket.socket, head: bytes) -> None:
+    time.sleep(0.4)
+    next_page(connection, head)
 
 
 def hang(connection: socket.socket, _: bytes) -> None:
@@ -223,6 +244,23 @@ CASES: dict[str, tuple[Act, dict[str, Any], Reason | None]] = {
     "gzip in two members": (encoded("gzip", gzip.compress(b"hel") + gzip.compress(b"lo")), {"regexp": "hello"}, None),
     "gzip cut off": (encoded("gzip", gzip.compress(b"hello")[:-6]), {}, Reason.BODY_READ_ERROR),
     "brotli, which nobody asked for": (encoded("br", BROTLI), {"regexp": "hello"}, Reason.BODY_MISMATCH),
+    "gzip bomb in chunks": (
+        says(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"\0" * 50_000_000)),
+        {"regexp": "hello"},
+        Reason.BODY_TOO_LARGE,
+    ),
+    "brotli bomb, which nobody asked for": (encoded("br", BROTLI * 2_000), {}, Reason.BODY_TOO_LARGE),
+    "two encodings": (
+        encoded("gzip, gzip", gzip.compress(gzip.compress(b"hello"))),
+        {"regexp": "hello"},
+        Reason.BODY_MISMATCH,
+    ),
+    "trickles chunks": (trickle_chunks, {}, Reason.TIMEOUT),
+    "redirect over and over to the next page": (next_page, {}, Reason.REDIRECT_ERROR),
+    "slow redirects": (slow_redirects, {}, Reason.TIMEOUT),
+    "status line without a status": (says(b"HTTP/1.1\r\n\r\n"), {}, Reason.CONNECTION_ERROR),
+    "status that is no number": (says(b"HTTP/1.1 abc OK\r\n\r\n"), {}, Reason.CONNECTION_ERROR),
+    "HTTP/2 without asking": (says(b"\0\0\x12\4\0\0\0\0\0" + b"\0" * 18), {}, Reason.CONNECTION_ERROR),
     "empty": (says(page(b"")), {}, None),
     "empty with a regexp": (says(page(b"")), {"regexp": "hello"}, Reason.BODY_MISMATCH),
     "regexp past the limit": (says(page(b"x" * MAX_BODY + b"hello")), {"regexp": "hello"}, Reason.BODY_TOO_LARGE),
@@ -495,7 +533,7 @@ def test_a_certificate_is_recorded_and_shown_when_the_check_fails(
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
 
         def serve() -> None:
-            for _ in range(4):
+            for _ in range(5):  # a refused certificate is asked for twice
                 connection, _ = listener.accept()
                 with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
                     secure.recv(65536)
@@ -516,6 +554,134 @@ def test_a_certificate_is_recorded_and_shown_when_the_check_fails(
     assert "Shop" in (down.certificate_subject or "")
     assert "trustme" in (down.certificate_issuer or "")
     assert (up.tls_s or 0) > 0
+
+
+@pytest.mark.parametrize("engine", Engine)
+def test_a_refused_certificate_is_kept(engine: Engine) -> None:
+    """Who it names and when it expires is what a person asks first. Nothing is sent to fetch it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    expired = dt.datetime(2020, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+    trustme.CA().issue_cert("127.0.0.1", not_after=expired, organization_name="Shop").configure_cert(context)
+    received = []
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
+
+        def serve() -> None:
+            for _ in range(2):
+                connection, _ = listener.accept()
+                with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
+                    received.append(secure.recv(65536))
+
+        served = pool.submit(serve)
+        result = check(Prober(engine), f"https://127.0.0.1:{listener.getsockname()[1]}/")
+        served.result(5)
+    assert result.reason is Reason.TLS_ERROR
+    assert result.certificate_expires_at == expired
+    assert "Shop" in (result.certificate_subject or "")
+    assert result.error is not None
+    assert b"".join(received) == b""
+
+
+@pytest.mark.parametrize("engine", Engine)
+def test_a_refused_certificate_is_fetched_within_the_budget(engine: Engine) -> None:
+    """A website that hangs in the second handshake costs no more than the target's timeout, and none of its time."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
+                secure.recv(1)
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                while connection.recv(65536):
+                    pass
+
+        served = pool.submit(serve)
+        began = time.monotonic()
+        result = check(Prober(engine), f"https://127.0.0.1:{listener.getsockname()[1]}/")
+        took = time.monotonic() - began
+        served.result(5)
+    assert (result.reason, result.certificate_expires_at) == (Reason.TLS_ERROR, None)
+    assert result.response_time_s is not None
+    assert result.response_time_s < 0.5
+    assert took < 1.5
+
+
+@pytest.mark.parametrize("engine", Engine)
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_running_out_of_descriptors_is_the_probers_own_fault(engine: Engine, host: str, website: RawWebsite) -> None:
+    """Neither a connection nor a look-up that found no descriptor left says anything about the website."""
+    website.answer(says(page()))
+    url = f"http://{host}:{website.port}/"
+    prober = Prober(engine)
+    assert check(prober, url).status is Status.UP  # what is opened once is open now
+    with no_descriptors():
+        result = check(prober, url)
+    assert (result.status, result.reason) == (Status.UNKNOWN, Reason.PROBER_ERROR), result.error
+    assert "ran out of resources: Too many open files" in (result.error or "")
+    assert check(prober, url).status is Status.UP
+
+
+@contextlib.contextmanager
+def no_descriptors() -> Iterator[None]:
+    """While the block runs, this process can open nothing."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(fd.name) for fd in Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
+    opened = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                opened.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        for fd in opened:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("engine", Engine)
+def test_a_name_with_a_dead_address_first_is_reached_by_the_next(engine: Engine, website: RawWebsite) -> None:
+    """localhost is ::1 first where there is IPv6; the website listens on 127.0.0.1 alone."""
+    website.answer(says(page()))
+    result = check(Prober(engine), f"http://localhost:{website.port}/")
+    assert (result.status, result.remote_address) == (Status.UP, "127.0.0.1")
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+@pytest.mark.parametrize("engine", Engine)
+def test_a_website_on_ipv6_alone(engine: Engine) -> None:
+    """A literal address in brackets, and what the result says of it."""
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener, ThreadPoolExecutor() as pool:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(page())
+
+        served = pool.submit(serve)
+        result = check(Prober(engine), f"http://[::1]:{listener.getsockname()[1]}/")
+        served.result(5)
+    assert (result.status, result.remote_address) == (Status.UP, "::1")
+
+
+@pytest.mark.parametrize("engine", Engine)
+def test_a_connection_that_nobody_answers_ends_with_the_budget(engine: Engine) -> None:
+    """A full accept queue swallows what comes, as a firewall that drops does."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        result = check(Prober(engine), f"http://127.0.0.1:{listener.getsockname()[1]}/")
+    assert result.reason is Reason.TIMEOUT
+    assert result.response_time_s is not None
+    assert 0.9 < result.response_time_s < 1.1
 
 
 def test_a_timeout_while_the_prober_stood_still_is_its_own_fault() -> None:

@@ -86,7 +86,11 @@ class Request:
 
 @attrs.define
 class Exchange:
-    """A check from its first request to its verdict. Times are seconds on the monotonic clock, durations seconds."""
+    """A check from its first request to its verdict. Times are seconds on the monotonic clock, durations seconds.
+
+    Attributes:
+        ended: when the website had done what the verdict is about; None, when the result is made.
+    """
 
     check: Check
     limits: Limits
@@ -104,6 +108,7 @@ class Exchange:
     remote_address: str | None = attrs.field(default=None, init=False)
     certificate: Certificate | None = attrs.field(default=None, init=False)
     regexp_matched: bool | None = attrs.field(default=None, init=False)
+    ended: float | None = attrs.field(default=None, init=False)
     _content_type: str | None = attrs.field(default=None, init=False)
     _body: Body | None = attrs.field(default=None, init=False)
     _excerpt: str | None = attrs.field(default=None, init=False)
@@ -197,8 +202,8 @@ class Exchange:
         self.hops += 1
 
     def result(self, origin: Origin, failure: EndingError | None) -> CheckResult:
-        """The result, at this moment."""
-        response_time_s = time.monotonic() - self.started
+        """The result."""
+        response_time_s = (self.ended or time.monotonic()) - self.started
         reason = failure.reason if failure else None
         certificate = self.certificate
         return CheckResult(

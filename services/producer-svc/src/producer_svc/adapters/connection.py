@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import ssl
@@ -14,7 +15,7 @@ import attrs
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from producer_svc.adapters.network import OWN_FAULTS, DeniedNetworks, denied, read_certificate
+from producer_svc.adapters.network import OWN_FAULTS, DeniedNetworks, denied, exhausted, read_certificate
 from producer_svc.exchange import MAX_HEADER_BYTES, Certificate
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Progress:
 
     Attributes:
         header_bytes: bytes received since the request was sent; None while they are not headers.
+        refused: when a certificate was refused; None if that did not happen.
     """
 
     deadline: float
@@ -60,6 +62,7 @@ class Progress:
     remote_address: str | None = None
     certificate: Certificate | None = None
     header_bytes: int | None = None
+    refused: float | None = None
 
     def remaining_s(self) -> float:
         """What is left of the budget.
@@ -100,6 +103,7 @@ class Resolver:
 
         Raises:
             DnsError, DeadlineError: there is none, or none in time.
+        OwnFaultError: there was no descriptor left to ask with.
         """
         lookup = self._threads.submit(socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM)
         try:
@@ -108,6 +112,12 @@ class Resolver:
             lookup.cancel()
             raise DeadlineError from None
         except socket.gaierror as error:
+            if why := exhausted():
+                raise OwnFaultError(why) from None
+            raise DnsError(f"{host}: {error.strerror}") from None
+        except OSError as error:
+            if error.errno in OWN_FAULTS:
+                raise OwnFaultError(error.strerror) from None
             raise DnsError(f"{host}: {error.strerror}") from None
         except UnicodeError:
             raise DnsError(f"{host[:100]}: is not a host name") from None
@@ -202,8 +212,14 @@ def _open(family: int, kind: int, protocol: int, address: Any, progress: Progres
     return connection
 
 
-def pool_classes(resolver: Resolver, networks: DeniedNetworks, progress: Callable[[], Progress]) -> dict[str, Any]:
-    """urllib3's pools by scheme, with connections that keep the budget of the check that `progress` returns."""
+def pool_classes(
+    resolver: Resolver, networks: DeniedNetworks, trusting: ssl.SSLContext, progress: Callable[[], Progress]
+) -> dict[str, Any]:
+    """urllib3's pools by scheme, with connections that keep the budget of the check that `progress` returns.
+
+    With `trusting`, a context that verifies nothing, one more handshake fetches a certificate that was refused, for a
+    person to see: OpenSSL throws it away. Nothing is sent after that.
+    """
 
     class Connection(HTTPConnection):
         response_class = _Response
@@ -222,14 +238,13 @@ def pool_classes(resolver: Resolver, networks: DeniedNetworks, progress: Callabl
             before, began = current.connecting_s, time.monotonic()
             try:
                 super().connect()
-            except TimeoutError:
-                raise DeadlineError from None
-            except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-                raise ConnectError("closed during the TLS handshake") from None
-            except (ssl.SSLError, ssl.CertificateError) as error:
-                raise TlsError(_tls_reason(error)) from None
-            except OSError as error:
-                raise ConnectError(f"during the TLS handshake: {error.strerror or error}") from None
+            except OSError as error:  # which all errors of TLS are
+                if isinstance(error, ssl.SSLCertVerificationError):
+                    current.refused = time.monotonic()
+                    with contextlib.suppress(ProbeError, OSError, ValueError):
+                        again = connect(self.host, self.port or 443, resolver, networks, Progress(current.deadline))
+                        current.certificate = _presented(again, self.host, trusting)
+                raise _handshake_failure(error) from None
             except ValueError as error:
                 raise TlsError(str(error)) from None
             tls_s = time.monotonic() - began - (current.connecting_s - before)
@@ -247,11 +262,24 @@ def pool_classes(resolver: Resolver, networks: DeniedNetworks, progress: Callabl
     return {"http": Pool, "https": TlsPool}
 
 
+def _presented(connection: socket.socket, host: str, trusting: ssl.SSLContext) -> Certificate | None:
+    """The certificate that a website presents, whatever it is worth."""
+    with connection, trusting.wrap_socket(connection, server_hostname=host) as secure:
+        return _certificate(secure)
+
+
 def _certificate(connection: ssl.SSLSocket) -> Certificate | None:
     """The peer's certificate."""
     der = connection.getpeercert(binary_form=True)
     return None if der is None else read_certificate(der)
 
 
-def _tls_reason(error: ssl.SSLError | ssl.CertificateError) -> str:
-    return getattr(error, "verify_message", "") or getattr(error, "reason", "") or str(error)
+def _handshake_failure(error: OSError) -> ProbeError:
+    match error:
+        case TimeoutError():
+            return DeadlineError()
+        case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
+            return ConnectError("closed during the TLS handshake")
+        case ssl.SSLError():
+            return TlsError(getattr(error, "verify_message", "") or error.reason or str(error))
+    return ConnectError(f"during the TLS handshake: {error.strerror or error}")

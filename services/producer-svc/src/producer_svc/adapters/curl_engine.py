@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pycurl
 
 from monitoring_core.result import Reason
-from producer_svc.adapters.network import OWN_FAULTS, DeniedNetworks, denied, trusted_authorities
+from producer_svc.adapters.network import OWN_FAULTS, DeniedNetworks, denied, exhausted, trusted_authorities
 from producer_svc.exchange import MAX_HEADER_BYTES, MAX_RESPONSE_HEADERS, Certificate, EndingError, Exchange, Limits
 from producer_svc.stalls import StallWatch, timed_out
 
@@ -44,6 +44,9 @@ _TLS_ERRORS = frozenset(
         pycurl.E_SSL_ISSUER_ERROR,
     }
 )
+# In the order of preference. OpenSSL would begin with a post-quantum key exchange, which costs as much as all the
+# Python of a check; and what a check fetches need not stay secret for decades.
+_CURVES = "X25519:P-256:P-384:P-521"
 # How libcurl words a peer that hangs up in the handshake.
 _HUNG_UP = ("SSL_ERROR_SYSCALL", "unexpected eof", "Connection reset", "SSL_ERROR_ZERO_RETURN", "Broken pipe")
 
@@ -138,6 +141,9 @@ class CurlEngine:
         """One hop is over: go on with the next, or the check is done."""
         curl, exchange = transfer.curl, transfer.exchange
         self._multi.remove_handle(curl)
+        if transfer.refused is not None:
+            self._finish(transfer, transfer.take_look())
+            return
         transfer.measure()
         ending = transfer.ending
         if ending is None and exchange.following is not None:
@@ -153,9 +159,16 @@ class CurlEngine:
                 exchange.end()
             except EndingError as raised:
                 ending = raised
-        del self._active[curl]
+        if ending and code == pycurl.E_PEER_FAILED_VERIFICATION and exchange.deadline > time.monotonic():
+            transfer.look(ending)
+            self._multi.add_handle(curl)
+            return
+        self._finish(transfer, ending)
+
+    def _finish(self, transfer: _Transfer, ending: EndingError | None) -> None:
+        del self._active[transfer.curl]
         self._idle.append(transfer)
-        self._finished.append(exchange.result(self._origin, ending))
+        self._finished.append(transfer.exchange.result(self._origin, ending))
 
     def _explain(self, transfer: _Transfer, code: int, message: str) -> EndingError:
         """Whose fault a failed transfer is, and one line about it."""
@@ -167,6 +180,8 @@ class CurlEngine:
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return timed_out(exchange.started, exchange.check.target.timeout_s, self._stalls)
         if code == pycurl.E_COULDNT_RESOLVE_HOST:
+            if exhaustion := exhausted():
+                return EndingError(Reason.PROBER_ERROR, f"the prober ran out of resources: {exhaustion}")
             return EndingError(Reason.DNS_ERROR, message)
         if code == pycurl.E_COULDNT_CONNECT:
             why = transfer.denied or (os.strerror(errno) if errno else message)
@@ -202,6 +217,7 @@ class _Transfer:
     def __init__(self, authorities: int, networks: DeniedNetworks) -> None:
         self._networks = networks
         self.ending: EndingError | None = None
+        self.refused: EndingError | None = None  # the verdict, while its certificate is looked at
         self.errno = 0
         self._socket: socket.socket | None = None
         self.denied: str | None = None
@@ -220,6 +236,7 @@ class _Transfer:
             (pycurl.FORBID_REUSE, 1),
             (pycurl.DNS_CACHE_TIMEOUT, 0),
             (pycurl.SSL_SESSIONID_CACHE, 0),
+            (pycurl.SSL_EC_CURVES, _CURVES),
             (pycurl.OPT_CERTINFO, 1),
             (pycurl.COOKIEFILE, ""),
             (pycurl.HEADERFUNCTION, self._take_header),
@@ -254,10 +271,29 @@ class _Transfer:
         curl.setopt(pycurl.SSL_VERIFYHOST, 2 if target.verify_tls else 0)
         curl.setopt(pycurl.TIMEOUT_MS, max(1, int(1000 * (exchange.deadline - time.monotonic()))))
 
+    def look(self, refused: EndingError) -> None:
+        """Make the handle ready to connect once more, trusting anybody and sending nothing.
+
+        OpenSSL throws a certificate that it refuses away, and that is just the one that a person needs to see.
+        """
+        self.refused, self.exchange.ended = refused, time.monotonic()
+        self.curl.setopt(pycurl.CONNECT_ONLY, 1)
+        self.curl.setopt(pycurl.SSL_VERIFYPEER, 0)
+        self.curl.setopt(pycurl.SSL_VERIFYHOST, 0)
+        self.curl.setopt(pycurl.TIMEOUT_MS, max(1, int(1000 * (self.exchange.deadline - time.monotonic()))))
+
+    def take_look(self) -> EndingError | None:
+        """Keep the refused certificate, if it was shown again, and return the verdict."""
+        self._close_socket()
+        if self.curl.getinfo(pycurl.APPCONNECT_TIME_T):
+            self.exchange.certificate = _certificate(self.curl.getinfo(pycurl.INFO_CERTINFO))
+        self.curl.setopt(pycurl.CONNECT_ONLY, 0)
+        refused, self.refused = self.refused, None
+        return refused
+
     def measure(self) -> None:
         """Add what this hop took to the exchange. libcurl counts microseconds from the hop's start."""
-        if self._socket:  # libcurl has a duplicate of its own
-            self._socket.close()
+        self._close_socket()
         info, exchange = self.curl.getinfo, self.exchange
         resolved, connected = info(pycurl.NAMELOOKUP_TIME_T), info(pycurl.CONNECT_TIME_T)
         secured, sent = info(pycurl.APPCONNECT_TIME_T), info(pycurl.PRETRANSFER_TIME_T)
@@ -311,8 +347,7 @@ class _Transfer:
     def _open(self, _purpose: int, address: Any) -> Any:
         """A socket for the address that libcurl really connects to."""
         family, kind, protocol, place = address
-        if self._socket:
-            self._socket.close()
+        self._close_socket()
         network = self._networks.holding(place[0])
         if network is not None:
             self.denied = denied(place[0], network)
@@ -323,6 +358,12 @@ class _Transfer:
             self.errno = error.errno or 0
             return pycurl.SOCKET_BAD
         return self._socket
+
+    def _close_socket(self) -> None:
+        """Close our end of what libcurl has a duplicate of."""
+        if self._socket:
+            self._socket.close()
+            self._socket = None
 
 
 def _fields(lines: list[bytes]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import os
 import ssl
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +35,19 @@ class DeniedNetworks:
         ip = ipaddress.ip_address(address.partition("%")[0])
         ip = getattr(ip, "ipv4_mapped", None) or ip
         return next((str(network) for network in self._networks if ip in network), None)
+
+
+def exhausted() -> str | None:
+    """Why this process cannot open anything now; None when it can.
+
+    A look-up fails with the same words when the name does not exist and when there was no descriptor left to ask with.
+    """
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        if error.errno in OWN_FAULTS:
+            return error.strerror
+    return None
 
 
 def denied(address: str, network: str) -> str:

@@ -102,6 +102,7 @@ class Probe:
             self._adapter.poolmanager.clear()
         exchange.dns_s, exchange.connect_s, exchange.tls_s = progress.dns_s, progress.connect_s, progress.tls_s
         exchange.remote_address, exchange.certificate = progress.remote_address, progress.certificate
+        exchange.ended = progress.refused
         return exchange.result(self._origin, ending)
 
     def _run(self, exchange: Exchange, progress: Progress) -> None:
@@ -190,7 +191,9 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
         self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = pool_classes(self._resolver, self._networks, lambda: self.progress)
+        self.poolmanager.pool_classes_by_scheme = pool_classes(
+            self._resolver, self._networks, self._contexts[False], lambda: self.progress
+        )
 
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None

@@ -50,8 +50,7 @@ class RequestsEngine:
         """Begin a check. It ends within its target's timeout."""
         self._running[check.target.id, check.scheduled_ms] = check
         if self._threads < len(self._running):
-            self._threads += 1
-            threading.Thread(target=self._work, name=f"check-{self._threads}", daemon=True).start()
+            self._begin_thread()
         self._submitted.put(check)
 
     def take_finished(self, wait_s: float) -> list[CheckResult]:
@@ -72,6 +71,15 @@ class RequestsEngine:
         self._running.clear()
         self._resolver.close()
         return abandoned
+
+    def _begin_thread(self) -> None:
+        """One more thread, or, when this machine has no more, leave the check to those that there are."""
+        try:
+            threading.Thread(target=self._work, name=f"check-{self._threads + 1}", daemon=True).start()
+            self._threads += 1
+        except RuntimeError:
+            if not self._threads:
+                raise
 
     def _work(self) -> None:
         probe = Probe(self._origin, self._limits, self._contexts, self._resolver, self._networks, self._stalls)
