@@ -42,6 +42,8 @@ class RawWebsite:
                 head = b""
                 while b"\r\n\r\n" not in head and (chunk := connection.recv(65536)):
                     head += chunk
+                if not head:
+                    return
                 self.requests.append(head)
                 act(connection, head)
             except OSError:

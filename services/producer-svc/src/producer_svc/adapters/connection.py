@@ -105,6 +105,8 @@ class Resolver:
             DnsError, DeadlineError: there is none, or none in time.
         OwnFaultError: there was no descriptor left to ask with.
         """
+        with contextlib.suppress(socket.gaierror):  # an address needs no look-up, which may take long, and no thread
+            return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
         lookup = self._threads.submit(socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM)
         try:
             return lookup.result(timeout_s)
