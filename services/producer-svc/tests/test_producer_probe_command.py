@@ -1,82 +1,189 @@
-"""`producer-svc probe`."""
+"""`producer-svc probe`: what it prints, and how it ends."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
+from monitoring_core.codec import decode
+from monitoring_core.result import CheckResult, Reason, Status
 from producer_svc.cli import main
+from producer_svc.probe_command import waterfall
 
 if TYPE_CHECKING:
     from conftest import RawWebsite
 
-PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nAll is well"
+ENGINES = pytest.mark.parametrize("engine", ["requests", "curl"])
 
 
-def probe(*arguments: str) -> tuple[int, str]:
-    run = CliRunner().invoke(main, ["probe", *arguments])
-    return run.exit_code, run.output
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["probe", *arguments])
 
 
-@pytest.mark.parametrize("engine", ["requests", "curl"])
-def test_a_website_that_is_up(website: RawWebsite, engine: str) -> None:
-    """Status 0, the phases, and the verdict."""
-    website.answer(lambda connection, _: connection.sendall(PAGE))
-    status, output = probe(website.url, "--engine", engine, "--regexp", "well$")
-    assert status == 0, output
-    assert re.findall(r"(?m)^  (\w[\w ]*?) +[ █▏]+ +[\d.]+ ms$", output) == [
-        "dns",
-        "connect",
-        "first byte",
-        "transfer",
-        "total",
-    ]
-    assert output.endswith("up\n(HTTP status 200, 11 bytes, the regular expression matches, from 127.0.0.1)\n")
+def hello(connection: socket.socket, _: bytes) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
 
 
-def test_a_website_that_is_not(website: RawWebsite) -> None:
-    """Status 1, and why; no password is shown."""
-    website.answer(lambda connection, _: connection.sendall(PAGE))
-    url = website.url.replace("http://", "http://me:hunter2@")
-    status, output = probe(url, "--regexp", "sorry")
-    assert status == 1
-    assert "down / body_mismatch: the regular expression does not match" in output
-    assert "hunter2" not in output
+def broken(connection: socket.socket, _: bytes) -> None:
+    connection.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
 
 
-def test_json_is_one_result(website: RawWebsite) -> None:
-    """The fields of a result, the reason null when the website is up."""
-    website.answer(lambda connection, _: connection.sendall(PAGE))
-    status, output = probe(website.url, "--json")
-    result = json.loads(output)
-    assert (status, result["status"], result["reason"], result["http_status"]) == (0, "up", None, 200)
+@ENGINES
+def test_up_ends_with_0_and_shows_every_phase(website: RawWebsite, engine: str) -> None:
+    """The verdict, the facts and a waterfall with milliseconds."""
+    website.answer(hello)
+    ended = run(website.url, "--engine", engine)
+    assert ended.exit_code == 0, ended.output
+    lines = ended.output.splitlines()
+    assert lines[0] == f"{website.url} is up"
+    assert re.search(r"HTTP status +200\n +address +127\.0\.0\.1\n +body +5 bytes\n", ended.output)
+    for phase in ("connect", "first byte", "transfer", "total"):
+        assert re.search(rf"^  {phase} +\d+\.\d ms", ended.output, re.MULTILINE), ended.output
+    assert "reason" not in ended.output
 
 
-def test_a_timeout_is_kept(website: RawWebsite) -> None:
-    """The budget is the one that was given."""
-    website.answer(lambda connection, _: connection.recv(1) and None)
-    status, output = probe(website.url, "--timeout", "0.3", "--json")
-    result = json.loads(output)
-    assert (status, result["reason"]) == (1, "timeout")
-    assert 0.3 <= result["response_time_s"] < 0.4
+@ENGINES
+def test_down_ends_with_1_and_says_why(website: RawWebsite, engine: str) -> None:
+    """The reason stands with what it means and what came."""
+    website.answer(broken)
+    ended = run(website.url, "--engine", engine)
+    assert ended.exit_code == 1
+    assert ended.output.startswith(f"{website.url} is down\n")
+    assert "status_mismatch: the website answered with a status that is not expected" in ended.output
+    assert "status 503, expected 200-299" in ended.output
+
+
+@ENGINES
+@pytest.mark.parametrize(("answer", "reason"), [(hello, None), (broken, "status_mismatch")])
+def test_json_is_one_object_with_the_fields_of_a_result(
+    website: RawWebsite, engine: str, answer: Any, reason: str | None
+) -> None:
+    """It can be read as a result, and the reason is null exactly when the website is up."""
+    website.answer(answer)
+    ended = run(website.url, "--engine", engine, "--json")
+    content = json.loads(ended.stdout)
+    assert (content["reason"], content["status"]) == (reason, "down" if reason else "up")
+    assert decode(ended.stdout.encode()).http_status == content["http_status"]
+    assert ended.exit_code == (1 if reason else 0)
+    assert ended.stdout.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "words"),
     [
-        ["example.org"],
-        ["ftp://example.org/"],
-        ["http://a b/"],
-        ["http://x/", "--regexp", "("],
-        ["http://x/", "--timeout", "0"],
+        (["ftp://example.com/"], "url: must begin with http:// or https://"),
+        (["example.com"], "url: must begin with http:// or https://"),
+        (["http://"], "url: has no host"),
+        (["http://[::1/"], "url: is not a URL"),
+        (["http://example.com:0/"], "url: has port 0"),
+        (["http://a b/"], "url: holds a space"),
+        (["http://*.example.com/"], "url: http://*.example.com/ cannot be requested"),
+        ([""], "url: "),
+        (["http://127.0.0.1/", "--regexp", "(a"], "regexp: is not a regular expression that RE2 takes"),
+        (["http://127.0.0.1/", "--regexp", r"(a)\1"], "regexp: is not a regular expression that RE2 takes"),
     ],
 )
-def test_what_cannot_be_checked_is_wrong_usage(arguments: list[str]) -> None:
-    """Status 2, and a line that says why."""
-    status, output = probe(*arguments)
-    assert status == 2
-    assert "Error: " in output
+def test_what_cannot_be_checked_ends_with_2_and_one_line(arguments: list[str], words: str) -> None:
+    """Nothing is printed as a result, not even with --json."""
+    ended = run(*arguments, "--json")
+    assert ended.exit_code == 2
+    assert ended.stdout == ""
+    assert ended.stderr.startswith(f"Error: {words}")
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("timeout", ["0", "-1", "301", "soon"])
+def test_a_timeout_that_is_none_is_refused(timeout: str) -> None:
+    """It is a number of seconds, as for a target."""
+    assert run("http://127.0.0.1/", "--timeout", timeout).exit_code == 2
+
+
+@ENGINES
+@pytest.mark.parametrize(("regexp", "status"), [("^hel+o$", 0), ("goodbye", 1)])
+def test_the_regexp_decides(website: RawWebsite, engine: str, regexp: str, status: int) -> None:
+    """It is searched in the body."""
+    website.answer(hello)
+    ended = run(website.url, "--engine", engine, "--regexp", regexp)
+    assert ended.exit_code == status
+    assert f"regexp       {'does not match' if status else 'matches'}" in ended.output
+
+
+@ENGINES
+def test_the_timeout_ends_the_check(website: RawWebsite, engine: str) -> None:
+    """The time that went into the phase that never ended is shown too."""
+    website.answer(lambda connection, _: website.closing.wait(10) and None)
+    began = time.monotonic()
+    ended = run(website.url, "--engine", engine, "--timeout", "0.3")
+    assert ended.exit_code == 1
+    assert time.monotonic() - began < 3
+    assert "timeout: the whole answer did not come in time" in ended.output
+    assert re.search(r"unfinished +\d+\.\d ms", ended.output), ended.output
+
+
+@ENGINES
+@pytest.mark.parametrize("answer", [hello, broken])
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_credentials_are_sent_and_never_printed(website: RawWebsite, engine: str, answer: Any, form: list[str]) -> None:
+    """The URL is shown without them."""
+    website.answer(answer)
+    ended = run(website.url.replace("://", "://joe:s3cret@"), "--engine", engine, *form)
+    assert b"Authorization: Basic am9lOnMzY3JldA==" in website.requests[0]
+    assert "s3cret" not in ended.output
+    assert "joe" not in ended.output
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://joe:s3cret/@host/",
+        "http://joe:s3cret@ho\u2100st/",
+        "joe:s3cret@host",
+        "ftp://joe:s3cret@host/",
+        "http://joe:s3cret@*.host/",
+    ],
+)
+def test_credentials_are_not_printed_when_the_url_is_refused(url: str) -> None:
+    """Not even when it cannot be told where they are."""
+    ended = run(url)
+    assert ended.exit_code == 2
+    assert "s3cret" not in ended.output
+
+
+def test_a_bar_begins_where_the_one_before_ended() -> None:
+    """Bars are in proportion, and none is too short to be seen."""
+    result = CheckResult(
+        target_id=1,
+        scheduled_at="now",  # type: ignore[arg-type]
+        location="here",
+        producer_id=1,
+        status=Status.DOWN,
+        reason=Reason.TIMEOUT,
+        dns_s=0.0,
+        connect_s=0.1,
+        tls_s=0.2,
+        response_time_s=0.4,
+    )
+    assert list(waterfall(result)) == [
+        f"  dns               0.0 ms  |{'█':<40}|",
+        f"  connect         100.0 ms  |{'█' * 10:<40}|",
+        f"  tls             200.0 ms  |{' ' * 10 + '█' * 20:<40}|",
+        f"  unfinished      100.0 ms  |{' ' * 30 + '█' * 10}|",
+        "  total           400.0 ms",
+    ]
+
+
+def test_it_runs_as_a_program(website: RawWebsite) -> None:
+    """Its standard output is the object and nothing else, and its standard error is empty."""
+    website.answer(hello)
+    program = [sys.executable, "-c", "from producer_svc.cli import main; main()"]
+    ended = subprocess.run([*program, "probe", website.url, "--json"], capture_output=True, timeout=30)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert json.loads(ended.stdout)["reason"] is None

@@ -1,22 +1,32 @@
-"""`producer-svc probe`: one check now, shown to a person or as JSON."""
+"""`producer-svc probe`: one check now, for a person or a script, without a configuration file."""
 
 from __future__ import annotations
 
 import datetime as dt
 import sys
 import time
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from monitoring_core.codec import encode
 from monitoring_core.config import Engine, MonitorConfig
 from monitoring_core.errors import InvalidTargetError
-from monitoring_core.result import CheckResult, Status
-from monitoring_core.target import MAX_INTERVAL_S, CheckDefaults, StatusSet, TargetRecord, without_credentials
+from monitoring_core.result import CheckResult, Reason, Status
+from monitoring_core.target import MAX_INTERVAL_S, TargetRecord, without_credentials
 from producer_svc import wiring
 from producer_svc.check import Check, Origin
+from producer_svc.exchange import EndingError, Exchange, Limits
 
-_WIDTH = 40
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from monitoring_core.target import Target
+
+_BAR_WIDTH = 40
+_MAX_TIMEOUT_S = 300.0
+# An engine ends a check at most 0.1 s after its timeout; what is beyond this much is a fault of its own.
+_GRACE_S = 5.0
 _PHASES = (
     ("dns", "dns_s"),
     ("connect", "connect_s"),
@@ -24,76 +34,139 @@ _PHASES = (
     ("first byte", "first_byte_s"),
     ("transfer", "transfer_s"),
 )
+_MEANINGS = {
+    Reason.TIMEOUT: "the whole answer did not come in time",
+    Reason.DNS_ERROR: "the host name has no address",
+    Reason.CONNECTION_ERROR: "no HTTP answer came over a connection to the website",
+    Reason.TLS_ERROR: "no secure connection: the handshake failed, or the certificate is not to be trusted",
+    Reason.REDIRECT_ERROR: "the redirects lead nowhere, or are too many",
+    Reason.STATUS_MISMATCH: "the website answered with a status that is not expected",
+    Reason.BODY_MISMATCH: "the body does not hold what it should",
+    Reason.BODY_READ_ERROR: "the body broke off, or could not be read",
+    Reason.BODY_TOO_LARGE: "the body is larger than a check reads",
+    Reason.MISSED_WINDOW: "the check was not run in time; this says nothing about the website",
+    Reason.PROBER_ERROR: "the prober itself failed; this says nothing about the website",
+}
 
 
 @click.command()
 @click.argument("url")
-@click.option("--regexp", help="What the page must match (RE2 syntax).")
-@click.option("--engine", type=click.Choice([str(engine) for engine in Engine]), default="requests", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@click.option("--regexp", metavar="REGEXP", help="What the body must hold (RE2 syntax).")
+@click.option(
+    "--engine",
+    type=click.Choice([engine.value for engine in Engine]),
+    default=Engine.REQUESTS.value,
+    show_default=True,
+    help="What makes the request.",
+)
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(0.1, 300),
-    default=10.0,
-    show_default=True,
+    type=click.FloatRange(0, _MAX_TIMEOUT_S, min_open=True),
     metavar="SECONDS",
-    help="The budget of the check, from its start to the last byte.",
+    help="The time for the whole check.  [default: 10]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def probe(url: str, regexp: str | None, engine: str, timeout_s: float, as_json: bool) -> None:
-    """Check one website now, as a producer would, and show what took how long.
+def probe(url: str, as_json: bool, regexp: str | None, engine: str, timeout_s: float | None) -> None:
+    """Check URL once, now, and explain the verdict.
 
-    Ends with status 0 when it is up, with 1 when it is not, and with 2 when this is no URL that can be checked.
+    Ends with status 0 when the website is up, 1 when it is not, and 2 when URL cannot be checked or REGEXP is bad.
     """
-    defaults = CheckDefaults(interval_s=MAX_INTERVAL_S, timeout_s=timeout_s, expected_status=StatusSet.parse("200-299"))
-    try:
-        target = TargetRecord.parse({"id": 1, "url": url, "regexp": regexp}).resolve(defaults)
-    except InvalidTargetError as error:
-        raise click.UsageError(str(error)) from None
-    prober = wiring.build_engine(MonitorConfig(engine=Engine(engine)), Origin(1, "here"))
-    prober.submit(Check(target, time.time_ns() // 1_000_000, time.monotonic()))
-    (result,) = prober.take_finished(timeout_s + 5)
-    if as_json:
-        click.echo(encode(result))
-    else:
-        click.echo(f"{target.method} {without_credentials(url)}\n")
-        click.echo("\n".join([*waterfall(result), "", explanation(result)]))
+    monitor = MonitorConfig(engine=Engine(engine))
+    target = _target(url, regexp, timeout_s, monitor)
+    result = _check(target, monitor)
+    click.echo(encode(result) if as_json else "\n".join(explain(result, target)))
     sys.exit(0 if result.status is Status.UP else 1)
 
 
-def waterfall(result: CheckResult) -> list[str]:
-    """A line for each phase that the check came to, its bar where it lies in the whole."""
-    whole_s = result.response_time_s or 0.0
-    lines, done_s = [], 0.0
-    for name, attribute in _PHASES:
-        spent_s = getattr(result, attribute)
-        if spent_s is None:
-            continue
-        begin, end = (
-            round(_WIDTH * min(1.0, moment / whole_s)) if whole_s else 0 for moment in (done_s, done_s + spent_s)
-        )
-        bar = " " * begin + ("█" * (end - begin) or "▏")
-        lines.append(f"  {name:<11}{bar:<{_WIDTH + 1}}{spent_s * 1000:>9.1f} ms")
-        done_s += spent_s
-    return [*lines, f"  {'total':<11}{'':<{_WIDTH + 1}}{whole_s * 1000:>9.1f} ms"]
+def explain(result: CheckResult, target: Target) -> Iterator[str]:
+    """The verdict in plain words and the phases as a waterfall, line by line."""
+    yield f"{without_credentials(target.url)} is {result.status}"
+    if result.reason:
+        yield _fact("reason", f"{result.reason}: {_MEANINGS[result.reason]}")
+    yield from (_fact(name, text) for name, text in _facts(result, target) if text)
+    yield ""
+    yield from waterfall(result)
 
 
-def explanation(result: CheckResult) -> str:
-    """The verdict in words."""
-    verdict = str(result.status) if result.reason is None else f"{result.status} / {result.reason}: {result.error}"
-    facts = []
-    if result.http_status is not None:
-        facts.append(f"HTTP status {result.http_status}")
-    if result.body_bytes is not None:
-        facts.append(f"{result.body_bytes} bytes")
-    if result.regexp_matched:
-        facts.append("the regular expression matches")
-    if result.remote_address:
-        facts.append(f"from {result.remote_address}")
-    if expires := result.certificate_expires_at:
-        days = (expires - dt.datetime.now(dt.UTC)).days
-        facts.append(f"the certificate expires on {expires:%Y-%m-%d}, in {days} days")
-    lines = [verdict, *([f"({', '.join(facts)})"] if facts else [])]
-    if result.final_url:
-        lines.append(f"last asked for {result.final_url}")
-    return "\n".join(lines)
+def waterfall(result: CheckResult) -> Iterator[str]:
+    """Each phase as a bar that begins where the one before ended; the phases of all hops are added up."""
+    phases = [(name, seconds) for name, field in _PHASES if (seconds := getattr(result, field)) is not None]
+    spent_s = sum(seconds for _, seconds in phases)
+    total_s = max(result.response_time_s or 0.0, spent_s)
+    if not total_s:
+        return
+    if result.reason and total_s - spent_s > 0.05 * total_s:
+        phases.append(("unfinished", total_s - spent_s))
+    offset_s = 0.0
+    for name, seconds in phases:
+        begin = min(_BAR_WIDTH - 1, int(_BAR_WIDTH * offset_s / total_s))
+        bar = "█" * min(_BAR_WIDTH - begin, max(1, round(_BAR_WIDTH * seconds / total_s)))
+        yield f"  {name:<11}{seconds * 1000:>10.1f} ms  |{' ' * begin + bar:<{_BAR_WIDTH}}|"
+        offset_s += seconds
+    yield f"  {'total':<11}{total_s * 1000:>10.1f} ms"
+
+
+def _target(url: str, regexp: str | None, timeout_s: float | None, monitor: MonitorConfig) -> Target:
+    """The target to check; ends the command with status 2 when there is none."""
+    # The longest interval there is, so that any timeout fits in.
+    fields = {"id": 1, "url": url, "regexp": regexp, "timeout_s": timeout_s, "check_interval_s": MAX_INTERVAL_S}
+    try:
+        target = TargetRecord.parse(fields).resolve(monitor.defaults)
+        # What only making the request finds wrong with a URL.
+        Exchange(_due_now(target), Limits.of(monitor)).begin()
+    except InvalidTargetError as error:
+        # A URL that cannot be taken apart may show its password anywhere.
+        hidden = "@" in url
+        problems = ["url: is not a URL" if hidden and p.startswith("url: ") else p for p in error.problems]
+        _refuse("; ".join(problems))
+    except EndingError as error:
+        _refuse("url: is not a URL that can be requested" if "@" in url else f"url: {error.detail}")
+    return target
+
+
+class _NotCheckableError(click.ClickException):
+    exit_code = 2
+
+
+def _refuse(message: str) -> NoReturn:
+    raise _NotCheckableError(" ".join(message.split()))
+
+
+def _due_now(target: Target) -> Check:
+    return Check(target, time.time_ns() // 1_000_000, time.monotonic())
+
+
+def _check(target: Target, monitor: MonitorConfig) -> CheckResult:
+    origin = Origin(1, monitor.location)
+    engine = wiring.build_engine(monitor, origin)
+    check = _due_now(target)
+    engine.submit(check)
+    finished = engine.take_finished(target.timeout_s + _GRACE_S)
+    engine.abandon()
+    return finished[0] if finished else origin.unrun(check, Reason.PROBER_ERROR, "the engine did not end the check")
+
+
+def _facts(result: CheckResult, target: Target) -> Iterator[tuple[str, str | None]]:
+    yield "error", result.error
+    yield "HTTP status", None if result.http_status is None else str(result.http_status)
+    yield "requested", result.final_url if result.final_url != target.url else None
+    yield "address", result.remote_address
+    yield "certificate", _expiry(result.certificate_expires_at)
+    yield "  names", result.certificate_subject
+    yield "  signed by", result.certificate_issuer
+    yield "body", None if result.body_bytes is None else f"{result.body_bytes} bytes"
+    if result.regexp_matched is not None:
+        yield "regexp", "matches" if result.regexp_matched else "does not match"
+
+
+def _expiry(moment: dt.datetime | None) -> str | None:
+    if moment is None:
+        return None
+    days = (moment - dt.datetime.now(dt.UTC)).days
+    left = f"{days} days left" if days >= 0 else f"{-days} days ago"
+    return f"{'expires' if days >= 0 else 'expired'} {moment:%Y-%m-%d %H:%M} UTC, {left}"
+
+
+def _fact(name: str, text: str) -> str:
+    return f"  {name:<13}{text}"
