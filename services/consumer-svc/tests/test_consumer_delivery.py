@@ -23,7 +23,7 @@ from monitoring_runtime.health import Health
 def message(offset: int, value: bytes | None = None) -> Received:
     at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     good = CheckResult(target_id=offset + 1, scheduled_at=at, location="x", producer_id=1, status=Status.UP)
-    return Received(b"1", encode(good) if value is None else value, 0, offset, 0)
+    return Received(b"%d" % (offset + 1), encode(good) if value is None else value, 0, offset, 0)
 
 
 @attrs.define
@@ -154,7 +154,7 @@ def test_what_is_gathered_is_dropped_with_the_partition() -> None:
     source = FakeSource([message(i) for i in range(3)])
     consumer = service(source, delivery(FakeWriter()))
     consumer.run_once(0)
-    consumer.drop()
+    consumer.drop({0})
     consumer.run_once(0)
     assert consumer._pending is None
     assert source.committed == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import attrs
 import pytest
@@ -25,7 +25,7 @@ AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 def message(offset: int, partition: int = 0) -> Received:
     result = CheckResult(target_id=offset + 1, scheduled_at=AT, location="x", producer_id=1, status=Status.UP)
-    return Received(b"1", encode(result), partition, offset, 0)
+    return Received(b"%d" % (offset + 1), encode(result), partition, offset, 0)
 
 
 @attrs.define
@@ -74,7 +74,7 @@ class ListedSource:
     committed: list[Mapping[int, int]] = attrs.field(factory=list)
     closed: bool = False
 
-    def subscribe(self, on_revoked: Callable[[], None]) -> None:
+    def subscribe(self, on_revoked: Callable[[Collection[int]], None]) -> None:
         """Nothing is revoked here."""
 
     def poll(self, limit: int, timeout_s: float) -> list[Received]:
@@ -170,7 +170,7 @@ def test_partitions_revoked_during_a_write_are_committed_only_when_it_is_done() 
     parts.service.run_once(0)
     parts.writer.began.wait(10)
     parts.writer.free.set()
-    parts.service.drop()
+    parts.service.drop({0})
     assert parts.source.committed == [{0: 5}]
 
 
@@ -181,7 +181,7 @@ def test_a_write_that_outlasts_the_revocation_is_never_committed(
     monkeypatch.setattr(service_module, "REVOKE_WAIT_S", 0.01)
     parts = Parts(ListedSource([message(i) for i in range(5)]))
     parts.service.run_once(0)
-    parts.service.drop()
+    parts.service.drop({0})
     parts.writer.free.set()
     parts.delivered()
     parts.service.run_once(0)

@@ -164,6 +164,11 @@ class ApacheKafka:
             "transaction.state.log.min.isr": "1",
             "group.initial.rebalance.delay.ms": "0",
             "group.min.session.timeout.ms": "1000",
+            # So that a test need not wait for 45 s until a killed member of the new protocol is gone.
+            "group.consumer.min.session.timeout.ms": "1000",
+            "group.consumer.session.timeout.ms": "5000",
+            "group.consumer.min.heartbeat.interval.ms": "500",
+            "group.consumer.heartbeat.interval.ms": "1000",
         }
         self._properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         self._java("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(self._properties), "--standalone")

@@ -41,6 +41,7 @@ class DecodeReason(enum.StrEnum):
     NOT_JSON = "not_json"
     UNSUPPORTED_VERSION = "unsupported_version"
     INVALID = "invalid"
+    WRONG_KEY = "wrong_key"
 
 
 class DecodeError(MonitoringError):

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import attrs
 
 from consumer_svc.ports import Poison, Received
-from monitoring_core.codec import decode
-from monitoring_core.errors import DecodeError
+from monitoring_core.codec import decode, encode_key
+from monitoring_core.errors import DecodeError, DecodeReason
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from monitoring_core.result import CheckResult
 
 
@@ -36,8 +38,17 @@ class Batch:
     def add(self, message: Received) -> None:
         """Take a message in, decoded or as poison."""
         try:
-            self.results.append((message, decode(message.value)))
+            result = decode(message.value)
+            if message.key != encode_key(result):
+                raise DecodeError(DecodeReason.WRONG_KEY, f"the key is {message.key!r}, not {encode_key(result)!r}")
+            self.results.append((message, result))
         except DecodeError as error:
             self.poison.append(Poison(message, str(error.reason), error.detail))
         self.offsets[message.partition] = message.offset + 1
         self.size_bytes += len(message.value or b"")
+
+    def drop(self, partitions: Collection[int]) -> None:
+        """Forget what came from these partitions."""
+        self.results = [pair for pair in self.results if pair[0].partition not in partitions]
+        self.poison = [one for one in self.poison if one.message.partition not in partitions]
+        self.offsets = {number: offset for number, offset in self.offsets.items() if number not in partitions}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from consumer_svc import __version__, wiring
+from consumer_svc.dead_letters import dead_letters
 from monitoring_runtime.commands import MonitoringGroup, check_config, config_options
 
 if TYPE_CHECKING:
@@ -27,3 +28,4 @@ def run(config: Config) -> None:
 
 
 main.add_command(check_config)
+main.add_command(dead_letters)

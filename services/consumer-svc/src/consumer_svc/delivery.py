@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+# Over how many messages, at least, the ratio of poison is taken.
+POISON_WINDOW = 1_000
+
 T = TypeVar("T")
 _Pair = tuple[Received, "CheckResult"]
 
@@ -39,15 +43,20 @@ class Delivery:
 
     Attributes:
         given_up: once set, an outage is not waited for any more.
+        max_dead_letter_ratio: how much of the last messages may be poison.
         outage: why nothing can be delivered now, in one line; None while it can.
+        too_much_poison: in one line, that more is; None while it is not.
     """
 
     writer: Writer
     dead_letters: DeadLetters
     health: Health
     metrics: Metrics
+    max_dead_letter_ratio: float = 1.0
     given_up: threading.Event = attrs.field(factory=threading.Event)
     outage: str | None = attrs.field(default=None, init=False)
+    too_much_poison: str | None = attrs.field(default=None, init=False)
+    _last: deque[tuple[int, int]] = attrs.field(factory=deque, init=False)
 
     def deliver(self, batch: Batch) -> None:
         """Return when every result is stored and all poison is acknowledged by the dead-letter topic.
@@ -62,6 +71,27 @@ class Delivery:
             self._retry(lambda: self.dead_letters.send(poison))
             self.metrics.dead_lettered(poison)
             log.warning("messages sent to the dead letters", count=len(poison), first=poison[0].error[:200])
+        self._judge(len(batch), len(poison))
+
+    def _judge(self, messages: int, poison: int) -> None:
+        """Whether so much is poison that it must be the schema, not the data, that is wrong."""
+        self._last.append((messages, poison))
+        total = sum(size for size, _ in self._last)
+        while total - self._last[0][0] >= POISON_WINDOW:
+            total -= self._last.popleft()[0]
+        bad = sum(count for _, count in self._last)
+        before = self.too_much_poison
+        if total < POISON_WINDOW or bad <= self.max_dead_letter_ratio * total:
+            self.too_much_poison = None
+            if before:
+                log.info("no more poison than is allowed")
+            return
+        self.too_much_poison = (
+            f"{bad} of the last {total} messages were poison, more than consumer.max_dead_letter_ratio allows: "
+            "are the producers newer than this consumer, or the database older?"
+        )
+        if not before:
+            log.error("too much poison", error=self.too_much_poison)
 
     def _store(self, pairs: Sequence[_Pair], poison: list[Poison]) -> WriteCounts:
         """Store the results; those that the database refuses, found by halving, become poison."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from monitoring_core.result import CheckResult
 
@@ -30,6 +30,28 @@ class Poison:
     message: Received
     reason: str
     error: str
+
+
+@attrs.frozen
+class DeadLetter:
+    """A message in the dead-letter topic.
+
+    Attributes:
+        set_aside_ms: when it was put there, since the epoch.
+        headers: why, and where it stood before.
+    """
+
+    partition: int
+    offset: int
+    set_aside_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, str]
+
+    @property
+    def place(self) -> str:
+        """Where it is, as people write it."""
+        return f"{self.partition}:{self.offset}"
 
 
 @attrs.frozen
@@ -58,7 +80,7 @@ class Source(Protocol):
         """Whether any partition is assigned."""
         ...
 
-    def subscribe(self, on_revoked: Callable[[], None]) -> None:
+    def subscribe(self, on_revoked: Callable[[Collection[int]], None]) -> None:
         """Join the group. `on_revoked` is called, within poll, before partitions are given up or when lost."""
         ...
 

@@ -14,7 +14,7 @@ from consumer_svc.batch import Batch
 from consumer_svc.delivery import GivenUpError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
 
     from consumer_svc.delivery import Delivery
     from consumer_svc.ports import Source
@@ -28,6 +28,9 @@ POLL_S = 0.1
 POLL_ROWS = 1_000
 MAX_BATCH_BYTES = 64 << 20
 REVOKE_WAIT_S = 5.0
+# Pausing makes librdkafka throw away what it has fetched: not for a write of ordinary length.
+PATIENCE_S = 1.0
+SLOW_WRITE_S = 10.0
 
 
 @attrs.define
@@ -45,6 +48,7 @@ class ConsumerService:
     _in_hand: tuple[Batch, Future[None]] | None = attrs.field(default=None, init=False)
     _paused: bool = attrs.field(default=False, init=False)
     _consuming: bool = attrs.field(default=False, init=False)
+    _handed_over: float = attrs.field(default=0.0, init=False)
 
     def run(self, stop: Stop) -> None:
         """Work until `stop`, then end in order."""
@@ -61,35 +65,39 @@ class ConsumerService:
         """One turn: receive, hand over a batch that is ready, commit one that is delivered."""
         self.health.beat()
         self._note_readiness()
+        if self._room() <= 0 and self._in_hand:
+            wait([self._in_hand[1]], timeout_s if self._paused else PATIENCE_S)
+            timeout_s = 0
+            self._turn_over()
         room = self._room()
         self._pause(room <= 0)
-        if self._paused and self._in_hand:
-            # Nothing comes while paused: wait for what ends the pause, so that no time is lost after it.
-            wait([self._in_hand[1]], timeout_s)
-            timeout_s = 0
         for message in self.source.poll(min(max(room, 1), POLL_ROWS), timeout_s):
             if self._pending is None:
                 self._pending = Batch(self.clock.monotonic())
             self._pending.add(message)
-        self._commit_delivered()
-        if self._pending and self._in_hand is None and self._is_ready(self._pending):
-            self._hand_over()
+        self._turn_over()
 
-    def drop(self) -> None:
+    def drop(self, partitions: Collection[int]) -> None:
         """Give up partitions: what is being delivered may finish, the rest is for whoever gets them next."""
-        self._pending = None
+        if self._pending:
+            self._pending.drop(partitions)
+            self._pending = self._pending or None  # an empty one is none
         if self._in_hand:
             wait([self._in_hand[1]], REVOKE_WAIT_S)
-            self._commit_delivered()
+            self._commit(self._take_delivered())
         if self._in_hand:
             batch, future = self._in_hand
-            self._in_hand = (attrs.evolve(batch, offsets={}), future)
+            kept = {number: offset for number, offset in batch.offsets.items() if number not in partitions}
+            self._in_hand = (attrs.evolve(batch, offsets=kept), future)
 
     def _note_readiness(self) -> None:
         if self.source.assigned and not self._consuming:
             log.info("consuming")
         self._consuming = self.source.assigned
         why = self.delivery.outage or (None if self._consuming else "no partition is assigned")
+        if why is None and self._in_hand and (for_s := self.clock.monotonic() - self._handed_over) > SLOW_WRITE_S:
+            why = f"a batch has been on its way into the database for {for_s:.0f} s"
+        why = why or self.delivery.too_much_poison
         if why:
             self.health.set_not_ready(why)
         else:
@@ -112,16 +120,27 @@ class ConsumerService:
     def _hand_over(self) -> None:
         batch, self._pending = self._pending, None
         if batch:
+            self._handed_over = self.clock.monotonic()
             self._in_hand = (batch, _in_daemon_thread(lambda: self.delivery.deliver(batch)))
 
-    def _commit_delivered(self) -> None:
-        """Commit the offsets of a batch once all of it is stored, and not before."""
+    def _turn_over(self) -> None:
+        """Begin to deliver a batch that is ready when the one before is done, and commit that."""
+        delivered = self._take_delivered()
+        if self._pending and self._in_hand is None and self._is_ready(self._pending):
+            self._hand_over()
+        self._commit(delivered)
+
+    def _commit(self, offsets: Mapping[int, int]) -> None:
+        if offsets:
+            self.source.commit(offsets)
+
+    def _take_delivered(self) -> Mapping[int, int]:
+        """The offsets to commit: those of a batch once all of it is stored, and not before."""
         if self._in_hand is None or not self._in_hand[1].done():
-            return
+            return {}
         (batch, future), self._in_hand = self._in_hand, None
         future.result()
-        if batch.offsets:
-            self.source.commit(batch.offsets)
+        return batch.offsets
 
     def _finish(self) -> None:
         """Write what is in hand, within the time allowed; what is not written will be delivered again."""
@@ -134,7 +153,7 @@ class ConsumerService:
                     self._hand_over()
                 if self._in_hand:
                     _finished(self._in_hand[1], deadline - self.clock.monotonic())
-                self._commit_delivered()
+                self._commit(self._take_delivered())
         except GivenUpError:
             log.warning("stopped with messages that are not stored: they will be delivered again")
         finally:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from consumer_svc import __version__
-from consumer_svc.adapters.kafka import KafkaDeadLetters, KafkaSource
+from consumer_svc.adapters.dead_letters import DeadLetterTopic
+from consumer_svc.adapters.kafka import KafkaDeadLetters, KafkaSender, KafkaSource
 from consumer_svc.adapters.postgres import PostgresWriter
 from consumer_svc.delivery import Delivery
 from consumer_svc.metrics import Metrics
@@ -49,10 +50,26 @@ def build(config: Config) -> ConsumerService:
     health, metrics = Health(), Metrics()
     return ConsumerService(
         source=KafkaSource(config.kafka, config.consumer, metrics.lag),
-        delivery=Delivery(PostgresWriter(config.database), KafkaDeadLetters(config.kafka), health, metrics),
+        delivery=Delivery(
+            PostgresWriter(config.database),
+            KafkaDeadLetters(config.kafka),
+            health,
+            metrics,
+            config.consumer.max_dead_letter_ratio,
+        ),
         clock=SystemClock(),
         health=health,
         max_rows=config.consumer.batch_max_rows,
         max_age_s=config.consumer.batch_max_age.total_seconds(),
         shutdown_timeout_s=config.consumer.shutdown_timeout.total_seconds(),
     )
+
+
+def dead_letter_topic(config: Config) -> DeadLetterTopic:
+    """The dead-letter topic, to read."""
+    return DeadLetterTopic(config)
+
+
+def sender(config: Config) -> KafkaSender:
+    """What puts messages into the topic of results."""
+    return KafkaSender(config.kafka, config.kafka.topic_name)

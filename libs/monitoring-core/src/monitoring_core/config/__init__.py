@@ -1,6 +1,6 @@
 """The configuration: strict, complete before anything is connected, and every fault reported at once."""
 
-from monitoring_core.config.consumer import ConsumerConfig
+from monitoring_core.config.consumer import Assignor, ConsumerConfig, GroupProtocol
 from monitoring_core.config.database import DatabaseConfig
 from monitoring_core.config.faults import ConfigError, Fault
 from monitoring_core.config.kafka import KafkaConfig
@@ -13,12 +13,14 @@ from monitoring_core.config.values import Secret, format_duration, parse_duratio
 __all__ = [
     "CONFIG_VARIABLE",
     "DEFAULT_PATH",
+    "Assignor",
     "Config",
     "ConfigError",
     "ConsumerConfig",
     "DatabaseConfig",
     "Engine",
     "Fault",
+    "GroupProtocol",
     "KafkaConfig",
     "LoggingConfig",
     "MetricsConfig",

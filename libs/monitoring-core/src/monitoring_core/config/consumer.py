@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import enum
 from typing import TYPE_CHECKING, Annotated
 
 import attrs
@@ -15,6 +16,20 @@ if TYPE_CHECKING:
     from monitoring_core.config.faults import Rule
 
 
+class Assignor(enum.StrEnum):
+    """How the members of a group share out the partitions; Kafka's own names."""
+
+    RANGE = "range"
+    COOPERATIVE_STICKY = "cooperative-sticky"
+
+
+class GroupProtocol(enum.StrEnum):
+    """Who leads a group: a member of it, or the broker (KIP-848, Apache Kafka 4); Kafka's own names."""
+
+    CLASSIC = "classic"
+    CONSUMER = "consumer"
+
+
 @attrs.frozen(kw_only=True)
 class ConsumerConfig:
     """Settings of the consumers."""
@@ -24,6 +39,9 @@ class ConsumerConfig:
     batch_max_age: Annotated[dt.timedelta, Between(dt.timedelta(milliseconds=1), dt.timedelta(minutes=1))] = (
         dt.timedelta(milliseconds=500)
     )
+    max_dead_letter_ratio: Annotated[float, Between(0.0, 1.0)] = 0.1
+    group_protocol: GroupProtocol = GroupProtocol.CLASSIC
+    assignor: Assignor = Assignor.RANGE
     session_timeout: Annotated[dt.timedelta, Between(dt.timedelta(seconds=2), dt.timedelta(minutes=5))] = dt.timedelta(
         seconds=45
     )

@@ -10,11 +10,12 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from consumer_svc.ports import Poison, Received
+from monitoring_core.config import Assignor, GroupProtocol
 from monitoring_core.errors import OutageError
 from monitoring_core.result import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from monitoring_core.config import ConsumerConfig, KafkaConfig
 
@@ -25,9 +26,9 @@ _DEAD_LETTER_TIMEOUT_S = 15.0
 _STATISTICS_MS = 2_000
 
 # librdkafka's own lines would stand between ours; what matters of them arrives through the callbacks.
-_silent = logging.getLogger("consumer_svc.librdkafka")
-_silent.addHandler(logging.NullHandler())
-_silent.propagate = False
+silent = logging.getLogger("consumer_svc.librdkafka")
+silent.addHandler(logging.NullHandler())
+silent.propagate = False
 
 
 class KafkaSource:
@@ -44,18 +45,17 @@ class KafkaSource:
         self._outages: dict[str, None] = {}
         self._partitions: list[TopicPartition] = []
         self._paused = False
-        session_ms = round(consumer.session_timeout.total_seconds() * 1000)
+        self._incremental = (
+            consumer.group_protocol is GroupProtocol.CONSUMER or consumer.assignor is Assignor.COOPERATIVE_STICKY
+        )
         self._consumer = Consumer(
             config.client_properties()
             | {
                 "client.id": "consumer-svc",
                 "group.id": consumer.group_id,
-                "session.timeout.ms": session_ms,
-                "heartbeat.interval.ms": min(3000, session_ms // 3),
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "earliest",
-                "partition.assignment.strategy": "range",
                 "allow.auto.create.topics": False,
                 "topic.metadata.refresh.interval.ms": 5000,
                 # librdkafka's default of 1 s leaves the consumer idle when its queue was full.
@@ -65,8 +65,9 @@ class KafkaSource:
                 "statistics.interval.ms": _STATISTICS_MS,
                 "error_cb": self._on_error,
                 "stats_cb": self._on_statistics,
-            },
-            logger=_silent,
+            }
+            | _membership(consumer),
+            logger=silent,
         )
 
     @property
@@ -74,17 +75,22 @@ class KafkaSource:
         """Whether any partition is assigned."""
         return bool(self._partitions)
 
-    def subscribe(self, on_revoked: Callable[[], None]) -> None:
+    def subscribe(self, on_revoked: Callable[[Collection[int]], None]) -> None:
         """Join the group. `on_revoked` is called, within poll, before partitions are given up or when lost."""
 
-        def revoke(_consumer: Consumer, _partitions: list[TopicPartition]) -> None:
-            on_revoked()
-            self._partitions = []
+        def forget(numbers: set[int]) -> None:
+            self._partitions = [mine for mine in self._partitions if mine.partition not in numbers]
 
-        def lose(_consumer: Consumer, _partitions: list[TopicPartition]) -> None:
+        def revoke(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            numbers = {partition.partition for partition in partitions}
+            on_revoked(numbers)
+            forget(numbers)
+
+        def lose(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
             # They are someone else's already: commit() must know first.
-            self._partitions = []
-            on_revoked()
+            numbers = {partition.partition for partition in partitions}
+            forget(numbers)
+            on_revoked(numbers)
 
         self._consumer.subscribe([self._config.topic_name], on_assign=self._assign, on_revoke=revoke, on_lost=lose)
 
@@ -142,13 +148,17 @@ class KafkaSource:
         return {partition.partition for partition in self._partitions}
 
     def _assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._partitions = partitions
-        if self._paused:
-            self._consumer.assign(partitions)
+        """Take partitions on: all of them with an eager assignor, else those that are new."""
+        self._partitions += partitions
+        if self._paused and partitions:
+            if self._incremental:
+                self._consumer.incremental_assign(partitions)
+            else:
+                self._consumer.assign(partitions)
             self._consumer.pause(partitions)
         if partitions:
             self._forget_refusals()
-        log.info("assigned", partitions=[partition.partition for partition in partitions])
+        log.info("assigned", partitions=sorted(self._numbers()))
 
     def _on_error(self, error: KafkaError) -> None:
         # One broker of several, or one try of several: _ALL_BROKERS_DOWN follows when it matters.
@@ -180,15 +190,44 @@ class KafkaSource:
         self._on_lag({number: messages for number, messages in lag.items() if messages >= 0})
 
 
+def _membership(consumer: ConsumerConfig) -> dict[str, str | int]:
+    """What says how to be a member of the group. With the new protocol, the broker decides the rest."""
+    if consumer.group_protocol is GroupProtocol.CONSUMER:
+        return {"group.protocol": "consumer"}
+    session_ms = round(consumer.session_timeout.total_seconds() * 1000)
+    return {
+        "session.timeout.ms": session_ms,
+        "heartbeat.interval.ms": min(3000, session_ms // 3),
+        "partition.assignment.strategy": str(consumer.assignor),
+    }
+
+
 class KafkaDeadLetters:
-    """The dead-letter topic. Its connection is made with the first poison."""
+    """The dead-letter topic."""
 
     def __init__(self, config: KafkaConfig) -> None:
-        self._config = config
-        self._producer: Producer | None = None
+        self._topic = config.topic_name
+        self._to = KafkaSender(config, config.dead_letter_topic)
 
     def send(self, poison: Sequence[Poison]) -> None:
         """Send poison, its bytes unchanged, acknowledged when this returns.
+
+        Raises:
+            OutageError: not now.
+        """
+        self._to.send((one.message.key, one.message.value, _headers(one, self._topic)) for one in poison)
+
+
+class KafkaSender:
+    """Messages into a topic, in order and acknowledged. The connection is made with the first."""
+
+    def __init__(self, config: KafkaConfig, topic: str) -> None:
+        self._config = config
+        self._topic = topic
+        self._producer: Producer | None = None
+
+    def send(self, messages: Iterable[tuple[bytes | None, bytes | None, dict[str, str | bytes | None]]]) -> None:
+        """Send messages: key, value and headers. All are acknowledged when this returns.
 
         Raises:
             OutageError: not now.
@@ -200,24 +239,16 @@ class KafkaDeadLetters:
                 failed.append(error)
 
         producer = self._connect()
-        topic = self._config.dead_letter_topic
         try:
-            for one in poison:
-                message = one.message
-                producer.produce(
-                    topic,
-                    message.value,
-                    message.key,
-                    headers=_headers(one, self._config.topic_name),
-                    on_delivery=on_delivery,
-                )
+            for key, value, headers in messages:
+                producer.produce(self._topic, value, key, headers=headers, on_delivery=on_delivery)
             left = producer.flush(_DEAD_LETTER_TIMEOUT_S)
         except (KafkaException, BufferError) as error:
             left, failed = 1, [*failed, *(arg for arg in error.args if isinstance(arg, KafkaError))]
         if left or failed:
             producer.purge()
             why = failed[0].str() if failed else "no acknowledgement"
-            raise OutageError(f"dead-letter topic {topic} at {self._config.bootstrap_servers}: {why}")
+            raise OutageError(f"topic {self._topic} at {self._config.bootstrap_servers} cannot be written: {why}")
 
     def _connect(self) -> Producer:
         if self._producer is None:
@@ -231,7 +262,7 @@ class KafkaDeadLetters:
                     # What Kafka once took, with some headers more, is for Kafka to refuse.
                     "message.max.bytes": 1_000_000_000,
                 },
-                logger=_silent,
+                logger=silent,
             )
         return self._producer
 

@@ -1,0 +1,145 @@
+"""`consumer-svc dead-letters`: what could not be stored, why, and how to try it again."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import sys
+from collections import Counter
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from consumer_svc import wiring
+from monitoring_core.result import one_line
+from monitoring_runtime.commands import config_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from consumer_svc.ports import DeadLetter
+    from monitoring_core.config import Config
+
+_BATCH = 1_000
+
+
+class _Place(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases alone
+    name = "PARTITION:OFFSET"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        partition, colon, offset = str(value).partition(":")
+        if not (colon and partition.isdecimal() and offset.isdecimal()):
+            self.fail(f"{value!r} is not PARTITION:OFFSET, as the list shows it", param, ctx)
+        return int(partition), int(offset)
+
+
+_reason = click.option("--reason", metavar="REASON", help="Only those with this reason.")
+
+
+@click.group("dead-letters")
+def dead_letters() -> None:
+    """See what could not be stored, and replay it after a fix."""
+
+
+@dead_letters.command("list")
+@config_options
+@_reason
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Show at most so many.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def list_(config: Config, reason: str | None, limit: int, as_json: bool) -> None:
+    """List the dead letters, oldest first in each partition, and count them by reason."""
+    with contextlib.closing(wiring.dead_letter_topic(config)) as topic:
+        replayed = topic.replayed()
+        counts: Counter[str] = Counter()
+        for letter in _with(topic.read({}), reason):
+            counts[letter.headers.get("reason", "?")] += 1
+            if counts.total() <= limit:
+                said = _described(letter, letter.offset < replayed.get(letter.partition, 0))
+                click.echo(json.dumps(said) if as_json else _line(said))
+    if not as_json:
+        summary = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+        shown = f", {limit} shown" if counts.total() > limit else ""
+        click.echo(f"{counts.total()} dead letters{shown}" + (f": {summary}" if summary else ""))
+
+
+@dead_letters.command()
+@config_options
+@click.argument("place", type=_Place())
+@click.option("--raw", is_flag=True, help="Only the message's value, byte for byte.")
+def show(config: Config, place: tuple[int, int], raw: bool) -> None:
+    """Show one dead letter, its headers and its value."""
+    with contextlib.closing(wiring.dead_letter_topic(config)) as topic:
+        letter = topic.at(*place)
+    if raw:
+        sys.stdout.buffer.write(letter.value or b"")
+        return
+    for name, text in letter.headers.items():
+        click.echo(f"{name:<19}{one_line(text)}")
+    click.echo(f"{'set aside at':<19}{_moment(letter.set_aside_ms)}")
+    click.echo(f"{'key':<19}{_shown(letter.key)}")
+    click.echo(f"{'value':<19}{_shown(letter.value)}")
+
+
+@dead_letters.command()
+@config_options
+@click.argument("places", type=_Place(), nargs=-1)
+@_reason
+@click.option("--again", is_flag=True, help="Also those that were replayed before.")
+@click.option("--dry-run", is_flag=True, help="Send nothing, and say what would be.")
+def replay(config: Config, places: tuple[tuple[int, int], ...], reason: str | None, again: bool, dry_run: bool) -> None:
+    """Send dead letters to the topic once more, unchanged: those at PLACES, else all that were not replayed yet.
+
+    What still cannot be stored becomes a dead letter again. What is stored already changes nothing.
+    """
+    with contextlib.closing(wiring.dead_letter_topic(config)) as topic:
+        found = (topic.at(*place) for place in places) if places else topic.read({} if again else topic.replayed())
+        sender, sent, seen = wiring.sender(config), 0, dict[int, int]()
+        while batch := list(islice(found, _BATCH)):
+            chosen = list(_with(batch, reason))
+            if not dry_run:
+                sender.send((letter.key, letter.value, {}) for letter in chosen)
+            sent += len(chosen)
+            seen |= {letter.partition: letter.offset + 1 for letter in batch}
+            # Only a replay of everything says where the next one begins.
+            if not (dry_run or places or reason):
+                topic.note_replayed(seen)
+    click.echo(f"{sent} messages {'would be sent' if dry_run else 'sent'} to topic {config.kafka.topic_name}")
+
+
+def _with(letters: Iterable[DeadLetter], reason: str | None) -> Iterator[DeadLetter]:
+    return (letter for letter in letters if reason is None or letter.headers.get("reason") == reason)
+
+
+def _described(letter: DeadLetter, replayed: bool) -> dict[str, Any]:
+    return {
+        "place": letter.place,
+        "set_aside_at": _moment(letter.set_aside_ms),
+        "replayed": replayed,
+        "bytes": len(letter.value or b""),
+        **letter.headers,
+    }
+
+
+def _line(said: dict[str, Any]) -> str:
+    where = (
+        f"{said.get('original_topic', '?')} {said.get('original_partition', '?')}:{said.get('original_offset', '?')}"
+    )
+    mark = "replayed" if said["replayed"] else ""
+    error = one_line(str(said.get("error", "")), 120)
+    return f"{said['place']:<12}{said['set_aside_at']}  {mark:<9}{said.get('reason', '?'):<20} {where}  {error}"
+
+
+def _moment(epoch_ms: int) -> str:
+    return f"{dt.datetime.fromtimestamp(epoch_ms / 1000, dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _shown(content: bytes | None) -> str:
+    """Bytes for a person, bounded, with nothing that a terminal obeys."""
+    if content is None:
+        return "null"
+    text = content[:4_000].decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text) + (
+        f"… ({len(content)} bytes)" if len(content) > 4_000 else ""
+    )
