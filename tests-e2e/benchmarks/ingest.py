@@ -122,16 +122,10 @@ def messages(servers: str, count: int) -> Iterator[list[bytes]]:
     consumer.close()
 
 
-def by_consumers(stack: Stack, postmaster: int, count: int, consumers: int, already: int) -> dict[str, float]:
-    """The real thing, from the first row that is stored to the last."""
-    file = stack.config_file
-    content = file.read_text()
-    # A group of its own begins at the start of the topic.
-    stack.services.clear()
-    services = []
-    for number in range(consumers):
-        service = start(stack, f"consumer-svc {number}", f"bench-{already}-{consumers}-{time.monotonic_ns()}", services)
-        services.append(service)
+def by_consumers(stack: Stack, postmaster: int, count: int, consumers: int) -> dict[str, float]:
+    """The real thing, from the first rows that are stored to the last."""
+    group = f"bench-{time.monotonic_ns()}"  # a new one begins at the start of the topic
+    services = [start(stack, f"consumer-svc {group}-{number}", group) for number in range(consumers)]
     while not (first := stored(services)):
         time.sleep(0.02)
     meter = Meter(postmaster, *(service.child.pid for service in services))
@@ -141,16 +135,11 @@ def by_consumers(stack: Stack, postmaster: int, count: int, consumers: int, alre
     found["peak_MB"] = max(peak_mb(service.child.pid) for service in services)
     for service in services:
         assert service.child.stop() == 0, service.child.last_lines()
-    assert file.read_text() == content
     return found
 
 
-def start(stack: Stack, name: str, group: str, others: list[Service]) -> Service:
-    """A consumer of a group that the first one names."""
-    stack.group = others[0].group if others else group  # type: ignore[attr-defined]
-    service = stack.start(name, "--set", f"consumer.group_id={stack.group}", "--set", "consumer.session_timeout=6s")  # type: ignore[attr-defined]
-    service.group = stack.group  # type: ignore[attr-defined]
-    return service
+def start(stack: Stack, name: str, group: str) -> Service:
+    return stack.start(name, "--set", f"consumer.group_id={group}", "--set", "consumer.session_timeout=6s")
 
 
 def stored(services: list[Service]) -> int:
@@ -245,7 +234,7 @@ def fill(postgres: Postgres, count: int) -> None:
 
 def end_to_end(stack: Stack, rate: int, seconds: int) -> dict[str, float]:
     """Milliseconds from a message's acknowledged sending to its row being seen, at a steady rate, default settings."""
-    service = start(stack, "consumer-svc latency", f"latency-{time.monotonic_ns()}", [])
+    service = start(stack, "consumer-svc latency", f"latency-{time.monotonic_ns()}")
     producer = Producer({"bootstrap.servers": stack.bootstrap_servers, "linger.ms": 5})
     service.wait_until_ready()
     sent: dict[dt.datetime, float] = {}
@@ -319,7 +308,7 @@ def main() -> None:
                 return meter.per_row(rows)
 
             servers = kafka.bootstrap_servers
-            note("1 consumer", by_consumers(stack, postmaster, count, 1, 0))
+            note("1 consumer", by_consumers(stack, postmaster, count, 1))
             batches = ready_batches(postgres)
             note("floor: COPY into staging, INSERT", timed(count, lambda: by_copy(postgres, batches, straight=False)))
             note("floor: COPY straight into the table", timed(count, lambda: by_copy(postgres, batches, straight=True)))
@@ -333,7 +322,7 @@ def main() -> None:
                 clear(postgres)
                 note(
                     f"{consumers} consumers" if consumers > 1 else "1 consumer",
-                    by_consumers(stack, postmaster, count, consumers, 0),
+                    by_consumers(stack, postmaster, count, consumers),
                 )
             clear(postgres)
             note("end to end at 1,000/s", end_to_end(stack, 1_000, 10))
@@ -341,7 +330,7 @@ def main() -> None:
                 clear(postgres)
                 fill(postgres, arguments.stored)
                 name = f"1 consumer, {arguments.stored:,} rows stored"
-                note(name, by_consumers(stack, postmaster, count, 1, arguments.stored))
+                note(name, by_consumers(stack, postmaster, count, 1))
                 share = found[name]["rows_per_s"] / found["1 consumer"]["rows_per_s"]
                 print(f"{'':<42}{share:.2f} of the speed on an empty table")
         kafka.stop()
