@@ -7,6 +7,7 @@ refuse an unknown major version, so writers may add fields without a new version
 from __future__ import annotations
 
 import datetime as dt
+from operator import attrgetter
 from typing import Any, NoReturn
 
 import msgspec
@@ -20,6 +21,7 @@ SCHEMA_FILE = "check_result.v1.schema.json"
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(CheckResult)
 _MOMENTS = ("scheduled_at", "started_at", "finished_at", "certificate_expires_at")
+_moments = attrgetter(*_MOMENTS)
 _TEXTS = (
     "location",
     "remote_address",
@@ -57,7 +59,7 @@ def decode(value: bytes | None) -> CheckResult:
         _refuse(value, error)
     if result.schema_version != SCHEMA_VERSION:
         raise _unsupported(result.schema_version)
-    for fault in _faults(result):
+    for fault in _faults(result, b"\\u0000" in value):
         raise DecodeError(DecodeReason.INVALID, fault)
     return result
 
@@ -73,16 +75,16 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _faults(result: CheckResult) -> list[str]:
-    """What the types alone do not say."""
+def _faults(result: CheckResult, may_hold_nul: bool) -> list[str]:
+    """What the types alone do not say. JSON can write a NUL in one way alone, as an escape."""
     faults = []
     if (result.reason.status if result.reason else Status.UP) is not result.status:
         faults.append(f"status {result.status} does not go with reason {result.reason or 'null'}")
-    for name in _MOMENTS:
-        moment: dt.datetime | None = getattr(result, name)
-        if moment is not None and moment.utcoffset():
+    for name, moment in zip(_MOMENTS, _moments(result), strict=True):
+        if moment is not None and moment.tzinfo is not dt.UTC and moment.utcoffset():
             faults.append(f"{name} must be in UTC")
-    faults += [f"{name} holds a NUL character" for name in _TEXTS if "\0" in (getattr(result, name) or "")]
+    if may_hold_nul:
+        faults += [f"{name} holds a NUL character" for name in _TEXTS if "\0" in (getattr(result, name) or "")]
     return faults
 
 

@@ -17,6 +17,7 @@ from monitoring_core.clock import SystemClock
 from monitoring_runtime.endpoint import Endpoint
 from monitoring_runtime.health import Health
 from monitoring_runtime.logs import configure_logging
+from monitoring_runtime.memory import collect_garbage_seldom, keep_memory_together
 from monitoring_runtime.stop import stop_on_signals
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ log = structlog.get_logger()
 def run(config: Config) -> None:
     """Run a consumer until it is stopped."""
     configure_logging(config.logging, "consumer-svc")
+    keep_memory_together()
+    collect_garbage_seldom()
     service = build(config)
     with (
         stop_on_signals() as stop,

@@ -60,7 +60,9 @@ class KafkaSource:
                 "topic.metadata.refresh.interval.ms": 5000,
                 # librdkafka's default of 1 s leaves the consumer idle when its queue was full.
                 "fetch.queue.backoff.ms": 10,
-                "queued.max.messages.kbytes": 16384,
+                # What is fetched ahead is compressed: in memory it is several times as large.
+                "queued.max.messages.kbytes": 8192,
+                "max.partition.fetch.bytes": 262_144,
                 "reconnect.backoff.max.ms": 5000,
                 "statistics.interval.ms": _STATISTICS_MS,
                 "error_cb": self._on_error,

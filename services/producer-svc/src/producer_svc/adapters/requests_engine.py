@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import queue
 import threading
 from typing import TYPE_CHECKING
 
+from monitoring_runtime.memory import keep_memory_together
 from producer_svc.adapters.connection import Resolver
 from producer_svc.adapters.network import DeniedNetworks
 from producer_svc.adapters.probe import Probe, tls_contexts
@@ -20,14 +19,13 @@ if TYPE_CHECKING:
     from producer_svc.check import Check, Origin
 
 _Slot = tuple[int, int]
-_M_ARENA_MAX, _ARENAS = -8, 2
 
 
 class RequestsEngine:
     """Runs at most `monitor.max_concurrent_checks` checks at once, each in a thread that begins when it is needed."""
 
     def __init__(self, config: MonitorConfig, origin: Origin) -> None:
-        _keep_memory_together()
+        keep_memory_together()
         self._config = config
         self._origin = origin
         self._limits = Limits.of(config)
@@ -89,13 +87,3 @@ class RequestsEngine:
         probe = Probe(self._origin, self._limits, self._contexts, self._resolver, self._networks, self._stalls)
         while True:
             self._finished.put(probe.check(self._submitted.get()))
-
-
-def _keep_memory_together() -> None:
-    """Let glibc serve all threads from few arenas.
-
-    With one for nearly each thread, as is its way, what hostile websites make a check allocate is never given back: a
-    soak of 100,000 checks in 200 threads took 180 MB. Only one thread at a time runs Python, so that it costs nothing.
-    """
-    with contextlib.suppress(AttributeError, OSError):  # another C library
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
