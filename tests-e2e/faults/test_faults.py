@@ -327,7 +327,7 @@ def test_a_topic_of_nothing_but_poison(pipeline: Pipeline) -> None:
     pipeline.publish(bad)
     consumer = pipeline.consumer()
     until(lambda: "of the last" in pipeline.services["1"].child.last_lines(50), what=pipeline.logs())
-    assert consumer.get("/readyz") is None
+    until(lambda: consumer.get("/readyz") is None, what="not ready from the loop's next turn on")
     until(lambda: pipeline.unread() == 0, what=pipeline.logs())
     assert Counter(value for value, _ in pipeline.dead_letters().elements()) == Counter(value for _, value in bad)
     pipeline.publish_results(results(COUNT // 4))
