@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import attrs
 import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -249,7 +248,7 @@ def test_a_real_result_replaces_an_unknown_one(pipeline: Pipeline) -> None:
     """Whichever comes first, within one batch or in different ones, by two consumers at once."""
     real = results(6_000, status=Status.UP, reason=None)
     unknown = [
-        attrs.evolve(result, status=Status.UNKNOWN, reason=Reason.MISSED_WINDOW, error="late", response_time_s=None)
+        result.replace(status=Status.UNKNOWN, reason=Reason.MISSED_WINDOW, error="late", response_time_s=None)
         for result in real
     ]
     both = [*real[:4_000], *unknown[2_000:]]
@@ -382,9 +381,7 @@ def test_days_without_a_partition(pipeline: Pipeline) -> None:
     good = results(200)
     years = [good[0].scheduled_at.year - 3, good[0].scheduled_at.year + 3]
     pipeline.publish_results(
-        attrs.evolve(result, scheduled_at=result.scheduled_at.replace(year=year, day=1))
-        for year in years
-        for result in good
+        result.replace(scheduled_at=result.scheduled_at.replace(year=year, day=1)) for year in years for result in good
     )
     pipeline.consumer()
     pipeline.until_stored()

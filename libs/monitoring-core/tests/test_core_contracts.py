@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import attrs
 import jsonschema
 import pytest
 from hypothesis import given, settings
@@ -17,7 +16,9 @@ from monitoring_core.codec import SCHEMA_FILE, decode, encode, json_schema
 from monitoring_core.errors import DecodeError, DecodeReason, InvalidTargetError
 from monitoring_core.result import CheckResult
 from monitoring_core.schedule import phase_ms, slot_at_or_after, slots_between
+from monitoring_core.tables import RESULT_COLUMNS
 from monitoring_core.target import TargetRecord
+from monitoring_core.testing.builders import make_result
 from monitoring_core.testing.strategies import results
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -116,7 +117,16 @@ def test_the_golden_messages_stay_readable(file: Path) -> None:
     result = decode(message)
     jsonschema.validate(json.loads(message), json_schema())
     known = {name: value for name, value in json.loads(message).items() if name != "added_later"}
-    assert json.loads(encode(result)) == dict.fromkeys(attrs.fields_dict(CheckResult)) | known
+    assert json.loads(encode(result)) == dict.fromkeys(CheckResult.__struct_fields__) | known
+
+
+def test_a_result_is_its_row() -> None:
+    """The fields stand in the order of the table's columns; only the version of the format is not stored."""
+    assert CheckResult.__struct_fields__ == (*RESULT_COLUMNS, "schema_version")
+    result = make_result(error="x")
+    assert dict(zip(RESULT_COLUMNS, result.row, strict=True)) == {
+        name: getattr(result, name) for name in RESULT_COLUMNS
+    }
 
 
 def test_the_published_schema_is_that_of_the_code() -> None:

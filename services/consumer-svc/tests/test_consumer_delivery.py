@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 import pytest
+from confluent_kafka import Message
 
 from consumer_svc.batch import Batch
 from consumer_svc.delivery import Delivery, GivenUpError
 from consumer_svc.metrics import Metrics
-from consumer_svc.ports import Poison, Received, RefusedError, WriteCounts
+from consumer_svc.ports import Poison, RefusedError, WriteCounts
 from consumer_svc.service import ConsumerService
 from monitoring_core.clock import SystemClock
 from monitoring_core.codec import encode
@@ -20,10 +21,11 @@ from monitoring_core.result import CheckResult, Status
 from monitoring_runtime.health import Health
 
 
-def message(offset: int, value: bytes | None = None) -> Received:
+def message(offset: int, value: bytes | None = None) -> Message:
     at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     good = CheckResult(target_id=offset + 1, scheduled_at=at, location="x", producer_id=1, status=Status.UP)
-    return Received(b"%d" % (offset + 1), encode(good) if value is None else value, 0, offset, 0)
+    found = encode(good) if value is None else value
+    return Message(partition=0, offset=offset, key=b"%d" % (offset + 1), value=found)
 
 
 @attrs.define
@@ -56,7 +58,7 @@ class FakeDeadLetters:
 
 @attrs.define
 class FakeSource:
-    messages: list[Received]
+    messages: list[Message]
     assigned: bool = True
     committed: list[Mapping[int, int]] = attrs.field(factory=list)
     paused: list[bool] = attrs.field(factory=list)
@@ -64,7 +66,7 @@ class FakeSource:
     def subscribe(self, on_revoked: object) -> None:
         pass
 
-    def poll(self, limit: int, timeout_s: float) -> list[Received]:
+    def poll(self, limit: int, timeout_s: float) -> list[Message]:
         taken, self.messages = self.messages[:limit], self.messages[limit:]
         return [] if self.paused and self.paused[-1] else taken
 
@@ -82,10 +84,9 @@ def delivery(writer: FakeWriter, dead: FakeDeadLetters | None = None) -> Deliver
     return Delivery(writer, dead or FakeDeadLetters(), Health(), Metrics())
 
 
-def batch(*messages: Received) -> Batch:
+def batch(*messages: Message) -> Batch:
     made = Batch(0.0)
-    for one in messages:
-        made.add(one)
+    made.add(messages)
     return made
 
 
@@ -94,7 +95,10 @@ def test_refused_results_go_to_the_dead_letters_alone() -> None:
     writer, dead = FakeWriter(refused={4, 9}), FakeDeadLetters()
     delivery(writer, dead).deliver(batch(*(message(i) for i in range(12))))
     assert sorted(writer.stored) == [i for i in range(1, 13) if i not in (4, 9)]
-    assert [(p.message.offset, p.reason) for p in dead.sent] == [(3, "refused_by_database"), (8, "refused_by_database")]
+    assert [(p.message.offset(), p.reason) for p in dead.sent] == [
+        (3, "refused_by_database"),
+        (8, "refused_by_database"),
+    ]
 
 
 def test_poison_keeps_its_bytes_and_holds_nobody_up() -> None:
@@ -102,7 +106,7 @@ def test_poison_keeps_its_bytes_and_holds_nobody_up() -> None:
     writer, dead = FakeWriter(), FakeDeadLetters()
     delivery(writer, dead).deliver(batch(message(0), message(1, b"\xff"), message(2)))
     assert writer.stored == [1, 3]
-    assert [(p.message.value, p.reason) for p in dead.sent] == [(b"\xff", "not_json")]
+    assert [(p.message.value(), p.reason) for p in dead.sent] == [(b"\xff", "not_json")]
 
 
 def test_an_outage_is_retried_and_never_dead_lettered() -> None:

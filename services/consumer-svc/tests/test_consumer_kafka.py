@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from consumer_svc.adapters.kafka import KafkaDeadLetters, KafkaSource
-from consumer_svc.ports import Poison, Received
+from consumer_svc.ports import Poison
 from monitoring_core.config import Config, load_config
 from monitoring_core.errors import OutageError
 
@@ -93,8 +93,8 @@ def no_lag(_lag: Mapping[int, int]) -> None:
     """Lag is of no interest."""
 
 
-def received(source: KafkaSource, count: int) -> list[Received]:
-    messages: list[Received] = []
+def received(source: KafkaSource, count: int) -> list[Message]:
+    messages: list[Message] = []
 
     def enough() -> bool:
         messages.extend(source.poll(100, 0.2))
@@ -110,7 +110,7 @@ def test_what_was_not_committed_is_delivered_again_and_the_rest_is_not(config: C
     produce(config, b"a", b"b", b"c")
     first = KafkaSource(config.kafka, config.consumer, no_lag)
     first.subscribe(lambda _: None)
-    assert [(m.value, m.key, m.partition, m.offset) for m in received(first, 3)] == [
+    assert [(m.value(), m.key(), m.partition(), m.offset()) for m in received(first, 3)] == [
         (b"a", b"key", 0, 0),
         (b"b", b"key", 0, 1),
         (b"c", b"key", 0, 2),
@@ -119,7 +119,7 @@ def test_what_was_not_committed_is_delivered_again_and_the_rest_is_not(config: C
     first.close()
     second = KafkaSource(config.kafka, config.consumer, no_lag)
     second.subscribe(lambda _: None)
-    assert [m.value for m in received(second, 1)] == [b"c"]
+    assert [m.value() for m in received(second, 1)] == [b"c"]
     second.close()
 
 
@@ -133,7 +133,7 @@ def test_a_paused_source_gives_nothing_until_it_is_resumed(config: Config) -> No
     produce(config, b"a")
     assert source.poll(10, 0.5) == []
     source.pause(False)
-    assert [m.value for m in received(source, 1)] == [b"a"]
+    assert [m.value() for m in received(source, 1)] == [b"a"]
     source.close()
 
 
@@ -168,7 +168,7 @@ def test_a_missing_topic_is_said_once_and_waited_for(config: Config, capsys: pyt
     until(told)
     create(config, config.kafka.topic_name)
     produce(config, b"a")
-    assert [m.value for m in received(source, 1)] == [b"a"]
+    assert [m.value() for m in received(source, 1)] == [b"a"]
     source.close()
     assert ("".join(said) + capsys.readouterr().out).count("run dbadmin create-topics") == 1
 
@@ -176,7 +176,13 @@ def test_a_missing_topic_is_said_once_and_waited_for(config: Config, capsys: pyt
 def test_dead_letters_hold_the_bytes_and_the_reason(config: Config) -> None:
     """They arrive before send returns, with everything that is needed to find and replay them."""
     create(config, config.kafka.dead_letter_topic)
-    KafkaDeadLetters(config.kafka).send([Poison(Received(b"k\xff", b"\xff\x00", 1, 41, 7), "not_json", "größer")])
+    KafkaDeadLetters(config.kafka).send(
+        [
+            Poison(
+                Message(partition=1, offset=41, key=b"k\xff", value=b"\xff\x00", timestamp=(1, 7)), "not_json", "größer"
+            )
+        ]
+    )
     letter = first_of(config, config.kafka.dead_letter_topic)
     assert (letter.key(), letter.value()) == (b"k\xff", b"\xff\x00")
     assert {name: value.decode() for name, value in letter.headers() or []} == {
@@ -230,7 +236,9 @@ def test_dead_letters_that_are_not_acknowledged_are_an_outage(tmp_path: Path, mo
     file.write_text(f"kafka: {{bootstrap_servers: '127.0.0.1:{free_port()}'}}\ndatabase: {{host: x, user: y}}\n")
     away = load_config(file, environ={})
     with pytest.raises(OutageError, match=r"topic website_availability.dlq at .* cannot be written"):
-        KafkaDeadLetters(away.kafka).send([Poison(Received(None, None, 0, 0, 0), "empty", "no value")])
+        KafkaDeadLetters(away.kafka).send(
+            [Poison(Message(partition=0, offset=0, timestamp=(1, 0)), "empty", "no value")]
+        )
 
 
 def test_what_kafka_refuses_is_said_once(config: Config, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import attrs
 import pytest
+from confluent_kafka import Message
 
 from consumer_svc import service as service_module
 from consumer_svc.delivery import Delivery
 from consumer_svc.metrics import Metrics
-from consumer_svc.ports import Poison, Received, WriteCounts
+from consumer_svc.ports import Poison, WriteCounts
 from consumer_svc.service import ConsumerService
 from monitoring_core.codec import encode
 from monitoring_core.errors import OutageError
@@ -23,9 +24,9 @@ from monitoring_runtime.stop import Stop
 AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
-def message(offset: int, partition: int = 0) -> Received:
+def message(offset: int, partition: int = 0) -> Message:
     result = CheckResult(target_id=offset + 1, scheduled_at=AT, location="x", producer_id=1, status=Status.UP)
-    return Received(b"%d" % (offset + 1), encode(result), partition, offset, 0)
+    return Message(partition=partition, offset=offset, key=b"%d" % (offset + 1), value=encode(result))
 
 
 @attrs.define
@@ -68,7 +69,7 @@ class NoDeadLetters:
 class ListedSource:
     """Gives what it was given, then requests the stop."""
 
-    messages: list[Received]
+    messages: list[Message]
     stop: Stop = attrs.field(factory=Stop)
     assigned: bool = True
     committed: list[Mapping[int, int]] = attrs.field(factory=list)
@@ -77,7 +78,7 @@ class ListedSource:
     def subscribe(self, on_revoked: Callable[[Collection[int]], None]) -> None:
         """Nothing is revoked here."""
 
-    def poll(self, limit: int, timeout_s: float) -> list[Received]:
+    def poll(self, limit: int, timeout_s: float) -> list[Message]:
         if not self.messages:
             self.stop.request()
         taken, self.messages = self.messages[:limit], self.messages[limit:]

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration_test
 
 AT = dt.datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=dt.UTC)
 UP = CheckResult(target_id=1, scheduled_at=AT, location="here", producer_id=2, status=Status.UP, response_time_s=0.25)
-MISSED = attrs.evolve(UP, status=Status.UNKNOWN, reason=Reason.MISSED_WINDOW, response_time_s=None)
+MISSED = UP.replace(status=Status.UNKNOWN, reason=Reason.MISSED_WINDOW, response_time_s=None)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_real_result_replaces_an_unknown_one_and_never_the_reverse(database: D
 def test_duplicates_within_and_between_batches_change_nothing(database: DatabaseConfig, server: str) -> None:
     """A redelivery is swallowed by the key, and of two results of one batch the real one stays."""
     writer = PostgresWriter(database)
-    other = attrs.evolve(UP, target_id=2)
+    other = UP.replace(target_id=2)
     assert writer.write([MISSED, UP, UP, other]) == WriteCounts(stored=2, duplicates=2)
     assert writer.write([UP, other]) == WriteCounts(duplicates=2)
     assert rows(server) == [(1, "up", None, 0.25), (2, "up", None, 0.25)]
@@ -70,8 +70,7 @@ def test_duplicates_within_and_between_batches_change_nothing(database: Database
 
 def test_every_value_arrives_as_it_was(database: DatabaseConfig, server: str) -> None:
     """Times to the microsecond, text of any script, and what was not measured as null."""
-    full = attrs.evolve(
-        UP,
+    full = UP.replace(
         started_at=AT,
         finished_at=AT,
         http_status=599,

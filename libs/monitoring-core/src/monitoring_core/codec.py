@@ -7,30 +7,19 @@ refuse an unknown major version, so writers may add fields without a new version
 from __future__ import annotations
 
 import datetime as dt
-from operator import attrgetter
 from typing import Any, NoReturn
 
 import msgspec
 
 from monitoring_core.errors import DecodeError, DecodeReason
-from monitoring_core.result import SCHEMA_VERSION, CheckResult, Status
+from monitoring_core.result import SCHEMA_VERSION, CheckResult, Reason, Status
 
 MAX_MESSAGE_BYTES = 64 * 1024
 SCHEMA_FILE = "check_result.v1.schema.json"
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(CheckResult)
-_MOMENTS = ("scheduled_at", "started_at", "finished_at", "certificate_expires_at")
-_moments = attrgetter(*_MOMENTS)
-_TEXTS = (
-    "location",
-    "remote_address",
-    "error",
-    "final_url",
-    "certificate_subject",
-    "certificate_issuer",
-    "body_excerpt",
-)
+_STATUS = {None: Status.UP} | {reason: reason.status for reason in Reason}
 
 
 def encode(result: CheckResult) -> bytes:
@@ -59,7 +48,7 @@ def decode(value: bytes | None) -> CheckResult:
         _refuse(value, error)
     if result.schema_version != SCHEMA_VERSION:
         raise _unsupported(result.schema_version)
-    for fault in _faults(result, b"\\u0000" in value):
+    if fault := _fault(result, value):
         raise DecodeError(DecodeReason.INVALID, fault)
     return result
 
@@ -75,17 +64,19 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _faults(result: CheckResult, may_hold_nul: bool) -> list[str]:
-    """What the types alone do not say. JSON can write a NUL in one way alone, as an escape."""
-    faults = []
-    if (result.reason.status if result.reason else Status.UP) is not result.status:
-        faults.append(f"status {result.status} does not go with reason {result.reason or 'null'}")
-    for name, moment in zip(_MOMENTS, _moments(result), strict=True):
+def _fault(result: CheckResult, value: bytes) -> str | None:
+    """What the types alone do not say. Every message goes through here: written for speed."""
+    if _STATUS[result.reason] is not result.status:
+        return f"status {result.status} does not go with reason {result.reason or 'null'}"
+    for moment in (result.scheduled_at, result.started_at, result.finished_at, result.certificate_expires_at):
         if moment is not None and moment.tzinfo is not dt.UTC and moment.utcoffset():
-            faults.append(f"{name} must be in UTC")
-    if may_hold_nul:
-        faults += [f"{name} holds a NUL character" for name in _TEXTS if "\0" in (getattr(result, name) or "")]
-    return faults
+            return f"{moment.isoformat()} must be in UTC"
+    # JSON can write a NUL in one way alone, as an escape; one byte is found faster than six.
+    if b"\\" in value and b"\\u0000" in value:
+        for name, content in msgspec.structs.asdict(result).items():
+            if isinstance(content, str) and "\0" in content:
+                return f"{name} holds a NUL character"
+    return None
 
 
 def _refuse(value: bytes, error: Exception) -> NoReturn:

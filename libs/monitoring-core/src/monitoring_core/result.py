@@ -6,8 +6,8 @@ import datetime as dt
 import enum
 from typing import Annotated
 
-import attrs
-from msgspec import Meta
+from msgspec import Meta, Struct
+from msgspec.structs import astuple, replace
 
 SCHEMA_VERSION = 1
 MAX_ERROR_LENGTH = 500
@@ -54,8 +54,7 @@ _Moment = Annotated[dt.datetime, Meta(tz=True)]
 _Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 
 
-@attrs.frozen(kw_only=True)
-class CheckResult:
+class CheckResult(Struct, frozen=True, kw_only=True, gc=False):
     """One slot of one target seen from one location, with its verdict and what was measured.
 
     Its identity is `(target_id, scheduled_at, location)`. Times of day are UTC; durations are seconds and leave out
@@ -63,17 +62,17 @@ class CheckResult:
     because the check never got so far, is None.
     """
 
+    # In the order of tables.RESULT_COLUMNS: the fields of a result are its row.
     target_id: _Id
     scheduled_at: Annotated[_Moment, Meta(description="The slot: when the check was due. UTC.")]
-    location: Annotated[
-        str,
-        Meta(min_length=1, max_length=MAX_LOCATION_LENGTH, description="The place that the producer checks from."),
-    ]
-    status: Status
-    producer_id: Annotated[_ProducerId, Meta(description="The one-based id of the producer that wrote this.")]
-    reason: Annotated[Reason | None, Meta(description="Null exactly when the status is up.")] = None
     started_at: Annotated[_Moment | None, Meta(description="When the first step of the check began. UTC.")] = None
     finished_at: Annotated[_Moment | None, Meta(description="When the verdict stood. UTC.")] = None
+    certificate_expires_at: Annotated[_Moment | None, Meta(description="The last certificate seen. UTC.")] = None
+    producer_id: Annotated[_ProducerId, Meta(description="The one-based id of the producer that wrote this.")]
+    body_bytes: Annotated[
+        Annotated[int, Meta(ge=0, le=2**31 - 1)] | None,
+        Meta(description="Bytes of the body read, after decompression."),
+    ] = None
     queue_delay_s: Annotated[_Seconds | None, Meta(description="From due to started: the prober's own delay.")] = None
     dns_s: Annotated[_Seconds | None, Meta(description="Name look-ups, all hops together.")] = None
     connect_s: Annotated[_Seconds | None, Meta(description="TCP connects, all hops together.")] = None
@@ -84,17 +83,18 @@ class CheckResult:
     transfer_s: Annotated[_Seconds | None, Meta(description="Reading the body.")] = None
     response_time_s: Annotated[_Seconds | None, Meta(description="From started to the body's last byte.")] = None
     http_status: Annotated[int, Meta(ge=100, le=999)] | None = None
-    body_bytes: Annotated[
-        Annotated[int, Meta(ge=0, le=2**31 - 1)] | None,
-        Meta(description="Bytes of the body read, after decompression."),
-    ] = None
     regexp_matched: Annotated[bool | None, Meta(description="Null when the target has no regexp or no body came.")] = (
         None
     )
+    location: Annotated[
+        str,
+        Meta(min_length=1, max_length=MAX_LOCATION_LENGTH, description="The place that the producer checks from."),
+    ]
+    status: Status
+    reason: Annotated[Reason | None, Meta(description="Null exactly when the status is up.")] = None
     remote_address: Annotated[
         Annotated[str, Meta(max_length=64)] | None, Meta(description="The IP address of the last connection.")
     ] = None
-    certificate_expires_at: Annotated[_Moment | None, Meta(description="The last certificate seen. UTC.")] = None
     error: Annotated[
         Annotated[str, Meta(max_length=MAX_ERROR_LENGTH)] | None,
         Meta(description="What went wrong, one line for a person, free of secrets."),
@@ -123,6 +123,15 @@ class CheckResult:
     def key(self) -> tuple[int, dt.datetime, str]:
         """The identity of the result, and the primary key of its row."""
         return self.target_id, self.scheduled_at, self.location
+
+    @property
+    def row(self) -> tuple[object, ...]:
+        """The values of the table's columns, in the order of `tables.RESULT_COLUMNS`."""
+        return astuple(self)[:-1]
+
+    def replace(self, **changes: object) -> CheckResult:
+        """The same result but for these fields."""
+        return replace(self, **changes)
 
 
 def unrun(

@@ -25,8 +25,8 @@ TARGET_COLUMNS = {
     "body": "amc_body",
 }
 
-# Column of the result table, named as the attribute of CheckResult -> PostgreSQL type, widest first so that rows pack
-# without padding (PostgreSQL documentation, "Database Page Layout").
+# Column of the result table, named and ordered as the fields of CheckResult -> PostgreSQL type. The widest come first:
+# rows pack without padding (PostgreSQL documentation, "Database Page Layout").
 RESULT_COLUMNS = {
     "target_id": "bigint",
     "scheduled_at": "timestamptz",

@@ -11,7 +11,7 @@ from monitoring_core.codec import decode, encode_key
 from monitoring_core.errors import DecodeError, DecodeReason
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from monitoring_core.result import CheckResult
 
@@ -35,20 +35,22 @@ class Batch:
     def __len__(self) -> int:
         return len(self.results) + len(self.poison)
 
-    def add(self, message: Received) -> None:
-        """Take a message in, decoded or as poison."""
-        try:
-            result = decode(message.value)
-            if message.key != encode_key(result):
-                raise DecodeError(DecodeReason.WRONG_KEY, f"the key is {message.key!r}, not {encode_key(result)!r}")
-            self.results.append((message, result))
-        except DecodeError as error:
-            self.poison.append(Poison(message, str(error.reason), error.detail))
-        self.offsets[message.partition] = message.offset + 1
-        self.size_bytes += len(message.value or b"")
+    def add(self, messages: Iterable[Received]) -> None:
+        """Take messages in, decoded or as poison."""
+        for message in messages:
+            value, key = message.value(), message.key()
+            try:
+                result = decode(value)
+                if key != encode_key(result):
+                    raise DecodeError(DecodeReason.WRONG_KEY, f"the key is {key!r}, not {encode_key(result)!r}")
+                self.results.append((message, result))
+            except DecodeError as error:
+                self.poison.append(Poison(message, str(error.reason), error.detail))
+            self.offsets[message.partition()] = message.offset() + 1
+            self.size_bytes += len(value or b"")
 
     def drop(self, partitions: Collection[int]) -> None:
         """Forget what came from these partitions."""
-        self.results = [pair for pair in self.results if pair[0].partition not in partitions]
-        self.poison = [one for one in self.poison if one.message.partition not in partitions]
+        self.results = [pair for pair in self.results if pair[0].partition() not in partitions]
+        self.poison = [one for one in self.poison if one.message.partition() not in partitions]
         self.offsets = {number: offset for number, offset in self.offsets.items() if number not in partitions}

@@ -12,15 +12,28 @@ if TYPE_CHECKING:
     from monitoring_core.result import CheckResult
 
 
-@attrs.frozen
-class Received:
-    """A message as it came: its bytes and its place. `timestamp_ms` is since the epoch."""
+class Received(Protocol):
+    """A message as it came, as confluent_kafka.Message gives it: taking it apart is left to whoever needs the part."""
 
-    key: bytes | None
-    value: bytes | None
-    partition: int
-    offset: int
-    timestamp_ms: int
+    def key(self) -> bytes | None:
+        """Its bytes, or None."""
+        ...
+
+    def value(self) -> bytes | None:
+        """Its bytes; None is a tombstone."""
+        ...
+
+    def partition(self) -> int:
+        """Where it is."""
+        ...
+
+    def offset(self) -> int:
+        """Where it is in the partition."""
+        ...
+
+    def timestamp(self) -> tuple[int, int]:
+        """The kind of the time, and the time in milliseconds since the epoch."""
+        ...
 
 
 @attrs.frozen

@@ -71,10 +71,10 @@ class ConsumerService:
             self._turn_over()
         room = self._room()
         self._pause(room <= 0)
-        for message in self.source.poll(min(max(room, 1), POLL_ROWS), timeout_s):
+        if messages := self.source.poll(min(max(room, 1), POLL_ROWS), timeout_s):
             if self._pending is None:
                 self._pending = Batch(self.clock.monotonic())
-            self._pending.add(message)
+            self._pending.add(messages)
         self._turn_over()
 
     def drop(self, partitions: Collection[int]) -> None:

@@ -96,8 +96,7 @@ class Blame:
 
 
 def _own_fault(result: CheckResult, why: str) -> CheckResult:
-    return attrs.evolve(
-        result,
+    return result.replace(
         reason=Reason.PROBER_ERROR,
         status=Reason.PROBER_ERROR.status,
         error=one_line(f"{why}; seen: {result.reason}, {result.error}"),

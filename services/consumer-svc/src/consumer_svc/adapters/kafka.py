@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from consumer_svc.ports import Poison, Received
 from monitoring_core.config import Assignor, GroupProtocol
 from monitoring_core.errors import OutageError
 from monitoring_core.result import one_line
@@ -17,6 +16,7 @@ from monitoring_core.result import one_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from consumer_svc.ports import Poison, Received
     from monitoring_core.config import ConsumerConfig, KafkaConfig
 
 log = structlog.get_logger()
@@ -44,6 +44,8 @@ class KafkaSource:
         # In the order in which they were met, each logged once until it is over.
         self._outages: dict[str, None] = {}
         self._partitions: list[TopicPartition] = []
+        # Since the last poll began.
+        self._given_up: set[int] = set()
         self._paused = False
         self._incremental = (
             consumer.group_protocol is GroupProtocol.CONSUMER or consumer.assignor is Assignor.COOPERATIVE_STICKY
@@ -82,6 +84,7 @@ class KafkaSource:
 
         def forget(numbers: set[int]) -> None:
             self._partitions = [mine for mine in self._partitions if mine.partition not in numbers]
+            self._given_up |= numbers
 
         def revoke(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
             numbers = {partition.partition for partition in partitions}
@@ -98,24 +101,18 @@ class KafkaSource:
 
     def poll(self, limit: int, timeout_s: float) -> list[Received]:
         """Up to `limit` messages; also what keeps the membership in the group."""
-        received = []
+        self._given_up.clear()
+        received: list[Any] = []
         for message in self._consumer.consume(limit, timeout_s):
             if error := message.error():
                 self._on_error(error)
-                continue
-            received.append(
-                Received(
-                    message.key(),
-                    message.value(),
-                    message.partition() or 0,
-                    message.offset() or 0,
-                    message.timestamp()[1],
-                )
-            )
+            else:
+                received.append(message)
         if received:
             self._forget_refusals()
-        mine = self._numbers()
-        return [message for message in received if message.partition in mine]
+        if self._given_up:
+            return [message for message in received if message.partition() not in self._given_up]
+        return received
 
     def pause(self, paused: bool) -> None:
         """Fetch nothing, or fetch again; polling goes on."""
@@ -217,7 +214,7 @@ class KafkaDeadLetters:
         Raises:
             OutageError: not now.
         """
-        self._to.send((one.message.key, one.message.value, _headers(one, self._topic)) for one in poison)
+        self._to.send((one.message.key(), one.message.value(), _headers(one, self._topic)) for one in poison)
 
 
 class KafkaSender:
@@ -274,7 +271,7 @@ def _headers(poison: Poison, topic: str) -> dict[str, str | bytes | None]:
         "reason": poison.reason,
         "error": poison.error,
         "original_topic": topic,
-        "original_partition": str(poison.message.partition),
-        "original_offset": str(poison.message.offset),
-        "original_timestamp": str(poison.message.timestamp_ms),
+        "original_partition": str(poison.message.partition()),
+        "original_offset": str(poison.message.offset()),
+        "original_timestamp": str(poison.message.timestamp()[1]),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ _KEEPALIVE = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
-_row = attrgetter(*RESULT_COLUMNS)
+_key = attrgetter(*RESULT_KEY)
 
 
 class PostgresWriter:
@@ -69,7 +70,7 @@ class PostgresWriter:
         with cursor.copy(sql.SQL("COPY pg_temp.batch ({}) FROM STDIN (FORMAT binary)").format(columns)) as copy:
             copy.set_types([_TYPES.get(kind, kind) for kind in RESULT_COLUMNS.values()])
             for result in results:
-                copy.write_row(_row(result))
+                copy.write_row(result.row)
 
     def _connect(self) -> psycopg.Connection[Any]:
         if self._connection is None:
@@ -107,12 +108,15 @@ class PostgresWriter:
 
 def _in_key_order(results: Sequence[CheckResult]) -> list[CheckResult]:
     """One result of each key, a real one if there is any. Sorting here costs a fifth of what it costs PostgreSQL."""
+    ordered = sorted(results, key=_key)
+    if not any(one.target_id == next_.target_id and one.key == next_.key for one, next_ in pairwise(ordered)):
+        return ordered
     by_key: dict[tuple[object, ...], CheckResult] = {}
-    for result in results:
+    for result in ordered:
         known = by_key.setdefault(result.key, result)
         if known.status is Status.UNKNOWN:
             by_key[result.key] = result
-    return [by_key[key] for key in sorted(by_key)]
+    return list(by_key.values())
 
 
 def _first_line(error: Exception) -> str:
