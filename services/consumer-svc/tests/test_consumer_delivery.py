@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 import pytest
+import structlog
 from confluent_kafka import Message
 
 from consumer_svc.batch import Batch
-from consumer_svc.delivery import Delivery, GivenUpError
+from consumer_svc.delivery import POISON_MINIMUM, Delivery, GivenUpError
 from consumer_svc.metrics import Metrics
 from consumer_svc.ports import Poison, RefusedError, WriteCounts
 from consumer_svc.service import ConsumerService
@@ -32,6 +33,8 @@ def message(offset: int, value: bytes | None = None) -> Message:
 class FakeWriter:
     refused: set[int] = attrs.field(factory=set)
     outages: int = 0
+    by_default: int = 0
+    looks: int = 0
     stored: list[int] = attrs.field(factory=list)
 
     def write(self, results: Sequence[CheckResult]) -> WriteCounts:
@@ -43,6 +46,10 @@ class FakeWriter:
             raise RefusedError("no")
         self.stored += ids
         return WriteCounts(stored=len(ids))
+
+    def rows_by_default(self) -> int:
+        self.looks += 1
+        return self.by_default
 
 
 @attrs.define
@@ -122,6 +129,68 @@ def test_a_delivery_given_up_during_an_outage_is_not_done() -> None:
     made.given_up.set()
     with pytest.raises(GivenUpError):
         made.deliver(batch(message(0, b"")))
+
+
+def test_a_wrong_key_is_poison() -> None:
+    """A result under another target's key would not stay in order with the target's own."""
+    dead, good = FakeDeadLetters(), message(4)
+    wrong = Message(partition=0, offset=9, key=b"6", value=good.value())
+    delivery(FakeWriter(), dead).deliver(batch(good, wrong, Message(partition=0, offset=10, value=good.value())))
+    assert [(p.message.offset(), p.reason, p.error) for p in dead.sent] == [
+        (9, "wrong_key", "the key is b'6', not b'5'"),
+        (10, "wrong_key", "the key is None, not b'5'"),
+    ]
+
+
+def test_rows_without_a_partition_of_their_day_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are stored, and somebody has to make partitions. It is looked at seldom: it costs a query."""
+    writer = FakeWriter(by_default=3)
+    made = delivery(writer)
+    with structlog.testing.capture_logs() as logs:
+        for number in range(3):
+            made.deliver(batch(message(number)))
+    assert made.metrics.registry.get_sample_value("consumer_rows_in_default_partition") == 3
+    assert [line["event"] for line in logs] == ["results of days that have no partition are in the default one"]
+    assert writer.looks == 1
+
+
+def mixed(begin: int, good: int, bad: int) -> Batch:
+    return batch(
+        *(message(begin + number) for number in range(good)), *(message(begin + number, b"?") for number in range(bad))
+    )
+
+
+def test_too_much_poison_makes_the_consumer_not_ready_until_it_is_over() -> None:
+    """Then the schema, not the data, is wrong. What can be stored is stored all the same."""
+    writer = FakeWriter()
+    made = Delivery(writer, FakeDeadLetters(), Health(), Metrics(), max_dead_letter_ratio=0.1)
+    made.deliver(mixed(0, 450, 50))
+    assert made.too_much_poison is None  # a tenth is allowed
+    made.deliver(mixed(500, 300, 200))
+    assert made.too_much_poison is not None
+    assert made.too_much_poison.startswith("250 of the last 1000 messages were poison, more than consumer.max_dead")
+    made.deliver(mixed(1000, 1000, 0))
+    assert made.too_much_poison is None
+    assert len(writer.stored) == 1750
+
+
+def test_a_handful_of_poison_is_no_verdict() -> None:
+    """The first messages of a quiet topic may be bad without the schema being wrong."""
+    made = Delivery(FakeWriter(), FakeDeadLetters(), Health(), Metrics(), max_dead_letter_ratio=0.1)
+    made.deliver(mixed(0, 0, POISON_MINIMUM - 1))
+    assert made.too_much_poison is None
+    made.deliver(mixed(0, 0, 1))
+    assert made.too_much_poison is not None
+
+
+def test_only_the_partitions_given_up_are_forgotten() -> None:
+    """What other partitions gave stays in hand, results and poison."""
+    made = batch(message(0), message(1, b"?"))
+    made.add([Message(partition=3, offset=7, key=b"8", value=message(7).value()), Message(partition=3, offset=8)])
+    made.drop({0})
+    assert [taken.offset() for taken, _ in made.results] == [7]
+    assert [one.message.offset() for one in made.poison] == [8]
+    assert (made.offsets, made.size_bytes) == ({3: 9}, len(message(7).value() or b""))
 
 
 def service(source: FakeSource, made: Delivery, max_rows: int = 5) -> ConsumerService:

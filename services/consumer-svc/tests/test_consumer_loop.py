@@ -14,7 +14,7 @@ from consumer_svc import service as service_module
 from consumer_svc.delivery import Delivery
 from consumer_svc.metrics import Metrics
 from consumer_svc.ports import Poison, WriteCounts
-from consumer_svc.service import ConsumerService
+from consumer_svc.service import SLOW_WRITE_S, ConsumerService
 from monitoring_core.codec import encode
 from monitoring_core.errors import OutageError
 from monitoring_core.result import CheckResult, Status
@@ -59,6 +59,9 @@ class ScriptedWriter:
         self.stored += [result.target_id for result in results]
         return WriteCounts(stored=len(results))
 
+    def rows_by_default(self) -> int:
+        return 0
+
 
 class NoDeadLetters:
     def send(self, poison: Sequence[Poison]) -> None:
@@ -73,19 +76,22 @@ class ListedSource:
     stop: Stop = attrs.field(factory=Stop)
     assigned: bool = True
     committed: list[Mapping[int, int]] = attrs.field(factory=list)
+    paused: list[bool] = attrs.field(factory=list)
     closed: bool = False
 
     def subscribe(self, on_revoked: Callable[[Collection[int]], None]) -> None:
         """Nothing is revoked here."""
 
     def poll(self, limit: int, timeout_s: float) -> list[Message]:
+        if self.paused and self.paused[-1]:
+            return []
         if not self.messages:
             self.stop.request()
         taken, self.messages = self.messages[:limit], self.messages[limit:]
         return taken
 
     def pause(self, paused: bool) -> None:
-        """Nothing is fetched ahead here."""
+        self.paused.append(paused)
 
     def commit(self, offsets: Mapping[int, int]) -> None:
         self.committed.append(dict(offsets))
@@ -200,3 +206,42 @@ def test_ready_means_assigned_and_able_to_write() -> None:
     parts.service.delivery.outage = "PostgreSQL at db:5432 cannot be reached"
     parts.service.run_once(0)
     assert parts.service.health.readiness() == (False, "PostgreSQL at db:5432 cannot be reached")
+
+
+def test_a_write_that_takes_too_long_shows() -> None:
+    """Nobody waits for a server that hangs without being told."""
+    parts = Parts(ListedSource([message(i) for i in range(5)]))
+    parts.service.run_once(0)
+    parts.writer.began.wait(10)
+    parts.clock.now += SLOW_WRITE_S + 1
+    parts.service.run_once(0)
+    assert parts.service.health.readiness() == (False, "a batch has been on its way into the database for 11 s")
+    parts.writer.free.set()
+    parts.delivered()
+    parts.service.run_once(0)
+    parts.service.run_once(0)
+    assert parts.service.health.readiness() == (True, "ok")
+
+
+def test_a_write_of_ordinary_length_does_not_pause_fetching() -> None:
+    """librdkafka would throw away what it has fetched."""
+    parts = Parts(ListedSource([message(i) for i in range(12)]))
+    threading.Timer(0.05, parts.writer.free.set).start()
+    for _ in range(4):
+        parts.service.run_once(0)
+    assert parts.source.paused == []
+    assert parts.writer.stored[:5] == [1, 2, 3, 4, 5]
+
+
+def test_a_write_that_lasts_pauses_fetching_until_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two batches are all that is held."""
+    monkeypatch.setattr(service_module, "PATIENCE_S", 0.01)
+    parts = Parts(ListedSource([message(i) for i in range(12)]))
+    for _ in range(4):
+        parts.service.run_once(0)
+    assert parts.source.paused == [True]
+    assert len(parts.source.messages) == 2
+    parts.writer.free.set()
+    parts.delivered()
+    parts.service.run_once(0)
+    assert parts.source.paused == [True, False]

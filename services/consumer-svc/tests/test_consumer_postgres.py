@@ -8,6 +8,8 @@ from pathlib import Path
 import attrs
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from consumer_svc.adapters.postgres import PostgresWriter
 from consumer_svc.ports import WriteCounts
@@ -21,6 +23,10 @@ pytestmark = pytest.mark.integration_test
 AT = dt.datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=dt.UTC)
 UP = CheckResult(target_id=1, scheduled_at=AT, location="here", producer_id=2, status=Status.UP, response_time_s=0.25)
 MISSED = UP.replace(status=Status.UNKNOWN, reason=Reason.MISSED_WINDOW, response_time_s=None)
+
+
+def drawn(target_id: int, real: bool) -> CheckResult:
+    return (UP if real else MISSED).replace(target_id=target_id)
 
 
 @pytest.fixture
@@ -66,6 +72,42 @@ def test_duplicates_within_and_between_batches_change_nothing(database: Database
     assert writer.write([MISSED, UP, UP, other]) == WriteCounts(stored=2, duplicates=2)
     assert writer.write([UP, other]) == WriteCounts(duplicates=2)
     assert rows(server) == [(1, "up", None, 0.25), (2, "up", None, 0.25)]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    batches=st.lists(
+        st.lists(st.builds(drawn, st.integers(1, 40), st.booleans()), min_size=1, max_size=15), min_size=1, max_size=12
+    )
+)
+def test_whatever_comes_in_whatever_order_the_rows_are_right(
+    database: DatabaseConfig, server: str, batches: list[list[CheckResult]]
+) -> None:
+    """Batches that conflict and batches that do not: the counts add up, and a real result is never lost."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("TRUNCATE monitoring.availability_result")
+    writer, expected, counts = PostgresWriter(database), dict[int, str](), WriteCounts()
+    for batch in batches:
+        counts += writer.write(batch)
+        for result in batch:
+            if expected.setdefault(result.target_id, str(result.status)) == "unknown":
+                expected[result.target_id] = str(result.status)
+    assert {row[0]: row[1] for row in rows(server)} == expected
+    assert counts.stored == len(expected)
+    assert counts.stored + counts.replaced + counts.duplicates == sum(map(len, batches))
+
+
+def test_after_conflicts_batches_go_straight_again(database: DatabaseConfig, server: str) -> None:
+    """The longer conflicts go on, the seldomer the short way is tried; one success, and it is the way again."""
+    writer = PostgresWriter(database)
+    writer.write([UP])
+    left = []
+    for target_id in [1] * 8 + [2, 3, 4, 5, 1]:
+        writer.write([UP.replace(target_id=target_id)])
+        left.append(writer._aside)
+    # A conflict, one aside, a conflict, two aside, a conflict, four aside; then new rows alone, and a first conflict.
+    assert left == [1, 0, 2, 1, 0, 4, 3, 2, 1, 0, 0, 0, 1]
+    assert len(rows(server)) == 5
 
 
 def test_every_value_arrives_as_it_was(database: DatabaseConfig, server: str) -> None:

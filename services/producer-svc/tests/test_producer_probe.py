@@ -27,6 +27,7 @@ from monitoring_core.config import Engine, MonitorConfig
 from monitoring_core.config.values import Size
 from monitoring_core.result import Reason, Status
 from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
+from producer_svc.adapters.curl_engine import CurlEngine
 from producer_svc.check import Check, Origin
 from producer_svc.stalls import StallWatch, timed_out
 from producer_svc.wiring import build_engine
@@ -554,6 +555,27 @@ def test_a_certificate_is_recorded_and_shown_when_the_check_fails(
     assert "Shop" in (down.certificate_subject or "")
     assert "trustme" in (down.certificate_issuer or "")
     assert (up.tls_s or 0) > 0
+
+
+def test_authorities_that_cannot_be_read_are_the_probers_own_fault() -> None:
+    """A website whose certificate nobody could look at is not to blame."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
+                secure.recv(65536)
+
+        served = pool.submit(serve)
+        prober = Prober(Engine.CURL)
+        assert isinstance(prober.engine, CurlEngine)
+        os.ftruncate(prober.engine._authorities, 0)
+        result = check(prober, f"https://127.0.0.1:{listener.getsockname()[1]}/")
+        served.result(5)
+    assert (result.status, result.reason) == (Status.UNKNOWN, Reason.PROBER_ERROR), result.error
+    assert "the prober cannot check: " in (result.error or "")
 
 
 @pytest.mark.parametrize("engine", Engine)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 TARGET_TABLE = "availability_monitor_config"
 RESULT_TABLE = "availability_result"
+RESULT_DEFAULT_TABLE = f"{RESULT_TABLE}_default"
 
 # Attribute of TargetRecord -> column.
 TARGET_COLUMNS = {

@@ -54,3 +54,5 @@ class Batch:
         self.results = [pair for pair in self.results if pair[0].partition() not in partitions]
         self.poison = [one for one in self.poison if one.message.partition() not in partitions]
         self.offsets = {number: offset for number, offset in self.offsets.items() if number not in partitions}
+        kept = [message for message, _ in self.results] + [one.message for one in self.poison]
+        self.size_bytes = sum(len(message.value() or b"") for message in kept)

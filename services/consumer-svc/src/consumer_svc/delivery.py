@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# Over how many messages, at least, the ratio of poison is taken.
+# The ratio of poison is taken over so many of the last messages, and over fewer only while there were no more.
 POISON_WINDOW = 1_000
+POISON_MINIMUM = 100
+LOOK_EVERY_S = 60.0
 
 T = TypeVar("T")
 _Pair = tuple[Received, "CheckResult"]
@@ -56,6 +58,7 @@ class Delivery:
     given_up: threading.Event = attrs.field(factory=threading.Event)
     outage: str | None = attrs.field(default=None, init=False)
     too_much_poison: str | None = attrs.field(default=None, init=False)
+    _next_look: float = attrs.field(default=0.0, init=False)
     _last: deque[tuple[int, int]] = attrs.field(factory=deque, init=False)
 
     def deliver(self, batch: Batch) -> None:
@@ -72,6 +75,7 @@ class Delivery:
             self.metrics.dead_lettered(poison)
             log.warning("messages sent to the dead letters", count=len(poison), first=poison[0].error[:200])
         self._judge(len(batch), len(poison))
+        self._look_for_missing_partitions()
 
     def _judge(self, messages: int, poison: int) -> None:
         """Whether so much is poison that it must be the schema, not the data, that is wrong."""
@@ -81,7 +85,7 @@ class Delivery:
             total -= self._last.popleft()[0]
         bad = sum(count for _, count in self._last)
         before = self.too_much_poison
-        if total < POISON_WINDOW or bad <= self.max_dead_letter_ratio * total:
+        if total < POISON_MINIMUM or bad <= self.max_dead_letter_ratio * total:
             self.too_much_poison = None
             if before:
                 log.info("no more poison than is allowed")
@@ -92,6 +96,20 @@ class Delivery:
         )
         if not before:
             log.error("too much poison", error=self.too_much_poison)
+
+    def _look_for_missing_partitions(self) -> None:
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + LOOK_EVERY_S
+        try:
+            rows = self.writer.rows_by_default()
+        except OutageError:
+            return  # the next batch says so
+        before = self.metrics.in_default_partition(rows)
+        if rows and not before:
+            log.warning(
+                "results of days that have no partition are in the default one", mend="run dbadmin create-schema"
+            )
 
     def _store(self, pairs: Sequence[_Pair], poison: list[Poison]) -> WriteCounts:
         """Store the results; those that the database refuses, found by halving, become poison."""

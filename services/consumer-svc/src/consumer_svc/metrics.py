@@ -29,6 +29,16 @@ class Metrics:
             "consumer_batch_rows", "Size of the batches.", registry=self.registry, buckets=(1, 10, 100, 1_000, 10_000)
         )
 
+        self.batch_age = Histogram(
+            "consumer_batch_age_seconds", "From a batch's first message to its commit.", registry=self.registry
+        )
+        self._by_default = Gauge(
+            "consumer_rows_in_default_partition",
+            "Rows of days without a partition of their own, 1,000 at most.",
+            registry=self.registry,
+        )
+        self._rows_by_default = 0
+
     def written(self, size: int, counts: WriteCounts) -> None:
         """Count a batch."""
         self._batch.observe(size)
@@ -50,6 +60,12 @@ class Metrics:
         self._lag.clear()
         for partition, messages in lag.items():
             self._lag.labels(str(partition)).set(messages)
+
+    def in_default_partition(self, rows: int) -> int:
+        """Show how many rows are there now, and return how many were."""
+        before, self._rows_by_default = self._rows_by_default, rows
+        self._by_default.set(rows)
+        return before
 
     def totals(self) -> dict[str, int]:
         """The counts since the start, for a summary."""

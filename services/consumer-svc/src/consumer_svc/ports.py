@@ -126,6 +126,14 @@ class Writer(Protocol):
         """
         ...
 
+    def rows_by_default(self) -> int:
+        """How many rows are in the default partition, because their day has none of its own; 1,000 at most.
+
+        Raises:
+            OutageError: not now.
+        """
+        ...
+
 
 class DeadLetters(Protocol):
     """Where poison goes."""

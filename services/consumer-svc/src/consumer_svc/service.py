@@ -140,6 +140,7 @@ class ConsumerService:
             return {}
         (batch, future), self._in_hand = self._in_hand, None
         future.result()
+        self.delivery.metrics.batch_age.observe(self.clock.monotonic() - batch.began)
         return batch.offsets
 
     def _finish(self) -> None:

@@ -110,6 +110,8 @@ class DeadLetterTopic:
                 return
 
     def _outage(self, error: KafkaError) -> OutageError:
+        if error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT):
+            return OutageError(f"Kafka at {self._servers} cannot be reached")
         return OutageError(f"Kafka at {self._servers}: {error.str()}")
 
 

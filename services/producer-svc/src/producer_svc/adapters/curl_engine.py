@@ -39,6 +39,18 @@ _TLS_ERRORS = frozenset(
     {
         pycurl.E_SSL_CONNECT_ERROR,
         pycurl.E_PEER_FAILED_VERIFICATION,
+    }
+)
+# What libcurl says before it has asked the website anything: its own files, options and memory.
+_OWN_ERRORS = frozenset(
+    {
+        pycurl.E_OUT_OF_MEMORY,
+        pycurl.E_FAILED_INIT,
+        pycurl.E_NOT_BUILT_IN,
+        pycurl.E_UNKNOWN_OPTION,
+        pycurl.E_BAD_FUNCTION_ARGUMENT,
+        pycurl.E_SSL_CACERT_BADFILE,
+        pycurl.E_SSL_CRL_BADFILE,
         pycurl.E_SSL_CIPHER,
         pycurl.E_SSL_CERTPROBLEM,
         pycurl.E_SSL_ISSUER_ERROR,
@@ -174,9 +186,10 @@ class CurlEngine:
         """Whose fault a failed transfer is, and one line about it."""
         exchange = transfer.exchange
         errno = transfer.errno or transfer.curl.getinfo(pycurl.OS_ERRNO)
-        if code == pycurl.E_OUT_OF_MEMORY or (code == pycurl.E_COULDNT_CONNECT and errno in OWN_FAULTS):
-            why = os.strerror(errno) if errno else "out of memory"
-            return EndingError(Reason.PROBER_ERROR, f"the prober ran out of resources: {why}")
+        if code in _OWN_ERRORS:
+            return EndingError(Reason.PROBER_ERROR, f"the prober cannot check: {message or f'libcurl error {code}'}")
+        if code == pycurl.E_COULDNT_CONNECT and errno in OWN_FAULTS:
+            return EndingError(Reason.PROBER_ERROR, f"the prober ran out of resources: {os.strerror(errno)}")
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return timed_out(exchange.started, exchange.check.target.timeout_s, self._stalls)
         if code == pycurl.E_COULDNT_RESOLVE_HOST:
