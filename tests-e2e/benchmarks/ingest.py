@@ -328,6 +328,8 @@ def main() -> None:
                     f"{consumers} consumers" if consumers > 1 else "1 consumer",
                     by_consumers(stack, postmaster, count, consumers),
                 )
+                if consumers == 1:
+                    note("1 consumer, all of it stored already", by_consumers(stack, postmaster, count, 1))
             clear(postgres)
             note("end to end at 1,000/s", end_to_end(stack, 1_000, 10, count))
             if arguments.stored:

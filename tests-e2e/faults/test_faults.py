@@ -386,6 +386,7 @@ def test_days_without_a_partition(pipeline: Pipeline) -> None:
     pipeline.consumer()
     pipeline.until_stored()
     pipeline.compare()
+    assert "results of days that have no partition are in the default one" in pipeline.logs()
 
 
 def assignments(pipeline: Pipeline) -> int:

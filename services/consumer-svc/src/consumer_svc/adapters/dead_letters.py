@@ -26,7 +26,8 @@ class DeadLetterTopic:
         StopError: there is no such topic.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, timeout_s: float = _TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
         self._topic = config.kafka.dead_letter_topic
         self._servers = config.kafka.bootstrap_servers
         self._consumer = Consumer(
@@ -46,7 +47,7 @@ class DeadLetterTopic:
         """All that is there now, by partition; of a partition in `since`, what is there from that offset on."""
         for number in self._partitions():
             try:
-                first, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, number), _TIMEOUT_S)
+                first, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, number), self._timeout_s)
                 begin = max(first, since.get(number, first))
                 if begin < end:
                     self._consumer.assign([TopicPartition(self._topic, number, begin)])
@@ -66,7 +67,7 @@ class DeadLetterTopic:
         """How far each partition was replayed: the offset of the first that was not."""
         places = [TopicPartition(self._topic, number) for number in self._partitions()]
         try:
-            committed = self._consumer.committed(places, _TIMEOUT_S)
+            committed = self._consumer.committed(places, self._timeout_s)
         except KafkaException as error:
             raise self._outage(error.args[0]) from None
         return {place.partition: place.offset for place in committed if place.offset >= 0}
@@ -85,7 +86,7 @@ class DeadLetterTopic:
 
     def _partitions(self) -> list[int]:
         try:
-            topic = self._consumer.list_topics(self._topic, _TIMEOUT_S).topics[self._topic]
+            topic = self._consumer.list_topics(self._topic, self._timeout_s).topics[self._topic]
         except KafkaException as error:
             raise self._outage(error.args[0]) from None
         if topic.error:
@@ -96,7 +97,7 @@ class DeadLetterTopic:
 
     def _until(self, partition: int, end: int) -> Iterator[DeadLetter]:
         while True:
-            message = self._consumer.poll(_TIMEOUT_S)
+            message = self._consumer.poll(self._timeout_s)
             if message is None:
                 raise OutageError(f"Kafka at {self._servers} gives no messages")
             if error := message.error():
