@@ -45,7 +45,9 @@ def database(server: str, tmp_path: Path) -> DatabaseConfig:
             f"CREATE TABLE monitoring.availability_result ({columns}, PRIMARY KEY (target_id, scheduled_at, location)) "
             "PARTITION BY RANGE (scheduled_at)"
         )
-        connection.execute("CREATE TABLE monitoring.rest PARTITION OF monitoring.availability_result DEFAULT")
+        connection.execute(
+            "CREATE TABLE monitoring.availability_result_default PARTITION OF monitoring.availability_result DEFAULT"
+        )
     return load_config(file, environ={}).database
 
 
@@ -128,6 +130,20 @@ def test_every_value_arrives_as_it_was(database: DatabaseConfig, server: str) ->
         cursor = connection.execute("SELECT * FROM monitoring.availability_result")
         row = dict(zip((column.name for column in cursor.description or ()), cursor.fetchone() or (), strict=True))
     assert row == {name: getattr(full, name) for name in RESULT_COLUMNS}
+
+
+def test_rows_in_the_default_partition_are_counted_up_to_a_bound(database: DatabaseConfig, server: str) -> None:
+    """Those of days that have a partition are not among them."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE monitoring.march PARTITION OF monitoring.availability_result "
+            "FOR VALUES FROM ('2026-03-01 00:00+00') TO ('2026-03-02 00:00+00')"
+        )
+    writer = PostgresWriter(database)
+    writer.write([UP])
+    assert writer.rows_by_default() == 0
+    writer.write([UP.replace(target_id=i, scheduled_at=AT + dt.timedelta(days=9)) for i in range(1, 1_500)])
+    assert writer.rows_by_default() == 1_000
 
 
 def test_a_lost_connection_is_an_outage_and_the_next_try_opens_another(database: DatabaseConfig, server: str) -> None:

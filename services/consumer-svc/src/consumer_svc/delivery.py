@@ -103,8 +103,9 @@ class Delivery:
         self._next_look = time.monotonic() + LOOK_EVERY_S
         try:
             rows = self.writer.rows_by_default()
-        except OutageError:
-            return  # the next batch says so
+        except OutageError as error:
+            log.warning("rows in the default partition cannot be counted", error=str(error))
+            return
         before = self.metrics.in_default_partition(rows)
         if rows and not before:
             log.warning("results of days that have no partition are in the default one: run dbadmin create-schema")

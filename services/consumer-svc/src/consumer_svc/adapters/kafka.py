@@ -110,8 +110,9 @@ class KafkaSource:
                 received.append(message)
         if received:
             self._forget_refusals()
-        if self._given_up:
-            return [message for message in received if message.partition() not in self._given_up]
+        # What was given up within this call may have come back within it.
+        if gone := self._given_up - self._numbers():
+            return [message for message in received if message.partition() not in gone]
         return received
 
     def pause(self, paused: bool) -> None:

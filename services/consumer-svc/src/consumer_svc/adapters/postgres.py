@@ -76,7 +76,7 @@ class PostgresWriter:
             OutageError: PostgreSQL is away or refuses.
         """
         table = sql.Identifier(self._config.schema, RESULT_DEFAULT_TABLE)
-        query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT 1000) AS some").format(table)
+        query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT 1000) AS found").format(table)
         try:
             row = self._connect().execute(query).fetchone()
         except psycopg.Error as error:
