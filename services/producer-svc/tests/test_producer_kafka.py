@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own names
 
-from local_stack.servers import embedded_broker, free_port
+from local_stack.servers import embedded_broker
 from monitoring_core.clock import from_ms
+from monitoring_core.codec import encode, encode_key
 from monitoring_core.config import KafkaConfig
 from monitoring_core.testing.builders import make_result
-from producer_svc.adapters import kafka
-from producer_svc.adapters.kafka import KafkaPublisher
+from producer_svc.adapters.kafka import KafkaSender
+from producer_svc.outbox import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from monitoring_core.result import CheckResult
 
 pytestmark = pytest.mark.integration_test
 
@@ -40,8 +40,18 @@ def create(config: KafkaConfig) -> None:
     admin.create_topics([NewTopic(config.topic_name, 1, 1)])[config.topic_name].result(10)
 
 
-def results(count: int) -> list[CheckResult]:
-    return [make_result(target_id=i, scheduled_at=from_ms(1_000 * i)) for i in range(1, count + 1)]
+def entries(first: int, last: int) -> list[Entry]:
+    made = {i: make_result(target_id=i, scheduled_at=from_ms(1_000 * i)) for i in range(first, last + 1)}
+    return [Entry(i, encode_key(result), encode(result), up=True) for i, result in made.items()]
+
+
+def acknowledged(sender: KafkaSender, timeout_s: float) -> set[int]:
+    """The entries that are acknowledged until nothing is in flight any more, or the time is over."""
+    deadline, found = time.monotonic() + timeout_s, set[int]()
+    while sender.in_flight and time.monotonic() < deadline:
+        sender.wait(0.1)
+        found |= set(sender.take_acknowledged())
+    return found | set(sender.take_acknowledged())
 
 
 def arrived(config: KafkaConfig) -> list[int]:
@@ -55,22 +65,26 @@ def arrived(config: KafkaConfig) -> list[int]:
     return found
 
 
-def test_a_flush_returns_when_everything_is_acknowledged(config: KafkaConfig) -> None:
-    """Nothing is left, and everything is in the topic once."""
+def test_what_is_acknowledged_is_in_the_topic_once(config: KafkaConfig) -> None:
+    """Nothing is left, and nothing is said twice."""
     create(config)
-    publisher = KafkaPublisher(config)
-    assert all(publisher.publish(result) for result in results(500))
-    assert publisher.flush(10) == 0
+    sender = KafkaSender(config)
+    for entry in entries(1, 500):
+        sender.send(entry)
+    assert acknowledged(sender, 10) == set(range(1, 501))
+    assert sender.take_acknowledged() == []
     assert sorted(arrived(config)) == list(range(1, 501))
 
 
 def test_a_missing_topic_is_said_once_and_waited_for(config: KafkaConfig, capsys: pytest.CaptureFixture[str]) -> None:
-    """When it comes, so do the results that were published before."""
-    publisher = KafkaPublisher(config)
-    assert all(publisher.publish(result) for result in results(20))
-    assert publisher.flush(8) == 20
+    """When it comes, so do the results that were sent before."""
+    sender = KafkaSender(config)
+    for entry in entries(1, 20):
+        sender.send(entry)
+    assert acknowledged(sender, 8) == set()
+    assert sender.in_flight == 20
     create(config)
-    assert publisher.flush(30) == 0
+    assert acknowledged(sender, 30) == set(range(1, 21))
     assert sorted(set(arrived(config))) == list(range(1, 21))
     said = capsys.readouterr().out
     assert said.count(f"topic {config.topic_name} does not exist: run dbadmin create-topics") == 1
@@ -80,22 +94,14 @@ def test_a_missing_topic_is_said_once_and_waited_for(config: KafkaConfig, capsys
 def test_after_a_fatal_error_a_new_session_sends_what_the_old_one_had(config: KafkaConfig) -> None:
     """An idempotent producer ends for good at some errors; its results do not."""
     create(config)
-    publisher = KafkaPublisher(config)
-    first, second = results(40)[:20], results(40)[20:]
-    assert all(publisher.publish(result) for result in first)
-    ended = publisher._producer
-    publisher._on_error(KafkaError(KafkaError._FATAL, "out of order sequence", fatal=True))
-    publisher.poll()
-    assert publisher._producer is not ended
-    assert all(publisher.publish(result) for result in second)
-    assert publisher.flush(20) == 0
+    sender = KafkaSender(config)
+    for entry in entries(1, 20):
+        sender.send(entry)
+    ended = sender._producer
+    sender._on_error(KafkaError(KafkaError._FATAL, "out of order sequence", fatal=True))
+    first = set(sender.take_acknowledged())
+    assert sender._producer is not ended
+    for entry in entries(21, 40):
+        sender.send(entry)
+    assert first | acknowledged(sender, 20) == set(range(1, 41))
     assert sorted(set(arrived(config))) == list(range(1, 41))
-
-
-def test_a_full_queue_refuses_and_counts_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory is bounded while Kafka is away: whoever publishes hears that the result is lost."""
-    monkeypatch.setattr(kafka, "MAX_UNACKNOWLEDGED", 10)
-    publisher = KafkaPublisher(KafkaConfig(bootstrap_servers=f"127.0.0.1:{free_port()}"))
-    taken = [publisher.publish(result) for result in results(12)]
-    assert (taken[0], taken[-1], sum(taken) <= 10) == (True, False, True)
-    assert publisher.flush(0.5) == sum(taken)

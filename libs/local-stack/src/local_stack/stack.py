@@ -103,6 +103,7 @@ class Stack:
                 "timeout": f"{self.timeout_s:g}s",
                 "max_body": f"{MAX_BODY}B",
                 "refresh_interval": "2s",
+                "outbox_directory": str(self.directory / "outbox"),
             },
             "kafka": {"bootstrap_servers": self.bootstrap_servers},
             "database": {"host": self.postgres.host, "port": self.postgres.port, "user": self.postgres.user},

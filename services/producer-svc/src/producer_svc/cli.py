@@ -33,7 +33,7 @@ def main() -> None:
 def run(config: Config, producer_id: int) -> None:
     """Check the websites of one range until SIGTERM or Ctrl-C.
 
-    Ends with status 0 when Kafka has acknowledged every result, else with 1. A second signal ends it at once.
+    Ends with status 0 when every result is in Kafka or in the outbox, else with 1. A second signal ends it at once.
     """
     sys.exit(1 if wiring.run(config, producer_id) else 0)
 

@@ -27,17 +27,17 @@ class Metrics:
         self._waiting = self._gauge("producer_waiting_checks", "Checks that are due and wait for the engine.")
         self._running = self._gauge("producer_running_checks", "Checks in the engine.")
         self._unacknowledged = self._gauge("producer_results_unacknowledged", "Results on their way to Kafka.")
+        self._unsaved = self._gauge("producer_results_unsaved", "Results on their way that no file holds yet.")
         self._network_down = self._gauge("producer_network_down", "1 while no canary answers.")
         self._since = self._gauge("producer_accounted_since_seconds", "Every slot from this moment is accounted for.")
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(name, text, registry=self.registry)
 
-    def observe(self, waiting: int, running: int, unacknowledged: int, network_down: bool) -> None:
+    def observe(self, waiting: int, running: int, network_down: bool) -> None:
         """Note the state of the queues and of the network."""
         self._waiting.set(waiting)
         self._running.set(running)
-        self._unacknowledged.set(unacknowledged)
         self._network_down.set(network_down)
 
     def assigned(self, targets: int, invalid: int) -> None:
@@ -55,6 +55,11 @@ class Metrics:
         if result.queue_delay_s is not None:
             self._lag.observe(result.queue_delay_s)
 
-    def dropped(self) -> None:
-        """Count a result that is lost."""
-        self._dropped.inc()
+    def outbox(self, unacknowledged: int, unsaved: int) -> None:
+        """Note what is on its way to Kafka, and what of it is in memory alone."""
+        self._unacknowledged.set(unacknowledged)
+        self._unsaved.set(unsaved)
+
+    def dropped(self, results: int) -> None:
+        """Count results that are lost."""
+        self._dropped.inc(results)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from monitoring_core.result import CheckResult
     from monitoring_core.target import TargetRecord
     from producer_svc.check import Check
+    from producer_svc.outbox import Entry
 
 
 class Targets(Protocol):
@@ -62,22 +63,61 @@ class Canaries(Protocol):
         ...
 
 
-class Publisher(Protocol):
-    """Where the results go."""
+class Store(Protocol):
+    """Where results are kept until Kafka has them.
+
+    Raises, from every method but close:
+        OutageError: it cannot be written or read now.
+    """
 
     @property
-    def unacknowledged(self) -> int:
-        """How many published results Kafka has not yet acknowledged."""
+    def count(self) -> int:
+        """How many entries there are."""
         ...
 
-    def publish(self, result: CheckResult) -> bool:
-        """Hand a result over; False when there is no room and the result is lost."""
+    @property
+    def last_id(self) -> int:
+        """The highest id that was there when it was opened."""
         ...
 
-    def poll(self) -> None:
-        """Let acknowledgements in."""
+    @property
+    def used_bytes(self) -> int:
+        """How much room the entries take."""
         ...
 
-    def flush(self, timeout_s: float) -> int:
-        """Wait until everything is acknowledged, at most `timeout_s` seconds; how many results are not."""
+    def write(self, entries: Sequence[Entry], remove: Sequence[int]) -> None:
+        """Add entries and remove others, both or nothing."""
+        ...
+
+    def read(self, after: int, before: int | None, limit: int) -> Sequence[Entry]:
+        """The first entries between two ids, neither included."""
+        ...
+
+    def drop(self, after: int, limit: int) -> int:
+        """Remove the oldest entries past an id, those that are up first; how many were removed."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+class Sender(Protocol):
+    """What brings entries to Kafka, and never gives one up."""
+
+    @property
+    def in_flight(self) -> int:
+        """How many entries Kafka has not yet acknowledged."""
+        ...
+
+    def send(self, entry: Entry) -> None:
+        """Take an entry."""
+        ...
+
+    def take_acknowledged(self) -> Sequence[int]:
+        """The ids of the entries that Kafka has acknowledged since the last call."""
+        ...
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait for acknowledgements, at most `timeout_s` seconds."""
         ...

@@ -1,8 +1,7 @@
-"""The loop of a producer: what is due goes to the engine, what is finished goes to Kafka."""
+"""The loop of a producer: what is due goes to the engine, what is finished to the outbox."""
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
     from producer_svc.blame import Blame
     from producer_svc.check import Check, Origin
     from producer_svc.metrics import Metrics
-    from producer_svc.ports import Engine, Publisher
+    from producer_svc.outbox import Outbox
+    from producer_svc.ports import Engine
     from producer_svc.schedule import Schedule
 
 log = structlog.get_logger()
@@ -36,17 +36,16 @@ class ProducerService:
     schedule: Schedule
     engine: Engine
     blame: Blame
-    publisher: Publisher
+    outbox: Outbox
     clock: Clock
     health: Health
     metrics: Metrics
     shutdown_timeout_s: float
     _waiting: deque[Check] = attrs.field(factory=deque, init=False)
     _assigned: bool = attrs.field(default=False, init=False)
-    _dropping: bool = attrs.field(default=False, init=False)
 
     def run(self, stop: Stop) -> int:
-        """Work until `stop`, then end in order; the number of results that could not be handed to Kafka."""
+        """Work until `stop`, then end in order; the number of results that are lost."""
         while not stop.requested:
             self.run_once(MAX_WAIT_S)
         return self._finish()
@@ -57,8 +56,9 @@ class ProducerService:
         self._take_assignment()
         self._waiting.extend(self.schedule.take_due())
         self._dispatch()
-        self._take_finished(min(max_wait_s, self.schedule.seconds_to_next()))
-        self.metrics.observe(len(self._waiting), self.engine.running, self.publisher.unacknowledged, self.blame.down)
+        self._take_finished(min(max_wait_s, self.schedule.seconds_to_next(), self.outbox.seconds_to_turn))
+        self.metrics.observe(len(self._waiting), self.engine.running, self.blame.down)
+        self.metrics.outbox(self.outbox.waiting, self.outbox.unsaved)
 
     def _take_assignment(self) -> None:
         found = self.assignment.poll()
@@ -99,19 +99,11 @@ class ProducerService:
                 self._publish(result)
         for result in self.blame.settled():
             self._publish(result)
-        self.publisher.poll()
+        self.outbox.turn()
 
     def _publish(self, result: CheckResult) -> None:
         self.metrics.finished(result)
-        if self.publisher.publish(result):
-            self._dropping = False
-            return
-        self.metrics.dropped()
-        if not self._dropping:
-            log.error(
-                "results are being lost: Kafka has been away for too long", unacknowledged=self.publisher.unacknowledged
-            )
-        self._dropping = True
+        self.outbox.put(result)
 
     def _finish(self) -> int:
         """Account for everything that was due before the stop, and flush."""
@@ -134,10 +126,15 @@ class ProducerService:
         return self._flush(max(1.0, deadline - self.clock.monotonic()))
 
     def _flush(self, timeout_s: float) -> int:
-        left = self.publisher.flush(timeout_s)
-        if left:
-            waited = dt.timedelta(seconds=round(timeout_s))
-            log.error("stopped with results that Kafka did not acknowledge", results=left, waited=str(waited))
+        left = self.outbox.flush(timeout_s)
+        lost = self.outbox.unsaved
+        self.outbox.close()
+        if lost:
+            log.error("stopped with results that neither Kafka nor the outbox took", lost=lost, in_outbox=left - lost)
+        elif left:
+            log.warning(
+                "stopped with results that Kafka did not acknowledge: they are sent at the next start", in_outbox=left
+            )
         else:
-            log.info("stopped", unacknowledged=0)
-        return left
+            log.info("stopped", in_outbox=0)
+        return lost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,12 +18,14 @@ from monitoring_runtime.logs import configure_logging
 from monitoring_runtime.stop import stop_on_signals
 from producer_svc import __version__
 from producer_svc.adapters.canaries import TcpCanaries
-from producer_svc.adapters.kafka import KafkaPublisher
+from producer_svc.adapters.kafka import KafkaSender
 from producer_svc.adapters.postgres import PostgresTargets
+from producer_svc.adapters.sqlite import SqliteStore
 from producer_svc.assignment import Assignment
 from producer_svc.blame import Blame
 from producer_svc.check import Origin
 from producer_svc.metrics import Metrics
+from producer_svc.outbox import Outbox
 from producer_svc.schedule import Schedule
 from producer_svc.service import ProducerService
 
@@ -34,7 +37,7 @@ log = structlog.get_logger()
 
 
 def run(config: Config, producer_id: int) -> int:
-    """Run a producer until it is stopped; the number of results that Kafka did not acknowledge."""
+    """Run a producer until it is stopped; the number of results that are lost."""
     configure_logging(config.logging, "producer-svc")
     structlog.contextvars.bind_contextvars(producer_id=producer_id)
     service = build(config, producer_id)
@@ -53,7 +56,7 @@ def run(config: Config, producer_id: int) -> int:
 
 def build(config: Config, producer_id: int) -> ProducerService:
     """A producer on real parts."""
-    clock = SystemClock()
+    clock, metrics = SystemClock(), Metrics()
     monitor = config.monitor
     origin = Origin(producer_id, monitor.location)
     assignment = Assignment(
@@ -71,10 +74,16 @@ def build(config: Config, producer_id: int) -> ProducerService:
         blame=Blame(
             TcpCanaries([split_host_port(text) for text in monitor.canaries]) if monitor.canaries else None, clock
         ),
-        publisher=KafkaPublisher(config.kafka),
+        outbox=Outbox(
+            SqliteStore(Path(monitor.outbox_directory)),
+            KafkaSender(config.kafka),
+            clock,
+            metrics,
+            monitor.outbox_max_size,
+        ),
         clock=clock,
         health=Health(),
-        metrics=Metrics(),
+        metrics=metrics,
         shutdown_timeout_s=monitor.shutdown_timeout.total_seconds(),
     )
 

@@ -26,6 +26,7 @@ class Engine(enum.StrEnum):
 
 _DEFAULT_MAX_BODY = Size(1 << 20)
 _NO_EXCERPT = Size(0)
+_DEFAULT_OUTBOX = Size(1 << 30)
 # Link-local addresses (RFC 3927, RFC 4291) and, beyond those, where clouds serve a machine its credentials: AWS over
 # IPv6, Alibaba Cloud, Azure, Oracle Cloud (from the documentation of each).
 _METADATA_NETWORKS = (
@@ -59,6 +60,8 @@ class MonitorConfig:
     body_excerpt: Annotated[Size, Between(Size(0), Size(MAX_EXCERPT_LENGTH))] = _NO_EXCERPT
     denied_networks: tuple[Annotated[str, Network()], ...] = _METADATA_NETWORKS
     canaries: tuple[Annotated[str, HostPort()], ...] = ()
+    outbox_directory: Annotated[str, Matching(r"[^\0]{1,1000}", "a directory")] = "outbox"
+    outbox_max_size: Annotated[Size, Between(Size(1 << 20), Size(1 << 40))] = _DEFAULT_OUTBOX
     refresh_interval: Annotated[dt.timedelta, Between(dt.timedelta(seconds=1), dt.timedelta(hours=1))] = dt.timedelta(
         seconds=30
     )

@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from monitoring_core.codec import encode, encode_key
-
 if TYPE_CHECKING:
     from monitoring_core.config import KafkaConfig
-    from monitoring_core.result import CheckResult
+    from producer_svc.outbox import Entry
 
 log = structlog.get_logger()
 
-MAX_UNACKNOWLEDGED = 100_000
 _RETRY_S = 1.0
 _PURGE_S = 5.0
 
@@ -28,49 +25,62 @@ _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
 
 
-class KafkaPublisher:
-    """An idempotent producer that waits for all in-sync replicas and never gives a message up.
+class KafkaSender:
+    """An idempotent producer that waits for all in-sync replicas and never gives an entry up.
 
-    A message that comes back with an error is sent again; after a fatal error, which ends an idempotent producer, the
-    messages move to a new one. Results have an identity, so one that is sent twice is stored once.
+    An entry that comes back with an error is sent again; after a fatal error, which ends an idempotent producer, the
+    entries move to a new one. Results have an identity, so one that is sent twice is stored once.
     """
 
     def __init__(self, config: KafkaConfig) -> None:
         self._config = config
-        self._returned: deque[tuple[bytes, bytes]] = deque()
+        self._acknowledged: list[int] = []
+        self._returned: deque[Entry] = deque()
         self._retry_at = 0.0
         self._fatal = False
         self._outage: str | None = None
         self._producer = self._connect()
 
     @property
-    def unacknowledged(self) -> int:
-        """How many published results Kafka has not yet acknowledged."""
+    def in_flight(self) -> int:
+        """How many entries Kafka has not yet acknowledged."""
         return len(self._producer) + len(self._returned)
 
-    def publish(self, result: CheckResult) -> bool:
-        """Hand a result over; False when there is no room and the result is lost."""
-        return self.unacknowledged < MAX_UNACKNOWLEDGED and self._produce(encode_key(result), encode(result))
-
-    def poll(self) -> None:
-        """Let acknowledgements in, and send again what came back."""
+    def take_acknowledged(self) -> list[int]:
+        """The ids of the entries that Kafka has acknowledged since the last call; those that came back go again."""
         self._producer.poll(0)
         if self._fatal:
             self._replace()
         if self._returned and time.monotonic() >= self._retry_at:
-            for _ in range(len(self._returned)):
-                key, value = self._returned.popleft()
-                if not self._produce(key, value):
-                    self._returned.append((key, value))
-                    break
+            returned, self._returned = self._returned, deque()
+            for entry in returned:
+                self.send(entry)
+        acknowledged, self._acknowledged = self._acknowledged, []
+        return acknowledged
 
-    def flush(self, timeout_s: float) -> int:
-        """Wait until everything is acknowledged, at most `timeout_s` seconds; how many results are not."""
-        deadline = time.monotonic() + timeout_s
-        while self.unacknowledged and (left_s := deadline - time.monotonic()) > 0:
-            self.poll()
-            self._producer.flush(min(left_s, 0.2))
-        return self.unacknowledged
+    def send(self, entry: Entry) -> None:
+        """Take an entry."""
+
+        def on_delivery(error: KafkaError | None, _message: Message) -> None:
+            if error is None:
+                self._acknowledged.append(entry.id)
+                if self._outage:
+                    self._reached()
+            else:
+                self._return(entry)
+                self._lost(self._explain(error))
+
+        try:
+            self._producer.produce(self._config.topic_name, entry.value, entry.key, on_delivery=on_delivery)
+        except BufferError:
+            self._return(entry)
+        except KafkaException as error:
+            self._fatal = self._fatal or error.args[0].fatal()
+            self._return(entry)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait for acknowledgements, at most `timeout_s` seconds."""
+        self._producer.flush(timeout_s)
 
     def _connect(self) -> Producer:
         return Producer(
@@ -82,7 +92,6 @@ class KafkaPublisher:
                 "message.timeout.ms": 0,
                 "linger.ms": 20,
                 "compression.type": "lz4",
-                "queue.buffering.max.messages": MAX_UNACKNOWLEDGED,
                 "allow.auto.create.topics": False,
                 # After so long a missing topic is said to be missing; the default is 30 s.
                 "topic.metadata.propagation.max.ms": 5000,
@@ -93,23 +102,9 @@ class KafkaPublisher:
             logger=_silent,
         )
 
-    def _produce(self, key: bytes, value: bytes) -> bool:
-        def on_delivery(error: KafkaError | None, _message: Message) -> None:
-            if error is None:
-                self._reached()
-                return
-            self._returned.append((key, value))
-            self._retry_at = time.monotonic() + _RETRY_S
-            self._lost(self._explain(error))
-
-        try:
-            self._producer.produce(self._config.topic_name, value, key, on_delivery=on_delivery)
-        except BufferError:
-            return False
-        except KafkaException as error:
-            self._fatal = self._fatal or error.args[0].fatal()
-            self._returned.append((key, value))
-        return True
+    def _return(self, entry: Entry) -> None:
+        self._returned.append(entry)
+        self._retry_at = time.monotonic() + _RETRY_S
 
     def _replace(self) -> None:
         """Take everything back from a producer that has ended, and begin a new one."""
@@ -139,6 +134,5 @@ class KafkaPublisher:
         self._outage = why
 
     def _reached(self) -> None:
-        if self._outage:
-            log.info("results are sent again", kafka=self._config.bootstrap_servers)
+        log.info("results are sent again", kafka=self._config.bootstrap_servers)
         self._outage = None

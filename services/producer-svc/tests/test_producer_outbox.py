@@ -1,0 +1,296 @@
+"""What the outbox promises: nothing that was measured is lost while there is room, and nothing silently past that."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from monitoring_core.clock import from_ms
+from monitoring_core.codec import decode
+from monitoring_core.errors import OutageError
+from monitoring_core.result import Reason
+from monitoring_core.testing.builders import make_result
+from monitoring_core.testing.clock import FakeClock
+from producer_svc import outbox as outbox_module
+from producer_svc.adapters.sqlite import SqliteStore
+from producer_svc.metrics import Metrics
+from producer_svc.outbox import RETRY_S, Entry, Outbox
+
+if TYPE_CHECKING:
+    from monitoring_core.result import CheckResult
+
+
+@attrs.define
+class FakeKafka:
+    """Takes everything, and acknowledges it when it is there."""
+
+    away: bool = False
+    sent: list[Entry] = attrs.field(factory=list)
+    unacknowledged: list[int] = attrs.field(factory=list)
+
+    @property
+    def in_flight(self) -> int:
+        return len(self.unacknowledged)
+
+    @property
+    def targets(self) -> list[int]:
+        return [decode(entry.value).target_id for entry in self.sent]
+
+    def send(self, entry: Entry) -> None:
+        self.sent.append(entry)
+        self.unacknowledged.append(entry.id)
+
+    def take_acknowledged(self) -> list[int]:
+        if self.away:
+            return []
+        taken, self.unacknowledged = self.unacknowledged, []
+        return taken
+
+    def wait(self, timeout_s: float) -> None:
+        pass
+
+
+@attrs.define
+class Rig:
+    directory: Path
+    kafka: FakeKafka = attrs.field(factory=FakeKafka)
+    max_bytes: int = 1 << 30
+    clock: FakeClock = attrs.field(factory=FakeClock)
+    metrics: Metrics = attrs.field(factory=Metrics)
+    outbox: Outbox = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        store = SqliteStore(self.directory)
+        self.outbox = Outbox(store, self.kafka, self.clock, self.metrics, self.max_bytes)
+
+    def put(self, *target_ids: int, reason: Reason | None = None) -> None:
+        for target_id in target_ids:
+            self.outbox.put(result(target_id, reason))
+
+    def turn(self, times: int = 3, seconds: float = 0.1) -> None:
+        for _ in range(times):
+            self.clock.advance(seconds)
+            self.outbox.turn()
+
+    @property
+    def dropped(self) -> float:
+        return self.metrics.registry.get_sample_value("producer_results_dropped_total") or 0
+
+
+def result(target_id: int, reason: Reason | None = None) -> CheckResult:
+    return make_result(target_id=target_id, scheduled_at=from_ms(1_000 * target_id), reason=reason)
+
+
+def kill(rig: Rig) -> None:
+    """What a SIGKILL leaves: the file as it is, without its lock."""
+    rig.outbox.close()
+
+
+def test_a_result_is_saved_before_it_is_sent_and_forgotten_once_it_is_acknowledged(tmp_path: Path) -> None:
+    """Kafka never hears of a result that a crash could take back."""
+    rig = Rig(tmp_path, FakeKafka(away=True))
+    rig.put(1, 2)
+    assert (rig.kafka.sent, rig.outbox.unsaved) == ([], 2)
+    rig.turn()
+    assert (rig.kafka.targets, rig.outbox.unsaved, rig.outbox.waiting) == ([1, 2], 0, 2)
+    rig.kafka.away = False
+    rig.turn()
+    assert (rig.kafka.targets, rig.outbox.waiting) == ([1, 2], 0)
+    kill(rig)
+    assert Rig(tmp_path).outbox.waiting == 0
+
+
+def test_what_a_crash_left_is_sent_at_the_next_start(tmp_path: Path) -> None:
+    """Older results first, and newer ones after them."""
+    first = Rig(tmp_path, FakeKafka(away=True))
+    first.put(1, 2, 3)
+    first.turn()
+    kill(first)
+    second = Rig(tmp_path)
+    assert second.outbox.waiting == 3
+    second.put(4)
+    second.turn(5)
+    assert (second.kafka.targets, second.outbox.waiting) == ([1, 2, 3, 4], 0)
+
+
+def test_a_long_outage_is_bounded_in_memory_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not fit into Kafka's client or into memory is read back from the file, in order."""
+    monkeypatch.setattr(outbox_module, "IN_FLIGHT", 50)
+    monkeypatch.setattr(outbox_module, "IN_MEMORY", 30)
+    rig = Rig(tmp_path, FakeKafka(away=True))
+    for begin in range(1, 1_001, 20):
+        rig.put(*range(begin, begin + 20))
+        rig.turn(1)
+    assert len(rig.kafka.sent) == 50
+    assert len(rig.outbox._unsent) <= 50
+    rig.kafka.away = False
+    rig.turn(100)
+    assert rig.kafka.targets == list(range(1, 1_001))
+    assert (rig.outbox.waiting, rig.dropped) == (0, 0)
+
+
+def test_past_its_bound_the_oldest_up_results_go_first_and_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What websites did wrong is kept the longest."""
+    rig = Rig(tmp_path, FakeKafka(away=True), max_bytes=300_000)
+    number = 0
+    for _ in range(60):
+        number += 100
+        rig.put(*range(number - 99, number - 4))
+        rig.put(*range(number - 4, number + 1), reason=Reason.TIMEOUT)
+        rig.turn(1)
+    assert rig.dropped > 1_000
+    assert capsys.readouterr().out.count("the outbox is giving up its oldest results") == 1
+    kill(rig)
+    again = Rig(tmp_path)
+    again.turn(200)
+    sent = Counter(decode(entry.value).status for entry in again.kafka.sent)
+    assert sent["down"] == 300
+    assert sum(sent.values()) + rig.dropped == 6_000
+    ups = [target for target in again.kafka.targets if target % 100 in range(1, 96)]
+    assert max(ups) == 5_995
+
+
+def test_a_full_disk_leaves_results_in_memory_until_it_has_room_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Checks and sending go on; what was in memory alone is saved as soon as that is possible."""
+    rig = Rig(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 13, hard))
+    try:
+        rig.kafka.away = True
+        rig.put(*range(1, 201))
+        rig.turn()
+        assert rig.outbox.unsaved == 200
+        assert rig.kafka.targets == list(range(1, 201))
+        rig.kafka.away = False
+        rig.turn()
+        assert rig.outbox.unsaved == 0
+        rig.kafka.away = True
+        rig.put(*range(201, 301))
+        rig.turn()
+        assert rig.outbox.unsaved == 100
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    rig.turn(3, RETRY_S)
+    assert rig.outbox.unsaved == 0
+    rig.kafka.away = False
+    rig.turn(5)
+    assert (set(rig.kafka.targets), rig.outbox.waiting, rig.dropped) == (set(range(1, 301)), 0, 0)
+    said = capsys.readouterr().out
+    assert said.count("the outbox cannot be written: results are in memory alone") == 1
+    assert said.count("the outbox is written again") == 1
+
+
+def test_memory_is_bounded_while_neither_kafka_nor_the_disk_takes_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest up results are given up, and counted."""
+    monkeypatch.setattr(outbox_module, "UNSAVED", 1_000)
+    monkeypatch.setattr(outbox_module, "IN_FLIGHT", 100)
+    rig = Rig(tmp_path, FakeKafka(away=True))
+
+    def full(*_: object) -> None:
+        raise OutageError("disk full")
+
+    monkeypatch.setattr(SqliteStore, "write", full)
+    for begin in range(1, 5_001, 100):
+        rig.put(*range(begin, begin + 90))
+        rig.put(*range(begin + 90, begin + 100), reason=Reason.TIMEOUT)
+        rig.turn(1, RETRY_S)
+    assert rig.outbox.unsaved <= 1_100
+    assert rig.outbox.unsaved + rig.dropped == 5_000
+    kept = Counter(entry.up for entry in rig.outbox._unsaved.values())
+    assert kept[False] == 500
+
+
+def test_files_of_dead_processes_are_taken_over_and_those_of_living_ones_are_not(tmp_path: Path) -> None:
+    """Producers share a directory; one that gets another ID, or never comes back, leaves its results to the others."""
+    living, dead = Rig(tmp_path, FakeKafka(away=True)), Rig(tmp_path, FakeKafka(away=True))
+    living.put(1)
+    dead.put(2, 3)
+    living.turn()
+    dead.turn()
+    kill(dead)
+    new = Rig(tmp_path)
+    new.turn()
+    assert new.kafka.targets == [2, 3]
+    another = Rig(tmp_path)
+    another.turn()
+    assert another.kafka.targets == []
+    kill(new)
+    kill(living)
+    last = Rig(tmp_path)
+    last.turn()
+    assert last.kafka.targets == [1]
+
+
+@pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5_000])
+def test_a_file_that_cannot_be_read_is_put_aside(
+    tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A damaged file neither stops the producer nor disappears."""
+    (tmp_path / "outbox-1.sqlite").write_bytes(content)
+    rig = Rig(tmp_path)
+    rig.put(1)
+    rig.turn()
+    assert (rig.kafka.targets, rig.outbox.waiting, rig.outbox.unsaved) == ([1], 0, 0)
+    assert "cannot be read and is put aside" in capsys.readouterr().out
+    (aside,) = tmp_path.glob("*.unreadable-*")
+    assert aside.read_bytes() == content
+
+
+def test_a_directory_that_cannot_be_made_is_an_outage_and_not_the_end(tmp_path: Path) -> None:
+    """The producer checks and sends; the log says that results are in memory alone."""
+    (tmp_path / "file").write_text("")
+    rig = Rig(tmp_path / "file" / "outbox")
+    rig.put(1)
+    rig.turn()
+    assert (rig.kafka.targets, rig.outbox.waiting) == ([1], 0)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from producer_svc.adapters.sqlite import SqliteStore
+from producer_svc.outbox import Entry
+
+store = SqliteStore(Path(sys.argv[1]))
+number = store.last_id
+while True:
+    entries = [Entry(number + i, b"k", b"v" * 400, i % 2 == 0) for i in range(1, 21)]
+    store.write(entries, [entry.id for entry in entries[:5]] if number % 2 else [])
+    number += 20
+    print(number, flush=True)
+"""
+
+
+def test_what_was_written_survives_a_sigkill_at_any_moment(tmp_path: Path) -> None:
+    """Five rounds: all that the file took is there, and the file is whole."""
+    for _ in range(5):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=os.environ
+        )
+        assert process.stdout
+        written = [int(process.stdout.readline()) for _ in range(random.randint(1, 300))][-1]
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        store = SqliteStore(tmp_path)
+        assert store.last_id >= written
+        assert len(store.read(written - 20, written + 1, 100)) == 20
+        store.close()
