@@ -104,6 +104,8 @@ def test_a_database_that_is_killed_in_the_middle_of_transactions(pipeline: Pipel
     for part in range(1, 4):
         pipeline.until_stored(part * COUNT // 8)
         pipeline.postgres.kill()
+        # However fast the consumer was, there is something to write now.
+        pipeline.publish_results(results(100, COUNT + 100 * part))
         until(lambda: pipeline.services["1"].get("/readyz") is None)
         pipeline.postgres.start()
     pipeline.until_stored()
