@@ -72,14 +72,17 @@ class Postgres:
     def frozen(self) -> Iterator[None]:
         """No process of it runs while the block does."""
         postmaster = psutil.Process(self._server.get_pid())
+        postmaster.suspend()  # first, so that it starts no more
         processes = [postmaster, *postmaster.children()]
-        for process in processes:
-            process.suspend()
         try:
+            for process in processes[1:]:
+                with contextlib.suppress(psutil.NoSuchProcess):  # a worker that has just ended
+                    process.suspend()
             yield
         finally:
-            for process in processes:
-                process.resume()
+            for process in reversed(processes):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     def close(self) -> None:
         self._server._cleanup()
