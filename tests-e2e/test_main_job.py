@@ -118,14 +118,26 @@ def test_every_check_that_is_due_becomes_one_row(stack: Stack, website: str) -> 
     assert {(row.status, row.reason) for row in stack.rows(began)} == {("up", None)}
 
 
-def test_two_producers_with_the_same_id_leave_no_duplicate(stack: Stack, website: str) -> None:
-    """The identity of a check is the table's key: whoever checks it, it is one row."""
-    producers = started(stack, website, "1", "1 again")
-    until(lambda: stored(stack) >= 30)
-    end(producers)
-    identities = published(stack)
-    assert len(messages(stack, TOPIC)) > len(identities)
-    until(lambda: stored(stack) == len(identities))
+def test_of_two_producers_with_the_same_id_one_stands_by_and_takes_over(stack: Stack, website: str) -> None:
+    """Even when the first only stood still, and goes on when the second has begun: no slot is missing or double."""
+    began = time.time()
+    (first,) = started(stack, website, "1")
+    since = {1: first.metric("producer_accounted_since_seconds"), 2: 1e11}  # nobody is 2
+    second = stack.start("producer-svc again", "--id", "1")
+    until(lambda: second.get("/healthz") is not None)
+    until(lambda: stored(stack) >= 10)
+    assert (first.metric("producer_id"), second.metric("producer_id")) == (1, 0)
+    first.child.signal(signal.SIGSTOP)
+    until(lambda: second.metric("producer_id") == 1)
+    first.child.signal(signal.SIGCONT)
+    until(lambda: first.metric("producer_id") == 0)
+    more = stored(stack) + 20
+    until(lambda: stored(stack) >= more)
+    windows = stack.windows(since, end([second, first]))
+    until(lambda: account(windows, stack.rows(began), {}).missing == 0)
+    result = account(windows, stack.rows(began), {})
+    assert (result.missing, result.duplicates) == (0, 0)
+    assert {(row.status, row.reason) for row in stack.rows(began)} <= {("up", None), ("unknown", "missed_window")}
 
 
 def test_a_consumer_killed_or_stopped_in_the_middle_loses_and_doubles_nothing(stack: Stack, website: str) -> None:

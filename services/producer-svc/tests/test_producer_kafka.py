@@ -42,7 +42,7 @@ def create(config: KafkaConfig) -> None:
 
 def entries(first: int, last: int) -> list[Entry]:
     made = {i: make_result(target_id=i, scheduled_at=from_ms(1_000 * i)) for i in range(first, last + 1)}
-    return [Entry(i, encode_key(result), encode(result), up=True) for i, result in made.items()]
+    return [Entry(i, 1_000 * i, encode_key(result), encode(result), up=True) for i, result in made.items()]
 
 
 def acknowledged(sender: KafkaSender, timeout_s: float) -> set[int]:
@@ -50,8 +50,8 @@ def acknowledged(sender: KafkaSender, timeout_s: float) -> set[int]:
     deadline, found = time.monotonic() + timeout_s, set[int]()
     while sender.in_flight and time.monotonic() < deadline:
         sender.wait(0.1)
-        found |= set(sender.take_acknowledged())
-    return found | set(sender.take_acknowledged())
+        found |= {entry.id for entry in sender.take_acknowledged()}
+    return found | {entry.id for entry in sender.take_acknowledged()}
 
 
 def arrived(config: KafkaConfig) -> list[int]:
@@ -99,7 +99,7 @@ def test_after_a_fatal_error_a_new_session_sends_what_the_old_one_had(config: Ka
         sender.send(entry)
     ended = sender._producer
     sender._on_error(KafkaError(KafkaError._FATAL, "out of order sequence", fatal=True))
-    first = set(sender.take_acknowledged())
+    first = {entry.id for entry in sender.take_acknowledged()}
     assert sender._producer is not ended
     for entry in entries(21, 40):
         sender.send(entry)

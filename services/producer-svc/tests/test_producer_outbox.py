@@ -36,7 +36,7 @@ class FakeKafka:
 
     away: bool = False
     sent: list[Entry] = attrs.field(factory=list)
-    unacknowledged: list[int] = attrs.field(factory=list)
+    unacknowledged: list[Entry] = attrs.field(factory=list)
 
     @property
     def in_flight(self) -> int:
@@ -48,9 +48,9 @@ class FakeKafka:
 
     def send(self, entry: Entry) -> None:
         self.sent.append(entry)
-        self.unacknowledged.append(entry.id)
+        self.unacknowledged.append(entry)
 
-    def take_acknowledged(self) -> list[int]:
+    def take_acknowledged(self) -> list[Entry]:
         if self.away:
             return []
         taken, self.unacknowledged = self.unacknowledged, []
@@ -272,7 +272,7 @@ from producer_svc.outbox import Entry
 store = SqliteStore(Path(sys.argv[1]))
 number = store.last_id
 while True:
-    entries = [Entry(number + i, b"k", b"v" * 400, i % 2 == 0) for i in range(1, 21)]
+    entries = [Entry(number + i, 0, b"k", b"v" * 400, i % 2 == 0) for i in range(1, 21)]
     store.write(entries, [entry.id for entry in entries[:5]] if number % 2 else [])
     number += 20
     print(number, flush=True)

@@ -12,7 +12,7 @@ import pytest
 
 from monitoring_core.config import DatabaseConfig, load_config
 from monitoring_core.errors import OutageError
-from producer_svc.adapters.postgres import PostgresTargets
+from producer_svc.adapters.postgres import PostgresRegistry
 
 pytestmark = pytest.mark.integration_test
 
@@ -34,7 +34,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseConfi
 REFUSALS = {
     "no such user": ({"user": "nobody"}, 'refuses the connection: role "nobody" does not exist$'),
     "no such database": ({"database": "none"}, 'refuses the connection: database "none" does not exist$'),
-    "no table": ({}, "has no table monitoring.availability_monitor_config: run dbadmin create-schema$"),
+    "no table": ({}, "has not all tables of schema monitoring: run dbadmin create-schema$"),
     "nothing listens": ({"host": "127.0.0.1", "port": 1}, "cannot be reached: Connection refused$"),
 }
 
@@ -44,4 +44,4 @@ def test_an_outage_says_what_to_look_at(name: str, database: DatabaseConfig) -> 
     """Who is refused looks at the user and the database, not at the network."""
     fields, text = REFUSALS[name]
     with pytest.raises(OutageError, match=text):
-        PostgresTargets(attrs.evolve(database, **fields)).read(range(10))
+        PostgresRegistry(attrs.evolve(database, **fields), "here", "me").version()

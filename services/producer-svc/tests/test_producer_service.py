@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import attrs
@@ -15,18 +15,19 @@ from monitoring_core.schedule import slots_between
 from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
 from monitoring_runtime.health import Health
 from monitoring_runtime.stop import Stop
-from producer_svc.assignment import Assignment
+from producer_svc.assignment import Assignment, Claim
 from producer_svc.blame import Blame
 from producer_svc.check import Check, Origin
 from producer_svc.metrics import Metrics
+from producer_svc.overload import Overload
 from producer_svc.schedule import Schedule
 from producer_svc.service import ProducerService
+from producer_svc.waiting import WaitingChecks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
 DEFAULTS = CheckDefaults(interval_s=10, timeout_s=1.0, expected_status=StatusSet.parse("200-299"))
-ORIGIN = Origin(1, "default")
 
 
 @attrs.define
@@ -43,16 +44,51 @@ class MovedClock:
 
 
 @attrs.define
-class FakeTargets:
-    records: list[TargetRecord]
-    outage: str | None = None
-    read_once: threading.Event = attrs.field(factory=threading.Event)
+class FakeRegistry:
+    """Targets and leases of one location, for any number of producers."""
 
-    def read(self, ranks: range) -> Sequence[TargetRecord]:
-        self.read_once.set()
+    records: list[TargetRecord]
+    clock: MovedClock
+    me: str = "me"
+    outage: str | None = None
+    holders: dict[int, str] = attrs.field(factory=dict)
+    accounted_until: dict[int, int] = attrs.field(factory=dict)
+    active_since: dict[int, int] = attrs.field(factory=dict)
+    reads: int = 0
+
+    def version(self) -> tuple[int, int]:
         if self.outage:
             raise OutageError(self.outage)
-        return self.records[ranks.start : ranks.stop]
+        return hash(str(self.records)), self.clock.now_ms()
+
+    def count_active(self) -> int:
+        return len(self.records)
+
+    def read(self, ranks: range) -> list[tuple[TargetRecord, int]]:
+        self.reads += 1
+        chosen = self.records[ranks.start : ranks.stop]
+        return [(record, self.active_since.get(record.id or 0, 0)) for record in chosen]
+
+    def acquire(self, producer_id: int, lease_s: float) -> int | None:
+        if self.holders.setdefault(producer_id, self.me) != self.me:
+            return None
+        return self.accounted_until.setdefault(producer_id, self.clock.now_ms())
+
+    def renew(self, producer_id: int, accounted_until_ms: int, lease_s: float) -> bool:
+        if self.holders.get(producer_id) != self.me:
+            return False
+        self.accounted_until[producer_id] = max(self.accounted_until[producer_id], accounted_until_ms)
+        return True
+
+    def release(self, producer_id: int, accounted_until_ms: int) -> None:
+        if self.renew(producer_id, accounted_until_ms, 0):
+            del self.holders[producer_id]
+
+    def free(self, needed: int, limit: int) -> list[int]:
+        return [number for number in range(1, needed + 1) if number not in self.holders][:limit]
+
+    def holder(self, producer_id: int) -> str | None:
+        return self.holders.get(producer_id)
 
 
 @attrs.define
@@ -98,6 +134,7 @@ class FakeOutbox:
     waiting: int = 0
     unsaved: int = 0
     closed: bool = False
+    on_done: Callable[[int], None] = lambda _: None
 
     def put(self, result: CheckResult) -> None:
         self.results.append(result)
@@ -112,38 +149,49 @@ class FakeOutbox:
         self.closed = True
 
 
-@attrs.define
-class Rig:
-    targets: FakeTargets
-    engine: FakeEngine = attrs.field(factory=FakeEngine)
-    outbox: FakeOutbox = attrs.field(factory=FakeOutbox)
-    clock: MovedClock = attrs.field(factory=MovedClock)
-    health: Health = attrs.field(factory=Health)
-    metrics: Metrics = attrs.field(factory=Metrics)
-    service: ProducerService = attrs.field(init=False)
+LOOK_BACK_MS = 60_000
 
-    def __attrs_post_init__(self) -> None:
+
+class Rig:
+    """A producer on fakes."""
+
+    def __init__(
+        self,
+        records: list[TargetRecord],
+        *,
+        engine: FakeEngine | None = None,
+        outbox: FakeOutbox | None = None,
+        producer_id: int | None = 1,
+        websites_per_container: int = 1_000,
+        max_per_host: int = 1_000,
+    ) -> None:
+        self.clock = MovedClock()
+        self.registry = FakeRegistry(records, self.clock)
+        self.engine, self.outbox = engine or FakeEngine(), outbox or FakeOutbox()
+        self.health, self.metrics = Health(), Metrics()
+        claim = Claim(producer_id, websites_per_container, LOOK_BACK_MS)
         self.service = ProducerService(
-            origin=ORIGIN,
-            assignment=Assignment(self.targets, range(1000), DEFAULTS, 30.0, self.clock),
+            origin=Origin(1, "default"),
+            assignment=Assignment(self.registry, claim, DEFAULTS, 15.0, 5.0, self.clock),
             schedule=Schedule(self.clock),
+            waiting=WaitingChecks(max_per_host),
             engine=self.engine,
             blame=Blame(None, self.clock),
             outbox=self.outbox,
             clock=self.clock,
             health=self.health,
             metrics=self.metrics,
+            overload=Overload(self.clock, 50),
             shutdown_timeout_s=0.0,
         )
 
-    def read_targets(self) -> None:
-        """Turn until one more read has been taken."""
-        self.targets.read_once.clear()
+    def step(self) -> None:
+        """Let the assignment take one more step, and take what it says."""
+        self.service.assignment._next_step = self.service.assignment._next_read = 0.0
         self.service.run_once(0)
-        assert self.targets.read_once.wait(5)
-        reading = self.service.assignment._reading
-        assert reading is not None
-        reading.exception(5)
+        step = self.service.assignment._step_running
+        assert step is not None
+        step.exception(5)
         self.service.run_once(0)
 
     def advance(self, seconds: float, step_ms: int = 500) -> None:
@@ -151,8 +199,10 @@ class Rig:
         while self.clock.ms < end:
             self.clock.ms = min(end, self.clock.ms + step_ms)
             self.service.run_once(0)
+            if step := self.service.assignment._step_running:
+                step.exception(5)
 
-    def keys(self) -> list[tuple[int, int]]:
+    def slots(self) -> list[tuple[int, int]]:
         return sorted((r.target_id, round(r.scheduled_at.timestamp() * 1000)) for r in self.outbox.results)
 
 
@@ -166,29 +216,29 @@ def due(rig: Rig, count: int, start_ms: int) -> list[tuple[int, int]]:
 
 def test_every_slot_ends_as_exactly_one_result() -> None:
     """What is due from the first read on is published once each, and nothing else is."""
-    rig = Rig(FakeTargets(records(20)))
-    rig.read_targets()
+    rig = Rig(records(20))
+    rig.step()
     start_ms = rig.clock.ms
     rig.advance(35)
-    assert rig.keys() == due(rig, 20, start_ms)
-    assert len(rig.keys()) >= 60
+    assert rig.slots() == due(rig, 20, start_ms)
+    assert len(rig.slots()) >= 60
 
 
 def test_a_slot_that_cannot_start_in_its_interval_is_missed_and_not_absent() -> None:
     """With an engine that never has room again, each slot still ends as one row, unknown and missed_window."""
-    rig = Rig(FakeTargets(records(3)), engine=FakeEngine(places=0))
-    rig.read_targets()
+    rig = Rig(records(3), engine=FakeEngine(places=0))
+    rig.step()
     start_ms = rig.clock.ms
     rig.advance(45)
-    published = rig.keys()
+    published = rig.slots()
     assert published == [key for key in due(rig, 3, start_ms) if key[1] + 10_000 <= rig.clock.ms]
     assert {(r.status, r.reason) for r in rig.outbox.results} == {(Status.UNKNOWN, Reason.MISSED_WINDOW)}
 
 
 def test_waiting_checks_start_in_due_order_when_there_is_room() -> None:
     """A full engine delays checks, it does not reorder them."""
-    rig = Rig(FakeTargets(records(8)), engine=FakeEngine(places=0, instant=False))
-    rig.read_targets()
+    rig = Rig(records(8), engine=FakeEngine(places=0, instant=False))
+    rig.step()
     rig.advance(9)
     rig.engine.places = 100
     rig.service.run_once(0)
@@ -199,14 +249,14 @@ def test_waiting_checks_start_in_due_order_when_there_is_room() -> None:
 
 def test_a_stop_accounts_for_everything_that_was_due() -> None:
     """What waits or runs at the stop ends as unknown, so that no slot before the stop is absent."""
-    rig = Rig(FakeTargets(records(10)), engine=FakeEngine(places=2, instant=False))
-    rig.read_targets()
+    rig = Rig(records(10), engine=FakeEngine(places=2, instant=False))
+    rig.step()
     start_ms = rig.clock.ms
     rig.advance(9)
     stop = Stop()
     stop.request()
     assert rig.service.run(stop) == 0
-    assert rig.keys() == due(rig, 10, start_ms)
+    assert rig.slots() == due(rig, 10, start_ms)
     assert {r.reason for r in rig.outbox.results} == {Reason.MISSED_WINDOW, Reason.PROBER_ERROR}
     assert rig.health.readiness() == (False, "stopping")
 
@@ -216,7 +266,7 @@ def test_a_stop_accounts_for_everything_that_was_due() -> None:
 )
 def test_only_results_that_nobody_took_are_lost(unsaved: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The exit status tells whether results are lost, not whether Kafka was there."""
-    rig = Rig(FakeTargets([]), outbox=FakeOutbox(waiting=3, unsaved=unsaved))
+    rig = Rig([], outbox=FakeOutbox(waiting=3, unsaved=unsaved))
     stop = Stop()
     stop.request()
     assert rig.service.run(stop) == unsaved
@@ -226,16 +276,17 @@ def test_only_results_that_nobody_took_are_lost(unsaved: int, said: str, capsys:
 
 def test_targets_added_edited_and_removed_take_effect_without_a_restart() -> None:
     """A refresh begins new targets, drops removed ones and leaves the slots of the others as they are."""
-    rig = Rig(FakeTargets(records(2)))
-    rig.read_targets()
+    rig = Rig(records(2))
+    rig.step()
     start_ms = rig.clock.ms
     rig.advance(29.5)
-    rig.targets.records = [
+    rig.registry.records = [
         TargetRecord(id=2, url="http://other.example/"),
         TargetRecord(id=3, url="http://w3.example/"),
     ]
     rig.clock.ms += 500
-    rig.read_targets()
+    rig.registry.active_since[3] = rig.clock.ms
+    rig.step()
     changed_ms = rig.clock.ms
     rig.advance(20)
     expected = [
@@ -243,13 +294,13 @@ def test_targets_added_edited_and_removed_take_effect_without_a_restart() -> Non
         *((2, s) for s in slots_between(2, 10, start_ms, rig.clock.ms + 1)),
         *((3, s) for s in slots_between(3, 10, changed_ms, rig.clock.ms + 1)),
     ]
-    assert rig.keys() == sorted(expected)
+    assert rig.slots() == sorted(expected)
 
 
 def test_a_bad_target_is_counted_and_does_not_stop_the_others() -> None:
     """A row that nobody can check is left out, and the metric says so."""
-    rig = Rig(FakeTargets([TargetRecord(id=1, url="gopher://x"), TargetRecord(id=2, url="http://w.example/")]))
-    rig.read_targets()
+    rig = Rig([TargetRecord(id=1, url="gopher://x"), TargetRecord(id=2, url="http://w.example/")])
+    rig.step()
     rig.advance(10)
     assert {r.target_id for r in rig.outbox.results} == {2}
     assert rig.metrics.registry.get_sample_value("producer_invalid_targets") == 1
@@ -257,14 +308,15 @@ def test_a_bad_target_is_counted_and_does_not_stop_the_others() -> None:
 
 def test_checks_go_on_while_postgresql_is_away() -> None:
     """A producer that knows its targets keeps checking them; one that does not is not ready, and says why."""
-    rig = Rig(FakeTargets(records(2), outage="PostgreSQL at db:5432 cannot be reached"))
-    rig.read_targets()
+    rig = Rig(records(2))
+    rig.registry.outage = "PostgreSQL at db:5432 cannot be reached"
+    rig.step()
     assert rig.health.readiness() == (False, "PostgreSQL at db:5432 cannot be reached")
-    rig.targets.outage = None
+    rig.registry.outage = None
     rig.clock.ms += 60_000
-    rig.read_targets()
+    rig.step()
     assert rig.health.readiness() == (True, "ok")
-    rig.targets.outage = "PostgreSQL at db:5432 cannot be reached"
+    rig.registry.outage = "PostgreSQL at db:5432 cannot be reached"
     before = len(rig.outbox.results)
     rig.advance(40)
     assert len(rig.outbox.results) >= before + 6
@@ -274,23 +326,189 @@ def test_checks_go_on_while_postgresql_is_away() -> None:
 @pytest.mark.parametrize("step_s", [-3600, 3600])
 def test_a_step_of_the_clock_repeats_no_slot_and_leaves_none_out(step_s: int) -> None:
     """Slots stay exactly one each when the wall clock jumps."""
-    rig = Rig(FakeTargets(records(2)))
-    rig.read_targets()
+    rig = Rig(records(2))
+    rig.step()
     start_ms = rig.clock.ms
     rig.advance(15)
     top_ms = rig.clock.ms
     rig.clock.ms += step_s * 1000
     rig.advance(15)
     top_ms = max(top_ms, rig.clock.ms)
-    keys = rig.keys()
+    keys = rig.slots()
     assert len(keys) == len(set(keys))
     assert keys == [(i, s) for i in (1, 2) for s in slots_between(i, 10, start_ms, top_ms + 1)]
 
 
 def test_the_slot_of_a_check_is_the_moment_that_it_was_due() -> None:
     """scheduled_at is the slot, not when the loop got to it."""
-    rig = Rig(FakeTargets(records(1)), engine=FakeEngine(instant=False))
-    rig.read_targets()
+    rig = Rig(records(1), engine=FakeEngine(instant=False))
+    rig.step()
     rig.advance(10, step_ms=9_999)
     check = rig.engine.checks[0]
     assert check.scheduled_at == from_ms(next(slots_between(1, 10, rig.clock.ms - 10_000, rig.clock.ms + 1)))
+
+
+def test_a_host_has_a_few_checks_at_once_and_holds_up_no_other() -> None:
+    """Hanging checks of one host leave the engine to the rest."""
+    slow = [TargetRecord(id=i, url=f"http://slow.example/{i}") for i in range(1, 21)]
+    rig = Rig([*slow, *(TargetRecord(id=i, url=f"http://w{i}.example/") for i in range(21, 41))], max_per_host=3,
+              engine=FakeEngine(instant=False))  # fmt: skip
+    rig.step()
+    start_ms = rig.clock.ms
+    rig.advance(9.9)
+    hosts = Counter(check.target.host for check in rig.engine.checks)
+    assert hosts.pop("slow.example") == 3
+    assert set(hosts.values()) == {1}
+    assert len(hosts) >= 18
+    rig.engine.instant = True
+    rig.advance(30)
+    assert rig.slots() == due(rig, 40, start_ms)
+    assert not rig.service.waiting._running
+
+
+def test_a_second_producer_of_an_id_stands_by_and_takes_over_without_a_gap() -> None:
+    """Slots that nobody ran end as missed_window; those that can still start in their window are run."""
+    rig = Rig(records(10))
+    rig.registry.holders[1] = "another"
+    rig.registry.accounted_until[1] = rig.clock.ms
+    start_ms = rig.clock.ms
+    rig.step()
+    assert len(rig.service.schedule) == 0
+    rig.clock.ms += 40_000
+    del rig.registry.holders[1]
+    rig.step()
+    rig.advance(10)
+    assert rig.slots() == due(rig, 10, start_ms)
+    missed = [r for r in rig.outbox.results if r.reason is Reason.MISSED_WINDOW]
+    assert 25 <= len(missed) <= 35
+    assert {r.error for r in missed} == {"no producer was there to check it"}
+
+
+def test_the_look_back_is_bounded() -> None:
+    """A producer that comes after a week does not write a week of missed slots."""
+    rig = Rig(records(3))
+    rig.registry.accounted_until[1] = rig.clock.ms - 7 * 86_400_000
+    start_ms = rig.clock.ms - LOOK_BACK_MS
+    rig.step()
+    rig.advance(5)
+    assert rig.slots() == due(rig, 3, start_ms)
+
+
+def test_a_target_that_came_later_has_no_missed_slots() -> None:
+    """It was not due while it was not there."""
+    rig = Rig(records(2))
+    rig.registry.accounted_until[1] = rig.clock.ms - 50_000
+    rig.registry.active_since[2] = rig.clock.ms - 20_000
+    start_ms = rig.clock.ms
+    rig.step()
+    rig.advance(5)
+    since = {1: start_ms - 50_000, 2: start_ms - 20_000}
+    expected = [(i, s) for i, since_ms in since.items() for s in slots_between(i, 10, since_ms, rig.clock.ms + 1)]
+    assert rig.slots() == expected
+
+
+def test_a_producer_whose_id_was_taken_stands_by() -> None:
+    """It begins nothing more; what it had not begun is for the other one."""
+    rig = Rig(records(5), engine=FakeEngine(places=0))
+    rig.step()
+    rig.advance(3)
+    rig.registry.holders[1] = "another"
+    rig.step()
+    assert (len(rig.service.schedule), len(rig.service.waiting)) == (0, 0)
+    rig.engine.places = 10
+    rig.advance(30)
+    assert rig.outbox.results == []
+
+
+def test_the_watermark_stays_behind_what_kafka_has_not_acknowledged() -> None:
+    """Whoever takes over accounts for everything after it."""
+    rig = Rig(records(20))
+    rig.step()
+    start_ms = rig.clock.ms
+    rig.advance(8)
+    results = sorted(rig.outbox.results, key=lambda r: r.scheduled_at)
+    assert len(results) >= 10
+    first_ms = round(results[0].scheduled_at.timestamp() * 1000)
+    assert start_ms <= rig.service.accounted_until_ms() <= first_ms
+    for result in results[:5]:
+        rig.outbox.on_done(round(result.scheduled_at.timestamp() * 1000))
+    sixth_ms = round(results[5].scheduled_at.timestamp() * 1000)
+    assert first_ms < rig.service.accounted_until_ms() <= sixth_ms
+    for result in results[5:]:
+        rig.outbox.on_done(round(result.scheduled_at.timestamp() * 1000))
+    assert rig.service.accounted_until_ms() == rig.clock.ms
+
+
+def test_a_stop_gives_the_id_back() -> None:
+    """The next producer need not wait for the lease to run out."""
+    rig = Rig(records(5))
+    rig.step()
+    stop = Stop()
+    stop.request()
+    rig.service.run(stop)
+    assert rig.registry.holders == {}
+
+
+def test_auto_takes_the_lowest_free_id_that_is_needed_and_gives_it_up_when_it_is_not() -> None:
+    """Producers come and go with the number of targets."""
+    rig = Rig(records(25), producer_id=None, websites_per_container=10)
+    rig.registry.holders = {1: "another"}
+    rig.step()
+    assert (rig.service.origin.producer_id, len(rig.service.schedule)) == (2, 10)
+    rig.registry.records = records(9)
+    rig.step()
+    assert (rig.registry.holders, len(rig.service.schedule)) == ({1: "another"}, 0)
+    rig.registry.records = records(11)
+    rig.step()
+    assert (rig.registry.holders[2], len(rig.service.schedule)) == ("me", 1)
+
+
+def test_nothing_is_read_while_nothing_has_changed() -> None:
+    """A refresh costs one small question."""
+    rig = Rig(records(5))
+    for _ in range(5):
+        rig.step()
+    assert rig.registry.reads == 1
+    rig.registry.records = records(6)
+    rig.step()
+    assert (rig.registry.reads, len(rig.service.schedule)) == (2, 6)
+
+
+def test_a_target_of_another_producer_is_taken_on_without_a_gap() -> None:
+    """It moves when targets before it go; its slots since the last read are accounted for here, too."""
+    rig = Rig(records(3), websites_per_container=2)
+    rig.step()
+    moved_ms = rig.clock.ms
+    rig.advance(4)
+    rig.registry.records = records(3)[1:]
+    rig.clock.ms += 6_000
+    rig.step()
+    rig.advance(10)
+    third = [slot for target_id, slot in rig.slots() if target_id == 3]
+    assert third == list(slots_between(3, 10, third[0], rig.clock.ms + 1))
+    assert third[0] < rig.clock.ms - 10_000
+    assert third[0] >= moved_ms
+
+
+def test_overload_names_the_number_that_would_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """Said once a minute, with the checks that missed their window."""
+    clock = MovedClock()
+    overload = Overload(clock, 50)
+    at = from_ms(clock.ms)
+    overload.finished(
+        CheckResult(
+            target_id=1,
+            scheduled_at=at,
+            location="x",
+            producer_id=1,
+            status=Status.UP,
+            started_at=at,
+            finished_at=from_ms(clock.ms + 2_000),
+        )
+    )
+    for _ in range(3):
+        overload.missed += 7
+        overload.turn(70.0, FakeEngine(places=0))
+    said = capsys.readouterr().out
+    assert said.count("overloaded") == 1
+    assert "monitor.max_concurrent_checks: 200, or 4 producers in place of this one" in said

@@ -103,6 +103,7 @@ class Stack:
                 "timeout": f"{self.timeout_s:g}s",
                 "max_body": f"{MAX_BODY}B",
                 "refresh_interval": "2s",
+                "lease_duration": "3s",
                 "outbox_directory": str(self.directory / "outbox"),
             },
             "kafka": {"bootstrap_servers": self.bootstrap_servers},

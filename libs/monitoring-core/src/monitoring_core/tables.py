@@ -6,6 +6,8 @@ The names stand unquoted here; whoever builds SQL from them quotes them.
 from __future__ import annotations
 
 TARGET_TABLE = "availability_monitor_config"
+TARGET_VERSION_TABLE = f"{TARGET_TABLE}_version"
+LEASE_TABLE = "producer_lease"
 RESULT_TABLE = "availability_result"
 RESULT_DEFAULT_TABLE = f"{RESULT_TABLE}_default"
 
@@ -25,6 +27,9 @@ TARGET_COLUMNS = {
     "labels": "amc_labels",
     "body": "amc_body",
 }
+
+# Kept by the table itself: since when a target is active with its present interval.
+ACTIVE_SINCE_COLUMN = "amc_active_since"
 
 # Column of the result table, named and ordered as the fields of CheckResult -> PostgreSQL type. The widest come first:
 # rows pack without padding (PostgreSQL documentation, "Database Page Layout").

@@ -199,6 +199,10 @@ class Target:
     follow_redirects: bool
     verify_tls: bool
     body: bytes | None = attrs.field(default=None, repr=False)
+    host: str = attrs.field(init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "host", urlsplit(self.url).hostname or "")
 
 
 def compile_regexp(pattern: str) -> re2._Regexp[bytes]:

@@ -1,62 +1,119 @@
-"""The producer's own range of targets, read again and again without holding up the checks."""
+"""Which ID this producer holds, and which targets it works: kept up to date without holding up the checks."""
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import attrs
 import structlog
 
+from monitoring_core.assignment import producers_needed, rank_range
+from monitoring_core.clock import from_ms
 from monitoring_core.errors import InvalidTargetError, OutageError
 from monitoring_runtime.backoff import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable
 
     from monitoring_core.clock import Clock
     from monitoring_core.target import CheckDefaults, Target, TargetRecord
-    from producer_svc.ports import Targets
+    from producer_svc.ports import Registry
 
 log = structlog.get_logger()
 
+_RENEWALS_PER_LEASE = 3
+_RELEASE_S = 2.0
+_CANDIDATES = 5
+
 
 @attrs.frozen
-class Range:
-    """What was read: the targets to work, and how many of the range cannot be checked."""
+class Update:
+    """What has changed.
 
-    targets: tuple[Target, ...]
-    invalid: int
+    Attributes:
+        producer_id: the ID that is held; None while standing by, and then there are no targets.
+        added: targets that are new or have changed, each with the moment (milliseconds since the epoch) from which
+            its slots are this producer's to account for.
+        removed: ids of targets that are worked no more.
+        targets: how many are worked now.
+        invalid: how many of the range cannot be checked.
+    """
+
+    producer_id: int | None
+    added: tuple[tuple[Target, int], ...] = ()
+    removed: tuple[int, ...] = ()
+    targets: int = 0
+    invalid: int = 0
+
+
+@attrs.frozen
+class Claim:
+    """What a producer wants to hold.
+
+    Attributes:
+        producer_id: the ID; None for the lowest free one of those that the active targets need.
+        websites_per_container: how many targets each ID works.
+        max_look_back_ms: for how long before it began a producer accounts for the slots of one that died.
+    """
+
+    producer_id: int | None
+    websites_per_container: int
+    max_look_back_ms: int
 
 
 class Assignment:
-    """Reads the range in a thread of its own, every `refresh_s` seconds; after a failure sooner, with back-off."""
+    """Holds a lease and reads its range, in a thread of its own.
 
-    def __init__(self, source: Targets, ranks: range, defaults: CheckDefaults, refresh_s: float, clock: Clock) -> None:
-        self._source = source
-        self._ranks = ranks
+    The lease is renewed three times while it lasts. Targets are read when they have changed, at most every `refresh_s`
+    seconds. Once it holds an ID it keeps its targets while PostgreSQL is away, even past the lease: a check that two
+    producers make is stored once, one that nobody makes is lost.
+    """
+
+    def __init__(
+        self, registry: Registry, claim: Claim, defaults: CheckDefaults, lease_s: float, refresh_s: float, clock: Clock
+    ) -> None:
+        self._registry = registry
+        self._claim = claim
+        self._defaults = defaults
+        self._lease_s = lease_s
         self._refresh_s = refresh_s
         self._clock = clock
-        self._resolver = _Resolver(defaults)
-        self._backoff = Backoff(maximum_s=min(10.0, refresh_s))
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="targets")
-        self._reading: Future[Sequence[TargetRecord]] | None = None
-        self._next_read = clock.monotonic()
+        self._backoff = Backoff(maximum_s=min(10.0, lease_s / _RENEWALS_PER_LEASE))
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="assignment")
+        self._step_running: Future[Update | None] | None = None
+        self._next_step = self._next_read = clock.monotonic()
+        self._renewed = 0.0
+        self._lapsed = False
+        # What follows belongs to the thread.
+        self._held: int | None = None
+        self._standing_by: str | None = None
+        self._needed = 0
+        self._version: int | None = None
+        self._counted_version: int | None = None
+        self._current_at_ms = 0
+        self._known: dict[int, tuple[int, Target | None]] = {}
         self.outage: str | None = None
 
-    def poll(self) -> Range | None:
-        """The range when it has just been read, else None; never waits. `outage` says why it cannot be read."""
-        if self._reading is None:
-            if self._clock.monotonic() >= self._next_read:
-                self._reading = self._reader.submit(self._source.read, self._ranks)
+    def poll(self, accounted_until_ms: Callable[[], int]) -> Update | None:
+        """What has changed, or None; never waits. `outage` says why nothing can be known.
+
+        Args:
+            accounted_until_ms: gives the moment up to which every slot of this producer is accounted for.
+        """
+        self._note_lapse()
+        if self._step_running is None:
+            if self._clock.monotonic() >= self._next_step:
+                self._step_running = self._thread.submit(self._step, accounted_until_ms())
             return None
-        if not self._reading.done():
+        if not self._step_running.done():
             return None
-        reading, self._reading = self._reading, None
+        step, self._step_running = self._step_running, None
         try:
-            records = reading.result()
+            update = step.result()
         except OutageError as error:
-            self._next_read = self._clock.monotonic() + self._backoff.next()
+            self._next_step = self._clock.monotonic() + self._backoff.next()
             if self.outage != str(error):
                 log.warning("targets cannot be read, retrying", error=str(error))
             self.outage = str(error)
@@ -65,29 +122,116 @@ class Assignment:
             log.info("targets can be read again")
         self.outage = None
         self._backoff.reset()
-        self._next_read = self._clock.monotonic() + self._refresh_s
-        return self._resolver.resolve(records)
+        self._next_step = self._clock.monotonic() + min(self._lease_s / _RENEWALS_PER_LEASE, self._refresh_s)
+        return update
 
-    def close(self) -> None:
-        """Read no more."""
-        self._reader.shutdown(wait=False, cancel_futures=True)
+    def close(self, accounted_until_ms: int) -> None:
+        """Give the ID back, so that the next producer need not wait for the lease to run out."""
 
+        def release() -> None:
+            if self._held is not None:
+                self._registry.release(self._held, accounted_until_ms)
 
-class _Resolver:
-    """Records to targets; a record that has not changed is not looked at again, a bad one is reported once."""
+        released = self._thread.submit(release)
+        self._thread.shutdown(wait=False)
+        with contextlib.suppress(OutageError, TimeoutError):
+            released.result(_RELEASE_S)
 
-    def __init__(self, defaults: CheckDefaults) -> None:
-        self._defaults = defaults
-        self._known: dict[int | None, tuple[TargetRecord, Target | None]] = {}
+    def _note_lapse(self) -> None:
+        lapsed = self._held is not None and self._clock.monotonic() - self._renewed > self._lease_s
+        if lapsed and not self._lapsed:
+            log.warning("the lease has run out while PostgreSQL is away: checks go on, another producer may begin them")
+        self._lapsed = lapsed
 
-    def resolve(self, records: Iterable[TargetRecord]) -> Range:
+    def _step(self, accounted_until_ms: int) -> Update | None:
+        began = self._clock.monotonic()
+        version, now_ms = self._registry.version()
+        if self._claim.producer_id is None and version != self._counted_version:
+            self._needed = producers_needed(self._registry.count_active(), self._claim.websites_per_container)
+            self._counted_version = version
+        update = self._keep(accounted_until_ms)
+        if self._held is None:
+            acquired = self._acquire()
+            if acquired is None:
+                return update
+            self._renewed = began
+            return self._read_first(version, now_ms, acquired)
+        self._renewed = began
+        if version != self._version and self._clock.monotonic() >= self._next_read:
+            return self._read_again(version, now_ms)
+        if version == self._version:
+            self._current_at_ms = now_ms
+        return None
+
+    def _keep(self, accounted_until_ms: int) -> Update | None:
+        """Renew the lease; the update that tells of its end, when it has ended."""
+        if self._held is None:
+            return None
+        if self._claim.producer_id is None and self._held > self._needed:
+            log.info("giving up an ID that is no longer needed", producer_id=self._held, needed=self._needed)
+            self._registry.release(self._held, accounted_until_ms)
+        elif self._registry.renew(self._held, accounted_until_ms, self._lease_s):
+            return None
+        else:
+            log.warning("another producer has taken over", producer_id=self._held)
+        self._held, self._version, self._known = None, None, {}
+        return Update(None)
+
+    def _acquire(self) -> int | None:
+        """Take an ID; the moment up to which its slots are accounted for, None when none is free."""
+        if self._claim.producer_id is not None:
+            candidates = [self._claim.producer_id]
+        else:
+            candidates = self._registry.free(self._needed, _CANDIDATES)
+        for producer_id in candidates:
+            accounted_until_ms = self._registry.acquire(producer_id, self._lease_s)
+            if accounted_until_ms is not None:
+                self._held, self._standing_by = producer_id, None
+                return accounted_until_ms
+        holder = self._registry.holder(candidates[0]) if candidates else None
+        why = f"producer {candidates[0]} is held by {holder}" if candidates else f"{self._needed} producers are needed"
+        if self._standing_by != why:
+            log.info("standing by", reason=why)
+        self._standing_by = why
+        return None
+
+    def _read_first(self, version: int, now_ms: int, accounted_until_ms: int) -> Update:
+        """Read the range of an ID just taken: its slots since its last holder are this producer's."""
+        since_ms = max(accounted_until_ms, now_ms - self._claim.max_look_back_ms)
+        if since_ms > accounted_until_ms:
+            until = f"{from_ms(since_ms):%Y-%m-%d %H:%M:%S} UTC"
+            log.warning("slots before the look-back are not accounted for", producer_id=self._held, until=until)
+        return self._read(version, now_ms, since_ms, since_ms)
+
+    def _read_again(self, version: int, now_ms: int) -> Update:
+        """Read the range that may have changed.
+
+        A target that has been active since before the last read comes from another producer, which may have left it
+        right after that read: its slots count from then on. A newer one begins now.
+        """
+        return self._read(version, now_ms, self._current_at_ms, now_ms)
+
+    def _read(self, version: int, now_ms: int, since_ms: int, newer_since_ms: int) -> Update:
+        """Read the range, and tell what has changed; added targets count from `since_ms`, or, when they became active
+        after that, from `newer_since_ms` or that moment, whichever is later.
+        """
+        assert self._held is not None
         before, self._known = self._known, {}
-        for record in records:
-            known = before.get(record.id)
-            target = known[1] if known and known[0] == record else self._resolve(record)
-            self._known[record.id] = (record, target)
-        targets = tuple(target for _, target in self._known.values() if target)
-        return Range(targets, len(self._known) - len(targets))
+        added: list[tuple[Target, int]] = []
+        valid = 0
+        for record, active_since_ms in self._registry.read(rank_range(self._held, self._claim.websites_per_container)):
+            assert record.id is not None
+            known, digest = before.pop(record.id, None), _digest(record)
+            target = known[1] if known and known[0] == digest else self._resolve(record)
+            self._known[record.id] = (digest, target)
+            valid += target is not None
+            if target is not None and (known is None or known[1] is not target):
+                newer = active_since_ms > since_ms
+                added.append((target, max(active_since_ms, newer_since_ms) if newer else since_ms))
+        removed = [*before, *(target_id for target_id, (_, target) in self._known.items() if target is None)]
+        self._version, self._current_at_ms = version, now_ms
+        self._next_read = self._clock.monotonic() + self._refresh_s
+        return Update(self._held, tuple(added), tuple(removed), valid, len(self._known) - valid)
 
     def _resolve(self, record: TargetRecord) -> Target | None:
         try:
@@ -97,3 +241,22 @@ class _Resolver:
         except InvalidTargetError as error:
             log.error("target cannot be checked", target_id=record.id, problems=list(error.problems))
             return None
+
+
+def _digest(record: TargetRecord) -> int:
+    """A number that changes when the record does; records themselves would take as much memory as the targets."""
+    headers = tuple(record.headers.items()) if record.headers else None
+    return hash(
+        (
+            record.url,
+            record.regexp,
+            record.check_interval_s,
+            record.timeout_s,
+            record.method,
+            record.expected_status,
+            headers,
+            record.follow_redirects,
+            record.verify_tls,
+            record.body,
+        )
+    )

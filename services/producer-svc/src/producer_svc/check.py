@@ -39,9 +39,9 @@ class Check:
         return self.scheduled_ms + 1000 * self.target.interval_s
 
 
-@attrs.frozen
+@attrs.define
 class Origin:
-    """Who checks, and from where: what every result of one producer has in common."""
+    """Who checks, and from where: what every result of one producer has in common. The ID is that which is held."""
 
     producer_id: int
     location: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,15 @@ from producer_svc.probe_command import probe
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config
+
+
+class _ProducerId(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases alone
+    name = "INTEGER|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value == "auto":
+            return None
+        return click.IntRange(1, 2**31 - 1).convert(value, param, ctx)
 
 
 @click.group(cls=MonitoringGroup)
@@ -25,14 +34,16 @@ def main() -> None:
 @click.option(
     "--id",
     "producer_id",
-    type=click.IntRange(1, 2**31 - 1),
+    type=_ProducerId(),
     required=True,
-    help="This producer's one-based ID: it works the ID-th range of monitor.websites_per_container websites.",
+    help="This producer's one-based ID: it works the ID-th range of monitor.websites_per_container websites. "
+    "With auto, the lowest ID that is needed and free.",
 )
 @config_options
-def run(config: Config, producer_id: int) -> None:
+def run(config: Config, producer_id: int | None) -> None:
     """Check the websites of one range until SIGTERM or Ctrl-C.
 
+    One producer holds an ID at a time; another one with the same ID stands by and takes over when the first is gone.
     Ends with status 0 when every result is in Kafka or in the outbox, else with 1. A second signal ends it at once.
     """
     sys.exit(1 if wiring.run(config, producer_id) else 0)

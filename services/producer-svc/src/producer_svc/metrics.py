@@ -27,6 +27,7 @@ class Metrics:
         self._waiting = self._gauge("producer_waiting_checks", "Checks that are due and wait for the engine.")
         self._running = self._gauge("producer_running_checks", "Checks in the engine.")
         self._unacknowledged = self._gauge("producer_results_unacknowledged", "Results on their way to Kafka.")
+        self._id = self._gauge("producer_id", "The ID that this producer holds; 0 while it stands by.")
         self._unsaved = self._gauge("producer_results_unsaved", "Results on their way that no file holds yet.")
         self._network_down = self._gauge("producer_network_down", "1 while no canary answers.")
         self._since = self._gauge("producer_accounted_since_seconds", "Every slot from this moment is accounted for.")
@@ -44,6 +45,10 @@ class Metrics:
         """Note what the range holds."""
         self._targets.set(targets)
         self._invalid.set(invalid)
+
+    def holds(self, producer_id: int | None) -> None:
+        """Note the ID that is held."""
+        self._id.set(producer_id or 0)
 
     def accounted_since(self, epoch_ms: int) -> None:
         """Note the moment from which on every slot is accounted for."""

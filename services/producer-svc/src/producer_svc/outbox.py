@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import attrs
 import structlog
 
+from monitoring_core.clock import to_ms
 from monitoring_core.codec import encode, encode_key
 from monitoring_core.errors import OutageError
 from monitoring_core.result import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from monitoring_core.clock import Clock
     from monitoring_core.result import CheckResult
     from producer_svc.metrics import Metrics
@@ -38,10 +41,12 @@ class Entry(NamedTuple):
 
     Attributes:
         id: ascending in the order of finishing.
+        slot_ms: of the check.
         up: whether it is among those that are given up first.
     """
 
     id: int
+    slot_ms: int
     key: bytes
     value: bytes
     up: bool
@@ -60,6 +65,9 @@ class Outbox:
     _clock: Clock
     _metrics: Metrics
     _max_bytes: int
+    # Told the slot of each result of this run that Kafka has, or that was given up.
+    on_done: Callable[[int], None] = lambda _slot_ms: None
+    _first_id: int = attrs.field(init=False)
     _ids: itertools.count[int] = attrs.field(init=False)
     # In memory: what is not saved yet, and what is not handed to Kafka yet; the latter always the newest.
     _unsaved: dict[int, Entry] = attrs.field(factory=dict, init=False)
@@ -74,7 +82,8 @@ class Outbox:
 
     def __attrs_post_init__(self) -> None:
         # From the clock on: what an earlier run left has lower ids, even where it cannot be read yet.
-        self._ids = itertools.count(max(self._store.last_id + 1, 1_000 * self._clock.now_ms()))
+        self._first_id = max(self._store.last_id + 1, 1_000 * self._clock.now_ms())
+        self._ids = itertools.count(self._first_id)
         self._backlog = self._store.count > 0
         if self._backlog:
             log.info("the outbox holds results of the last run, which are sent now", results=self._store.count)
@@ -96,15 +105,17 @@ class Outbox:
 
     def put(self, result: CheckResult) -> None:
         """Take a finished result."""
-        entry = Entry(next(self._ids), encode_key(result), encode(result), result.status is Status.UP)
+        slot_ms = to_ms(result.scheduled_at)
+        entry = Entry(next(self._ids), slot_ms, encode_key(result), encode(result), result.status is Status.UP)
         self._unsaved[entry.id] = entry
         self._unsent.append(entry)
 
     def turn(self) -> None:
         """Let acknowledgements in, save what is new, and hand over what is saved."""
-        for entry_id in self._sender.take_acknowledged():
-            if self._unsaved.pop(entry_id, None) is None:
-                self._acknowledged.append(entry_id)
+        for entry in self._sender.take_acknowledged():
+            self._done(entry.id, entry.slot_ms)
+            if self._unsaved.pop(entry.id, None) is None:
+                self._acknowledged.append(entry.id)
         if (self._unsaved or self._acknowledged) and (
             self._clock.monotonic() >= self._next_save or (len(self._unsaved) >= GROUP_ENTRIES and not self._trouble)
         ):
@@ -176,9 +187,11 @@ class Outbox:
     def _drop_saved(self) -> None:
         """Make room in the file: a hundredth of what it holds, of those that were not handed to Kafka yet."""
         dropped = self._store.drop(self._sent_id, max(1, self._store.count // _DROP_SHARE))
+        for entry_id, slot_ms in dropped:
+            self._done(entry_id, slot_ms)
         self._unsent.clear()
         self._backlog = True
-        self._count_dropped(dropped, "its file has reached monitor.outbox_max_size")
+        self._count_dropped(len(dropped), "its file has reached monitor.outbox_max_size")
 
     def _drop_unsaved(self) -> None:
         over = len(self._unsaved) - UNSAVED
@@ -189,9 +202,13 @@ class Outbox:
         waiting.sort(key=lambda entry: not entry.up)
         dropped = {entry.id for entry in waiting[:over]}
         for entry_id in dropped:
-            del self._unsaved[entry_id]
+            self._done(entry_id, self._unsaved.pop(entry_id).slot_ms)
         self._unsent = deque(entry for entry in self._unsent if entry.id not in dropped)
         self._count_dropped(len(dropped), "it cannot be written, and memory is bounded")
+
+    def _done(self, entry_id: int, slot_ms: int) -> None:
+        if entry_id >= self._first_id:
+            self.on_done(slot_ms)
 
     def _count_dropped(self, results: int, why: str) -> None:
         self._metrics.dropped(results)

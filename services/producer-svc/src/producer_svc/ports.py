@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from monitoring_core.result import CheckResult
     from monitoring_core.target import TargetRecord
@@ -13,15 +13,43 @@ if TYPE_CHECKING:
     from producer_svc.outbox import Entry
 
 
-class Targets(Protocol):
-    """Where the targets are kept."""
+class Registry(Protocol):
+    """Where the targets are, and who works them. The moments are milliseconds since the epoch.
 
-    def read(self, ranks: range) -> Sequence[TargetRecord]:
-        """The active targets of these zero-based ranks, in order of id.
+    Raises, from every method:
+        OutageError: not now.
+    """
 
-        Raises:
-            OutageError: they cannot be read for now.
-        """
+    def version(self) -> tuple[int, int]:
+        """A number that changes with the targets, and the moment at which it was read."""
+        ...
+
+    def count_active(self) -> int:
+        """How many targets are active."""
+        ...
+
+    def read(self, ranks: range) -> Iterable[tuple[TargetRecord, int]]:
+        """The active targets of these zero-based ranks, in order of id, and since when each is active as it is."""
+        ...
+
+    def acquire(self, producer_id: int, lease_s: float) -> int | None:
+        """Take an ID that nobody holds: the moment up to which its slots are accounted for; None when it is held."""
+        ...
+
+    def renew(self, producer_id: int, accounted_until_ms: int, lease_s: float) -> bool:
+        """Go on holding an ID; False when somebody else has it."""
+        ...
+
+    def release(self, producer_id: int, accounted_until_ms: int) -> None:
+        """Give an ID back."""
+        ...
+
+    def free(self, needed: int, limit: int) -> list[int]:
+        """The lowest IDs up to `needed` that nobody holds."""
+        ...
+
+    def holder(self, producer_id: int) -> str | None:
+        """Who holds an ID, for a person."""
         ...
 
 
@@ -93,8 +121,8 @@ class Store(Protocol):
         """The first entries between two ids, neither included."""
         ...
 
-    def drop(self, after: int, limit: int) -> int:
-        """Remove the oldest entries past an id, those that are up first; how many were removed."""
+    def drop(self, after: int, limit: int) -> Sequence[tuple[int, int]]:
+        """Remove the oldest entries past an id, those that are up first; the ids and slots of what was removed."""
         ...
 
     def close(self) -> None:
@@ -114,8 +142,8 @@ class Sender(Protocol):
         """Take an entry."""
         ...
 
-    def take_acknowledged(self) -> Sequence[int]:
-        """The ids of the entries that Kafka has acknowledged since the last call."""
+    def take_acknowledged(self) -> Sequence[Entry]:
+        """The entries that Kafka has acknowledged since the last call."""
         ...
 
     def wait(self, timeout_s: float) -> None:

@@ -3,58 +3,192 @@
 from __future__ import annotations
 
 import heapq
+from array import array
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
-from monitoring_core.schedule import slot_at_or_after
+from monitoring_core.schedule import phase_ms, slot_at_or_after
 from producer_svc.check import Check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from monitoring_core.clock import Clock
     from monitoring_core.target import Target
 
 
 class Schedule:
-    """The next slot of every target, as a heap.
+    """The slots of every target, each taken once.
 
-    A target that is new or has another interval begins with its first slot from now on. When the wall clock steps
-    back, no slot comes twice; when it steps forward, the slots that were passed over come late, none is left out.
+    Targets of one interval are due in the order of their phases, over and over: a wheel. The next check is the first of
+    the wheels, whatever the number of targets. Slots that were due before a target was added come from a heap.
+    When the wall clock steps back, no slot comes twice; when it steps forward, those passed over come late.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._wheels: dict[int, _Wheel] = {}
+        self._next: list[tuple[int, int]] = []
+        self._late: list[tuple[int, int, int]] = []
         self._targets: dict[int, Target] = {}
-        self._next_ms: dict[int, int] = {}
-        self._heap: list[tuple[int, int]] = []
 
-    def replace(self, targets: Iterable[Target], now_ms: int) -> None:
-        """Work these targets, and no others, from now on."""
-        before, self._targets = self._targets, {target.id: target for target in targets}
-        for target_id in before.keys() - self._targets.keys():
-            del self._next_ms[target_id]
-        for target in self._targets.values():
-            known = before.get(target.id)
-            if known is None or known.interval_s != target.interval_s:
-                self._next_ms[target.id] = slot_at_or_after(target.id, target.interval_s, now_ms)
-        self._heap = [(slot_ms, target_id) for target_id, slot_ms in self._next_ms.items()]
-        heapq.heapify(self._heap)
+    def change(self, added: Sequence[tuple[Target, int]], removed: Iterable[int]) -> None:
+        """Add targets, each with the moment (milliseconds since the epoch) from which its slots are to be taken, and
+        remove others. A target that is known and keeps its interval keeps its slots, too.
+        """
+        fresh: dict[int, list[tuple[Target, int]]] = {}
+        for target_id in removed:
+            if target := self._targets.pop(target_id, None):
+                self._leave(target)
+        for target, from_ms in added:
+            known = self._targets.get(target.id)
+            self._targets[target.id] = target
+            if known and known.interval_s == target.interval_s:
+                self._wheels[target.interval_s].replace(target)
+                continue
+            if known:
+                self._leave(known)
+            fresh.setdefault(target.interval_s, []).append((target, from_ms))
+        for interval_s, entries in fresh.items():
+            if interval_s not in self._wheels:
+                self._wheels[interval_s] = _Wheel(interval_s, max(from_ms for _, from_ms in entries))
+            first_slots = self._wheels[interval_s].add([target for target, _ in entries])
+            for (target, from_ms), until_ms in zip(entries, first_slots, strict=True):
+                slot_ms = slot_at_or_after(target.id, interval_s, from_ms)
+                if slot_ms < until_ms:
+                    heapq.heappush(self._late, (slot_ms, target.id, until_ms))
+        self._next = [(wheel.next_ms, interval_s) for interval_s, wheel in self._wheels.items()]
+        heapq.heapify(self._next)
 
-    def take_due(self) -> Iterator[Check]:
-        """The checks that are due by now and have not been taken yet, in order."""
+    def clear(self) -> None:
+        """Remove every target."""
+        self._wheels, self._next, self._late, self._targets = {}, [], [], {}
+
+    def take_due(self, limit: int) -> Iterator[Check]:
+        """The checks that are due by now and have not been taken yet, in order; at most `limit`."""
         now_ms, now = self._clock.now_ms(), self._clock.monotonic()
-        while self._heap and self._heap[0][0] <= now_ms:
-            slot_ms, target_id = self._heap[0]
-            target = self._targets[target_id]
-            following_ms = self._next_ms[target_id] = slot_ms + 1000 * target.interval_s
-            heapq.heapreplace(self._heap, (following_ms, target_id))
-            yield Check(target, slot_ms, now - (now_ms - slot_ms) / 1000)
+        for _ in range(limit):
+            slot_ms = self.next_ms
+            if slot_ms is None or slot_ms > now_ms:
+                return
+            target = self._take()
+            if target:
+                yield Check(target, slot_ms, now - (now_ms - slot_ms) / 1000)
 
+    @property
+    def next_ms(self) -> int | None:
+        """The first slot that was not taken yet; None without targets."""
+        if self._late and (not self._next or self._late[0][0] <= self._next[0][0]):
+            return self._late[0][0]
+        return self._next[0][0] if self._next else None
+
+    @property
     def seconds_to_next(self) -> float:
         """Seconds until a check is due; infinite when there is no target."""
-        if not self._heap:
-            return float("inf")
-        return max(0.0, (self._heap[0][0] - self._clock.now_ms()) / 1000)
+        next_ms = self.next_ms
+        return float("inf") if next_ms is None else max(0.0, (next_ms - self._clock.now_ms()) / 1000)
+
+    @property
+    def checks_per_second(self) -> float:
+        """How many checks become due in a second, on average."""
+        return sum(len(wheel) / interval_s for interval_s, wheel in self._wheels.items())
 
     def __len__(self) -> int:
         return len(self._targets)
+
+    def _take(self) -> Target | None:
+        """Take the first slot; None when its target is gone."""
+        if self._late and (not self._next or self._late[0][0] <= self._next[0][0]):
+            slot_ms, target_id, until_ms = self._late[0]
+            target = self._targets.get(target_id)
+            following_ms = slot_ms + 1000 * target.interval_s if target else until_ms
+            if following_ms < until_ms:
+                heapq.heapreplace(self._late, (following_ms, target_id, until_ms))
+            else:
+                heapq.heappop(self._late)
+            return target
+        interval_s = self._next[0][1]
+        wheel = self._wheels[interval_s]
+        target = wheel.take()
+        heapq.heapreplace(self._next, (wheel.next_ms, interval_s))
+        return target
+
+    def _leave(self, target: Target) -> None:
+        wheel = self._wheels[target.interval_s]
+        wheel.remove(target)
+        if not len(wheel):
+            del self._wheels[target.interval_s]
+        self._late = [late for late in self._late if late[1] != target.id]
+        heapq.heapify(self._late)
+
+
+class _Wheel:
+    """The targets of one interval, by phase, and a hand that stands before the next one."""
+
+    def __init__(self, interval_s: int, moment_ms: int) -> None:
+        self._interval_s = interval_s
+        self._phases = array("I")
+        self._targets: list[Target] = []
+        self._hand = 0
+        self._turn_ms = moment_ms - moment_ms % (1000 * interval_s)  # when this turn began
+        self._from_ms = moment_ms
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    @property
+    def next_ms(self) -> int:
+        """The next slot."""
+        return self._turn_ms + self._phases[self._hand]
+
+    def take(self) -> Target:
+        """The target of the next slot; the hand moves on."""
+        target = self._targets[self._hand]
+        self._hand += 1
+        if self._hand == len(self._targets):
+            self._hand = 0
+            self._turn_ms += 1000 * self._interval_s
+        return target
+
+    def add(self, targets: Sequence[Target]) -> list[int]:
+        """Add targets; the first slot of each that comes from here."""
+        position_ms = self.next_ms if self._targets else self._from_ms
+        interval_ms = 1000 * self._interval_s
+        phases = [phase_ms(target.id, self._interval_s) for target in targets]
+        slots = [position_ms + (phase - position_ms) % interval_ms for phase in phases]
+        at = self._phases[self._hand] if self._targets else 0
+        # Of those at the hand's own phase, the ones that this turn has passed already.
+        passed = self._hand - bisect_left(self._phases, at)
+        if len(targets) < len(self._targets) // 50:
+            for target, phase in zip(targets, phases, strict=True):
+                place = bisect_right(self._phases, phase)
+                self._phases.insert(place, phase)
+                self._targets.insert(place, target)
+        else:
+            together = [*zip(self._phases, self._targets, strict=True), *zip(phases, targets, strict=True)]
+            together.sort(key=lambda entry: entry[0])
+            self._phases = array("I", [phase for phase, _ in together])
+            self._targets = [target for _, target in together]
+        self._hand = bisect_left(self._phases, (position_ms - self._turn_ms) % interval_ms) + max(0, passed)
+        if self._hand == len(self._targets):
+            self._hand, self._turn_ms = 0, self._turn_ms + interval_ms
+        return slots
+
+    def remove(self, target: Target) -> None:
+        """Remove a target."""
+        place = self._place(target)
+        del self._phases[place], self._targets[place]
+        if place < self._hand:
+            self._hand -= 1
+        elif self._targets and self._hand == len(self._targets):
+            self._hand, self._turn_ms = 0, self._turn_ms + 1000 * self._interval_s
+
+    def replace(self, target: Target) -> None:
+        """Put a target in the place of the one with the same id."""
+        self._targets[self._place(target)] = target
+
+    def _place(self, target: Target) -> int:
+        place = bisect_left(self._phases, phase_ms(target.id, self._interval_s))
+        while self._targets[place].id != target.id:
+            place += 1
+        return place

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import attrs
 import structlog
 
+from monitoring_core.clock import from_ms, to_ms
 from monitoring_core.result import CheckResult, Reason
 
 if TYPE_CHECKING:
     from monitoring_core.clock import Clock
     from monitoring_runtime.health import Health
     from monitoring_runtime.stop import Stop
-    from producer_svc.assignment import Assignment
+    from producer_svc.assignment import Assignment, Update
     from producer_svc.blame import Blame
-    from producer_svc.check import Check, Origin
+    from producer_svc.check import Origin
     from producer_svc.metrics import Metrics
     from producer_svc.outbox import Outbox
+    from producer_svc.overload import Overload
     from producer_svc.ports import Engine
     from producer_svc.schedule import Schedule
+    from producer_svc.waiting import WaitingChecks
 
 log = structlog.get_logger()
 
 MAX_WAIT_S = 0.1
+# At most so many become due in one turn: after a long pause there may be millions.
+MAX_TAKEN = 2_000
 
 
 @attrs.define
@@ -34,15 +39,21 @@ class ProducerService:
     origin: Origin
     assignment: Assignment
     schedule: Schedule
+    waiting: WaitingChecks
     engine: Engine
     blame: Blame
     outbox: Outbox
     clock: Clock
     health: Health
     metrics: Metrics
+    overload: Overload
     shutdown_timeout_s: float
-    _waiting: deque[Check] = attrs.field(factory=deque, init=False)
-    _assigned: bool = attrs.field(default=False, init=False)
+    _held: int | None = attrs.field(default=None, init=False)
+    # Slots that were taken and whose results are not in Kafka, by second; the oldest first, but for moments.
+    _unaccounted: Counter[int] = attrs.field(factory=Counter, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.outbox.on_done = self._account
 
     def run(self, stop: Stop) -> int:
         """Work until `stop`, then end in order; the number of results that are lost."""
@@ -54,47 +65,75 @@ class ProducerService:
         """One turn: take the assignment, submit what is due, publish what is finished."""
         self.health.beat()
         self._take_assignment()
-        self._waiting.extend(self.schedule.take_due())
+        self._take_due()
         self._dispatch()
-        self._take_finished(min(max_wait_s, self.schedule.seconds_to_next(), self.outbox.seconds_to_turn))
-        self.metrics.observe(len(self._waiting), self.engine.running, self.blame.down)
+        self._take_finished(min(max_wait_s, self.schedule.seconds_to_next, self.outbox.seconds_to_turn))
+        self.overload.turn(self.schedule.checks_per_second, self.engine)
+        self.metrics.observe(len(self.waiting), self.engine.running, self.blame.down)
         self.metrics.outbox(self.outbox.waiting, self.outbox.unsaved)
 
+    def accounted_until_ms(self) -> int:
+        """The moment up to which every slot of this producer has a result in Kafka."""
+        now_ms = self.clock.now_ms()
+        moments = [now_ms, 1_000 * min(self._unaccounted, default=now_ms // 1_000 + 1)]
+        if self.schedule.next_ms is not None:
+            moments.append(self.schedule.next_ms)
+        return min(moments)
+
     def _take_assignment(self) -> None:
-        found = self.assignment.poll()
-        if found is None:
-            if self.assignment.outage and not self._assigned:
+        update = self.assignment.poll(self.accounted_until_ms)
+        if update is None:
+            if self.assignment.outage and self._held is None:
                 self.health.set_not_ready(self.assignment.outage)
             return
-        since_ms = self.clock.now_ms()
-        before = len(self.schedule)
-        self.schedule.replace(found.targets, since_ms)
-        self.metrics.assigned(len(found.targets), found.invalid)
-        if not self._assigned:
-            self._assigned = True
-            self.metrics.accounted_since(since_ms)
-            self.health.set_ready()
-            log.info("checking", targets=len(found.targets), invalid=found.invalid)
-        elif len(self.schedule) != before:
-            log.info("targets changed", targets=len(found.targets), before=before, invalid=found.invalid)
+        if update.producer_id is None:
+            # Whoever has the ID now accounts for what was not begun.
+            for check in self.waiting.clear():
+                self._account(check.scheduled_ms)
+            self.schedule.clear()
+            self._held = None
+            self.metrics.holds(None)
+            return
+        self.schedule.change(update.added, update.removed)
+        self.metrics.assigned(update.targets, update.invalid)
+        if self._held != update.producer_id:
+            self._begin(update)
+        elif update.added or update.removed:
+            counts = {"changed": len(update.added), "removed": len(update.removed)}
+            log.info("targets changed", targets=update.targets, invalid=update.invalid, **counts)
+
+    def _begin(self, update: Update) -> None:
+        self._held = self.origin.producer_id = update.producer_id or 0
+        structlog.contextvars.bind_contextvars(producer_id=self._held)
+        since_ms = min((since_ms for _, since_ms in update.added), default=self.clock.now_ms())
+        self.metrics.holds(self._held)
+        self.metrics.accounted_since(since_ms)
+        self.health.set_ready()
+        since = f"{from_ms(since_ms):%Y-%m-%d %H:%M:%S} UTC"
+        log.info("checking", targets=update.targets, invalid=update.invalid, slots_since=since)
+
+    def _take_due(self) -> None:
+        for check in self.schedule.take_due(MAX_TAKEN):
+            self._unaccounted[check.scheduled_ms // 1_000] += 1
+            if check.window_end_ms > self.clock.now_ms():
+                self.waiting.add(check)
+            else:
+                self._publish(self.origin.unrun(check, Reason.MISSED_WINDOW, "no producer was there to check it"))
 
     def _dispatch(self) -> None:
-        """Start waiting checks in due order, as the engine has room; those whose window is over are missed."""
-        while self._waiting:
-            check = self._waiting[0]
-            late_s = (self.clock.now_ms() - check.window_end_ms) / 1000
-            if late_s >= 0:
-                error = f"no free place in the engine until {late_s:.3f} s after the window"
-                self._publish(self.origin.unrun(check, Reason.MISSED_WINDOW, error))
-            elif self.engine.free > 0:
-                self.engine.submit(check)
-            else:
-                return
-            self._waiting.popleft()
+        """Start waiting checks in due order, as the engine and their hosts have room; the rest in time, or missed."""
+        now_ms = self.clock.now_ms()
+        for missed in self.waiting.missed(now_ms):
+            self.overload.missed += 1
+            self._publish(self.origin.unrun(missed, Reason.MISSED_WINDOW, "no free place in the engine in its window"))
+        while self.engine.free > 0 and (check := self.waiting.take()):
+            self.engine.submit(check)
 
     def _take_finished(self, wait_s: float) -> None:
         """Publish what is finished and decided."""
         for finished in self.engine.take_finished(wait_s):
+            self.waiting.done(finished.target_id, to_ms(finished.scheduled_at))
+            self.overload.finished(finished)
             for result in self.blame.take(finished):
                 self._publish(result)
         for result in self.blame.settled():
@@ -105,25 +144,32 @@ class ProducerService:
         self.metrics.finished(result)
         self.outbox.put(result)
 
+    def _account(self, slot_ms: int) -> None:
+        second = slot_ms // 1_000
+        self._unaccounted[second] -= 1
+        if self._unaccounted[second] <= 0:
+            del self._unaccounted[second]
+
     def _finish(self) -> int:
         """Account for everything that was due before the stop, and flush."""
         self.health.set_not_ready("stopping")
-        self.assignment.close()
         deadline = self.clock.monotonic() + self.shutdown_timeout_s
-        self._waiting.extend(self.schedule.take_due())
-        log.info("stopping", waiting=len(self._waiting), running=self.engine.running)
-        while (self._waiting or self.engine.running or self.blame.holding) and self.clock.monotonic() < deadline:
+        self._take_due()
+        self.schedule.clear()
+        log.info("stopping", waiting=len(self.waiting), running=self.engine.running)
+        while (self.waiting or self.engine.running or self.blame.holding) and self.clock.monotonic() < deadline:
             self.health.beat()
             self._dispatch()
             self._take_finished(MAX_WAIT_S)
-        for check in self._waiting:
+        for check in self.waiting.clear():
             self._publish(self.origin.unrun(check, Reason.MISSED_WINDOW, "the producer was stopped before the check"))
         for check in self.engine.abandon():
             self._publish(self.origin.unrun(check, Reason.PROBER_ERROR, "the producer was stopped during the check"))
         for result in self.blame.rest():
             self._publish(result)
-        self._waiting.clear()
-        return self._flush(max(1.0, deadline - self.clock.monotonic()))
+        lost = self._flush(max(1.0, deadline - self.clock.monotonic()))
+        self.assignment.close(self.accounted_until_ms())
+        return lost
 
     def _flush(self, timeout_s: float) -> int:
         left = self.outbox.flush(timeout_s)

@@ -60,6 +60,11 @@ class MonitorConfig:
     body_excerpt: Annotated[Size, Between(Size(0), Size(MAX_EXCERPT_LENGTH))] = _NO_EXCERPT
     denied_networks: tuple[Annotated[str, Network()], ...] = _METADATA_NETWORKS
     canaries: tuple[Annotated[str, HostPort()], ...] = ()
+    max_per_host: Annotated[int, Between(1, 1_000)] = 10
+    lease_duration: Annotated[dt.timedelta, Between(dt.timedelta(seconds=2), dt.timedelta(minutes=10))] = dt.timedelta(
+        seconds=15
+    )
+    max_look_back: Annotated[dt.timedelta, Between(dt.timedelta(0), dt.timedelta(days=30))] = dt.timedelta(hours=1)
     outbox_directory: Annotated[str, Matching(r"[^\0]{1,1000}", "a directory")] = "outbox"
     outbox_max_size: Annotated[Size, Between(Size(1 << 20), Size(1 << 40))] = _DEFAULT_OUTBOX
     refresh_interval: Annotated[dt.timedelta, Between(dt.timedelta(seconds=1), dt.timedelta(hours=1))] = dt.timedelta(

@@ -34,7 +34,7 @@ class KafkaSender:
 
     def __init__(self, config: KafkaConfig) -> None:
         self._config = config
-        self._acknowledged: list[int] = []
+        self._acknowledged: list[Entry] = []
         self._returned: deque[Entry] = deque()
         self._retry_at = 0.0
         self._fatal = False
@@ -46,8 +46,8 @@ class KafkaSender:
         """How many entries Kafka has not yet acknowledged."""
         return len(self._producer) + len(self._returned)
 
-    def take_acknowledged(self) -> list[int]:
-        """The ids of the entries that Kafka has acknowledged since the last call; those that came back go again."""
+    def take_acknowledged(self) -> list[Entry]:
+        """The entries that Kafka has acknowledged since the last call; those that came back go again."""
         self._producer.poll(0)
         if self._fatal:
             self._replace()
@@ -63,7 +63,7 @@ class KafkaSender:
 
         def on_delivery(error: KafkaError | None, _message: Message) -> None:
             if error is None:
-                self._acknowledged.append(entry.id)
+                self._acknowledged.append(entry)
                 if self._outage:
                     self._reached()
             else:

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_TABLE = "CREATE TABLE IF NOT EXISTS outbox (id INTEGER PRIMARY KEY, key BLOB, value BLOB, up INTEGER)"
-_DROP = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE id > ? AND up = ? ORDER BY id LIMIT ?)"
+_TABLE = "CREATE TABLE IF NOT EXISTS outbox (id INTEGER PRIMARY KEY, slot_ms INTEGER, key BLOB, value BLOB, up INTEGER)"
+_DROP = (
+    "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE id > ? AND up = ? ORDER BY id LIMIT ?) "
+    "RETURNING id, slot_ms"
+)
 _MOVED_TOGETHER = 10_000
 _NOT_A_DATABASE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -62,7 +65,7 @@ class SqliteStore:
         database = self._open()
         with _outage(self._directory), database:
             database.execute("BEGIN")
-            database.executemany("INSERT INTO outbox VALUES (?, ?, ?, ?)", entries)
+            database.executemany("INSERT INTO outbox VALUES (?, ?, ?, ?, ?)", entries)
             # One that was sent twice is acknowledged twice.
             removed = database.executemany("DELETE FROM outbox WHERE id = ?", ((entry_id,) for entry_id in remove))
         self.count += len(entries) - max(0, removed.rowcount)
@@ -76,23 +79,23 @@ class SqliteStore:
         database = self._open()
         with _outage(self._directory):
             rows = database.execute(
-                "SELECT id, key, value, up FROM outbox WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
+                "SELECT id, slot_ms, key, value, up FROM outbox WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
                 (after, (1 << 63) - 1 if before is None else before, limit),
             )
-            return [Entry(entry_id, key, value, bool(up)) for entry_id, key, value, up in rows]
+            return [Entry(entry_id, slot_ms, key, value, bool(up)) for entry_id, slot_ms, key, value, up in rows]
 
-    def drop(self, after: int, limit: int) -> int:
-        """Remove the oldest entries past an id, those that are up first; how many were removed.
+    def drop(self, after: int, limit: int) -> list[tuple[int, int]]:
+        """Remove the oldest entries past an id, those that are up first; the ids and slots of what was removed.
 
         Raises:
             OutageError: the file cannot be written.
         """
-        database, dropped = self._open(), 0
+        database, dropped = self._open(), list[tuple[int, int]]()
         with _outage(self._directory), database:
             database.execute("BEGIN")
             for up in (True, False):
-                dropped += database.execute(_DROP, (after, up, limit - dropped)).rowcount
-        self.count -= dropped
+                dropped += database.execute(_DROP, (after, up, limit - len(dropped))).fetchall()
+        self.count -= len(dropped)
         return dropped
 
     def close(self) -> None:
@@ -145,10 +148,14 @@ class SqliteStore:
 
 def _move(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     """Move all entries; for a moment they are in both files, since what is sent twice is stored once."""
-    while rows := source.execute("SELECT id, key, value, up FROM outbox LIMIT ?", (_MOVED_TOGETHER,)).fetchall():
+    while rows := source.execute(
+        "SELECT id, slot_ms, key, value, up FROM outbox LIMIT ?", (_MOVED_TOGETHER,)
+    ).fetchall():
         with target:
             target.execute("BEGIN")
-            target.executemany("INSERT INTO outbox (key, value, up) VALUES (?, ?, ?)", (row[1:] for row in rows))
+            target.executemany(
+                "INSERT INTO outbox (slot_ms, key, value, up) VALUES (?, ?, ?, ?)", (row[1:] for row in rows)
+            )
         with source:
             source.execute("BEGIN")
             source.executemany("DELETE FROM outbox WHERE id = ?", ((row[0],) for row in rows))
