@@ -164,6 +164,7 @@ class Pipeline:
     name: str
     proxy: Proxy | None = None
     settings: dict[str, Any] = attrs.field(factory=dict)
+    monitor: dict[str, Any] = attrs.field(factory=dict)
     expected: dict[tuple[Any, ...], tuple[Any, ...]] = attrs.field(factory=dict)
     services: dict[str, Service] = attrs.field(factory=dict)
     _producer: Producer | None = None
@@ -215,6 +216,17 @@ class Pipeline:
         command = [script("consumer-svc"), "run", "--config", str(self.directory / f"{name}.yaml")]
         log = self.directory / f"consumer-{name}.log"
         self.services[name] = Service(Child(f"consumer-svc {name}", command, log, env), port)
+        return self.services[name]
+
+    def producer(self, name: str, producer_id: str = "1") -> Service:
+        """Start a producer."""
+        self._write_config(name)
+        port = free_port()
+        env = {"MONITORING__METRICS__PORT": str(port)}
+        config = str(self.directory / f"{name}.yaml")
+        command = [script("producer-svc"), "run", "--id", producer_id, "--config", config]
+        log = self.directory / f"producer-{name}.log"
+        self.services[name] = Service(Child(f"producer-svc {name}", command, log, env), port)
         return self.services[name]
 
     def command(self, *arguments: str) -> str:
@@ -289,7 +301,7 @@ class Pipeline:
             consumer.close()
 
     def logs(self) -> str:
-        """The last lines of every consumer."""
+        """The last lines of every service."""
         return "\n".join(
             f"--- {s.child.name} {s.child.status}\n{s.child.last_lines(12)}" for s in self.services.values()
         )
@@ -310,6 +322,7 @@ class Pipeline:
             },
             "database": {"host": host, "port": port, "user": "postgres", "schema": self.name, "sslmode": "disable"},
             "consumer": consumer,
+            "monitor": self.monitor,
             "metrics": {"host": "127.0.0.1", "port": 0},
         }
         (self.directory / f"{name}.yaml").write_text(yaml.safe_dump(content))

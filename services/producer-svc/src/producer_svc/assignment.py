@@ -189,7 +189,11 @@ class Assignment:
                 self._held, self._standing_by = producer_id, None
                 return accounted_until_ms
         holder = self._registry.holder(candidates[0]) if candidates else None
-        why = f"producer {candidates[0]} is held by {holder}" if candidates else f"{self._needed} producers are needed"
+        why = (
+            f"producer {candidates[0]} is held by {holder}"
+            if candidates
+            else f"all {self._needed} IDs that are needed are held"
+        )
         if self._standing_by != why:
             log.info("standing by", reason=why)
         self._standing_by = why

@@ -1,0 +1,102 @@
+"""The schedule against the definition of slots: whatever comes and goes, each due slot is taken once, in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitoring_core.schedule import slots_between
+from monitoring_core.testing.builders import make_target
+from monitoring_core.testing.clock import FakeClock
+from producer_svc.schedule import Schedule
+from producer_svc.waiting import WaitingChecks
+
+if TYPE_CHECKING:
+    from producer_svc.check import Check
+
+INTERVALS = (1, 2, 7, 10)
+changes = st.lists(
+    st.tuples(
+        st.dictionaries(st.integers(1, 12), st.sampled_from(INTERVALS), max_size=12),  # targets from now on
+        st.integers(0, 15_000),  # how far the new ones look back, milliseconds
+        st.integers(0, 25_000),  # how long until the next change
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+def taken(schedule: Schedule) -> list[Check]:
+    found = []
+    while batch := list(schedule.take_due(7)):
+        found += batch
+    return found
+
+
+@settings(max_examples=300, deadline=None)
+@given(changes)
+def test_every_due_slot_is_taken_once_and_in_order(steps: list[tuple[dict[int, int], int, int]]) -> None:
+    """Targets that are added, removed, changed or handed over with a past."""
+    clock = FakeClock()
+    schedule = Schedule(clock)
+    present: dict[int, int] = {}
+    since: dict[int, int] = {}
+    for targets, back_ms, wait_ms in steps:
+        now_ms = clock.now_ms()
+        new = {i: interval for i, interval in targets.items() if present.get(i) != interval}
+        since |= dict.fromkeys(new, now_ms + 1 - back_ms)
+        added = [(make_target(id=i, interval_s=interval), since[i]) for i, interval in targets.items()]
+        schedule.change(added, present.keys() - targets.keys())
+        # What is known already was taken up to now.
+        begin = {i: since[i] if i in new else now_ms + 1 for i in targets}
+        present = dict(targets)
+        clock.advance(wait_ms / 1000)
+        checks = taken(schedule)
+        expected = {
+            (slot, i)
+            for i, interval in present.items()
+            for slot in slots_between(i, interval, begin[i], clock.now_ms() + 1)
+        }
+        found = [(check.scheduled_ms, check.target.id) for check in checks]
+        assert sorted(found) == sorted(expected)
+        assert [slot for slot, _ in found] == sorted(slot for slot, _ in found)
+        assert len(schedule) == len(present)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=60))
+def test_waiting_checks_start_once_each_in_order_and_within_the_bound_of_their_host(
+    steps: list[tuple[str, bool]],
+) -> None:
+    """However checks come and end."""
+    waiting = WaitingChecks(2)
+    clock = FakeClock()
+    schedule = Schedule(clock)
+    running: list[Check] = []
+    started: list[Check] = []
+    for number, (host, end) in enumerate(steps, start=1):
+        schedule.change([(make_target(id=number, url=f"http://{host}.example/", interval_s=1), clock.now_ms())], ())
+        clock.advance(1)
+        for check in schedule.take_due(1_000):
+            waiting.add(check)
+        schedule.change([], [number])
+        while check_ := waiting.take():
+            running.append(check_)
+            started.append(check_)
+        hosts = [check.target.host for check in running]
+        assert all(hosts.count(name) <= 2 for name in hosts)
+        if end and running:
+            check = running.pop(0)
+            waiting.done(check.target.id, check.scheduled_ms)
+    while running:
+        check = running.pop(0)
+        waiting.done(check.target.id, check.scheduled_ms)
+        while check_ := waiting.take():
+            running.append(check_)
+            started.append(check_)
+    assert len(waiting) == 0
+    assert len({(check.target.id, check.scheduled_ms) for check in started}) == len(started)
+    for name in "abc":
+        of_host = [check.scheduled_ms for check in started if check.target.host == f"{name}.example"]
+        assert of_host == sorted(of_host)
