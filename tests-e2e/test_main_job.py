@@ -175,6 +175,7 @@ def test_with_nothing_listening_services_say_so_and_keep_trying(tmp_path: Path) 
     config.write_text(
         "kafka: {bootstrap_servers: '127.0.0.1:1'}\ndatabase: {host: 127.0.0.1, port: 1, user: u}\n"
         "metrics: {enabled: false}\nlogging: {format: json}\n"
+        f"monitor: {{outbox_directory: '{tmp_path / 'outbox'}'}}\n"
     )
     for command in (["producer-svc", "run", "--id", "1"], ["consumer-svc", "run"]):
         process = subprocess.Popen(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from click.testing import CliRunner
 
 from producer_svc.cli import main
@@ -21,11 +22,12 @@ def test_a_wrong_configuration_ends_with_status_2_and_says_where(tmp_path: Path)
     assert run.output == f"{config}:1 monitor.timeout: must be shorter than check_interval (60 s), got 90 s\n"
 
 
-def test_ids_are_one_based() -> None:
-    """ID 0 is refused with a plain line."""
-    run = CliRunner().invoke(main, ["run", "--id", "0"])
+@pytest.mark.parametrize("text", ["0", "-1", "2147483648", "9" * 5_000, "first", "\u0661", ""])
+def test_ids_are_one_based_or_auto(text: str) -> None:
+    """Anything else is refused with a plain line."""
+    run = CliRunner().invoke(main, ["run", f"--id={text}"])
     assert run.exit_code == 2
-    assert "0 is not in the range 1<=x<=2147483647" in run.output
+    assert f"{text[:20]!r} is neither auto nor a whole number from 1 to 2147483647" in run.output
 
 
 def test_check_config_says_what_it_found(tmp_path: Path) -> None:

@@ -106,6 +106,7 @@ def test_a_result_is_saved_before_it_is_sent_and_forgotten_once_it_is_acknowledg
     rig.kafka.away = False
     rig.turn()
     assert (rig.kafka.targets, rig.outbox.waiting) == ([1, 2], 0)
+    assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
     kill(rig)
     assert Rig(tmp_path).outbox.waiting == 0
 

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 
 class _ProducerId(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases alone
-    name = "INTEGER|auto"
+    name = "producer id"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
-        if value == "auto":
+        text = str(value)
+        if text == "auto":
             return None
-        return click.IntRange(1, 2**31 - 1).convert(value, param, ctx)
+        if not (text.isascii() and text.isdecimal() and len(text) <= 10 and 1 <= int(text) < 2**31):
+            self.fail(f"{text[:20]!r} is neither auto nor a whole number from 1 to {2**31 - 1}", param, ctx)
+        return int(text)
 
 
 @click.group(cls=MonitoringGroup)
@@ -35,6 +38,7 @@ def main() -> None:
     "--id",
     "producer_id",
     type=_ProducerId(),
+    metavar="INTEGER|auto",
     required=True,
     help="This producer's one-based ID: it works the ID-th range of monitor.websites_per_container websites. "
     "With auto, the lowest ID that is needed and free.",

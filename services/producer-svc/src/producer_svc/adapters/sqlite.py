@@ -42,8 +42,10 @@ class SqliteStore:
         self._database: sqlite3.Connection | None = None
         self.count = 0
         self.last_id = 0
-        with contextlib.suppress(OutageError):
+        try:
             self._open()
+        except OutageError as error:
+            log.error("the outbox cannot be opened: results are in memory alone until it can", error=str(error))
 
     @property
     def used_bytes(self) -> int:
@@ -129,6 +131,8 @@ class SqliteStore:
         while True:
             path = self._directory / f"outbox-{number}.sqlite"
             if (lock := _lock(path)) is not None:
+                # Results may hold what a page said: they are for this user alone.
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
                 return path, lock
             number += 1
 
