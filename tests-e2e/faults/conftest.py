@@ -45,6 +45,14 @@ def until(holds: Callable[[], bool], timeout_s: float = 60.0, what: str = "") ->
         time.sleep(0.05)
 
 
+def fill(file: Path) -> None:
+    """Write until the disk is full."""
+    with file.open("wb") as out, contextlib.suppress(OSError):
+        while True:
+            out.write(b"\0" * (1 << 20))
+            out.flush()
+
+
 class Postgres:
     """A PostgreSQL that can be killed, frozen and started again, on the same data and socket."""
 

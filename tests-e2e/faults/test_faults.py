@@ -18,11 +18,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from monitoring_core.codec import encode, encode_key
 from monitoring_core.result import Reason, Status
 
-from .conftest import BATCH_ROWS, results, until
+from .conftest import BATCH_ROWS, fill, results, until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .conftest import Pipeline
 
 pytestmark = pytest.mark.end_to_end
@@ -404,11 +402,3 @@ def accounted(metrics: str) -> int:
 def terminate(admin: psycopg.Connection[tuple[object, ...]]) -> None:
     """End every session but this."""
     admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'consumer-svc'")
-
-
-def fill(file: Path) -> None:
-    """Write until the disk is full."""
-    with file.open("wb") as out, contextlib.suppress(OSError):
-        while True:
-            out.write(b"\0" * (1 << 20))
-            out.flush()

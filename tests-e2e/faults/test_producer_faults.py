@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import signal
+import socket
+import subprocess
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,10 +19,11 @@ import pytest
 from monitoring_core.clock import to_ms
 from monitoring_core.schedule import slots_between
 
-from .conftest import until
+from .conftest import fill, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from local_stack.stack import Service
 
@@ -182,3 +187,48 @@ def test_a_database_that_is_away_stops_no_checks(checks: Checks) -> None:
     checks.pipeline.postgres.start()
     time.sleep(2)
     assert checks.compare() == {"up"}
+
+
+def test_a_full_disk_under_the_outbox_costs_no_result(checks: Checks) -> None:
+    """Results are in memory meanwhile, and the log says so, and when that is over."""
+    with small_disk(checks.pipeline.directory / "outbox") as disk:
+        producer = checks.start("producer")
+        fill(disk / "full")
+        until(lambda: "the outbox cannot be written" in producer.child.last_lines(20))
+        time.sleep(2)
+        (disk / "full").unlink()
+        until(lambda: "the outbox is written again" in producer.child.last_lines(20))
+        time.sleep(1)
+        assert checks.compare() == {"up"}
+
+
+def test_websites_that_hang_hold_up_no_others(checks: Checks) -> None:
+    """Half of the targets hang until their timeout: each is down, the others are up, and no slot is missed."""
+    checks.pipeline.monitor |= {"max_per_host": 1_000, "max_concurrent_checks": 60}
+    with socket.create_server(("127.0.0.1", 0), backlog=1_000) as hanging:
+        with checks.pipeline.postgres.connect() as connection:
+            connection.execute(
+                f"UPDATE {checks.pipeline.name}.availability_monitor_config SET amc_url = %s || amc_id "
+                "WHERE amc_id %% 2 = 0",
+                (f"http://127.0.0.1:{hanging.getsockname()[1]}/",),
+            )
+        checks.start("producer")
+        time.sleep(5)
+        assert checks.compare() == {"up", "down timeout"}
+    for (target_id, _), status in checks.statuses().items():
+        assert status == ("up" if target_id % 2 else "down timeout")
+
+
+@contextlib.contextmanager
+def small_disk(directory: Path) -> Iterator[Path]:
+    """A disk of one megabyte."""
+    if os.geteuid():
+        if os.environ.get("CI"):
+            pytest.fail("a disk of its own needs root")
+        pytest.skip("a disk of its own needs root")
+    directory.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(directory)], check=True)
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", "-l", str(directory)], check=True)
