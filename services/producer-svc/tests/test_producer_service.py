@@ -135,6 +135,7 @@ class FakeOutbox:
     unsaved: int = 0
     closed: bool = False
     on_done: Callable[[int], None] = lambda _: None
+    on_flush: Callable[[float], int] = lambda _: 0
 
     def put(self, result: CheckResult) -> None:
         self.results.append(result)
@@ -143,7 +144,7 @@ class FakeOutbox:
         pass
 
     def flush(self, timeout_s: float) -> int:
-        return self.waiting
+        return self.on_flush(timeout_s) or self.waiting
 
     def close(self) -> None:
         self.closed = True
@@ -447,6 +448,26 @@ def test_a_stop_gives_the_id_back() -> None:
     stop.request()
     rig.service.run(stop)
     assert rig.registry.holders == {}
+
+
+def test_slots_that_become_due_during_the_stop_are_for_the_next_producer() -> None:
+    """The watermark of the lease ends where this producer stopped to take slots."""
+    rig = Rig(records(5))
+    rig.step()
+    rig.advance(3)
+    began_ms = rig.clock.ms
+    for result in rig.outbox.results:
+        rig.outbox.on_done(round(result.scheduled_at.timestamp() * 1000))
+
+    def slow_flush(timeout_s: float) -> int:
+        rig.clock.ms += 2_000
+        return 0
+
+    rig.outbox.on_flush = slow_flush
+    stop = Stop()
+    stop.request()
+    rig.service.run(stop)
+    assert rig.registry.accounted_until[1] == began_ms
 
 
 def test_auto_takes_the_lowest_free_id_that_is_needed_and_gives_it_up_when_it_is_not() -> None:

@@ -154,7 +154,9 @@ class ProducerService:
         """Account for everything that was due before the stop, and flush."""
         self.health.set_not_ready("stopping")
         deadline = self.clock.monotonic() + self.shutdown_timeout_s
+        until_ms = self.clock.now_ms()
         self._take_due()
+        until_ms = min(until_ms, self.schedule.next_ms or until_ms)
         self.schedule.clear()
         log.info("stopping", waiting=len(self.waiting), running=self.engine.running)
         while (self.waiting or self.engine.running or self.blame.holding) and self.clock.monotonic() < deadline:
@@ -168,7 +170,8 @@ class ProducerService:
         for result in self.blame.rest():
             self._publish(result)
         lost = self._flush(max(1.0, deadline - self.clock.monotonic()))
-        self.assignment.close(self.accounted_until_ms())
+        # Slots that became due since are for whoever comes next.
+        self.assignment.close(min(until_ms, self.accounted_until_ms()))
         return lost
 
     def _flush(self, timeout_s: float) -> int:
