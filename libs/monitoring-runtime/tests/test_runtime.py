@@ -11,11 +11,13 @@ import urllib.request
 
 import click
 import pytest
+import structlog
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry, Counter
 
 from monitoring_core.config import ConfigError, Fault, MetricsConfig
 from monitoring_core.errors import StopError
+from monitoring_runtime.background import in_background
 from monitoring_runtime.backoff import Backoff
 from monitoring_runtime.commands import MonitoringGroup
 from monitoring_runtime.endpoint import Endpoint
@@ -142,3 +144,29 @@ def test_every_error_ends_with_its_status_and_no_traceback(name: str) -> None:
     assert run.exit_code == status
     assert "Traceback" not in run.output
     assert said is None or run.output == said
+
+
+def test_a_signal_tells_what_each_thread_is_doing() -> None:
+    """Whoever finds a process that does not go on can ask it why."""
+    process = subprocess.Popen([sys.executable, "-c", LOOP], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert process.stdout.readline() == "running\n"
+    process.send_signal(signal.SIGUSR1)
+    assert process.stderr
+    assert process.stderr.readline().startswith("Current thread")
+    assert process.stderr.readline().endswith(" in wait\n")
+    process.terminate()
+    process.communicate(timeout=10)
+
+
+def test_work_in_the_background_gives_its_result_its_error_and_no_delay_at_the_end() -> None:
+    """A process ends though the work does not, and the log's bound values go with it."""
+    with structlog.contextvars.bound_contextvars(producer_id=3):
+        assert in_background("a", structlog.contextvars.get_contextvars).result(5) == {"producer_id": 3}
+    with pytest.raises(ZeroDivisionError):
+        in_background("b", lambda: 1 // 0).result(5)
+    program = (
+        "import time\nfrom monitoring_runtime.background import in_background\n"
+        "in_background('c', lambda: time.sleep(60))"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=10)

@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,10 +108,15 @@ class Child:
         return self.wait(timeout_s)
 
     def wait(self, timeout_s: float = _STOP_S) -> int:
-        """Wait for the end, and SIGKILL when it does not come; the exit status."""
+        """Wait for the end, and SIGKILL when it does not come; the exit status.
+
+        Before that comes SIGUSR1, at which our services write to the log what each thread is doing.
+        """
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
+            self.signal(signal.SIGUSR1)
+            time.sleep(1)
             return self.kill()
 
     def kill(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import threading
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+_STDERR = 2
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -37,7 +39,10 @@ class Stop:
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """A Stop that the first SIGTERM or SIGINT requests. A second one ends the process at once, with status 1."""
+    """A Stop that the first SIGTERM or SIGINT requests. A second one ends the process at once, with status 1.
+
+    SIGUSR1 writes to standard error what each thread is doing, for whoever asks why a process does not go on.
+    """
     stop = Stop()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -45,9 +50,11 @@ def stop_on_signals() -> Iterator[Stop]:
             os._exit(1)
         stop.request()
 
+    faulthandler.register(signal.SIGUSR1, file=_STDERR, all_threads=True)
     previous = {number: signal.signal(number, on_signal) for number in _SIGNALS}
     try:
         yield stop
     finally:
+        faulthandler.unregister(signal.SIGUSR1)
         for number, handler in previous.items():
             signal.signal(number, handler)

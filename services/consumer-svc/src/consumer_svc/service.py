@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextvars
-import threading
-from concurrent.futures import Future, wait
+from concurrent.futures import wait
 from typing import TYPE_CHECKING
 
 import attrs
@@ -12,9 +10,11 @@ import structlog
 
 from consumer_svc.batch import Batch
 from consumer_svc.delivery import GivenUpError
+from monitoring_runtime.background import in_background
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
+    from concurrent.futures import Future
 
     from consumer_svc.delivery import Delivery
     from consumer_svc.ports import Source
@@ -121,7 +121,7 @@ class ConsumerService:
         batch, self._pending = self._pending, None
         if batch:
             self._handed_over = self.clock.monotonic()
-            self._in_hand = (batch, _in_daemon_thread(lambda: self.delivery.deliver(batch)))
+            self._in_hand = (batch, in_background("delivery", lambda: self.delivery.deliver(batch)))
 
     def _turn_over(self) -> None:
         """Begin to deliver a batch that is ready when the one before is done, and commit that."""
@@ -160,24 +160,6 @@ class ConsumerService:
         finally:
             self._pending = None
             self._in_hand = None
-
-
-def _in_daemon_thread(work: Callable[[], None]) -> Future[None]:
-    """Run `work` in a thread that does not keep the process from ending, however long a server does not answer."""
-    future: Future[None] = Future()
-    # The log's bound values are in the context, which threads do not inherit.
-    context = contextvars.copy_context()
-
-    def run() -> None:
-        try:
-            context.run(work)
-        except BaseException as error:
-            future.set_exception(error)
-        else:
-            future.set_result(None)
-
-    threading.Thread(target=run, name="delivery", daemon=True).start()
-    return future
 
 
 def _finished(future: Future[None], timeout_s: float) -> None:
