@@ -197,6 +197,77 @@ def test_a_full_disk_leaves_results_in_memory_until_it_has_room_again(
     assert said.count("the outbox is written again") == 1
 
 
+def test_what_an_earlier_run_left_is_sent_though_the_file_opens_late(tmp_path: Path) -> None:
+    """A directory that comes after the start, such as a volume, may hold results."""
+    first = Rig(tmp_path / "volume", FakeKafka(away=True))
+    first.put(1, 2)
+    first.turn()
+    kill(first)
+    (tmp_path / "volume").rename(tmp_path / "elsewhere")
+    (tmp_path / "volume").write_text("")
+    later = FakeClock()
+    later.advance(60)
+    second = Rig(tmp_path / "volume", clock=later)
+    second.put(3)
+    second.turn()
+    assert second.kafka.targets == [3]
+    (tmp_path / "volume").unlink()
+    (tmp_path / "elsewhere").rename(tmp_path / "volume")
+    second.put(4)
+    second.turn(3, RETRY_S)
+    assert (sorted(second.kafka.targets), second.outbox.waiting) == ([1, 2, 3, 4], 0)
+
+
+def test_a_file_whose_size_cannot_be_asked_is_trouble_and_not_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent twice for it, nothing is left."""
+
+    def fails(_: SqliteStore) -> int:
+        raise OutageError("disk I/O error")
+
+    rig = Rig(tmp_path, FakeKafka(away=True))
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteStore, "used_bytes", property(fails))
+        rig.put(1, 2)
+        rig.turn()
+        rig.put(3)
+        rig.turn()
+    rig.turn(3, RETRY_S)
+    rig.kafka.away = False
+    rig.turn(3, RETRY_S)
+    assert (rig.kafka.targets, rig.outbox.waiting) == ([1, 2, 3], 0)
+
+
+def test_each_result_is_accounted_for_once_when_the_file_comes_and_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever counts slots must not count one down twice."""
+    rig = Rig(tmp_path, FakeKafka(away=True), max_bytes=100_000)
+    done: Counter[int] = Counter()
+    rig.outbox.on_done = lambda slot_ms: done.update([slot_ms])
+    write, broken = SqliteStore.write, False
+
+    def sometimes(store: SqliteStore, *what: object) -> None:
+        if broken:
+            raise OutageError("disk full")
+        write(store, *what)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(SqliteStore, "write", sometimes)
+    monkeypatch.setattr(outbox_module, "IN_FLIGHT", 200)
+    for begin in range(1, 1_001, 50):
+        broken = begin % 150 == 1
+        rig.put(*range(begin, begin + 50))
+        rig.turn(2, RETRY_S)
+    broken = False
+    rig.kafka.away = False
+    rig.turn(30, RETRY_S)
+    assert rig.outbox.waiting == 0
+    assert done == Counter(1_000 * target for target in range(1, 1_001))
+    assert len(rig.kafka.sent) == len(set(rig.kafka.targets)) == 1_000 - rig.dropped
+    assert rig.dropped > 0
+
+
 def test_memory_is_bounded_while_neither_kafka_nor_the_disk_takes_anything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

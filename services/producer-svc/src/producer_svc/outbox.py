@@ -73,9 +73,12 @@ class Outbox:
     _unsaved: dict[int, Entry] = attrs.field(factory=dict, init=False)
     _unsent: deque[Entry] = attrs.field(factory=deque, init=False)
     _acknowledged: list[int] = attrs.field(factory=list, init=False)
-    # All entries up to this one were handed to Kafka.
+    # Handed to Kafka, and not acknowledged.
+    _in_flight: set[int] = attrs.field(factory=set, init=False)
+    # All saved entries up to this one were handed to Kafka.
     _sent_id: int = attrs.field(default=0, init=False)
-    _backlog: bool = attrs.field(default=False, init=False)
+    # Whether the file may hold entries that are neither in memory nor handed to Kafka.
+    _backlog: bool = attrs.field(default=True, init=False)
     _trouble: str | None = attrs.field(default=None, init=False)
     _next_save: float = attrs.field(default=0.0, init=False)
     _dropping: bool = attrs.field(default=False, init=False)
@@ -84,8 +87,7 @@ class Outbox:
         # From the clock on: what an earlier run left has lower ids, even where it cannot be read yet.
         self._first_id = max(self._store.last_id + 1, 1_000 * self._clock.now_ms())
         self._ids = itertools.count(self._first_id)
-        self._backlog = self._store.count > 0
-        if self._backlog:
+        if self._store.count:
             log.info("the outbox holds results of the last run, which are sent now", results=self._store.count)
 
     @property
@@ -113,6 +115,7 @@ class Outbox:
     def turn(self) -> None:
         """Let acknowledgements in, save what is new, and hand over what is saved."""
         for entry in self._sender.take_acknowledged():
+            self._in_flight.discard(entry.id)
             self._done(entry.id, entry.slot_ms)
             if self._unsaved.pop(entry.id, None) is None:
                 self._acknowledged.append(entry.id)
@@ -140,20 +143,25 @@ class Outbox:
         self._next_save = self._clock.monotonic() + GROUP_S
         try:
             self._store.write(list(self._unsaved.values()), self._acknowledged)
+            self._saved()
+            self._keep_in_bound()
         except OutageError as error:
             self._next_save = self._clock.monotonic() + RETRY_S
             if self._trouble is None:
                 log.error("the outbox cannot be written: results are in memory alone", error=str(error))
             self._trouble = str(error)
             self._drop_unsaved()
-            return
+
+    def _saved(self) -> None:
         if self._trouble:
             log.info("the outbox is written again")
-            # It may hold what could not be read before. What is sent twice is stored once.
+            # It may hold what could not be read before.
             self._sent_id, self._backlog = 0, True
         self._trouble = None
         self._unsaved.clear()
         self._acknowledged.clear()
+
+    def _keep_in_bound(self) -> None:
         if self._store.used_bytes > self._max_bytes:
             self._drop_saved()
         else:
@@ -171,27 +179,33 @@ class Outbox:
             except OutageError:
                 break  # said by the next save, or read later
             for entry in entries:
-                self._hand_over(entry)
-            room -= len(entries)
+                self._sent_id = entry.id
+                if entry.id not in self._in_flight:
+                    self._hand_over(entry)
+            room = IN_FLIGHT - self._sender.in_flight
             self._backlog = bool(entries)
-        while self._unsent and room > 0 and not self._backlog:
+        while self._unsent and room > 0 and (self._trouble or not self._backlog):
             if self._trouble is None and self._unsent[0].id in self._unsaved:
                 break
-            self._hand_over(self._unsent.popleft())
+            entry = self._unsent.popleft()
+            self._hand_over(entry)
+            self._sent_id = max(self._sent_id, entry.id)
             room -= 1
 
     def _hand_over(self, entry: Entry) -> None:
+        self._in_flight.add(entry.id)
         self._sender.send(entry)
-        self._sent_id = entry.id
 
     def _drop_saved(self) -> None:
         """Make room in the file: a hundredth of what it holds, of those that were not handed to Kafka yet."""
         dropped = self._store.drop(self._sent_id, max(1, self._store.count // _DROP_SHARE))
-        for entry_id, slot_ms in dropped:
+        # After trouble with the file, the sending begins at its start again, and passes by what Kafka's client has.
+        lost = [(entry_id, slot_ms) for entry_id, slot_ms in dropped if entry_id not in self._in_flight]
+        for entry_id, slot_ms in lost:
             self._done(entry_id, slot_ms)
         self._unsent.clear()
         self._backlog = True
-        self._count_dropped(len(dropped), "its file has reached monitor.outbox_max_size")
+        self._count_dropped(len(lost), "its file has reached monitor.outbox_max_size")
 
     def _drop_unsaved(self) -> None:
         over = len(self._unsaved) - UNSAVED
