@@ -100,3 +100,29 @@ def test_waiting_checks_start_once_each_in_order_and_within_the_bound_of_their_h
     for name in "abc":
         of_host = [check.scheduled_ms for check in started if check.target.host == f"{name}.example"]
         assert of_host == sorted(of_host)
+
+
+def test_a_missed_check_does_not_change_the_order_of_the_others_of_its_host() -> None:
+    """The one that is due first starts first."""
+    clock = FakeClock()
+    schedule = Schedule(clock)
+    waiting = WaitingChecks(1)
+    intervals = {1: 60, 2: 60, 3: 60, 4: 1}
+    since_ms = clock.now_ms()
+    schedule.change([(make_target(id=i, interval_s=s), since_ms) for i, s in intervals.items()], ())
+    clock.advance(61)
+    checks = {check.target.id: check for check in taken(schedule)}
+    for number in (1, 2, 3):
+        waiting.add(checks[number])
+    running = waiting.take()
+    assert running is not None
+    assert waiting.take() is None
+    waiting.add(checks[4])
+    assert [check.target.id for check in waiting.missed(checks[4].window_end_ms)] == [4]
+    assert waiting.take() is None
+    left = sorted((check.scheduled_ms, check.target.id) for i, check in checks.items() if i < 4 and check != running)
+    for _, target_id in left:
+        waiting.done(running.target.id, running.scheduled_ms)
+        running = waiting.take()
+        assert running is not None
+        assert running.target.id == target_id

@@ -533,3 +533,34 @@ def test_overload_names_the_number_that_would_help(capsys: pytest.CaptureFixture
     said = capsys.readouterr().out
     assert said.count("overloaded") == 1
     assert "monitor.max_concurrent_checks: 200, or 4 producers in place of this one" in said
+
+
+def test_a_producer_that_chooses_its_id_moves_when_fewer_are_needed() -> None:
+    """It goes on with the lowest free ID, and with the targets of that alone."""
+    rig = Rig(records(30), producer_id=None, websites_per_container=10)
+    rig.registry.holders = {1: "another", 2: "another"}
+    rig.step()
+    rig.advance(20)
+    assert {target for target, _ in rig.slots()} == set(range(21, 31))
+    rig.registry.records = records(20)
+    del rig.registry.holders[1]
+    rig.step()
+    rig.outbox.results.clear()
+    rig.advance(20)
+    assert {target for target, _ in rig.slots()} == set(range(1, 11))
+    assert rig.service.origin.producer_id == 1
+    assert rig.registry.holders == {1: "me", 2: "another"}
+
+
+def test_a_producer_that_stands_by_is_not_ready_and_says_for_whom() -> None:
+    """An operator who asks a producer that checks nothing is told why."""
+    rig = Rig(records(3))
+    rig.registry.holders[1] = "another"
+    rig.step()
+    assert rig.health.readiness() == (False, "standing by: producer 1 is held by another")
+    del rig.registry.holders[1]
+    rig.step()
+    assert rig.health.readiness() == (True, "ok")
+    rig.registry.holders[1] = "a third"
+    rig.step()
+    assert rig.health.readiness() == (False, "standing by: producer 1 is held by a third")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import attrs
@@ -12,10 +11,12 @@ import structlog
 from monitoring_core.assignment import producers_needed, rank_range
 from monitoring_core.clock import from_ms
 from monitoring_core.errors import InvalidTargetError, OutageError
+from monitoring_runtime.background import in_background
 from monitoring_runtime.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from monitoring_core.clock import Clock
     from monitoring_core.target import CheckDefaults, Target, TargetRecord
@@ -34,6 +35,7 @@ class Update:
 
     Attributes:
         producer_id: the ID that is held; None while standing by, and then there are no targets.
+        begins: whether it was taken just now: targets of an ID that was held before are worked no more.
         added: targets that are new or have changed, each with the moment (milliseconds since the epoch) from which
             its slots are this producer's to account for.
         removed: ids of targets that are worked no more.
@@ -42,6 +44,7 @@ class Update:
     """
 
     producer_id: int | None
+    begins: bool = False
     added: tuple[tuple[Target, int], ...] = ()
     removed: tuple[int, ...] = ()
     targets: int = 0
@@ -81,23 +84,24 @@ class Assignment:
         self._refresh_s = refresh_s
         self._clock = clock
         self._backoff = Backoff(maximum_s=min(10.0, lease_s / _RENEWALS_PER_LEASE))
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="assignment")
         self._step_running: Future[Update | None] | None = None
         self._next_step = self._next_read = clock.monotonic()
         self._renewed = 0.0
         self._lapsed = False
         # What follows belongs to the thread.
         self._held: int | None = None
-        self._standing_by: str | None = None
         self._needed = 0
         self._version: int | None = None
         self._counted_version: int | None = None
         self._current_at_ms = 0
         self._known: dict[int, tuple[int, Target | None]] = {}
         self.outage: str | None = None
+        self.standing_by: str | None = None
 
     def poll(self, accounted_until_ms: Callable[[], int]) -> Update | None:
-        """What has changed, or None; never waits. `outage` says why nothing can be known.
+        """What has changed, or None; never waits.
+
+        `outage` says why nothing can be known, `standing_by` why no ID is held.
 
         Args:
             accounted_until_ms: gives the moment up to which every slot of this producer is accounted for.
@@ -105,7 +109,8 @@ class Assignment:
         self._note_lapse()
         if self._step_running is None:
             if self._clock.monotonic() >= self._next_step:
-                self._step_running = self._thread.submit(self._step, accounted_until_ms())
+                until_ms = accounted_until_ms()
+                self._step_running = in_background("assignment", lambda: self._step(until_ms))
             return None
         if not self._step_running.done():
             return None
@@ -128,14 +133,16 @@ class Assignment:
     def close(self, accounted_until_ms: int) -> None:
         """Give the ID back, so that the next producer need not wait for the lease to run out."""
 
+        step = self._step_running
+
         def release() -> None:
+            if step is not None:
+                step.exception()
             if self._held is not None:
                 self._registry.release(self._held, accounted_until_ms)
 
-        released = self._thread.submit(release)
-        self._thread.shutdown(wait=False)
         with contextlib.suppress(OutageError, TimeoutError):
-            released.result(_RELEASE_S)
+            in_background("release", release).result(_RELEASE_S)
 
     def _note_lapse(self) -> None:
         lapsed = self._held is not None and self._clock.monotonic() - self._renewed > self._lease_s
@@ -186,17 +193,17 @@ class Assignment:
         for producer_id in candidates:
             accounted_until_ms = self._registry.acquire(producer_id, self._lease_s)
             if accounted_until_ms is not None:
-                self._held, self._standing_by = producer_id, None
+                self._held, self.standing_by = producer_id, None
                 return accounted_until_ms
         holder = self._registry.holder(candidates[0]) if candidates else None
         why = (
-            f"producer {candidates[0]} is held by {holder}"
+            f"standing by: producer {candidates[0]} is held by {holder}"
             if candidates
-            else f"all {self._needed} IDs that are needed are held"
+            else f"standing by: all {self._needed} IDs that are needed are held"
         )
-        if self._standing_by != why:
-            log.info("standing by", reason=why)
-        self._standing_by = why
+        if self.standing_by != why:
+            log.info(why)
+        self.standing_by = why
         return None
 
     def _read_first(self, version: int, now_ms: int, accounted_until_ms: int) -> Update:
@@ -205,7 +212,7 @@ class Assignment:
         if since_ms > accounted_until_ms:
             until = f"{from_ms(since_ms):%Y-%m-%d %H:%M:%S} UTC"
             log.warning("slots before the look-back are not accounted for", producer_id=self._held, until=until)
-        return self._read(version, now_ms, since_ms, since_ms)
+        return self._read(version, now_ms, since_ms, since_ms, begins=True)
 
     def _read_again(self, version: int, now_ms: int) -> Update:
         """Read the range that may have changed.
@@ -215,7 +222,7 @@ class Assignment:
         """
         return self._read(version, now_ms, self._current_at_ms, now_ms)
 
-    def _read(self, version: int, now_ms: int, since_ms: int, newer_since_ms: int) -> Update:
+    def _read(self, version: int, now_ms: int, since_ms: int, newer_since_ms: int, *, begins: bool = False) -> Update:
         """Read the range, and tell what has changed; added targets count from `since_ms`, or, when they became active
         after that, from `newer_since_ms` or that moment, whichever is later.
         """
@@ -235,7 +242,7 @@ class Assignment:
         removed = [*before, *(target_id for target_id, (_, target) in self._known.items() if target is None)]
         self._version, self._current_at_ms = version, now_ms
         self._next_read = self._clock.monotonic() + self._refresh_s
-        return Update(self._held, tuple(added), tuple(removed), valid, len(self._known) - valid)
+        return Update(self._held, begins, tuple(added), tuple(removed), valid, len(self._known) - valid)
 
     def _resolve(self, record: TargetRecord) -> Target | None:
         try:

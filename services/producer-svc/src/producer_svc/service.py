@@ -82,21 +82,22 @@ class ProducerService:
 
     def _take_assignment(self) -> None:
         update = self.assignment.poll(self.accounted_until_ms)
-        if update is None:
-            if self.assignment.outage and self._held is None:
-                self.health.set_not_ready(self.assignment.outage)
-            return
-        if update.producer_id is None:
-            # Whoever has the ID now accounts for what was not begun.
+        if update is not None:
+            self._change(update)
+        if self._held is None and (why := self.assignment.outage or self.assignment.standing_by):
+            self.health.set_not_ready(why)
+
+    def _change(self, update: Update) -> None:
+        if update.producer_id is None or update.begins:
+            # Whoever has the ID now that was held before accounts for what was not begun.
             for check in self.waiting.clear():
                 self._account(check.scheduled_ms)
             self.schedule.clear()
             self._held = None
             self.metrics.holds(None)
-            return
         self.schedule.change(update.added, update.removed)
         self.metrics.assigned(update.targets, update.invalid)
-        if self._held != update.producer_id:
+        if update.begins:
             self._begin(update)
         elif update.added or update.removed:
             counts = {"changed": len(update.added), "removed": len(update.removed)}

@@ -82,7 +82,9 @@ class WaitingChecks:
         self._unpark(host)
 
     def _unpark(self, host: str) -> None:
-        """Let the next of a host try."""
+        """Let the next of a host try, when it has room."""
+        if self._running[host] >= self._max_per_host:
+            return
         parked = self._parked.get(host)
         while parked:
             entry = parked.popleft()

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_NAME_BYTES = 63
+# A server that is silently gone shows within half a minute, not after the kernel's quarter of an hour.
+_KEEPALIVE = {
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
 
 
 class SslMode(enum.StrEnum):
@@ -69,7 +76,7 @@ class DatabaseConfig:
     def connection_parameters(self, application_name: str) -> dict[str, str]:
         """The connection in libpq's words (PostgreSQL documentation, "Parameter Key Words"). Holds secrets."""
         sslmode = self.sslmode or (SslMode.VERIFY_FULL if self.ca_certificate else SslMode.PREFER)
-        parameters = {
+        parameters = _KEEPALIVE | {
             "host": self.host,
             "port": str(self.port),
             "dbname": self.database,

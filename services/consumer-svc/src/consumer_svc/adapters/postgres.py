@@ -22,13 +22,6 @@ if TYPE_CHECKING:
     from monitoring_core.result import CheckResult
 
 _TYPES = {"integer": "int4", "bigint": "int8", "smallint": "int2", "real": "float4", "boolean": "bool"}
-# A server that is silently gone shows within half a minute, not after the kernel's quarter of an hour.
-_KEEPALIVE = {
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "30000",
-}
 _LONGEST_ASIDE = 64
 _Row = tuple[object, ...]
 _key = attrgetter(*RESULT_KEY)
@@ -108,7 +101,7 @@ class PostgresWriter:
 
     def _connect(self) -> psycopg.Connection[Any]:
         if self._connection is None:
-            parameters = _KEEPALIVE | self._config.connection_parameters("consumer-svc")
+            parameters = self._config.connection_parameters("consumer-svc")
             connection: psycopg.Connection[Any] = psycopg.connect(make_conninfo(**parameters), autocommit=True)
             columns = sql.SQL(", ").join(
                 sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in RESULT_COLUMNS.items()

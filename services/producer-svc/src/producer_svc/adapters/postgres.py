@@ -22,13 +22,6 @@ STATEMENT_TIMEOUT_MS = 30_000
 _ROWS_A_FETCH = 5_000
 _MS = "(extract(epoch FROM {}) * 1000)::bigint"
 _EXPIRES = "clock_timestamp() + make_interval(secs => %s)"
-# A server that is silently gone shows within half a minute, not after the kernel's quarter of an hour.
-_KEEPALIVE = {
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "30000",
-}
 
 
 class PostgresRegistry:
@@ -152,7 +145,7 @@ class PostgresRegistry:
 
     def _connect(self) -> psycopg.Connection[Any]:
         if self._connection is None:
-            parameters = _KEEPALIVE | self._config.connection_parameters("producer-svc")
+            parameters = self._config.connection_parameters("producer-svc")
             self._connection = psycopg.connect(
                 make_conninfo(**parameters, options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"), autocommit=True
             )
