@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from monitoring_core.config import Config, ConfigError, load_config
 from monitoring_core.config.document import DocumentError, parse_document
+from monitoring_core.config.values import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +48,23 @@ def test_a_bad_configuration_is_refused_with_this_message(case: Path, folder: Pa
 def test_there_are_enough_bad_configurations() -> None:
     """The folder is there, and the test above has run on it."""
     assert len(list(BAD.glob("*.yaml"))) >= 40
+
+
+def test_a_secret_of_the_environment_may_be_a_reference(folder: Path) -> None:
+    """So that a container's secrets can be files whatever the configuration file says; any other text is the secret."""
+    (folder / "config.yaml").write_text(GOOD)
+    (folder / "mounted").write_text("from the file\n")
+    environ = {"MONITORING__DATABASE__PASSWORD": "{file: mounted}", "MONITORING__DATABASE__USER": "{env: WHO}"}
+    environ["WHO"] = "me"
+    database = load_config(Path("config.yaml"), environ=environ).database
+    assert database.password is not None
+    assert isinstance(database.user, Secret)
+    assert (database.password.reveal(), database.user.reveal()) == ("from the file", "me")
+    for literal in ("{file", "{}", "{a: b}", "x{file: mounted}"):
+        environ = {"MONITORING__DATABASE__PASSWORD": literal}
+        password = load_config(Path("config.yaml"), environ=environ).database.password
+        assert password is not None
+        assert password.reveal() == literal
 
 
 def test_the_command_line_replaces_the_environment_and_that_the_file(folder: Path) -> None:

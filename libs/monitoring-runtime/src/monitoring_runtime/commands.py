@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -26,6 +27,7 @@ class MonitoringGroup(click.Group):
     """
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _end_on_sigterm_in_a_container()
         try:
             super().main(*args, **kwargs)
         except ConfigError as error:
@@ -76,6 +78,12 @@ def check_config(config: Config) -> None:
         f"The configuration is valid: Kafka {config.kafka.bootstrap_servers}, topic {config.kafka.topic_name}; "
         f"PostgreSQL {config.database.address}, database {config.database.database}, schema {config.database.schema}."
     )
+
+
+def _end_on_sigterm_in_a_container() -> None:
+    """Let SIGTERM end a command that does nothing about it: for process 1 the kernel ignores what is not handled."""
+    if os.getpid() == 1:
+        signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 
 def _end(status: int, text: str) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 CONFIG_VARIABLE = "MONITORING_CONFIG"
 DEFAULT_PATH = Path("/etc/monitoring/config.yaml")
 _PREFIX = "MONITORING__"
+# In the environment, where a secret may also stand as it is.
+_REFERENCE = re.compile(r"\{ *(file|env) *: [^{}]+\}")
 
 
 @attrs.frozen(kw_only=True)
@@ -179,9 +182,10 @@ def _read(path: Path) -> Document:
 def _replacement(text: str, kinds: str, place: str) -> Any:
     """A value of the environment or the command line as plain data.
 
-    A secret may stand in the environment as it is, but not on the command line, which every user of the machine sees.
+    A secret may stand in the environment as it is, or as a reference, but not on the command line, which every user of
+    the machine sees.
     """
-    if "Secret" in kinds and place.startswith("env "):
+    if "Secret" in kinds and place.startswith("env ") and not _REFERENCE.fullmatch(text):
         if not text:
             raise DocumentError(1, "must not be empty")
         return Secret(text, place)

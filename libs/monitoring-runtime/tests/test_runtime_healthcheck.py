@@ -1,0 +1,58 @@
+"""What a container's HEALTHCHECK says about the service beside it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry
+
+from monitoring_core.config import MetricsConfig
+from monitoring_runtime.endpoint import Endpoint
+from monitoring_runtime.health import Health
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def healthcheck(tmp_path: Path, metrics: str) -> tuple[int, str]:
+    config = tmp_path / "config.yaml"
+    config.write_text(f"kafka: {{bootstrap_servers: 'k:1'}}\ndatabase: {{host: h, user: u}}\nmetrics: {metrics}\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "monitoring_runtime.healthcheck"],
+        env=os.environ | {"MONITORING_CONFIG": str(config)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    return done.returncode, done.stdout.strip()
+
+
+def test_it_says_what_healthz_says(tmp_path: Path) -> None:
+    """Alive while the loop turns, though not ready; not alive when it has not turned for too long."""
+    for max_age_s, expected, words in ((60.0, 0, "ok"), (0.0, 1, "the loop has not turned for ")):
+        with Endpoint(MetricsConfig(port=0), CollectorRegistry(), Health(max_age_s)) as endpoint:
+            status, line = healthcheck(tmp_path, f"{{port: {endpoint.port}}}")
+        assert (status, line.startswith(words)) == (expected, True)
+
+
+def test_a_service_that_does_not_answer_is_not_alive(tmp_path: Path) -> None:
+    """With the address that was asked."""
+    with Endpoint(MetricsConfig(host="127.0.0.1", port=0), CollectorRegistry(), Health()) as endpoint:
+        port = endpoint.port
+    status, line = healthcheck(tmp_path, f"{{port: {port}}}")
+    assert (status, line.startswith(f"127.0.0.1:{port} does not answer: ")) == (1, True)
+
+
+def test_a_service_without_an_endpoint_is_not_called_dead(tmp_path: Path) -> None:
+    """Nothing is known to be wrong."""
+    assert healthcheck(tmp_path, "{enabled: false}") == (0, "metrics.enabled is false: nothing to ask")
+
+
+def test_a_wrong_configuration_is_said(tmp_path: Path) -> None:
+    """In the words of every other command; the status is Docker's own 1."""
+    status, line = healthcheck(tmp_path, "{port: 1x}")
+    assert (status, line.partition(" ")[2]) == (1, "metrics.port: must be a whole number, got '1x'")
