@@ -1,0 +1,226 @@
+"""What the services are deployed against: Apache Kafka and PostgreSQL that take TLS alone, and a website."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from local_stack.accounting import Account, Row, Window, account
+from local_stack.servers import ApacheKafka, free_port
+from monitoring_core.clock import to_ms
+from monitoring_core.tables import RESULT_TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+ADMINISTRATOR = "monitoring_owner"
+BINARIES = Path("/usr/lib/postgresql/15/bin")
+
+
+def until(holds: Callable[[], bool], timeout_s: float = 90.0, what: Callable[[], str] = lambda: "") -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline, f"did not come true in {timeout_s:g} s: {what()}"
+        time.sleep(0.2)
+
+
+class Authority:
+    """Signs the servers' certificates and the clients'."""
+
+    def __init__(self, host: str) -> None:
+        self._authority = trustme.CA()
+        self.server = self._authority.issue_cert(host, "127.0.0.1", "localhost")
+
+    @property
+    def certificate(self) -> str:
+        """Its own certificate, PEM."""
+        return self._authority.cert_pem.bytes().decode()
+
+    def client(self, name: str) -> tuple[str, str]:
+        """A client's certificate and key, PEM, as a provider issues them."""
+        return _pem(self._authority.issue_cert(common_name=name))
+
+    def server_pem(self) -> tuple[str, str]:
+        """The servers' certificate and key, PEM."""
+        return _pem(self.server)
+
+
+def _pem(leaf: trustme.LeafCert) -> tuple[str, str]:
+    """The chain and the key in the form that Kafka reads too (PKCS 8)."""
+    key = load_pem_private_key(leaf.private_key_pem.bytes(), None)
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return "".join(pem.bytes().decode() for pem in leaf.cert_chain_pems), text
+
+
+class SecureKafka(ApacheKafka):
+    """An Apache Kafka that pods and containers reach by TLS with client certificates alone; plain for the oracle."""
+
+    def __init__(self, directory: Path, host: str, authority: Authority) -> None:
+        super().__init__(directory)
+        self.secure_servers = f"{host}:{free_port()}"
+        port = self.secure_servers.rpartition(":")[2]
+        certificate, key = authority.server_pem()
+        properties = directory / "server.properties"
+        known = dict(line.split("=", 1) for line in properties.read_text().splitlines())
+        more = {
+            "listeners": f"{known['listeners']},SSL://0.0.0.0:{port}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers},SSL://{self.secure_servers}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SSL:SSL,CONTROLLER:PLAINTEXT",
+            "ssl.client.auth": "required",
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.certificate.chain": certificate,
+            "ssl.keystore.key": key,
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.certificates": authority.certificate,
+        }
+        lines = [f"{name}={value.replace(chr(10), chr(92) + 'n')}" for name, value in (known | more).items()]
+        properties.write_text("\n".join(lines) + "\n")
+        properties.chmod(0o600)
+
+
+class SecurePostgres:
+    """A PostgreSQL that takes TLS and passwords alone."""
+
+    def __init__(self, host: str, authority: Authority) -> None:
+        self.host, self.port, self.password = host, free_port(), "it's a \"secret\""
+        self._authority = authority
+        # Not below pytest's folders, which other users may not enter.
+        self._directory = Path(tempfile.mkdtemp(prefix="secure-postgresql-"))
+        self._data = self._directory / "data"
+        self._user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        self._own(self._directory)
+
+    def start(self) -> None:
+        """Make a cluster and start it."""
+        password = self._write("password", self.password)
+        options = ["--username", ADMINISTRATOR, "--pwfile", str(password), "--auth", "scram-sha-256", "--no-sync"]
+        self._run("initdb", "--pgdata", str(self._data), *options)
+        certificate, key = self._authority.server_pem()
+        self._write("data/server.crt", certificate)
+        self._write("data/server.key", key)
+        self._write("data/pg_hba.conf", "hostssl all all all scram-sha-256\n")
+        settings = f"-c listen_addresses='*' -c port={self.port} -c ssl=on -c unix_socket_directories= -c fsync=off"
+        self._run("pg_ctl", "-D", str(self._data), "-w", "-l", str(self._directory / "log"), "-o", settings, "start")
+
+    def stop(self) -> None:
+        """Stop it and remove its data."""
+        self._run("pg_ctl", "-D", str(self._data), "-w", "-m", "fast", "stop")
+        shutil.rmtree(self._directory)
+
+    def connect(self, database: str = "monitoring") -> psycopg.Connection[tuple[Any, ...]]:
+        """A connection of the administrator's."""
+        return psycopg.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user=ADMINISTRATOR,
+            password=self.password,
+            dbname=database,
+            sslmode="require",
+            autocommit=True,
+        )
+
+    def add_targets(self, urls: Sequence[str]) -> list[int]:
+        """Put targets in; their ids."""
+        with self.connect() as connection:
+            statement = "INSERT INTO monitoring.availability_monitor_config (amc_url) VALUES (%s) RETURNING amc_id"
+            return [int(connection.execute(statement, (url,)).fetchall()[0][0]) for url in urls]
+
+    def retire(self, targets: Sequence[int]) -> None:
+        """Check these targets no more."""
+        with self.connect() as connection:
+            connection.execute(
+                "UPDATE monitoring.availability_monitor_config SET amc_active = false WHERE amc_id = ANY(%s)",
+                (list(targets),),
+            )
+
+    def rows(self) -> list[Row]:
+        """All results."""
+        with self.connect() as connection:
+            found = connection.execute(
+                f"SELECT target_id, scheduled_at, status, reason FROM monitoring.{RESULT_TABLE}"  # noqa: S608
+            )
+            return [Row(*row) for row in found]
+
+    def account(self, ends_ms: dict[int, int], interval_s: int) -> Account:
+        """Every slot of these targets from their first row to their end, against the rows."""
+        rows = self.rows()
+        firsts = {
+            target: min((to_ms(row.scheduled_at) for row in rows if row.target_id == target), default=None)
+            for target in ends_ms
+        }
+        missing = [target for target, first in firsts.items() if first is None]
+        assert not missing, f"targets {missing} have no row"
+        windows = [Window(target, interval_s, first or 0, ends_ms[target]) for target, first in firsts.items()]
+        return account(windows, rows, {})
+
+    def _write(self, name: str, text: str) -> Path:
+        path = self._directory / name
+        path.write_text(text)
+        path.chmod(0o600)
+        self._own(path)
+        return path
+
+    def _own(self, path: Path) -> None:
+        if os.geteuid() == 0:
+            shutil.chown(path, self._user, self._user)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(BINARIES / program), *arguments]
+        if os.geteuid() == 0:
+            command = ["runuser", "-u", self._user, "--", *command]
+        # Its server would hold a pipe open for as long as it runs.
+        with (self._directory / f"{program}.out").open("ab") as output:
+            done = subprocess.run(command, stdout=output, stderr=output, check=False, cwd="/")
+        assert done.returncode == 0, (self._directory / f"{program}.out").read_text()
+
+
+@contextlib.contextmanager
+def website() -> Iterator[int]:
+    """A website that is fine, at all addresses of this machine; its port."""
+
+    class Fine(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"OK")
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    with ThreadingHTTPServer(("0.0.0.0", 0), Fine) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def secrets(authority: Authority, postgres: SecurePostgres, name: str) -> dict[str, str]:
+    """The content of a service's Secret, by key."""
+    certificate, key = authority.client(name)
+    return {
+        "kafka_access_key": key,
+        "kafka_access_certificate": certificate,
+        "kafka_ca_certificate": authority.certificate,
+        "database_username": ADMINISTRATOR,
+        "database_password": postgres.password,
+        "database_ca_certificate": authority.certificate,
+    }

@@ -1,0 +1,275 @@
+"""The images: what is in them, and that they do the main job as their pods run them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from local_stack.servers import free_port
+
+from .engine import IMAGES, ROOT, Engine, blocks, hardened, set_of
+from .servers import Authority, SecureKafka, SecurePostgres, secrets, until, website
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+pytestmark = pytest.mark.deployment
+
+PACKAGES = {"producer": "producer-svc", "consumer": "consumer-svc", "dbadmin": "dbadmin"}
+INTERVAL_S = 2
+SETTINGS = [
+    f"MONITORING__MONITOR__CHECK_INTERVAL={INTERVAL_S}s",
+    "MONITORING__MONITOR__TIMEOUT=1s",
+    "MONITORING__MONITOR__REFRESH_INTERVAL=1s",
+    "MONITORING__MONITOR__LEASE_DURATION=3s",
+    "MONITORING__MONITOR__WEBSITES_PER_CONTAINER=10",
+    "MONITORING__KAFKA__PARTITIONS=4",
+]
+
+
+@attrs.define
+class Containers:
+    """Containers of the three images against secured servers of this machine."""
+
+    engine: Engine
+    directory: Path
+    kafka: SecureKafka
+    postgres: SecurePostgres
+    website: str
+    names: list[str] = attrs.field(factory=list)
+
+    def options(self, image: str, secrets_of: str | None = None) -> list[str]:
+        """Everything that the pod of this image has."""
+        config = ROOT / "infra/config/config.yaml"
+        database = [f"MONITORING__DATABASE__HOST={self.postgres.host}", f"MONITORING__DATABASE__PORT={self.postgres.port}"]
+        kafka = f"MONITORING__KAFKA__BOOTSTRAP_SERVERS={self.kafka.secure_servers}"
+        return [
+            *hardened(image),
+            *("--network", "host", "--env-file", str(ROOT / "infra/k8s/base/settings.env")),
+            *("--volume", f"{config}:/etc/monitoring/config.yaml:ro"),
+            *("--volume", f"{self.directory / (secrets_of or image)}:/run/secrets/monitoring:ro"),
+            *set_of([*SETTINGS, *database, kafka]),
+        ]
+
+    def write_secrets(self, name: str, content: Mapping[str, str]) -> None:
+        """Write a service's secrets as files that its user may read."""
+        folder = self.directory / name
+        folder.mkdir(mode=0o755, exist_ok=True)
+        for key, text in content.items():
+            (folder / key).write_text(text)
+            (folder / key).chmod(0o444)
+
+    def dbadmin(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run dbadmin to its end."""
+        return self.engine.run("--interactive", *self.options("dbadmin"), "monitoring_dbadmin", *arguments, text=text)
+
+    def start(self, name: str, image: str, *arguments: str) -> int:
+        """Start a service; its port."""
+        port = free_port()
+        options = [*self.options(image), *set_of([f"MONITORING__METRICS__PORT={port}"]), "--health-interval", "1s"]
+        if image == "producer":
+            options += ["--volume", "monitoring-test-outbox:/var/lib/monitoring"]
+        self.engine("run", "--detach", "--name", name, *options, f"monitoring_{image}", *arguments)
+        self.names.append(name)
+        return port
+
+    def state(self, name: str) -> str:
+        """Status, health and exit status of a container."""
+        form = "{{.State.Status}} {{.State.Health.Status}} {{.State.ExitCode}}"
+        return self.engine("inspect", "--format", form, name)
+
+    def until_healthy(self, name: str) -> None:
+        """Wait until its HEALTHCHECK says that it is alive."""
+        until(lambda: self.state(name).startswith("running healthy"), 60, lambda: self.logs(name))
+
+    def stop(self, name: str) -> None:
+        """Stop in order, and remove."""
+        self.engine("stop", "--time", "45", name)
+        assert self.state(name).endswith(" 0"), self.logs(name)
+        self.remove(name)
+
+    def logs(self, name: str) -> str:
+        """What a container has said."""
+        done = subprocess.run([self.engine.client, "logs", "--tail", "20", name], capture_output=True, text=True, check=False)
+        return self.state(name) + done.stdout + done.stderr
+
+    def remove(self, name: str) -> None:
+        """End at once."""
+        self.engine("rm", "--force", name)
+        self.names.remove(name)
+
+
+@pytest.fixture(scope="module")
+def containers(
+    images: Engine, secured_servers: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Containers]:
+    directory = tmp_path_factory.mktemp("containers")
+    authority = Authority("127.0.0.1")
+    kafka = SecureKafka(tmp_path_factory.mktemp("kafka"), "127.0.0.1", authority)
+    postgres = SecurePostgres("127.0.0.1", authority)
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(website())
+        kafka.start()
+        stack.callback(kafka.stop)
+        postgres.start()
+        stack.callback(postgres.stop)
+        made = Containers(images, directory, kafka, postgres, f"http://127.0.0.1:{port}")
+        for name in IMAGES:
+            made.write_secrets(name, secrets(authority, postgres, name))
+        stack.callback(lambda: [made.remove(name) for name in list(made.names)])
+        done = made.dbadmin("setup", "--wait", "60s")
+        assert done.returncode == 0, done.stderr
+        yield made
+
+
+def test_every_slot_becomes_one_row_and_a_stop_loses_none(containers: Containers) -> None:
+    """From target to row over TLS with client certificates, read-only and within the limits; then stopped and started."""
+    lines = "".join(f'{{"url": "{containers.website}/{i}", "regexp": "OK"}}\n' for i in range(15))
+    imported = containers.dbadmin("targets", "import", "-", "--format", "jsonl", text=lines)
+    assert imported.returncode == 0, imported.stderr
+    count = containers.dbadmin("producer-count")
+    assert count.stdout.strip() == "2", count.stderr
+    containers.start("monitoring-test-consumer", "consumer", "run")
+    producers = {f"monitoring-test-producer-{i}": ("producer", "run", "--id", str(i)) for i in (1, 2)}
+    for name, command in producers.items():
+        containers.start(name, *command)
+    for name in ("monitoring-test-consumer", *producers):
+        containers.until_healthy(name)
+    until(lambda: len(containers.postgres.rows()) >= 60)
+    for name, command in producers.items():
+        containers.stop(name)
+        containers.start(name, *command)
+    containers.stop("monitoring-test-consumer")
+    containers.start("monitoring-test-consumer", "consumer", "run")
+    more = len(containers.postgres.rows()) + 60
+    until(lambda: len(containers.postgres.rows()) >= more)
+    ends = dict.fromkeys(range(1, 16), time.time_ns() // 1_000_000)
+    until(lambda: containers.postgres.account(ends, INTERVAL_S).missing == 0)
+    account = containers.postgres.account(ends, INTERVAL_S)
+    assert (account.missing, account.duplicates, account.due >= 90) == (0, 0, True)
+    assert {(row.status, row.reason) for row in containers.postgres.rows()} <= {("up", None), ("unknown", "missed_window")}
+    for name in ("monitoring-test-consumer", *producers):
+        containers.stop(name)
+
+
+@pytest.mark.parametrize(
+    ("key", "content", "expected"),
+    [
+        ("kafka_access_key", None, "kafka.access_key: the file /run/secrets/monitoring/kafka_access_key "),
+        ("database_password", None, "database.password: the file /run/secrets/monitoring/database_password "),
+        ("kafka_ca_certificate", "not PEM", "kafka.ca_certificate: must be PEM text"),
+    ],
+)
+@pytest.mark.parametrize("image", IMAGES)
+def test_a_wrong_or_missing_secret_is_one_plain_line_and_status_2(
+    containers: Containers, image: str, key: str, content: str | None, expected: str
+) -> None:
+    """Before anything is connected, whichever service it is."""
+    name = f"bad-{image}-{key}"
+    folder = containers.directory / image
+    containers.write_secrets(name, {file.name: file.read_text() for file in folder.iterdir()})
+    bad = containers.directory / name / key
+    bad.unlink()
+    if content:
+        bad.write_text(content)
+        bad.chmod(0o444)
+    arguments = {"producer": ("run", "--id", "1"), "consumer": ("run",), "dbadmin": ("setup",)}[image]
+    done = containers.engine.run(*containers.options(image, name), f"monitoring_{image}", *arguments)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.stderr
+    assert expected in done.stderr
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_holds_its_service_and_little_else(images: Engine, base_image: str, image: str) -> None:
+    """At most 60 MB over its base, no compiler, no package manager of Python's, no cache, nobody's root."""
+    name = f"monitoring_{image}"
+    sizes = [int(images("image", "inspect", "--format", "{{.Size}}", found)) for found in (name, base_image)]
+    print(f"{name}: {(sizes[0] - sizes[1]) / 1e6:.1f} MB over {base_image} ({sizes[1] / 1e6:.1f} MB)")
+    assert sizes[0] - sizes[1] <= 60_000_000
+    assert images("image", "inspect", "--format", "{{.Config.User}}", name) == "10001:10001"
+    added = added_files(images, name, base_image)
+    assert not [path for path in added if re.search(r"(^|/)(pip|gcc|cc|apt|\.cache|tests?)(/|$)|\.(c|h|whl)$", path)]
+    services = {path.split("/")[5] for path in added if re.match(r"opt/venv/lib/[^/]+/site-packages/(.*_svc|dbadmin)/", path)}
+    assert len(services) == 1
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_has_the_version_of_its_package(images: Engine, image: str) -> None:
+    """In its label and in what it says itself."""
+    package = PACKAGES[image]
+    command = [sys.executable, "-m", "hatchling", "version"]
+    version = subprocess.run(command, cwd=ROOT / "services" / package, capture_output=True, text=True, check=True).stdout.strip()
+    assert images.labels(f"monitoring_{image}")["org.opencontainers.image.version"] == version
+    assert images.run("--read-only", f"monitoring_{image}", "--version").stdout.strip() == f"{package}, version {version}"
+
+
+def test_an_image_of_another_version_than_its_package_is_not_built(images: Engine, base_image: str) -> None:
+    """A label cannot say what is not true."""
+    command = blocks(ROOT / "infra/README.md", "Images")[0].splitlines()[2]
+    assert "dbadmin" in command
+    with pytest.raises(AssertionError, match="VERSION is 9.9.9, the package "):
+        images.build(command, base_image, "--build-arg", "VERSION=9.9.9", "--tag", "monitoring-test-wrong")
+
+
+def test_the_same_sources_make_the_same_files(images: Engine, base_image: str) -> None:
+    """Built anew without any cache: every file the same, and of the same date."""
+    command = blocks(ROOT / "infra/README.md", "Images")[0].splitlines()[2]
+    before = added_files(images, "monitoring_dbadmin", base_image)
+    images.build(command, base_image, "--no-cache", "--tag", "monitoring-test-again")
+    again = added_files(images, "monitoring-test-again", base_image)
+    images("image", "rm", "monitoring-test-again")
+    assert again == before
+    assert len(again) > 500
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_a_container_ends_at_sigterm_even_before_it_works(containers: Containers, image: str) -> None:
+    """As process 1, for which the kernel ignores what nobody handles: also while it waits for servers that are away."""
+    arguments = {"producer": ("run", "--id", "1"), "consumer": ("run",), "dbadmin": ("setup", "--wait", "5m")}[image]
+    away = set_of(["MONITORING__DATABASE__HOST=127.0.0.1", f"MONITORING__DATABASE__PORT={free_port()}"])
+    port = set_of([f"MONITORING__METRICS__PORT={free_port()}"])
+    options = [*containers.options(image), *away, *port]
+    command = [containers.engine.client, "run", "--rm", "--name", "monitoring-test-ends", *options, f"monitoring_{image}"]
+    with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        until(lambda: "monitoring-test-ends" in containers.engine("ps", "--format", "{{.Names}}"))
+        time.sleep(2.5 if image == "dbadmin" else 0)  # it says nothing that could be waited for
+        if image != "dbadmin":
+            assert process.stderr
+            process.stderr.readline()
+        began = time.monotonic()
+        containers.engine("kill", "--signal", "TERM", "monitoring-test-ends")
+        status = process.wait(40)
+    assert time.monotonic() - began < 25
+    assert status == (128 + signal.SIGTERM if image == "dbadmin" else 0)
+
+
+def added_files(engine: Engine, image: str, base: str) -> dict[str, tuple[str, int]]:
+    """Content hash and date of every file that an image has and its base has not."""
+    known = files(engine, base).keys()
+    return {path: found for path, found in files(engine, image).items() if path not in known}
+
+
+def files(engine: Engine, image: str) -> dict[str, tuple[str, int]]:
+    """Content hash and date of every file of an image."""
+    container = engine("create", image, "none")
+    exported = subprocess.run([engine.client, "export", container], capture_output=True, check=True).stdout
+    engine("rm", "--volumes", container)
+    with tarfile.open(fileobj=io.BytesIO(exported)) as archive:
+        return {member.name: (_hash(archive, member), int(member.mtime)) for member in archive if not member.isdir()}
+
+
+def _hash(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    file = archive.extractfile(member) if member.isfile() else None
+    return hashlib.sha256(file.read() if file else member.linkname.encode()).hexdigest()

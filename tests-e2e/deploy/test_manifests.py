@@ -1,0 +1,150 @@
+"""The files of `infra` without a cluster: valid for the newest Kubernetes versions, and saying one thing once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from monitoring_core.config import load_config
+
+from .engine import IMAGES, ROOT, headings_with_commands, rendered
+
+pytestmark = pytest.mark.deployment
+
+K8S = ROOT / "infra/k8s"
+OVERLAYS = ("minikube", "production")
+SCHEMAS = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
+KINDS_OF_KEDA = {"ScaledObject", "TriggerAuthentication"}
+# Where each heading with commands is run; the KEDA one only as far as a server's check, for want of its operator.
+RUN_BY = {
+    "infra/README.md": {"Images": "conftest.py", "Releases": "test_releases.py"},
+    "infra/k8s/README.md": {
+        "Images into minikube": "test_kubernetes.py",
+        "Start": "test_kubernetes.py",
+        "Start without kustomize": "test_kubernetes.py",
+        "Scale by hand": "test_kubernetes.py",
+        "Scale by KEDA": "test_kubernetes.py",
+        "A secret has changed": "test_kubernetes.py",
+        "Update": "test_kubernetes.py",
+    },
+}
+
+
+def newest_versions() -> list[str]:
+    """The three newest minor versions of Kubernetes whose schemas there are."""
+    names = [folder.name for folder in SCHEMAS.glob("v*-local-strict")]
+    versions = sorted(tuple(map(int, name[1:].split("-")[0].split("."))) for name in names)
+    return [f"{major}.{minor}" for major, minor, _ in versions[-3:]]
+
+
+def pods(overlay: str) -> dict[str, dict[str, Any]]:
+    """The pod of each workload, by name."""
+    found = {}
+    for thing in rendered(K8S / "overlays" / overlay):
+        if thing["kind"] in ("StatefulSet", "Deployment", "Job"):
+            found[thing["metadata"]["name"]] = thing["spec"]["template"]["spec"]
+        if thing["kind"] == "CronJob":
+            found[thing["metadata"]["name"]] = thing["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    return found
+
+
+@pytest.mark.parametrize("version", newest_versions())
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_manifests_are_strictly_valid(overlay: str, version: str) -> None:
+    """For the three newest minor versions: no field is unknown, missing or of another type."""
+    objects = [found for found in rendered(K8S / "overlays" / overlay) if found["kind"] not in KINDS_OF_KEDA]
+    assert {found["kind"] for found in objects} >= {"StatefulSet", "Deployment", "Job", "CronJob", "NetworkPolicy"}
+    for found in objects:
+        kubernetes_validate.validate(found, version, strict=True)
+
+
+def test_the_validation_can_fail() -> None:
+    """A field that does not exist is refused."""
+    (found,) = [found for found in rendered(K8S / "overlays/minikube") if found["kind"] == "StatefulSet"]
+    found["spec"]["replica"] = 2
+    with pytest.raises(kubernetes_validate.ValidationError, match="replica"):
+        kubernetes_validate.validate(found, newest_versions()[-1], strict=True)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_each_pod_mounts_its_own_secret_and_no_token(overlay: str) -> None:
+    """And none gets a secret in a variable."""
+    found = pods(overlay)
+    assert set(found) == {"producer", "consumer", "setup", "maintain", "producer-count"}
+    for name, pod in found.items():
+        own = f"monitoring-{name if name in ('producer', 'consumer') else 'dbadmin'}"
+        mounted = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
+        assert (pod["automountServiceAccountToken"], mounted) == (False, {own})
+        assert "secretRef" not in json.dumps(pod["containers"][0].get("envFrom", []))
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_configuration_in_the_cluster_is_valid(overlay: str, tmp_path: Path) -> None:
+    """The ConfigMap is the file of this repository; with the variables, and the Secrets mounted, check-config passes."""
+    objects = rendered(K8S / "overlays" / overlay)
+    data = {found["metadata"]["name"].rsplit("-", 1)[0]: found["data"] for found in objects if found["kind"] == "ConfigMap"}
+    assert data["monitoring-config"]["config.yaml"] == (ROOT / "infra/config/config.yaml").read_text()
+    (tmp_path / "config.yaml").write_text(data["monitoring-config"]["config.yaml"])
+    for key, text in yaml.safe_load((K8S / "secrets/producer.yaml").read_text())["stringData"].items():
+        (tmp_path / key).write_text(f"-----BEGIN X-----\n{text}" if "certificate" in key or "key" in key else text)
+    settings = {name: text.replace("/run/secrets/monitoring/", "") for name, text in data["monitoring-settings"].items()}
+    config = load_config(tmp_path / "config.yaml", environ=settings)
+    assert (config.kafka.bootstrap_servers, config.database.host) == ("kafka.example.org:9093", "postgresql.example.org")
+    for pod in (pods(overlay)["producer"], pods(overlay)["consumer"]):
+        for section in (config.monitor, config.consumer):
+            assert pod["terminationGracePeriodSeconds"] >= section.shutdown_timeout.total_seconds() + 15
+    volume = next(found for found in objects if found["kind"] == "StatefulSet")["spec"]["volumeClaimTemplates"][0]
+    assert volume["spec"]["resources"]["requests"]["storage"] == "2Gi"
+    assert config.monitor.outbox_max_size < 2 << 30
+
+
+def test_templates_of_secrets_have_what_the_settings_ask_for() -> None:
+    """Key by key, for each of the three."""
+    settings = (K8S / "base/settings.env").read_text()
+    for name in IMAGES:
+        secret = yaml.safe_load((K8S / f"secrets/{name}.yaml").read_text())
+        assert secret["metadata"]["name"] == f"monitoring-{name}"
+        for key in secret["stringData"]:
+            assert f"{{file: /run/secrets/monitoring/{key}}}" in settings
+        assert settings.count("{file: ") == len(secret["stringData"])
+
+
+def test_keda_asks_for_what_the_configuration_says() -> None:
+    """Addresses, websites for each producer, topic, group and schema: as everywhere else."""
+    objects = rendered(K8S / "overlays/production")
+    triggers = {
+        found["metadata"]["name"]: found["spec"]["triggers"][0]["metadata"]
+        for found in objects
+        if found["kind"] == "ScaledObject"
+    }
+    environ = {"DATABASE_PASSWORD": "x"}
+    config = load_config(ROOT / "infra/config/config.yaml", environ=environ)
+    producer, consumer = triggers["producer"], triggers["consumer"]
+    assert (producer["host"], producer["port"], producer["dbName"]) == ("postgresql.example.org", "5432", "monitoring")
+    assert f"/**/{config.monitor.websites_per_container}/**/" in producer["query"]
+    assert f" {config.database.schema}.availability_monitor_config" in producer["query"]
+    assert (consumer["topic"], consumer["consumerGroup"]) == (config.kafka.topic_name, config.consumer.group_id)
+    assert consumer["bootstrapServers"] == "kafka.example.org:9093"
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_dockerfiles_are_clean(image: str) -> None:
+    """hadolint has nothing to say."""
+    command = [str(Path(sys.executable).with_name("hadolint")), str(ROOT / f"infra/docker/{image}/Dockerfile")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_every_documented_command_is_run_by_a_test() -> None:
+    """Each heading with commands names the test that runs them, and that test speaks of it."""
+    for document, run_by in RUN_BY.items():
+        assert headings_with_commands(ROOT / document) == sorted(run_by, key=headings_with_commands(ROOT / document).index)
+        for heading, test in run_by.items():
+            assert f'"{heading}"' in Path(__file__).with_name(test).read_text(), heading
