@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import pytest
 
@@ -11,9 +11,6 @@ from local_stack.servers import ApacheKafka
 
 from .engine import DEFAULT_BASE, IMAGES, ROOT, STAND_IN, Engine, blocks
 from .servers import BINARIES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def not_here(why: str) -> NoReturn:
@@ -43,13 +40,13 @@ def base_image(engine: Engine) -> str:
 
 
 @pytest.fixture(scope="session")
-def images(engine: Engine, base_image: str) -> Iterator[Engine]:
+def images(engine: Engine, base_image: str) -> Engine:
     """The engine with monitoring_producer, monitoring_consumer and monitoring_dbadmin, built as documented."""
     commands = "".join(blocks(ROOT / "infra/README.md", "Images")).splitlines()
     assert len(commands) == len(IMAGES)
     for command in commands:
         engine.build(command, base_image)
-    yield engine
+    return engine
 
 
 @pytest.fixture(scope="session")

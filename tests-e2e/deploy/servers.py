@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from psycopg import sql
 
 from local_stack.accounting import Account, Row, Window, account
 from local_stack.servers import ApacheKafka, free_port
@@ -101,7 +102,7 @@ class SecurePostgres:
     """A PostgreSQL that takes TLS and passwords alone."""
 
     def __init__(self, host: str, authority: Authority) -> None:
-        self.host, self.port, self.password = host, free_port(), "it's a \"secret\""
+        self.host, self.port, self.password = host, free_port(), 'it\'s a "secret"'
         self._authority = authority
         # Not below pytest's folders, which other users may not enter.
         self._directory = Path(tempfile.mkdtemp(prefix="secure-postgresql-"))
@@ -138,6 +139,15 @@ class SecurePostgres:
             autocommit=True,
         )
 
+    def change_password(self, password: str) -> None:
+        """Give the administrator another password."""
+        with self.connect() as connection:
+            statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(
+                sql.Identifier(ADMINISTRATOR), sql.Literal(password)
+            )
+            connection.execute(statement)
+        self.password = password
+
     def add_targets(self, urls: Sequence[str]) -> list[int]:
         """Put targets in; their ids."""
         with self.connect() as connection:
@@ -155,9 +165,7 @@ class SecurePostgres:
     def rows(self) -> list[Row]:
         """All results."""
         with self.connect() as connection:
-            found = connection.execute(
-                f"SELECT target_id, scheduled_at, status, reason FROM monitoring.{RESULT_TABLE}"  # noqa: S608
-            )
+            found = connection.execute(f"SELECT target_id, scheduled_at, status, reason FROM monitoring.{RESULT_TABLE}")
             return [Row(*row) for row in found]
 
     def account(self, ends_ms: dict[int, int], interval_s: int) -> Account:

@@ -53,7 +53,10 @@ class Containers:
     def options(self, image: str, secrets_of: str | None = None) -> list[str]:
         """Everything that the pod of this image has."""
         config = ROOT / "infra/config/config.yaml"
-        database = [f"MONITORING__DATABASE__HOST={self.postgres.host}", f"MONITORING__DATABASE__PORT={self.postgres.port}"]
+        database = [
+            f"MONITORING__DATABASE__HOST={self.postgres.host}",
+            f"MONITORING__DATABASE__PORT={self.postgres.port}",
+        ]
         kafka = f"MONITORING__KAFKA__BOOTSTRAP_SERVERS={self.kafka.secure_servers}"
         return [
             *hardened(image),
@@ -102,7 +105,9 @@ class Containers:
 
     def logs(self, name: str) -> str:
         """What a container has said."""
-        done = subprocess.run([self.engine.client, "logs", "--tail", "20", name], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [self.engine.client, "logs", "--tail", "20", name], capture_output=True, text=True, check=False
+        )
         return self.state(name) + done.stdout + done.stderr
 
     def remove(self, name: str) -> None:
@@ -112,9 +117,7 @@ class Containers:
 
 
 @pytest.fixture(scope="module")
-def containers(
-    images: Engine, secured_servers: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Containers]:
+def containers(images: Engine, secured_servers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
     directory = tmp_path_factory.mktemp("containers")
     authority = Authority("127.0.0.1")
     kafka = SecureKafka(tmp_path_factory.mktemp("kafka"), "127.0.0.1", authority)
@@ -135,7 +138,7 @@ def containers(
 
 
 def test_every_slot_becomes_one_row_and_a_stop_loses_none(containers: Containers) -> None:
-    """From target to row over TLS with client certificates, read-only and within the limits; then stopped and started."""
+    """From target to row over TLS with client certificates, read-only, within the limits; then stopped and started."""
     lines = "".join(f'{{"url": "{containers.website}/{i}", "regexp": "OK"}}\n' for i in range(15))
     imported = containers.dbadmin("targets", "import", "-", "--format", "jsonl", text=lines)
     assert imported.returncode == 0, imported.stderr
@@ -159,7 +162,10 @@ def test_every_slot_becomes_one_row_and_a_stop_loses_none(containers: Containers
     until(lambda: containers.postgres.account(ends, INTERVAL_S).missing == 0)
     account = containers.postgres.account(ends, INTERVAL_S)
     assert (account.missing, account.duplicates, account.due >= 90) == (0, 0, True)
-    assert {(row.status, row.reason) for row in containers.postgres.rows()} <= {("up", None), ("unknown", "missed_window")}
+    assert {(row.status, row.reason) for row in containers.postgres.rows()} <= {
+        ("up", None),
+        ("unknown", "missed_window"),
+    }
     for name in ("monitoring-test-consumer", *producers):
         containers.stop(name)
 
@@ -201,7 +207,9 @@ def test_an_image_holds_its_service_and_little_else(images: Engine, base_image: 
     assert images("image", "inspect", "--format", "{{.Config.User}}", name) == "10001:10001"
     added = added_files(images, name, base_image)
     assert not [path for path in added if re.search(r"(^|/)(pip|gcc|cc|apt|\.cache|tests?)(/|$)|\.(c|h|whl)$", path)]
-    services = {path.split("/")[5] for path in added if re.match(r"opt/venv/lib/[^/]+/site-packages/(.*_svc|dbadmin)/", path)}
+    services = {
+        path.split("/")[5] for path in added if re.match(r"opt/venv/lib/[^/]+/site-packages/(.*_svc|dbadmin)/", path)
+    }
     assert len(services) == 1
 
 
@@ -210,16 +218,20 @@ def test_an_image_has_the_version_of_its_package(images: Engine, image: str) -> 
     """In its label and in what it says itself."""
     package = PACKAGES[image]
     command = [sys.executable, "-m", "hatchling", "version"]
-    version = subprocess.run(command, cwd=ROOT / "services" / package, capture_output=True, text=True, check=True).stdout.strip()
+    version = subprocess.run(
+        command, cwd=ROOT / "services" / package, capture_output=True, text=True, check=True
+    ).stdout.strip()
     assert images.labels(f"monitoring_{image}")["org.opencontainers.image.version"] == version
-    assert images.run("--read-only", f"monitoring_{image}", "--version").stdout.strip() == f"{package}, version {version}"
+    assert (
+        images.run("--read-only", f"monitoring_{image}", "--version").stdout.strip() == f"{package}, version {version}"
+    )
 
 
 def test_an_image_of_another_version_than_its_package_is_not_built(images: Engine, base_image: str) -> None:
     """A label cannot say what is not true."""
     command = blocks(ROOT / "infra/README.md", "Images")[0].splitlines()[2]
     assert "dbadmin" in command
-    with pytest.raises(AssertionError, match="VERSION is 9.9.9, the package "):
+    with pytest.raises(AssertionError, match=r"VERSION is 9\.9\.9, the package "):
         images.build(command, base_image, "--build-arg", "VERSION=9.9.9", "--tag", "monitoring-test-wrong")
 
 
@@ -241,7 +253,15 @@ def test_a_container_ends_at_sigterm_even_before_it_works(containers: Containers
     away = set_of(["MONITORING__DATABASE__HOST=127.0.0.1", f"MONITORING__DATABASE__PORT={free_port()}"])
     port = set_of([f"MONITORING__METRICS__PORT={free_port()}"])
     options = [*containers.options(image), *away, *port]
-    command = [containers.engine.client, "run", "--rm", "--name", "monitoring-test-ends", *options, f"monitoring_{image}"]
+    command = [
+        containers.engine.client,
+        "run",
+        "--rm",
+        "--name",
+        "monitoring-test-ends",
+        *options,
+        f"monitoring_{image}",
+    ]
     with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         until(lambda: "monitoring-test-ends" in containers.engine("ps", "--format", "{{.Names}}"))
         time.sleep(2.5 if image == "dbadmin" else 0)  # it says nothing that could be waited for

@@ -87,16 +87,23 @@ def test_each_pod_mounts_its_own_secret_and_no_token(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_configuration_in_the_cluster_is_valid(overlay: str, tmp_path: Path) -> None:
-    """The ConfigMap is the file of this repository; with the variables, and the Secrets mounted, check-config passes."""
+    """The ConfigMap is this repository's file; with the variables, and the Secrets mounted, it passes."""
     objects = rendered(K8S / "overlays" / overlay)
-    data = {found["metadata"]["name"].rsplit("-", 1)[0]: found["data"] for found in objects if found["kind"] == "ConfigMap"}
+    data = {
+        found["metadata"]["name"].rsplit("-", 1)[0]: found["data"] for found in objects if found["kind"] == "ConfigMap"
+    }
     assert data["monitoring-config"]["config.yaml"] == (ROOT / "infra/config/config.yaml").read_text()
     (tmp_path / "config.yaml").write_text(data["monitoring-config"]["config.yaml"])
     for key, text in yaml.safe_load((K8S / "secrets/producer.yaml").read_text())["stringData"].items():
         (tmp_path / key).write_text(f"-----BEGIN X-----\n{text}" if "certificate" in key or "key" in key else text)
-    settings = {name: text.replace("/run/secrets/monitoring/", "") for name, text in data["monitoring-settings"].items()}
+    settings = {
+        name: text.replace("/run/secrets/monitoring/", "") for name, text in data["monitoring-settings"].items()
+    }
     config = load_config(tmp_path / "config.yaml", environ=settings)
-    assert (config.kafka.bootstrap_servers, config.database.host) == ("kafka.example.org:9093", "postgresql.example.org")
+    assert (config.kafka.bootstrap_servers, config.database.host) == (
+        "kafka.example.org:9093",
+        "postgresql.example.org",
+    )
     for pod in (pods(overlay)["producer"], pods(overlay)["consumer"]):
         for section in (config.monitor, config.consumer):
             assert pod["terminationGracePeriodSeconds"] >= section.shutdown_timeout.total_seconds() + 15
@@ -145,6 +152,8 @@ def test_dockerfiles_are_clean(image: str) -> None:
 def test_every_documented_command_is_run_by_a_test() -> None:
     """Each heading with commands names the test that runs them, and that test speaks of it."""
     for document, run_by in RUN_BY.items():
-        assert headings_with_commands(ROOT / document) == sorted(run_by, key=headings_with_commands(ROOT / document).index)
+        assert headings_with_commands(ROOT / document) == sorted(
+            run_by, key=headings_with_commands(ROOT / document).index
+        )
         for heading, test in run_by.items():
             assert f'"{heading}"' in Path(__file__).with_name(test).read_text(), heading

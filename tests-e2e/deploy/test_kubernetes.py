@@ -1,0 +1,273 @@
+"""Deployed to a real Kubernetes by the documented commands, against Kafka and PostgreSQL that take TLS alone.
+
+The tests go on from each other, in this order; each compares every slot so far with the rows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+import yaml
+
+from .cluster import NAMESPACE, Deployment, host_address, kubectl, why_no_cluster
+from .conftest import not_here
+from .engine import IMAGES, Engine, rendered
+from .servers import Authority, SecureKafka, SecurePostgres, until, website
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.deployment
+
+INTERVAL_S = 5
+EACH = 10
+KEDA = "github.com/kedacore/keda/v2@v2.21.0"
+SETTINGS = {
+    "MONITORING__MONITOR__CHECK_INTERVAL": f"{INTERVAL_S}s",
+    "MONITORING__MONITOR__TIMEOUT": "3s",
+    "MONITORING__MONITOR__REFRESH_INTERVAL": "2s",
+    "MONITORING__MONITOR__LEASE_DURATION": "5s",
+    "MONITORING__MONITOR__WEBSITES_PER_CONTAINER": str(EACH),
+    "MONITORING__KAFKA__PARTITIONS": "4",
+}
+
+
+@attrs.define
+class Watched(Deployment):
+    """A deployment, and the targets that it watches: until when, milliseconds since the epoch; None while it does."""
+
+    website: str = ""
+    targets: dict[int, int | None] = attrs.field(factory=dict)
+
+    def watch(self, count: int) -> list[int]:
+        """Add targets."""
+        first = len(self.targets)
+        added = self.postgres.add_targets([f"{self.website}/{i}" for i in range(first, first + count)])
+        self.targets |= dict.fromkeys(added)
+        return added
+
+    def retire(self, targets: list[int]) -> None:
+        """Watch these no more."""
+        self.targets |= dict.fromkeys(targets, time.time_ns() // 1_000_000)
+        self.postgres.retire(targets)
+
+    def go_on(self, rows: int = 20) -> None:
+        """Wait until there are so many more rows, and every target has one."""
+        wanted = len(self.postgres.rows()) + rows
+        until(lambda: len(self.postgres.rows()) >= wanted, 120, self.state)
+        until(lambda: {row.target_id for row in self.postgres.rows()} >= self.targets.keys(), 120, self.state)
+
+    def compare(self) -> None:
+        """Every slot until now has its row, none has two, and no website is blamed."""
+        now = time.time_ns() // 1_000_000
+        ends = {target: end or now for target, end in self.targets.items()}
+        until(lambda: self.postgres.account(ends, INTERVAL_S).missing == 0, 120, lambda: self._missing(ends))
+        account = self.postgres.account(ends, INTERVAL_S)
+        assert (account.missing, account.duplicates) == (0, 0)
+        rows = self.postgres.rows()
+        assert {(row.status, row.reason) for row in rows} <= {("up", None), ("unknown", "missed_window")}
+        missed = sum(row.reason == "missed_window" for row in rows)
+        print(f"{account.due} slots due, {account.rows} rows, missing 0, double 0, missed_window {missed}")
+        assert missed < len(rows) / 2
+
+    def _missing(self, ends: dict[int, int]) -> str:
+        return f"{self.postgres.account(ends, INTERVAL_S)}\n{self.state()}"
+
+    def use_images(self, tag: str) -> None:
+        """Name other images in the overlay."""
+        file = self.directory / "infra/k8s/overlays/minikube/kustomization.yaml"
+        content = yaml.safe_load(file.read_text())
+        content["images"] = [{"name": f"monitoring_{name}", "newTag": tag} for name in IMAGES]
+        file.write_text(yaml.safe_dump(content))
+
+
+@pytest.fixture(scope="module")
+def prepared(images: Engine, secured_servers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """Servers, a filled-in copy of `infra`, and the images in the cluster."""
+    if why := why_no_cluster():
+        not_here(f"no Kubernetes: {why}")
+    host = host_address()
+    authority = Authority(host)
+    kafka = SecureKafka(tmp_path_factory.mktemp("kafka"), host, authority)
+    postgres = SecurePostgres(host, authority)
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(website())
+        kafka.start()
+        stack.callback(kafka.stop)
+        postgres.start()
+        stack.callback(postgres.stop)
+        directory = tmp_path_factory.mktemp("deployment")
+        made = Watched(directory, images, authority, kafka, postgres, website=f"http://{host}:{port}")
+        made.fill_in(SETTINGS)
+        made.remove()
+        made.documented("Images into minikube")
+        stack.callback(made.remove)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def deployed(prepared: Watched) -> Watched:
+    """Started by kustomize: set up, everything ready, and the first websites watched."""
+    prepared.remove()
+    prepared.make_volumes(5)
+    prepared.documented("Start")
+    prepared.watch(EACH)
+    prepared.go_on()
+    return prepared
+
+
+def test_the_way_without_kustomize_works(prepared: Watched) -> None:
+    """From nothing to ready producers and consumers with plain `kubectl create`."""
+    prepared.make_volumes(1)
+    prepared.documented("Start without kustomize")
+    assert prepared.until_ready("producer", 1) == ["producer-1"]
+    prepared.until_ready("consumer", 1)
+
+
+def test_the_main_job_from_target_to_row(deployed: Watched) -> None:
+    """The set-up has completed, the pods are ready, and every slot becomes a row; as nobody's root, read-only."""
+    assert json.loads(kubectl("-n", NAMESPACE, "get", "job", "setup", "-o", "json"))["status"]["succeeded"] == 1
+    deployed.compare()
+    levels = json.loads(kubectl("get", "namespace", NAMESPACE, "-o", "json"))["metadata"]["labels"]
+    assert levels["pod-security.kubernetes.io/enforce"] == "restricted"
+    refused = ["kubectl", "-n", NAMESPACE, "run", "root", "--image=monitoring_dbadmin", "--dry-run=server"]
+    done = subprocess.run(refused, capture_output=True, text=True, check=False)
+    assert "violates PodSecurity" in done.stderr
+
+
+def test_scaling_leaves_nothing_missing_and_nothing_double(deployed: Watched) -> None:
+    """From 1 to 5 producers and 1 to 4 consumers and back, as the number of websites asks; pod N works ID N."""
+    added = deployed.watch(4 * EACH)
+    said = deployed.documented("Scale by hand")
+    counted = re.search(r"^\{.*\}$", said, re.MULTILINE)
+    assert counted, said
+    assert json.loads(counted[0])["producers"] == 5
+    names = deployed.until_ready("producer", 5)
+    assert names == [f"producer-{i}" for i in range(1, 6)]
+    assert [deployed.metric(name, "producer_id") for name in names] == [1, 2, 3, 4, 5]
+    assert len(deployed.until_ready("consumer", 4)) == 4
+    deployed.go_on(100)
+    deployed.retire(added)
+    until(lambda: all(deployed.metric(name, "producer_targets") == 0 for name in names[1:]), 60, deployed.state)
+    kubectl("-n", NAMESPACE, "scale", "statefulset/producer", "--replicas=1")
+    kubectl("-n", NAMESPACE, "scale", "deployment/consumer", "--replicas=1")
+    deployed.until_ready("producer", 1)
+    deployed.until_ready("consumer", 1)
+    deployed.go_on()
+    deployed.compare()
+
+
+def test_a_deleted_pod_comes_back_and_goes_on(deployed: Watched) -> None:
+    """Told to stop, and killed at once."""
+    for options in ([], ["--grace-period=0", "--force"]):
+        for name in ("producer", "consumer"):
+            (pod,) = deployed.pods(name)
+            kubectl("-n", NAMESPACE, "delete", "pod", pod["metadata"]["name"], *options)
+            until(lambda name=name, pod=pod: _uids(deployed, name).isdisjoint({pod["metadata"]["uid"]}), 90)  # type: ignore[misc]
+            deployed.until_ready(name, 1)
+        deployed.go_on()
+    deployed.compare()
+
+
+def test_a_rolling_update_brings_new_images(deployed: Watched) -> None:
+    """Set-up runs again, then every pod is of the new image."""
+    for name in IMAGES:
+        deployed.engine(
+            "build", "--tag", f"monitoring_{name}:next", "--label", "next=yes", "-", text=f"FROM monitoring_{name}\n"
+        )
+        deployed.run(f"minikube image load monitoring_{name}:next\n")
+    deployed.use_images("next")
+    deployed.documented("Update")
+    kubectl("-n", NAMESPACE, "wait", "--for=condition=complete", "job/setup", "--timeout=5m")
+    for thing in ("statefulset/producer", "deployment/consumer"):
+        kubectl("-n", NAMESPACE, "rollout", "status", thing, "--timeout=5m")
+    deployed.until_ready("producer", 1)
+    deployed.until_ready("consumer", 1)
+    images = {pod["spec"]["containers"][0]["image"] for name in ("producer", "consumer") for pod in deployed.pods(name)}
+    assert images == {"monitoring_producer:next", "monitoring_consumer:next"}
+    deployed.go_on()
+    deployed.compare()
+
+
+def test_a_drained_node_gives_its_pods_up_in_order(deployed: Watched) -> None:
+    """The budgets allow it; when the node may be used again, they go on."""
+    (node,) = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
+    name = node["metadata"]["name"]
+    before = _uids(deployed, "producer") | _uids(deployed, "consumer")
+    try:
+        selector = "--pod-selector=app.kubernetes.io/part-of=monitoring"
+        kubectl("drain", name, selector, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=180s")
+        assert before.isdisjoint(_uids(deployed, "producer") | _uids(deployed, "consumer"))
+    finally:
+        kubectl("uncordon", name)
+    deployed.until_ready("producer", 1)
+    deployed.until_ready("consumer", 1)
+    deployed.go_on()
+    deployed.compare()
+
+
+def test_a_changed_secret_is_taken_up_as_documented(deployed: Watched) -> None:
+    """A new password of the database and new certificates for Kafka."""
+    deployed.postgres.change_password("another one")
+    deployed.write_secrets()
+    deployed.documented("A secret has changed")
+    deployed.until_ready("producer", 1)
+    deployed.until_ready("consumer", 1)
+    deployed.go_on()
+    deployed.compare()
+
+
+def test_keda_takes_the_objects_and_its_query_counts_right(deployed: Watched) -> None:
+    """A server with KEDA's definitions accepts them; what PostgreSQL answers makes the autoscaler's number right."""
+    if not shutil.which("go"):
+        not_here("KEDA's definitions come as a Go module, and go is not installed")
+    done = subprocess.run(["go", "mod", "download", "-json", KEDA], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    definitions = Path(json.loads(done.stdout)["Dir"]) / "config/crd/bases"
+    kubectl("apply", "--server-side", "-f", str(definitions))
+    try:
+        kubectl(
+            "wait", "--for=condition=established", "crd/scaledobjects.keda.sh", "crd/triggerauthentications.keda.sh"
+        )
+        kubectl("-n", NAMESPACE, "delete", "job/setup", "--ignore-not-found")
+        said = deployed.documented("Scale by KEDA", " --dry-run=server")
+        for accepted in (
+            "scaledobject.keda.sh/producer created",
+            "triggerauthentication.keda.sh/monitoring-kafka created",
+        ):
+            assert accepted in said
+    finally:
+        kubectl("delete", "-f", str(definitions))
+    overlay = deployed.directory / "infra/k8s/overlays/production"
+    (query,) = [
+        found["spec"]["triggers"][0]["metadata"]["query"]
+        for found in rendered(overlay)
+        if found["kind"] == "ScaledObject" and found["metadata"]["name"] == "producer"
+    ]
+    assert f"/**/{EACH}/**/" in query
+    with deployed.postgres.connect() as connection:
+        for active, needed in ((1, 1), (EACH, 1), (EACH + 1, 2), (10 * EACH, 10), (10 * EACH + 1, 11), (40 * EACH, 40)):
+            with connection.transaction(force_rollback=True):
+                connection.execute("UPDATE monitoring.availability_monitor_config SET amc_active = false")
+                connection.execute(
+                    "INSERT INTO monitoring.availability_monitor_config (amc_url) "
+                    "SELECT 'https://example.org/' || n FROM generate_series(1, %s) AS n",
+                    (active,),
+                )
+                (number,) = connection.execute(query.replace("%", "%%")).fetchone() or (None,)
+            assert needed <= float(number) <= max(needed, 1.1 * needed - 1)
+            # The autoscaler leaves alone what is within a tenth; one producer too few must not be.
+            assert needed == 1 or float(number) / (needed - 1) > 1.1
+
+
+def _uids(deployed: Watched, name: str) -> set[str]:
+    return {str(pod["metadata"]["uid"]) for pod in deployed.pods(name)}
