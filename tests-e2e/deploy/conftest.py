@@ -54,5 +54,5 @@ def secured_servers() -> None:
     """What the secured servers need is installed."""
     if missing := ApacheKafka.missing():
         not_here(f"no real Apache Kafka can be started: {missing}")
-    if not BINARIES.exists():
+    if not (BINARIES / "initdb").exists():
         not_here(f"no PostgreSQL with TLS can be started: there is no {BINARIES}")

@@ -33,7 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 ADMINISTRATOR = "monitoring_owner"
-BINARIES = Path("/usr/lib/postgresql/15/bin")
+# As Debian installs it, the newest one.
+BINARIES = max(
+    (found.parent for found in Path("/usr/lib/postgresql").glob("*/bin/initdb")),
+    key=lambda folder: int(folder.parts[-2]),
+    default=Path("/usr/lib/postgresql"),
+)
 
 
 def until(holds: Callable[[], bool], timeout_s: float = 90.0, what: Callable[[], str] = lambda: "") -> None:
