@@ -63,7 +63,7 @@ class Authority:
 
     def client(self, name: str) -> tuple[str, str]:
         """A client's certificate and key, PEM, as a provider issues them."""
-        return _pem(self._authority.issue_cert(common_name=name))
+        return _pem(self._authority.issue_cert(f"{name}.monitoring.example", common_name=name))
 
     def server_pem(self) -> tuple[str, str]:
         """The servers' certificate and key, PEM."""
