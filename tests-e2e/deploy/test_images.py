@@ -140,7 +140,7 @@ def containers(images: Engine, secured_servers: None, tmp_path_factory: pytest.T
 def test_every_slot_becomes_one_row_and_a_stop_loses_none(containers: Containers) -> None:
     """From target to row over TLS with client certificates, read-only, within the limits; then stopped and started."""
     lines = "".join(f'{{"url": "{containers.website}/{i}", "regexp": "OK"}}\n' for i in range(15))
-    imported = containers.dbadmin("targets", "import", "-", "--format", "jsonl", text=lines)
+    imported = containers.dbadmin("targets", "import", "-", text=lines)
     assert imported.returncode == 0, imported.stderr
     count = containers.dbadmin("producer-count")
     assert count.stdout.strip() == "2", count.stderr
@@ -220,7 +220,9 @@ def test_a_producer_with_libcurl_is_built_when_asked_for(images: Engine, base_im
     images.build(named, base_image, "--build-arg", "ENGINE=curl")
     ask = ["--read-only", "--entrypoint", "/opt/venv/bin/python"]
     program = "from producer_svc.adapters import curl_engine"
-    with_curl, without = (images.run(*ask, name, "-c", program) for name in ("monitoring-test-curl", "monitoring_producer"))
+    with_curl, without = (
+        images.run(*ask, name, "-c", program) for name in ("monitoring-test-curl", "monitoring_producer")
+    )
     assert (with_curl.returncode, without.returncode) == (0, 1), with_curl.stderr
     assert "pycurl" in without.stderr
 

