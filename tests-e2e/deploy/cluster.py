@@ -25,7 +25,7 @@ LOAD_VARIABLE = "KUBE_LOAD_IMAGES"
 HOST_VARIABLE = "KUBE_HOST_ADDRESS"
 # It does for other clusters what minikube does for its own; the command reads the archive of `docker save`.
 _SHIM = """#!/bin/sh
-[ "$1 $2" = "image load" ] && "${DOCKER:-docker}" save "$3" | $KUBE_LOAD_IMAGES
+[ "$1 $2" = "image load" ] && shift 2 && "${DOCKER:-docker}" save "$@" | $KUBE_LOAD_IMAGES
 """
 
 

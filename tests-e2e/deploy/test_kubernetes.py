@@ -184,7 +184,7 @@ def test_a_rolling_update_brings_new_images(deployed: Watched) -> None:
         deployed.engine(
             "build", "--tag", f"monitoring_{name}:next", "--label", "next=yes", "-", text=f"FROM monitoring_{name}\n"
         )
-        deployed.run(f"minikube image load monitoring_{name}:next\n")
+    deployed.run(f"minikube image load {' '.join(f'monitoring_{name}:next' for name in IMAGES)}")
     deployed.use_images("next")
     deployed.documented("Update")
     kubectl("-n", NAMESPACE, "wait", "--for=condition=complete", "job/setup", "--timeout=5m")
