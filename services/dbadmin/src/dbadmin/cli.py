@@ -16,10 +16,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from dbadmin import __version__, target_files, targets, topics
-from monitoring_core.config import parse_duration
+from monitoring_core.config import Role, parse_duration
 from monitoring_core.errors import OutageError
 from monitoring_core.target import without_credentials
-from monitoring_runtime.commands import MonitoringGroup, check_config, config_options
+from monitoring_runtime.commands import MonitoringGroup, check_config, config_options, config_options_of_the_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ class _Duration(click.ParamType[float]):
             self.fail(str(error), param, ctx)
 
 
-@click.group(cls=MonitoringGroup)
+@click.group(cls=MonitoringGroup, role=Role.ADMINISTRATOR)
 @click.version_option(__version__, prog_name="dbadmin")
 def main() -> None:
     """Set up and look after the database and the topics."""
@@ -65,7 +65,7 @@ def create_topics(config: Config, partitions: int | None, replication_factor: in
 
 @main.command("setup")
 @click.option("--wait", type=_Duration(), default="0s", help="Wait this long for servers that are away, like 60s.")
-@config_options
+@config_options_of_the_owner
 def set_up(config: Config, wait: float) -> None:
     """Make the database if it is missing, the schema and the topics, in that order. May be repeated."""
     from dbadmin import setup  # as in create_schema
