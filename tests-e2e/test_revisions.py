@@ -50,7 +50,8 @@ def config_file(postgres: Postgres, tmp_path: Path) -> Path:
     file = tmp_path / "config.yaml"
     file.write_text(
         "kafka: {bootstrap_servers: 'k:1'}\n"
-        f"database: {{host: '{postgres.host}', port: {postgres.port}, user: {postgres.user}, database: d{next(_names)}}}\n"
+        f"database: {{host: '{postgres.host}', port: {postgres.port}, user: {postgres.user}, "
+        f"database: d{next(_names)}}}\n"
     )
     create_database(load_config(file, environ={}).database)
     return file
@@ -75,7 +76,7 @@ def up_to(config: Config, revision: str) -> None:
 
 
 def described(config: Config) -> list[tuple[object, ...]]:
-    """All that a revision makes: columns, constraints, indexes, triggers, functions and views. Not the version's own."""
+    """All that a revision makes: columns, constraints, indexes, triggers, functions, views. Not the version's own."""
     with connect(config) as connection:
         return connection.execute(
             """
@@ -283,8 +284,10 @@ def test_a_table_that_somebody_holds_holds_up_writers_for_a_moment_only(
             longest_s = max(longest_s, time.monotonic() - began)
         assert longest_s < revisions.LOCK_TIMEOUT_MS / 1000 + 1
         assert failed == [
-            "schema monitoring: other sessions have held its tables for 3 s, so nothing was changed; try again when they "
-            "are done (pg_stat_activity tells which)"
+            (
+                "schema monitoring: other sessions have held its tables for 3 s, so nothing was changed; try again "
+                "when they are done (pg_stat_activity tells which)"
+            )
         ]
         assert described(config) == before
     revisions.downgrade(config.database, numbers[0])
@@ -387,6 +390,8 @@ def test_a_schema_of_a_newer_dbadmin_is_left_alone(config_file: Path, config: Co
     for arguments in (["create-schema"], ["create-schema", "--sql"], ["downgrade-schema", "0001", "--yes"]):
         assert run(config_file, *arguments) == (
             1,
-            "schema monitoring is at revision 9999, which this dbadmin does not know (its newest is "
-            f"{known(config)[-1]}): use a newer dbadmin\n",
+            (
+                "schema monitoring is at revision 9999, which this dbadmin does not know (its newest is "
+                f"{known(config)[-1]}): use a newer dbadmin\n"
+            ),
         )

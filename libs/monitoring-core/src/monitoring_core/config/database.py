@@ -34,7 +34,7 @@ class SslMode(enum.StrEnum):
     VERIFY_FULL = "verify-full"
 
 
-_Name = Annotated[str, Matching(r"[^\0]+", "a name")]
+Name = Annotated[str, Matching(r"[^\x00-\x1f\x7f]+", "a name, without control characters")]
 
 
 @attrs.frozen(kw_only=True)
@@ -43,8 +43,8 @@ class DatabaseConfig:
 
     host: Annotated[str, Matching(r"[^\s,\0]+", "one host name, address or socket folder")]
     port: Annotated[int, Between(1, 65_535)] = 5432
-    database: _Name = "monitoring"
-    schema: _Name = "monitoring"
+    database: Name = "monitoring"
+    schema: Name = "monitoring"
     user: str | Secret
     password: Secret | None = None
     ca_certificate: Secret | None = None
@@ -61,6 +61,12 @@ class DatabaseConfig:
                 yield Rule((name,), f"must be at most {MAX_NAME_BYTES} bytes, which is PostgreSQL's limit for a name")
         if self.schema.startswith("pg_") or self.schema == "information_schema":
             yield Rule(("schema",), f"is reserved by PostgreSQL, got {self.schema!r}")
+        if "%" in self.schema:
+            yield Rule(
+                ("schema",), f"must have no percent sign, which PostgreSQL's clients replace, got {self.schema!r}"
+            )
+        if self.database in ("template0", "template1"):
+            yield Rule(("database",), f"is PostgreSQL's own template, got {self.database!r}")
         if self.ca_certificate and not self.ca_certificate.path:
             yield Rule(("ca_certificate",), "must be {file: PATH}, because libpq reads it from a file")
         if self.ca_certificate and self.sslmode in (SslMode.DISABLE, SslMode.PREFER, SslMode.REQUIRE):
