@@ -24,6 +24,8 @@ COMMANDS: list[tuple[click.Command, str]] = [
     (consumer_svc.cli.main, "check-config"),
     (dbadmin.cli.main, "setup"),
     (dbadmin.cli.main, "create-schema"),
+    (dbadmin.cli.main, "create-roles"),
+    (dbadmin.cli.main, "downgrade-schema 0001 --yes"),
     (dbadmin.cli.main, "create-topics"),
     (dbadmin.cli.main, "producer-count"),
     (dbadmin.cli.main, "targets list"),

@@ -6,7 +6,7 @@ import datetime as dt
 import itertools
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import psycopg
 import pytest
@@ -91,9 +91,11 @@ def described(config: Config) -> list[tuple[object, ...]]:
             SELECT 'index', indexrelid::regclass::text, pg_get_indexdef(indexrelid), '', '' FROM pg_index
             WHERE indrelid::regclass::text LIKE 'monitoring.%%' AND indrelid::regclass::text !~ 'schema_version'
             UNION ALL
-            SELECT 'trigger', tgrelid::regclass::text, pg_get_triggerdef(oid), '', '' FROM pg_trigger WHERE NOT tgisinternal
+            SELECT 'trigger', tgrelid::regclass::text, pg_get_triggerdef(oid), '', '' FROM pg_trigger
+            WHERE NOT tgisinternal
             UNION ALL
-            SELECT 'function', proname, prosrc, '', '' FROM pg_proc WHERE pronamespace::regnamespace::text = 'monitoring'
+            SELECT 'function', proname, prosrc, '', '' FROM pg_proc
+            WHERE pronamespace::regnamespace::text = 'monitoring'
             UNION ALL
             SELECT 'view', viewname, definition, '', '' FROM pg_views WHERE schemaname = 'monitoring'
             ORDER BY 1, 2, 3, 4
@@ -112,7 +114,7 @@ class Writing:
         self.longest_s = 0.0
         self.outages: list[str] = []
 
-    def __enter__(self) -> Writing:
+    def __enter__(self) -> Self:
         self._writer.prepare()
         self._thread.start()
         return self
