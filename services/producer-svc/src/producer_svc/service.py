@@ -33,6 +33,8 @@ MAX_WAIT_S = 0.1
 TOGETHER_S = 0.002
 # At most so many become due in one turn: after a long pause there may be millions.
 MAX_TAKEN = 2_000
+# And so many of them missed: writing down an hour that nobody checked must not hold up the checks of now.
+MAX_MISSED = 100
 
 
 @attrs.define
@@ -128,12 +130,16 @@ class ProducerService:
             log.warning("the clock was set back: slots from now on are checked again", seconds=round(-step_s))
 
     def _take_due(self) -> None:
+        missed = 0
         for check in self.schedule.take_due(MAX_TAKEN):
             self._unaccounted[check.scheduled_ms // 1_000] += 1
             if check.window_end_ms > self.clock.now_ms():
                 self.waiting.add(check)
             else:
                 self._publish(self.origin.unrun(check, Reason.MISSED_WINDOW, "no producer ran it in its window"))
+                missed += 1
+                if missed == MAX_MISSED:
+                    break
 
     def _dispatch(self) -> None:
         """Start waiting checks in due order, as the engine and their hosts have room; the rest in time, or missed."""
