@@ -13,8 +13,9 @@ import stamina
 from dbadmin import __version__, targets, topics
 from dbadmin.commands.options import Duration
 from dbadmin.commands.targets import targets_group
+from monitoring_core.config import Role
 from monitoring_core.errors import OutageError
-from monitoring_runtime.commands import MonitoringGroup, check_config, config_options
+from monitoring_runtime.commands import MonitoringGroup, check_config, config_options, config_options_of_the_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from monitoring_core.config import Config
 
 
-@click.group(cls=MonitoringGroup)
+@click.group(cls=MonitoringGroup, role=Role.ADMINISTRATOR)
 @click.version_option(__version__, prog_name="dbadmin")
 def main() -> None:
     """Set up and look after the database and the topics."""
@@ -49,7 +50,7 @@ def create_topics(config: Config, partitions: int | None, replication_factor: in
 
 @main.command("setup")
 @click.option("--wait", type=Duration(), default="0s", help="Wait this long for servers that are away, like 60s.")
-@config_options
+@config_options_of_the_owner
 def set_up(config: Config, wait: float) -> None:
     """Make the database if it is missing, the schema and the topics, in that order. May be repeated."""
     from dbadmin import setup  # as in create_schema

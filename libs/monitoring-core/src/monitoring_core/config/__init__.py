@@ -8,11 +8,13 @@ from monitoring_core.config.load import CONFIG_VARIABLE, DEFAULT_PATH, Config, l
 from monitoring_core.config.logging import LoggingConfig
 from monitoring_core.config.metrics import MetricsConfig
 from monitoring_core.config.monitor import Engine, MonitorConfig
+from monitoring_core.config.roles import Account, Role, RolesConfig
 from monitoring_core.config.values import Secret, format_duration, parse_duration
 
 __all__ = [
     "CONFIG_VARIABLE",
     "DEFAULT_PATH",
+    "Account",
     "Assignor",
     "Config",
     "ConfigError",
@@ -25,6 +27,8 @@ __all__ = [
     "LoggingConfig",
     "MetricsConfig",
     "MonitorConfig",
+    "Role",
+    "RolesConfig",
     "Secret",
     "format_duration",
     "load_config",

@@ -7,14 +7,17 @@ import enum
 import ipaddress
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args, get_origin
 
 import attrs
 import cattrs
 
+from monitoring_core.config.faults import ConfigError, Fault
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 MAX_SECRET_BYTES = 64 * 1024
 
@@ -118,6 +121,30 @@ class Secret:
         return f"(secret from {self.origin})"
 
 
+@attrs.frozen
+class SecretReference:
+    """Where a secret is, looked up when it is needed and not when the configuration is read.
+
+    Attributes:
+        place: where the reference stands, for a person, and `path`, the setting that it is.
+    """
+
+    _look_up: Callable[[], Secret] = attrs.field(repr=False, eq=False)
+    place: str = ""
+    path: str = ""
+
+    def resolve(self) -> Secret:
+        """The secret.
+
+        Raises:
+            ConfigError: there is none where the reference says.
+        """
+        try:
+            return self._look_up()
+        except ValueError as error:
+            raise ConfigError([Fault(self.place, self.path, str(error))]) from None
+
+
 def parse_duration(text: str) -> dt.timedelta:
     """Read `500ms`, `10s`, `5m`, `1.5h` or `1d`.
 
@@ -155,6 +182,7 @@ def make_converter(environ: Mapping[str, str], base: Path) -> cattrs.Converter:
     converter.register_structure_hook(dt.timedelta, _duration)
     converter.register_structure_hook(Size, _size)
     converter.register_structure_hook(Secret, lambda value, _: _secret(value, environ, base))
+    converter.register_structure_hook(SecretReference, lambda value, _: SecretReference(_finder(value, environ, base)))
     converter.register_structure_hook_func(_is_text_or_secret, lambda value, _: _text_or_secret(value, environ, base))
     converter.register_structure_hook(enum.StrEnum, _choice)
     converter.register_structure_hook_func(_is_list, lambda value, kind: _list(value, kind, converter))
@@ -238,16 +266,25 @@ def _text_or_secret(value: Any, environ: Mapping[str, str], base: Path) -> str |
 
 
 def _secret(value: Any, environ: Mapping[str, str], base: Path) -> Secret:
+    return _finder(value, environ, base)()
+
+
+def _finder(value: Any, environ: Mapping[str, str], base: Path) -> Callable[[], Secret]:
+    """What looks a secret up where `value` says."""
     match value:
         case Secret():
-            return value
+            return lambda: value
         case {"file": str(name), **rest} if not rest:
-            return _secret_file(base / name)
+            return lambda: _secret_file(base / name)
         case {"env": str(name), **rest} if not rest:
-            if not environ.get(name):
-                raise ValueError(f"the environment variable {name} is not set")
-            return Secret(environ[name], f"env {name}")
+            return lambda: _secret_variable(name, environ)
     raise ValueError("must be {file: PATH} or {env: NAME}, never the secret itself")
+
+
+def _secret_variable(name: str, environ: Mapping[str, str]) -> Secret:
+    if not environ.get(name):
+        raise ValueError(f"the environment variable {name} is not set")
+    return Secret(environ[name], f"env {name}")
 
 
 def _secret_file(path: Path) -> Secret:
