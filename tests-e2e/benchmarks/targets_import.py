@@ -67,14 +67,18 @@ class Bench:
         """The server's COPY of the file as it is, in blocks, into the table with its indexes and triggers."""
         self.empty()
         began = time.monotonic()
-        with psycopg.connect(conninfo(self._config)) as connection, file.open("rb") as content:
-            with connection.cursor().copy(f"COPY {TABLE} ({COLUMNS}) FROM STDIN (FORMAT csv, HEADER)") as copy:
-                while block := content.read(1 << 17):
-                    copy.write(block)
+        statement = f"COPY {TABLE} ({COLUMNS}) FROM STDIN (FORMAT csv, HEADER)"
+        with (
+            psycopg.connect(conninfo(self._config)) as connection,
+            file.open("rb") as content,
+            connection.cursor().copy(statement) as copy,
+        ):
+            while block := content.read(1 << 17):
+                copy.write(block)
         return {"seconds": time.monotonic() - began}
 
     def imported(self, file: Path, *options: str) -> dict[str, float]:
-        """`dbadmin targets import` as a process, with its memory, and the longest that another session's change waits."""
+        """`dbadmin targets import` as a process: its memory, and the longest that another session's change waits."""
         command = [sys.executable, "-c", "from dbadmin.cli import main; main()", "targets", "import", str(file)]
         stop, waits = threading.Event(), [0.0]
         other = threading.Thread(target=self._change, args=(stop, waits))

@@ -424,4 +424,4 @@ def test_the_progress_shows_lines_rate_and_what_is_left(tmp_path: Path) -> None:
         shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "1,234 lines" in shown
     assert " 50%" in shown
-    assert "500/1,000 bytes" in shown
+    assert "0.5/1.0 kB" in shown

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import attrs
 
 from monitoring_core.config.faults import Rule
+from monitoring_core.config.secret_files import secret_file
 from monitoring_core.config.values import Between, Matching, Secret
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class DatabaseConfig:
     user: str | Secret
     password: Secret | None = None
     ca_certificate: Secret | None = None
+    access_certificate: Secret | None = None
+    access_key: Secret | None = None
     sslmode: SslMode | None = None
     connect_timeout: Annotated[dt.timedelta, Between(dt.timedelta(seconds=1), dt.timedelta(minutes=5))] = dt.timedelta(
         seconds=10
@@ -61,8 +64,15 @@ class DatabaseConfig:
                 yield Rule((name,), f"must be at most {MAX_NAME_BYTES} bytes, which is PostgreSQL's limit for a name")
         if self.schema.startswith("pg_") or self.schema == "information_schema":
             yield Rule(("schema",), f"is reserved by PostgreSQL, got {self.schema!r}")
-        if self.ca_certificate and not self.ca_certificate.path:
-            yield Rule(("ca_certificate",), "must be {file: PATH}, because libpq reads it from a file")
+        for name in ("ca_certificate", "access_certificate", "access_key"):
+            secret: Secret | None = getattr(self, name)
+            if secret and "-----BEGIN " not in secret.reveal():
+                yield Rule((name,), f"must be PEM text (-----BEGIN …), which {secret.origin} does not hold")
+        if bool(self.access_key) != bool(self.access_certificate):
+            given, missing = (
+                ("access_key", "access_certificate") if self.access_key else ("access_certificate", "access_key")
+            )
+            yield Rule((missing, given), f"is required together with {given}")
         if self.ca_certificate and self.sslmode in (SslMode.DISABLE, SslMode.PREFER, SslMode.REQUIRE):
             yield Rule(("sslmode", "ca_certificate"), "must be verify-ca or verify-full when ca_certificate is given")
         if not self.ca_certificate and self.sslmode in (SslMode.VERIFY_CA, SslMode.VERIFY_FULL):
@@ -88,5 +98,7 @@ class DatabaseConfig:
         if self.password:
             parameters["password"] = self.password.reveal()
         if self.ca_certificate:
-            parameters["sslrootcert"] = str(self.ca_certificate.path)
+            parameters["sslrootcert"] = secret_file(self.ca_certificate)
+        if self.access_certificate and self.access_key:
+            parameters |= {"sslcert": secret_file(self.access_certificate), "sslkey": secret_file(self.access_key)}
         return parameters
