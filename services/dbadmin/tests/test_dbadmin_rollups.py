@@ -30,7 +30,7 @@ pytestmark = pytest.mark.integration_test
 HOUR = dt.timedelta(hours=1)
 NOW = dt.datetime.now(dt.UTC)
 BASE = NOW.replace(minute=0, second=0, microsecond=0) - 5 * HOUR
-TABLES = "result dirty_hour dirty_day hourly daily down_run incident state monitor_config".split()
+TABLES = ["result", "dirty_hour", "dirty_day", "hourly", "daily", "down_run", "incident", "state", "monitor_config"]
 
 
 @attrs.frozen
@@ -114,9 +114,7 @@ def clear(connection: psycopg.Connection[Any]) -> None:
             (target_id, f"https://user:secret@website-{target_id}.example/"),
         )
     for location in ("here", "there"):
-        connection.execute(
-            "INSERT INTO monitoring.producer_lease VALUES (%s, 1, 'holder', now(), now())", (location,)
-        )
+        connection.execute("INSERT INTO monitoring.producer_lease VALUES (%s, 1, 'holder', now(), now())", (location,))
 
 
 def merged(rows: list[Row]) -> list[Row]:
@@ -178,7 +176,9 @@ def assert_right(connection: psycopg.Connection[Any], rows: list[Row]) -> None:
     for table, period in (("hourly", HOUR), ("daily", 24 * HOUR)):
         name = "hour" if period == HOUR else "day"
         kept = connection.execute(f"SELECT * FROM monitoring.availability_{table}").fetchall()
-        columns = [c.name for c in connection.execute(f"SELECT * FROM monitoring.availability_{table}").description or ()]
+        columns = [
+            c.name for c in connection.execute(f"SELECT * FROM monitoring.availability_{table}").description or ()
+        ]
         found = [dict(zip(columns, values, strict=True)) for values in kept]
         got = {
             (r["target_id"], r["location"], r[name].astimezone(dt.UTC)): (r["up"], r["down"], r["unknown"])

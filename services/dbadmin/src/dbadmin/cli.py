@@ -16,6 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from dbadmin import __version__, target_files, targets, topics
+from dbadmin.commands.maintain import maintain_command
 from monitoring_core.config import parse_duration
 from monitoring_core.errors import OutageError
 from monitoring_core.target import without_credentials
@@ -143,6 +144,7 @@ def list_targets(config: Config, active: bool, limit: int) -> None:
 
 
 main.add_command(check_config)
+main.add_command(maintain_command)
 
 
 def _say(lines: Iterator[str]) -> None:

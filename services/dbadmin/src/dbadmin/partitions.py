@@ -43,7 +43,9 @@ def name_of(day: dt.date) -> str:
 
 def is_partitioned(connection: psycopg.Connection[Any], schema: str) -> bool:
     """Whether the results are in partitions of PostgreSQL's own, not in a hypertable."""
-    query = "SELECT relkind FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = %s AND relname = %s"
+    query = (
+        "SELECT relkind FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = %s AND relname = %s"
+    )
     row = connection.execute(query, (schema, RESULT_TABLE)).fetchone()
     return bool(row and row[0] == "p")
 
@@ -205,6 +207,9 @@ def detach(connection: psycopg.Connection[Any], schema: str, day: dt.date, may: 
         with connection.transaction():
             _set_lock_timeout(connection)
             table = sql.Identifier(schema, name_of(day))
+            # In the order in which a consumer takes them: two that wait for each other would wait for the time-out.
+            parent = sql.Identifier(schema, RESULT_TABLE)
+            connection.execute(sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(parent))
             connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table))
             if not may():
                 return False

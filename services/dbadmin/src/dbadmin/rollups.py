@@ -25,7 +25,9 @@ RELATIVE_ERROR = (GROWTH - 1) / (GROWTH + 1)
 
 _BUCKET = f"""CASE WHEN response_time_s IS NOT NULL THEN
     ceil(ln(greatest(response_time_s::float8, {SMALLEST_S}) / {SMALLEST_S}) / ln({GROWTH}::float8))::integer END"""
-_MIDDLE = f"({SMALLEST_S * 2 / (GROWTH + 1)!r} * {GROWTH}::float8 ^ min(bucket) FILTER (WHERE running >= ceil({{}} * total)))"
+_MIDDLE = (
+    f"({SMALLEST_S * 2 / (GROWTH + 1)!r} * {GROWTH}::float8 ^ min(bucket) FILTER (WHERE running >= ceil({{}} * total)))"
+)
 _PERCENTILES = ", ".join(f"{_MIDDLE.format(rank)}::real AS p{rank[2:]:0<2}_s" for rank in ("0.5", "0.95", "0.99"))
 _SKETCH = "array_agg(bucket << 20 | n::integer ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL)"
 _RANKED = """

@@ -12,7 +12,7 @@ from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from psycopg import sql
 
-from dbadmin import partitions
+from dbadmin import partitions, timescale
 from dbadmin.connect import connected, conninfo, explained
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def create_schema(config: DatabaseConfig, today: dt.date) -> Iterator[str]:
     yield from _upgrade(config)
     with connected(config, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        yield from timescale.settle(connection, config)
         if partitions.is_partitioned(connection, config.schema):
             yield from partitions.make_ahead(connection, config.schema, today, config.partitions_ahead)
 

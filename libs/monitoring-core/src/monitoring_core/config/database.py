@@ -34,6 +34,14 @@ class SslMode(enum.StrEnum):
     VERIFY_FULL = "verify-full"
 
 
+class TimeSeries(enum.StrEnum):
+    """What keeps the results by time: partitions of PostgreSQL's own, or TimescaleDB's."""
+
+    NATIVE = "native"
+    TIMESCALEDB = "timescaledb"
+
+
+_DAY = dt.timedelta(days=1)
 _Name = Annotated[str, Matching(r"[^\0]+", "a name")]
 
 
@@ -53,6 +61,9 @@ class DatabaseConfig:
         seconds=10
     )
     partitions_ahead: Annotated[int, Between(1, 366)] = 14
+    timeseries: TimeSeries = TimeSeries.NATIVE
+    retention: Annotated[dt.timedelta, Between(2 * _DAY, 3660 * _DAY)] = 90 * _DAY
+    rollup_retention: Annotated[dt.timedelta, Between(2 * _DAY, 36_600 * _DAY)] = 1095 * _DAY
 
     def broken_rules(self) -> Iterator[Rule]:
         """The rules between the settings that do not hold."""
@@ -61,6 +72,11 @@ class DatabaseConfig:
                 yield Rule((name,), f"must be at most {MAX_NAME_BYTES} bytes, which is PostgreSQL's limit for a name")
         if self.schema.startswith("pg_") or self.schema == "information_schema":
             yield Rule(("schema",), f"is reserved by PostgreSQL, got {self.schema!r}")
+        for name in ("retention", "rollup_retention"):
+            if getattr(self, name) % _DAY:
+                yield Rule((name,), "must be whole days, like 90d")
+        if self.rollup_retention < self.retention:
+            yield Rule(("rollup_retention", "retention"), "must not be shorter than retention")
         if self.ca_certificate and not self.ca_certificate.path:
             yield Rule(("ca_certificate",), "must be {file: PATH}, because libpq reads it from a file")
         if self.ca_certificate and self.sslmode in (SslMode.DISABLE, SslMode.PREFER, SslMode.REQUIRE):

@@ -1,0 +1,1 @@
+"""One module for each command, added in `dbadmin.cli`."""
