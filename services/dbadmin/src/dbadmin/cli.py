@@ -9,6 +9,7 @@ import click
 import stamina
 
 from dbadmin import __version__, topics
+from dbadmin.commands.maintain import maintain_command
 from dbadmin.commands.options import Duration
 from dbadmin.commands.plan import plan_command, producer_count
 from dbadmin.commands.targets import targets_group
@@ -64,6 +65,7 @@ main.add_command(producer_count)
 main.add_command(plan_command)
 main.add_command(targets_group)
 main.add_command(check_config)
+main.add_command(maintain_command)
 
 
 def _say(lines: Iterator[str]) -> None:

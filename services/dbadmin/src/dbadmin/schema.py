@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,11 @@ from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from psycopg import sql
 
+from dbadmin import partitions, timescale
 from dbadmin.connect import connected, conninfo, explained
-from monitoring_core.tables import RESULT_TABLE
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator
 
     from monitoring_core.config import DatabaseConfig
@@ -35,8 +35,11 @@ def create_schema(config: DatabaseConfig, today: dt.date) -> Iterator[str]:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
     yield from _upgrade(config)
-    with connected(config) as connection:
-        yield from create_partitions(connection, config, today)
+    with connected(config, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        yield from timescale.settle(connection, config)
+        if partitions.is_partitioned(connection, config.schema):
+            yield from partitions.make_ahead(connection, config.schema, today, config.partitions_ahead)
 
 
 def _upgrade(config: DatabaseConfig) -> Iterator[str]:
@@ -68,38 +71,3 @@ def _upgrade(config: DatabaseConfig) -> Iterator[str]:
 def _revision(connection: sqlalchemy.Connection, schema: str) -> str | None:
     options = {"version_table": VERSION_TABLE, "version_table_schema": schema}
     return MigrationContext.configure(connection, opts=options).get_current_revision()
-
-
-def create_partitions(connection: psycopg.Connection[Any], config: DatabaseConfig, today: dt.date) -> Iterator[str]:
-    """Make the missing day partitions from yesterday to `partitions_ahead` days ahead; a line about what was done.
-
-    A day of which the default partition already holds rows stays there.
-    """
-    made = 0
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-    for day in days(today, config.partitions_ahead):
-        name = f"{RESULT_TABLE}_{day:%Y%m%d}"
-        known = connection.execute(
-            "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = %s AND relname = %s",
-            (config.schema, name),
-        ).fetchone()
-        if known:
-            continue
-        try:
-            with connection.transaction():
-                connection.execute(_partition(config.schema, name, day))
-            made += 1
-        except psycopg.errors.CheckViolation:
-            yield f"partition {name}: not made, the default partition already holds rows of that day"
-    yield f"partitions: {made} made, up to {today + dt.timedelta(days=config.partitions_ahead)}"
-
-
-def days(today: dt.date, ahead: int) -> list[dt.date]:
-    """The UTC days that want a partition: yesterday, because results arrive late, today, and `ahead` more."""
-    return [today + dt.timedelta(days=offset) for offset in range(-1, ahead + 1)]
-
-
-def _partition(schema: str, name: str, day: dt.date) -> sql.Composed:
-    statement = sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})")
-    bounds = [sql.Literal(f"{bound} 00:00:00+00") for bound in (day, day + dt.timedelta(days=1))]
-    return statement.format(sql.Identifier(schema, name), sql.Identifier(schema, RESULT_TABLE), *bounds)

@@ -35,6 +35,14 @@ class SslMode(enum.StrEnum):
     VERIFY_FULL = "verify-full"
 
 
+class TimeSeries(enum.StrEnum):
+    """What keeps the results by time: partitions of PostgreSQL's own, or TimescaleDB's."""
+
+    NATIVE = "native"
+    TIMESCALEDB = "timescaledb"
+
+
+_DAY = dt.timedelta(days=1)
 _Name = Annotated[str, Matching(r"[^\0]+", "a name")]
 
 
@@ -56,6 +64,9 @@ class DatabaseConfig:
         seconds=10
     )
     partitions_ahead: Annotated[int, Between(1, 366)] = 14
+    timeseries: TimeSeries = TimeSeries.NATIVE
+    retention: Annotated[dt.timedelta, Between(2 * _DAY, 3660 * _DAY)] = 90 * _DAY
+    rollup_retention: Annotated[dt.timedelta, Between(2 * _DAY, 36_600 * _DAY)] = 1095 * _DAY
 
     def broken_rules(self) -> Iterator[Rule]:
         """The rules between the settings that do not hold."""
@@ -73,6 +84,11 @@ class DatabaseConfig:
                 ("access_key", "access_certificate") if self.access_key else ("access_certificate", "access_key")
             )
             yield Rule((missing, given), f"is required together with {given}")
+        for name in ("retention", "rollup_retention"):
+            if getattr(self, name) % _DAY:
+                yield Rule((name,), "must be whole days, like 90d")
+        if self.rollup_retention < self.retention:
+            yield Rule(("rollup_retention", "retention"), "must not be shorter than retention")
         if self.ca_certificate and self.sslmode in (SslMode.DISABLE, SslMode.PREFER, SslMode.REQUIRE):
             yield Rule(("sslmode", "ca_certificate"), "must be verify-ca or verify-full when ca_certificate is given")
         if not self.ca_certificate and self.sslmode in (SslMode.VERIFY_CA, SslMode.VERIFY_FULL):
