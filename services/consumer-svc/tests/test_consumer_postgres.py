@@ -16,6 +16,7 @@ from consumer_svc.ports import WriteCounts
 from monitoring_core.config import DatabaseConfig, load_config
 from monitoring_core.errors import OutageError
 from monitoring_core.result import CheckResult, Reason, Status
+from monitoring_core.revision import CONSUMER_NEEDS
 from monitoring_core.tables import RESULT_COLUMNS
 
 pytestmark = pytest.mark.integration_test
@@ -49,6 +50,7 @@ def database(server: str, tmp_path: Path) -> DatabaseConfig:
             "CREATE TABLE monitoring.availability_result_default PARTITION OF monitoring.availability_result DEFAULT"
         )
         connection.execute("CREATE TABLE monitoring.availability_dirty_hour (hour timestamptz NOT NULL)")
+        connection.execute(f"CREATE TABLE monitoring.schema_version AS SELECT '{CONSUMER_NEEDS}' AS version_num")
     return load_config(file, environ={}).database
 
 

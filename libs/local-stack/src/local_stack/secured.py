@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from local_stack.servers import Child, Postgres, free_port
 from monitoring_core.errors import StopError
@@ -145,12 +146,14 @@ def _give_to_postgres(home: Path) -> None:
 
 def _make_owner(server: TlsPostgresql, child: Child) -> None:
     """The user that an operator is given: as managed PostgreSQL has it, no superuser."""
-    parameters = {"password": server.superuser_password, "dbname": "postgres", "sslmode": "require"}
+    where = server.postgres
+    parameters = {"host": where.host, "port": str(where.port), "user": where.user, "dbname": "postgres"}
+    parameters |= {"password": server.superuser_password, "sslmode": "require"}
     for attempt in stamina.retry_context(on=psycopg.OperationalError, attempts=None, timeout=_START_S, wait_max=0.2):
         with attempt:
             if child.status is not None:
                 raise StopError(f"PostgreSQL ended with status {child.status}: {child.last_lines()}")
-            with psycopg.connect(**_where(server.postgres), **parameters) as connection:
+            with psycopg.connect(make_conninfo(**parameters)) as connection:
                 verifier = connection.pgconn.encrypt_password(
                     server.owner_password.encode(), OWNER.encode(), b"scram-sha-256"
                 )
@@ -159,10 +162,6 @@ def _make_owner(server: TlsPostgresql, child: Child) -> None:
                         sql.Identifier(OWNER), sql.Literal(verifier.decode())
                     )
                 )
-
-
-def _where(postgres: Postgres) -> dict[str, str]:
-    return {"host": postgres.host, "port": str(postgres.port), "user": postgres.user}
 
 
 @attrs.frozen

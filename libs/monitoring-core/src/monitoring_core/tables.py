@@ -5,6 +5,7 @@ The names stand unquoted here; whoever builds SQL from them quotes them.
 
 from __future__ import annotations
 
+SCHEMA_VERSION_TABLE = "schema_version"
 TARGET_TABLE = "availability_monitor_config"
 TARGET_VERSION_TABLE = f"{TARGET_TABLE}_version"
 LEASE_TABLE = "producer_lease"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +11,8 @@ from dbadmin import __version__, topics
 from dbadmin.commands.maintain import maintain_command
 from dbadmin.commands.options import Duration
 from dbadmin.commands.plan import plan_command, producer_count
+from dbadmin.commands.roles import create_roles_command
+from dbadmin.commands.schema import create_schema, downgrade_schema
 from dbadmin.commands.targets import targets_group
 from dbadmin.kubernetes_secrets import KubernetesSecrets
 from monitoring_core.config import Role
@@ -30,15 +31,6 @@ def main() -> None:
     """Set up and look after the database and the topics."""
 
 
-@main.command("create-schema")
-@config_options
-def create_schema(config: Config) -> None:
-    """Bring the schema to the newest revision and make the day partitions. May be repeated."""
-    from dbadmin import schema  # loads Alembic and SQLAlchemy, half a second that other commands need not wait
-
-    _say(schema.create_schema(config.database, dt.datetime.now(dt.UTC).date()))
-
-
 @main.command("create-topics")
 @click.option("--partitions", type=click.IntRange(1, 10_000), help="Of the results' topic. [default: kafka.partitions]")
 @click.option("--replication-factor", type=click.IntRange(1, 15), help="[default: kafka.replication_factor]")
@@ -53,8 +45,8 @@ def create_topics(config: Config, partitions: int | None, replication_factor: in
 @click.option("--wait", type=Duration(), default="0s", help="Wait this long for servers that are away, like 60s.")
 @config_options_of_the_owner
 def set_up(config: Config, wait: float) -> None:
-    """Make the database if it is missing, the schema and the topics, in that order. May be repeated."""
-    from dbadmin import setup  # as in create_schema
+    """Make the database if it is missing, the accounts, the schema and the topics, in that order. May be repeated."""
+    from dbadmin import setup  # loads Alembic and SQLAlchemy, half a second that other commands need not wait
 
     for attempt in stamina.retry_context(on=OutageError, attempts=None if wait else 1, timeout=wait or None):
         with attempt:
@@ -63,6 +55,9 @@ def set_up(config: Config, wait: float) -> None:
 
 main.add_command(producer_count)
 main.add_command(plan_command)
+main.add_command(create_schema)
+main.add_command(downgrade_schema)
+main.add_command(create_roles_command)
 main.add_command(targets_group)
 main.add_command(check_config)
 main.add_command(maintain_command)

@@ -12,14 +12,16 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from consumer_svc.ports import RefusedError, WriteCounts
-from monitoring_core.errors import OutageError
+from monitoring_core.errors import OutageError, StopError
 from monitoring_core.result import Status
+from monitoring_core.revision import CONSUMER_NEEDS, QUERY, why_unfit
 from monitoring_core.tables import (
     DIRTY_HOUR_TABLE,
     RESULT_COLUMNS,
     RESULT_DEFAULT_TABLE,
     RESULT_KEY,
     RESULT_TABLE,
+    SCHEMA_VERSION_TABLE,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +47,9 @@ class PostgresWriter:
     way of a temporary one. A batch that meets a row of the same key is rolled back and goes that way, and so do the
     next batches: one after the first such conflict, then 2, 4, … up to 64, until one goes straight without conflict.
 
+    Every connection looks at the schema's revision first. Until one has found a fit one, another is a reason to stop;
+    after that it is an outage: results wait in Kafka.
+
     The hours of the rows are noted in the same transaction, for `dbadmin maintain` to roll them up anew: with the rows
     appears what says that they are not rolled up.
     """
@@ -58,6 +63,20 @@ class PostgresWriter:
         )
         # How many batches more go aside, and how many did after the last conflict.
         self._aside, self._last_aside = 0, 0
+        self._was_fit = False
+
+    def prepare(self) -> None:
+        """Connect, and look whether the schema is fit for this consumer.
+
+        Raises:
+            OutageError: PostgreSQL is away or cannot work; the same call may succeed later.
+            StopError: its schema is too old or too new.
+        """
+        try:
+            self._connect()
+        except psycopg.Error as error:
+            self._disconnect()
+            raise OutageError(self._explain(error)) from None
 
     def write(self, results: Sequence[CheckResult]) -> WriteCounts:
         """Store results in one transaction.
@@ -135,12 +154,22 @@ class PostgresWriter:
                 sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in RESULT_COLUMNS.items()
             )
             try:
+                self._look_at_the_revision(connection)
                 connection.execute(sql.SQL("CREATE TEMP TABLE batch ({}) ON COMMIT DELETE ROWS").format(columns))
             except BaseException:
                 connection.close()
                 raise
             self._connection = connection
         return self._connection
+
+    def _look_at_the_revision(self, connection: psycopg.Connection[Any]) -> None:
+        schema = self._config.schema
+        query = sql.SQL(QUERY).format(versions=sql.Identifier(schema, SCHEMA_VERSION_TABLE))
+        present, oldest_served = connection.execute(query).fetchone() or (None, None)
+        if why := why_unfit(CONSUMER_NEEDS, present, oldest_served, schema):
+            where = f"PostgreSQL at {self._config.address}"
+            raise (OutageError if self._was_fit else StopError)(f"{where}, {why}")
+        self._was_fit = True
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -159,7 +188,8 @@ class PostgresWriter:
             if refused:
                 return f"{where} refuses the connection: {why}"
             return f"{where} cannot be reached: {line.rpartition('failed: ')[2]}"
-        return f"{where} cannot store results: {line}"
+        mend = " (run dbadmin create-roles)" if isinstance(error, psycopg.errors.InsufficientPrivilege) else ""
+        return f"{where} cannot store results: {line}{mend}"
 
 
 def _copy(cursor: psycopg.Cursor[Any], statement: sql.Composed, rows: list[_Row]) -> None:

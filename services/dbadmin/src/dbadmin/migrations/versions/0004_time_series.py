@@ -1,12 +1,11 @@
 """Roll-ups, incidents, the newest state of each target, what must be recomputed, and the views for people."""
 
-from typing import Any
-
-from alembic import context, op
-from psycopg import sql
+from dbadmin.statements import run
 
 revision = "0004"
 down_revision = "0003"
+# What has been added since then, no older service needs to know of.
+oldest_served = "0001"
 
 TABLES = (
     # Written by consumers with the rows that make an hour's roll-up wrong; consumed by dbadmin maintain. No key and no
@@ -233,12 +232,6 @@ DOWNGRADE = (
     "DROP TABLE {schema}.availability_dirty_day",
     "DROP TABLE {schema}.availability_dirty_hour",
 )
-
-
-def run(statement: str) -> None:
-    schema = context.config.attributes["schema"]
-    driver: Any = op.get_bind().connection.driver_connection
-    driver.execute(sql.SQL(statement).format(schema=sql.Identifier(schema), name=sql.Literal(schema)))
 
 
 def upgrade() -> None:
