@@ -8,6 +8,7 @@ import click
 import stamina
 
 from dbadmin import __version__, topics
+from dbadmin.commands.doctor import doctor_command
 from dbadmin.commands.maintain import maintain_command
 from dbadmin.commands.options import Duration
 from dbadmin.commands.plan import plan_command, producer_count
@@ -59,6 +60,7 @@ main.add_command(create_schema)
 main.add_command(downgrade_schema)
 main.add_command(create_roles_command)
 main.add_command(targets_group)
+main.add_command(doctor_command)
 main.add_command(check_config)
 main.add_command(maintain_command)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
@@ -11,6 +11,8 @@ from dbadmin.planning import Load
 from monitoring_core.tables import RESULT_TABLE, TARGET_TABLE
 
 if TYPE_CHECKING:
+    import psycopg
+
     from monitoring_core.config import Config, DatabaseConfig
 
 # Fewer rows say more about the pages that a table begins with than about rows.
@@ -31,19 +33,33 @@ def read_loads(config: Config) -> list[Load]:
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
+    with connected(config.database) as connection:
+        return loads_in(connection, config)
+
+
+def loads_in(connection: psycopg.Connection[Any], config: Config) -> list[Load]:
+    """As `read_loads`, on a connection."""
     statement = sql.SQL("""
         SELECT count(*), coalesce(amc_check_interval_s, %s) FROM {} WHERE amc_active GROUP BY 2 ORDER BY 2""").format(
         sql.Identifier(config.database.schema, TARGET_TABLE)
     )
-    with connected(config.database) as connection:
-        rows = connection.execute(statement, (config.monitor.check_interval.total_seconds(),)).fetchall()
+    rows = connection.execute(statement, (config.monitor.check_interval.total_seconds(),)).fetchall()
     return [Load(int(count), float(interval)) for count, interval in rows]
 
 
 def read_max_connections(config: DatabaseConfig) -> int:
-    """The connections that PostgreSQL gives to others than superusers."""
+    """The connections that PostgreSQL gives to others than superusers.
+
+    Raises:
+        OutageError, StopError: PostgreSQL cannot be reached, or refuses.
+    """
     with connected(config) as connection:
-        row = connection.execute(_CONNECTIONS).fetchone()
+        return max_connections_in(connection)
+
+
+def max_connections_in(connection: psycopg.Connection[Any]) -> int:
+    """As `read_max_connections`, on a connection."""
+    row = connection.execute(_CONNECTIONS).fetchone()
     return int(row[0]) if row else 0
 
 

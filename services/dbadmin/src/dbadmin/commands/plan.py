@@ -86,7 +86,7 @@ def plan_command(
 ) -> None:
     """How many producers, consumers, partitions and connections the active targets need, and how much disk.
 
-    What things cost was measured (tests-e2e/benchmarks/README.md), on one machine: processors are a guide. Status 1 when
+    What things cost was measured on one machine (tests-e2e/benchmarks/README.md): processors are a guide. Status 1 when
     something that there is, or is configured, is not enough. With --targets PostgreSQL is not asked.
     """
     if interval and not count:
