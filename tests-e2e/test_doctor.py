@@ -116,9 +116,11 @@ def test_a_wrong_password_is_told_for_the_account_that_has_it(installed: Secured
     finally:
         installed.secret("producer").write_text(right)
     assert found == [
-        f"fail  PostgreSQL as producer: PostgreSQL at 127.0.0.1:{installed.database.postgres.port} refuses the connection: "
-        'password authentication failed for user "monitoring_producer" → dbadmin create-roles sets the passwords that the '
-        "configuration names",
+        (
+            f"fail  PostgreSQL as producer: PostgreSQL at 127.0.0.1:{installed.database.postgres.port} refuses the "
+            'connection: password authentication failed for user "monitoring_producer" → dbadmin create-roles sets the '
+            "passwords that the configuration names"
+        ),
         NO_CONSUMER,
     ]
 
@@ -164,7 +166,8 @@ def test_a_servers_certificate_that_is_over_is_told() -> None:
         database = attrs.evolve(_database(), **settings)
         (found,) = complaints(certificates.check_postgresql(database, dt.datetime.now(dt.UTC)))
     assert found == (
-        f"fail  certificate of PostgreSQL at 127.0.0.1:{server.postgres.port}: expired {end:%Y-%m-%d %H:%M} UTC → renew it"
+        f"fail  certificate of PostgreSQL at 127.0.0.1:{server.postgres.port}: expired {end:%Y-%m-%d %H:%M} UTC "
+        "→ renew it"
     )
 
 
@@ -201,22 +204,28 @@ def test_missing_topics_and_too_few_partitions_are_told(config: Config) -> None:
             "website_availability",
             "min.insync.replicas",
             "2",
-            "fail  settings of topic website_availability: min.insync.replicas 2 is more than the 1 replicas: nothing is "
-            "taken → set min.insync.replicas to 1",
+            (
+                "fail  settings of topic website_availability: min.insync.replicas 2 is more than the 1 replicas: "
+                "nothing is taken → set min.insync.replicas to 1"
+            ),
         ),
         (
             "website_availability",
             "retention.ms",
             "3600000",
-            "warn  settings of topic website_availability: retention.ms 3600000: what consumers have not stored by then is "
-            "lost → set it to 604800000",
+            (
+                "warn  settings of topic website_availability: retention.ms 3600000: what consumers have not stored by "
+                "then is lost → set it to 604800000"
+            ),
         ),
         (
             "website_availability.dlq",
             "max.message.bytes",
             "1048576",
-            "fail  settings of topic website_availability.dlq: max.message.bytes 1048576 is less than 2097152 → set it to "
-            "2097152",
+            (
+                "fail  settings of topic website_availability.dlq: max.message.bytes 1048576 is less than 2097152 "
+                "→ set it to 2097152"
+            ),
         ),
     ],
 )
@@ -231,7 +240,10 @@ def test_settings_of_a_topic_that_lose_results_are_told(
             with attempt:  # Kafka tells of a setting some moments after it took it
                 assert look_at_kafka(config) == [line, NO_CONSUMER] or look_at_kafka(config) == [NO_CONSUMER, line]
     finally:
-        alter(admin, topic, name, None, AlterConfigOpType.DELETE)
+        if topic.endswith(".dlq"):  # as setup makes it
+            alter(admin, topic, name, "2097152", AlterConfigOpType.SET)
+        else:
+            alter(admin, topic, name, None, AlterConfigOpType.DELETE)
 
 
 def alter(admin: AdminClient, topic: str, name: str, value: str | None, operation: Any) -> None:
@@ -261,8 +273,10 @@ def test_messages_that_nobody_consumes_are_counted(config: Config) -> None:
             producer.produce("website_availability", b"{}", partition=partition)
     assert producer.flush(10) == 0
     assert look_at_kafka(config) == [
-        "warn  group monitoring-consumer: no consumer runs, 8 messages wait, 5 of them in partition 4 → start consumer-svc "
-        "run"
+        (
+            "warn  group monitoring-consumer: no consumer runs, 8 messages wait, 5 of them in partition 4 → start "
+            "consumer-svc run"
+        )
     ]
 
 

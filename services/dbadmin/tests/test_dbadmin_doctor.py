@@ -116,8 +116,10 @@ FAULTS: dict[str, tuple[str, str]] = {
             f"{TODAY + dt.timedelta(days=3):%Y%m%d}' AND relname ~ '^availability_result_[0-9]{{{{8}}}}$' LOOP "
             "EXECUTE 'DROP TABLE monitoring.' || t; END LOOP; END $$"
         ),
-        f"warn  partitions ahead: up to {TODAY + dt.timedelta(days=3)}, 11 days are missing → run dbadmin maintain, "
-        "every hour by a timer",
+        (
+            f"warn  partitions ahead: up to {TODAY + dt.timedelta(days=3)}, 11 days are missing → run dbadmin "
+            "maintain, every hour by a timer"
+        ),
     ),
     "rows without a partition": (
         (
@@ -155,8 +157,8 @@ FAULTS: dict[str, tuple[str, str]] = {
     "connections become few": (
         f"INSERT INTO {T} (amc_url) SELECT 'http://' || i FROM generate_series(1, 80000) i",
         (
-            "warn  connections to PostgreSQL: 84 are needed of 97 → allow 84, or raise monitor.websites_per_container for "
-            "fewer producers"
+            "warn  connections to PostgreSQL: 84 are needed of 97 → allow 84, or raise "
+            "monitor.websites_per_container for fewer producers"
         ),
     ),
     "no producers": (
@@ -192,8 +194,10 @@ def test_a_missing_database_a_wrong_user_and_no_server_are_told_apart(installed:
     assert line.endswith('database "nowhere" does not exist (run dbadmin setup) → run dbadmin setup')
     away = attrs.evolve(installed.database, host="127.0.0.1", port=1)
     assert words(postgres.check_login("producer", away)) == [
-        "fail  PostgreSQL as producer: PostgreSQL at 127.0.0.1:1 cannot be reached: Connection refused → see that it "
-        "runs, that database.host and port are right, and that nothing between blocks them"
+        (
+            "fail  PostgreSQL as producer: PostgreSQL at 127.0.0.1:1 cannot be reached: Connection refused → see "
+            "that it runs, that database.host and port are right, and that nothing between blocks them"
+        )
     ]
 
 

@@ -172,8 +172,10 @@ def test_a_configuration_takes_its_secrets_from_kubernetes(api: Api, tmp_path: P
         ("monitoring absent key", "the secret monitoring/absent in Kubernetes cannot be read: there is no such secret"),
         (
             "other database key",
-            "the secret other/database in Kubernetes cannot be read: this account may not read it: give it the "
-            "verb get on secrets there",
+            (
+                "the secret other/database in Kubernetes cannot be read: this account may not read it: give it the "
+                "verb get on secrets there"
+            ),
         ),
         (
             "unknown database key",
@@ -229,8 +231,8 @@ def test_without_a_cluster_or_without_the_client_it_says_what_to_do(
     with pytest.raises(ValueError) as caught:
         KubernetesSecrets()("n", "s", "k")
     assert str(caught.value) == (
-        "the secret n/s in Kubernetes cannot be read: there is no cluster to ask: neither a current context (KUBECONFIG) "
-        "nor the account of a pod"
+        "the secret n/s in Kubernetes cannot be read: there is no cluster to ask: neither a current context "
+        "(KUBECONFIG) nor the account of a pod"
     )
     monkeypatch.setitem(sys.modules, "kubernetes", None)
     with pytest.raises(ValueError) as caught:

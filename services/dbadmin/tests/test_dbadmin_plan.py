@@ -98,9 +98,9 @@ def ready(config: Config) -> Config:
 
 
 ROWS = """
-    INSERT INTO monitoring.availability_result (target_id, scheduled_at, started_at, finished_at, certificate_expires_at,
-        producer_id, body_bytes, queue_delay_s, dns_s, connect_s, tls_s, first_byte_s, transfer_s, response_time_s,
-        http_status, regexp_matched, location, status, remote_address)
+    INSERT INTO monitoring.availability_result (target_id, scheduled_at, started_at, finished_at,
+        certificate_expires_at, producer_id, body_bytes, queue_delay_s, dns_s, connect_s, tls_s, first_byte_s,
+        transfer_s, response_time_s, http_status, regexp_matched, location, status, remote_address)
     SELECT i %% 1000, '2026-03-01Z'::timestamptz + i / 1000 * interval '1 min', now(), now(), now(), 1, 1000, 0, 0,
         0, 0, 0, 0, 0, 200, true, 'default', 'up', '192.0.2.7:443'
     FROM generate_series(0, %s) i"""

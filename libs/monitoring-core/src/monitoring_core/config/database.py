@@ -75,6 +75,14 @@ class DatabaseConfig:
                 yield Rule((name,), f"must be at most {MAX_NAME_BYTES} bytes, which is PostgreSQL's limit for a name")
         if self.schema.startswith("pg_") or self.schema == "information_schema":
             yield Rule(("schema",), f"is reserved by PostgreSQL, got {self.schema!r}")
+        for name in ("retention", "rollup_retention"):
+            if getattr(self, name) % _DAY:
+                yield Rule((name,), "must be whole days, like 90d")
+        if self.rollup_retention < self.retention:
+            yield Rule(("rollup_retention", "retention"), "must not be shorter than retention")
+        yield from self._broken_tls_rules()
+
+    def _broken_tls_rules(self) -> Iterator[Rule]:
         for name in ("ca_certificate", "access_certificate", "access_key"):
             secret: Secret | None = getattr(self, name)
             if secret and "-----BEGIN " not in secret.reveal():
@@ -84,11 +92,6 @@ class DatabaseConfig:
                 ("access_key", "access_certificate") if self.access_key else ("access_certificate", "access_key")
             )
             yield Rule((missing, given), f"is required together with {given}")
-        for name in ("retention", "rollup_retention"):
-            if getattr(self, name) % _DAY:
-                yield Rule((name,), "must be whole days, like 90d")
-        if self.rollup_retention < self.retention:
-            yield Rule(("rollup_retention", "retention"), "must not be shorter than retention")
         if self.ca_certificate and self.sslmode in (SslMode.DISABLE, SslMode.PREFER, SslMode.REQUIRE):
             yield Rule(("sslmode", "ca_certificate"), "must be verify-ca or verify-full when ca_certificate is given")
         if not self.ca_certificate and self.sslmode in (SslMode.VERIFY_CA, SslMode.VERIFY_FULL):

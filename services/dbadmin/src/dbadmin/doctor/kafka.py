@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import (
     TIMESTAMP_LOG_APPEND_TIME,
     ConsumerGroupTopicPartitions,
+    KafkaError,
     KafkaException,
     Producer,
     TopicPartition,
@@ -51,6 +52,8 @@ def check_kafka(config: Config, clock: Clock) -> Iterator[Finding]:
     try:
         cluster = admin.list_topics(timeout=TIMEOUT_S)
     except KafkaException as error:
+        while admin.poll(0.2):  # what the client heard is told here
+            pass
         yield failed(where, _reason(heard, error), _mend(heard))
         return
     yield passed(where, f"{len(cluster.brokers)} brokers")
@@ -117,7 +120,7 @@ _NUMBERS = ("retention.ms", "max.message.bytes", "min.insync.replicas")
 def check_lag(admin: AdminClient, config: Config, partitions: int) -> Iterator[Finding]:
     """Who consumes, and how many messages wait for it."""
     group, topic = config.consumer.group_id, config.kafka.topic_name
-    members = len(admin.describe_consumer_groups([group], request_timeout=TIMEOUT_S)[group].result(TIMEOUT_S).members)
+    members = _members(admin, group)
     asked = [ConsumerGroupTopicPartitions(group)]
     found = admin.list_consumer_group_offsets(asked, request_timeout=TIMEOUT_S)[group].result(TIMEOUT_S)
     committed = {p.partition: p.offset for p in found.topic_partitions if p.topic == topic and p.offset >= 0}
@@ -132,6 +135,15 @@ def check_lag(admin: AdminClient, config: Config, partitions: int) -> Iterator[F
         yield warned(subject, f"{text} for {members} consumers", "start more consumers, up to one a partition")
     else:
         yield passed(subject, f"{members} consumers, {text}")
+
+
+def _members(admin: AdminClient, group: str) -> int:
+    try:
+        return len(admin.describe_consumer_groups([group], request_timeout=TIMEOUT_S)[group].result(TIMEOUT_S).members)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:  # nobody has consumed yet
+            return 0
+        raise
 
 
 def _offsets(admin: AdminClient, topic: str, partitions: int, spec: OffsetSpec) -> dict[int, int]:
