@@ -6,7 +6,7 @@ import datetime as dt
 import itertools
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import psycopg
 import pytest
@@ -50,7 +50,8 @@ def config_file(postgres: Postgres, tmp_path: Path) -> Path:
     file = tmp_path / "config.yaml"
     file.write_text(
         "kafka: {bootstrap_servers: 'k:1'}\n"
-        f"database: {{host: '{postgres.host}', port: {postgres.port}, user: {postgres.user}, database: d{next(_names)}}}\n"
+        f"database: {{host: '{postgres.host}', port: {postgres.port}, user: {postgres.user}, "
+        f"database: d{next(_names)}}}\n"
     )
     create_database(load_config(file, environ={}).database)
     return file
@@ -75,7 +76,7 @@ def up_to(config: Config, revision: str) -> None:
 
 
 def described(config: Config) -> list[tuple[object, ...]]:
-    """All that a revision makes: columns, constraints, indexes, triggers, functions and views. Not the version's own."""
+    """All that a revision makes: columns, constraints, indexes, triggers, functions, views. Not the version's own."""
     with connect(config) as connection:
         return connection.execute(
             """
@@ -90,9 +91,11 @@ def described(config: Config) -> list[tuple[object, ...]]:
             SELECT 'index', indexrelid::regclass::text, pg_get_indexdef(indexrelid), '', '' FROM pg_index
             WHERE indrelid::regclass::text LIKE 'monitoring.%%' AND indrelid::regclass::text !~ 'schema_version'
             UNION ALL
-            SELECT 'trigger', tgrelid::regclass::text, pg_get_triggerdef(oid), '', '' FROM pg_trigger WHERE NOT tgisinternal
+            SELECT 'trigger', tgrelid::regclass::text, pg_get_triggerdef(oid), '', '' FROM pg_trigger
+            WHERE NOT tgisinternal
             UNION ALL
-            SELECT 'function', proname, prosrc, '', '' FROM pg_proc WHERE pronamespace::regnamespace::text = 'monitoring'
+            SELECT 'function', proname, prosrc, '', '' FROM pg_proc
+            WHERE pronamespace::regnamespace::text = 'monitoring'
             UNION ALL
             SELECT 'view', viewname, definition, '', '' FROM pg_views WHERE schemaname = 'monitoring'
             ORDER BY 1, 2, 3, 4
@@ -111,7 +114,7 @@ class Writing:
         self.longest_s = 0.0
         self.outages: list[str] = []
 
-    def __enter__(self) -> Writing:
+    def __enter__(self) -> Self:
         self._writer.prepare()
         self._thread.start()
         return self
@@ -283,8 +286,10 @@ def test_a_table_that_somebody_holds_holds_up_writers_for_a_moment_only(
             longest_s = max(longest_s, time.monotonic() - began)
         assert longest_s < revisions.LOCK_TIMEOUT_MS / 1000 + 1
         assert failed == [
-            "schema monitoring: other sessions have held its tables for 3 s, so nothing was changed; try again when they "
-            "are done (pg_stat_activity tells which)"
+            (
+                "schema monitoring: other sessions have held its tables for 3 s, so nothing was changed; try again "
+                "when they are done (pg_stat_activity tells which)"
+            )
         ]
         assert described(config) == before
     revisions.downgrade(config.database, numbers[0])
@@ -387,6 +392,8 @@ def test_a_schema_of_a_newer_dbadmin_is_left_alone(config_file: Path, config: Co
     for arguments in (["create-schema"], ["create-schema", "--sql"], ["downgrade-schema", "0001", "--yes"]):
         assert run(config_file, *arguments) == (
             1,
-            "schema monitoring is at revision 9999, which this dbadmin does not know (its newest is "
-            f"{known(config)[-1]}): use a newer dbadmin\n",
+            (
+                "schema monitoring is at revision 9999, which this dbadmin does not know (its newest is "
+                f"{known(config)[-1]}): use a newer dbadmin\n"
+            ),
         )

@@ -41,7 +41,7 @@ def test_partitions_reach_from_yesterday_to_the_days_ahead() -> None:
 
 
 @pytest.mark.integration_test
-@pytest.mark.parametrize("schema", ["monitoring", 'My "odd" sché%ma; DROP', "x" * 63])
+@pytest.mark.parametrize("schema", ["monitoring", 'My "odd" sché:ma; DROP', "x" * 63])
 def test_the_tables_are_those_of_the_contract(config: Config, schema: str) -> None:
     """Names, order and types of the columns, and the key, are what producer and consumer count on; in any schema."""
     create_database(config.database)

@@ -43,7 +43,7 @@ class TimeSeries(enum.StrEnum):
 
 
 _DAY = dt.timedelta(days=1)
-_Name = Annotated[str, Matching(r"[^\0]+", "a name")]
+Name = Annotated[str, Matching(r"[^\x00-\x1f\x7f]+", "a name, without control characters")]
 
 
 @attrs.frozen(kw_only=True)
@@ -52,8 +52,8 @@ class DatabaseConfig:
 
     host: Annotated[str, Matching(r"[^\s,\0]+", "one host name, address or socket folder")]
     port: Annotated[int, Between(1, 65_535)] = 5432
-    database: _Name = "monitoring"
-    schema: _Name = "monitoring"
+    database: Name = "monitoring"
+    schema: Name = "monitoring"
     user: str | Secret
     password: Secret | None = None
     ca_certificate: Secret | None = None
@@ -70,17 +70,26 @@ class DatabaseConfig:
 
     def broken_rules(self) -> Iterator[Rule]:
         """The rules between the settings that do not hold."""
-        for name in ("database", "schema"):
-            if len(getattr(self, name).encode(errors="replace")) > MAX_NAME_BYTES:
-                yield Rule((name,), f"must be at most {MAX_NAME_BYTES} bytes, which is PostgreSQL's limit for a name")
-        if self.schema.startswith("pg_") or self.schema == "information_schema":
-            yield Rule(("schema",), f"is reserved by PostgreSQL, got {self.schema!r}")
+        yield from self._broken_name_rules()
         for name in ("retention", "rollup_retention"):
             if getattr(self, name) % _DAY:
                 yield Rule((name,), "must be whole days, like 90d")
         if self.rollup_retention < self.retention:
             yield Rule(("rollup_retention", "retention"), "must not be shorter than retention")
         yield from self._broken_tls_rules()
+
+    def _broken_name_rules(self) -> Iterator[Rule]:
+        for name in ("database", "schema"):
+            if len(getattr(self, name).encode(errors="replace")) > MAX_NAME_BYTES:
+                yield Rule((name,), f"must be at most {MAX_NAME_BYTES} bytes, which is PostgreSQL's limit for a name")
+        if self.schema.startswith("pg_") or self.schema == "information_schema":
+            yield Rule(("schema",), f"is reserved by PostgreSQL, got {self.schema!r}")
+        if "%" in self.schema:
+            yield Rule(
+                ("schema",), f"must have no percent sign, which PostgreSQL's clients replace, got {self.schema!r}"
+            )
+        if self.database in ("template0", "template1"):
+            yield Rule(("database",), f"is PostgreSQL's own template, got {self.database!r}")
 
     def _broken_tls_rules(self) -> Iterator[Rule]:
         for name in ("ca_certificate", "access_certificate", "access_key"):

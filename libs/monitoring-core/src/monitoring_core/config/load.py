@@ -235,6 +235,8 @@ def _replacement(text: str, kinds: str, place: str) -> Any:
         if not text:
             raise DocumentError(1, "must not be empty")
         return Secret(text, place)
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise DocumentError(1, "is not valid Unicode")  # bytes that are none, as the system hands them over
     if "str" in kinds and "tuple" not in kinds and not text.startswith("{"):
         return text
     return parse_document(f"value: {text}").data.get("value")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import attrs
 
-from monitoring_core.config.database import MAX_NAME_BYTES
+from monitoring_core.config.database import MAX_NAME_BYTES, Name
 from monitoring_core.config.faults import ConfigError, Fault, Rule
-from monitoring_core.config.values import Matching, Secret, SecretReference
+from monitoring_core.config.values import Secret, SecretReference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_UserName = Annotated[str, Matching(r"[^\0]+", "a name")]
 # PostgreSQL documentation, CREATE ROLE: no name may begin with pg_; these two mean something else in GRANT.
 _RESERVED = ("public", "none")
 
@@ -41,13 +40,13 @@ class Account:
 class RolesConfig:
     """The accounts that are configured; a part without one connects as `database.user`."""
 
-    administrator_user: _UserName | None = None
+    administrator_user: Name | None = None
     administrator_password: SecretReference | None = None
-    producer_user: _UserName | None = None
+    producer_user: Name | None = None
     producer_password: SecretReference | None = None
-    consumer_user: _UserName | None = None
+    consumer_user: Name | None = None
     consumer_password: SecretReference | None = None
-    reader_user: _UserName | None = None
+    reader_user: Name | None = None
     reader_password: SecretReference | None = None
 
     def broken_rules(self) -> Iterator[Rule]:
