@@ -31,6 +31,11 @@ COMMANDS: list[tuple[click.Command, str]] = [
     (dbadmin.cli.main, "targets list"),
     (dbadmin.cli.main, "targets export"),
     (dbadmin.cli.main, "targets import config.yaml"),
+    (dbadmin.cli.main, "targets add http://a/"),
+    (dbadmin.cli.main, "targets activate 1"),
+    (dbadmin.cli.main, "targets test http://a/"),
+    (dbadmin.cli.main, "plan"),
+    (dbadmin.cli.main, "doctor"),
     (dbadmin.cli.main, "check-config"),
 ]
 
@@ -47,7 +52,8 @@ def test_a_bad_configuration_stops_every_command_with_status_2(
     monkeypatch.chdir(tmp_path)
     for place in ("consumer_svc.adapters.kafka.Consumer", "producer_svc.adapters.kafka.Producer"):
         monkeypatch.setattr(place, refuse)
-    monkeypatch.setattr("dbadmin.topics.AdminClient", refuse)
+    for place in ("dbadmin.topics.AdminClient", "dbadmin.doctor.kafka.AdminClient", "socket.create_connection"):
+        monkeypatch.setattr(place, refuse)
     monkeypatch.setattr(psycopg, "connect", refuse)
     (tmp_path / "secret.pem").write_text("-----BEGIN X-----\n")
     (tmp_path / "secret.txt").write_text("hunter2\n")

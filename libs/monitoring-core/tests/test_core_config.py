@@ -65,9 +65,9 @@ def test_the_command_line_replaces_the_environment_and_that_the_file(folder: Pat
 def test_a_secret_on_the_command_line_is_refused(folder: Path) -> None:
     """Every user of the machine can see command lines; a reference may stand there."""
     said = faults(GOOD, ("database.password=hunter2",))
-    assert (
-        said
-        == "--set database.password database.password: must be {file: PATH} or {env: NAME}, never the secret itself"
+    assert said == (
+        "--set database.password database.password: must be {file: PATH}, {env: NAME} or "
+        "{kubernetes: {namespace, secret, key}}, never the secret itself"
     )
     Path("config.yaml").write_text(GOOD)
     config = load_config(Path("config.yaml"), settings=["database.password={file: secret.txt}"], environ={})

@@ -26,11 +26,19 @@ class MonitoringGroup(click.Group):
 
     Attributes:
         role: who its commands are in PostgreSQL.
+        kubernetes: reads secrets from Kubernetes, in a program that can.
     """
 
-    def __init__(self, *args: Any, role: Role | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        role: Role | None = None,
+        kubernetes: Callable[[str, str, str], str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.role = role
+        self.kubernetes = kubernetes
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         try:
@@ -81,7 +89,9 @@ def _with_config(command: Callable[..., Any], role: Callable[[], Role | None]) -
     )
     @functools.wraps(command)
     def with_config(*args: Any, config_path: Path | None, settings: Sequence[str], **kwargs: Any) -> Any:
-        return command(*args, config=load_config(config_path, settings=settings, role=role()), **kwargs)
+        kubernetes = getattr(click.get_current_context().find_root().command, "kubernetes", None)
+        config = load_config(config_path, settings=settings, role=role(), kubernetes=kubernetes)
+        return command(*args, config=config, **kwargs)
 
     return with_config
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-import attrs
 import click
 import stamina
 
-from dbadmin import __version__, targets, topics
+from dbadmin import __version__, topics
+from dbadmin.commands.doctor import doctor_command
+from dbadmin.commands.maintain import maintain_command
 from dbadmin.commands.options import Duration
+from dbadmin.commands.plan import plan_command, producer_count
 from dbadmin.commands.roles import create_roles_command
 from dbadmin.commands.schema import create_schema, downgrade_schema
 from dbadmin.commands.targets import targets_group
+from dbadmin.kubernetes_secrets import KubernetesSecrets
 from monitoring_core.config import Role
 from monitoring_core.errors import OutageError
 from monitoring_runtime.commands import MonitoringGroup, check_config, config_options, config_options_of_the_owner
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from monitoring_core.config import Config
 
 
-@click.group(cls=MonitoringGroup, role=Role.ADMINISTRATOR)
+@click.group(cls=MonitoringGroup, role=Role.ADMINISTRATOR, kubernetes=KubernetesSecrets())
 @click.version_option(__version__, prog_name="dbadmin")
 def main() -> None:
     """Set up and look after the database and the topics."""
@@ -52,22 +54,15 @@ def set_up(config: Config, wait: float) -> None:
             _say(setup.set_up(config))
 
 
-@main.command("producer-count")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@config_options
-def producer_count(config: Config, as_json: bool) -> None:
-    """How many producers the active targets need: their number over websites_per_container, rounded up."""
-    count = targets.producer_count(config)
-    click.echo(json.dumps(attrs.asdict(count)) if as_json else str(count.producers))
-    if not as_json:
-        click.echo(f"{count.active} active targets, {count.websites_per_container} for each producer", err=True)
-
-
+main.add_command(producer_count)
+main.add_command(plan_command)
 main.add_command(create_schema)
 main.add_command(downgrade_schema)
 main.add_command(create_roles_command)
 main.add_command(targets_group)
+main.add_command(doctor_command)
 main.add_command(check_config)
+main.add_command(maintain_command)
 
 
 def _say(lines: Iterator[str]) -> None:

@@ -36,6 +36,14 @@ class _BusyError(Exception):
     """Somebody holds a table for longer than writers are let wait."""
 
 
+def newest_revision() -> str:
+    """The revision that `upgrade` brings a schema to."""
+    folder = str(Path(__file__).parent / "migrations").replace("%", "%%")
+    alembic = AlembicConfig()
+    alembic.set_main_option("script_location", folder)
+    return str(ScriptDirectory.from_config(alembic).get_current_head())
+
+
 def upgrade(config: DatabaseConfig) -> str:
     """Bring the schema to the newest revision; what was done. All of it in one transaction, or nothing.
 

@@ -25,7 +25,9 @@ RELATIVE_ERROR = (GROWTH - 1) / (GROWTH + 1)
 
 _BUCKET = f"""CASE WHEN response_time_s IS NOT NULL THEN
     ceil(ln(greatest(response_time_s::float8, {SMALLEST_S}) / {SMALLEST_S}) / ln({GROWTH}::float8))::integer END"""
-_MIDDLE = f"({SMALLEST_S * 2 / (GROWTH + 1)!r} * {GROWTH}::float8 ^ min(bucket) FILTER (WHERE running >= ceil({{}} * total)))"
+_MIDDLE = (
+    f"({SMALLEST_S * 2 / (GROWTH + 1)!r} * {GROWTH}::float8 ^ min(bucket) FILTER (WHERE running >= ceil({{}} * total)))"
+)
 _PERCENTILES = ", ".join(f"{_MIDDLE.format(rank)}::real AS p{rank[2:]:0<2}_s" for rank in ("0.5", "0.95", "0.99"))
 _SKETCH = "array_agg(bucket << 20 | n::integer ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL)"
 _RANKED = """
@@ -115,6 +117,10 @@ UPDATE {schema}.availability_state t SET unknown_since = CASE WHEN t.status = 'u
 FROM pg_temp.hour_sums s WHERE t.target_id = s.target_id AND t.location = s.location
 AND (t.status = 'unknown' OR t.unknown_since IS NOT NULL)"""
 
+_PROGRESS = """
+UPDATE {schema}.availability_progress SET tail_from = (
+    SELECT percentile_disc(0.05) WITHIN GROUP (ORDER BY scheduled_at) FROM {schema}.availability_state)"""
+
 _CONSUME_HOUR = "DELETE FROM {schema}.availability_dirty_hour WHERE hour = %(start)s"
 _MARK_DAY = "INSERT INTO {schema}.availability_dirty_day VALUES (date_trunc('day', %(start)s::timestamptz, 'UTC'))"
 _CONSUME_DAY = "DELETE FROM {schema}.availability_dirty_day WHERE day = %(start)s"
@@ -143,7 +149,7 @@ def roll_up_hour(connection: psycopg.Connection[Any], schema: str, hour: dt.date
         connection.execute("ANALYZE pg_temp.hour_sums")
         _run(connection, schema, span, _STORE_HOUR, _FORGET_HOUR)
         incidents.splice(connection, schema, span)
-        _run(connection, schema, span, _STORE_STATE, _AMEND_STATE, _UNKNOWN_SINCE, _MARK_DAY)
+        _run(connection, schema, span, _STORE_STATE, _AMEND_STATE, _UNKNOWN_SINCE, _PROGRESS, _MARK_DAY)
         incidents.note_recoveries(connection, schema)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import psycopg
 from psycopg import sql
 
+from dbadmin import partitions, timescale
 from dbadmin.connect import connected
 from dbadmin.locks import INSTALLATION_LOCK
 from dbadmin.privileges import grant_privileges
@@ -31,10 +31,14 @@ def create_schema(config: DatabaseConfig, today: dt.date, roles: RolesConfig | N
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
     yield upgrade(config)
-    with connected(config) as connection:
-        yield from create_partitions(connection, config, today)
+    with connected(config, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (INSTALLATION_LOCK,))
+        yield from timescale.settle(connection, config)
+        if partitions.is_partitioned(connection, config.schema):
+            yield from partitions.make_ahead(connection, config.schema, today, config.partitions_ahead)
         if roles:
-            yield from grant_privileges(connection, config.schema, roles)
+            with connection.transaction():
+                yield from grant_privileges(connection, config.schema, roles)
 
 
 def create_schema_sql(config: DatabaseConfig, today: dt.date) -> str:
@@ -44,45 +48,10 @@ def create_schema_sql(config: DatabaseConfig, today: dt.date) -> str:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
     with connected(config) as connection:
-        present = {
-            str(name)
-            for (name,) in connection.execute(
-                "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = %s",
-                (config.schema,),
-            ).fetchall()
-        }
-    names = {f"{RESULT_TABLE}_{day:%Y%m%d}": day for day in days(today, config.partitions_ahead)}
-    partitions = [_partition(config.schema, name, day) for name, day in names.items() if name not in present]
-    return upgrade_sql(config) + "".join(f"\n{statement.as_string()};" for statement in partitions)
-
-
-def create_partitions(connection: psycopg.Connection[Any], config: DatabaseConfig, today: dt.date) -> Iterator[str]:
-    """Make the missing day partitions from yesterday to `partitions_ahead` days ahead; a line about what was done.
-
-    A day of which the default partition already holds rows stays there.
-    """
-    made = 0
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (INSTALLATION_LOCK,))
-    for day in days(today, config.partitions_ahead):
-        name = f"{RESULT_TABLE}_{day:%Y%m%d}"
-        known = connection.execute(
-            "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = %s AND relname = %s",
-            (config.schema, name),
-        ).fetchone()
-        if known:
-            continue
-        try:
-            with connection.transaction():
-                connection.execute(_partition(config.schema, name, day))
-            made += 1
-        except psycopg.errors.CheckViolation:
-            yield f"partition {name}: not made, the default partition already holds rows of that day"
-    yield f"partitions: {made} made, up to {today + dt.timedelta(days=config.partitions_ahead)}"
-
-
-def days(today: dt.date, ahead: int) -> list[dt.date]:
-    """The UTC days that want a partition: yesterday, because results arrive late, today, and `ahead` more."""
-    return [today + dt.timedelta(days=offset) for offset in range(-1, ahead + 1)]
+        present = partitions.present(connection, config.schema)
+    names = {partitions.name_of(day): day for day in partitions.days(today, config.partitions_ahead)}
+    made = [_partition(config.schema, name, day) for name, day in names.items() if name not in present]
+    return upgrade_sql(config) + "".join(f"\n{statement.as_string()};" for statement in made)
 
 
 def _partition(schema: str, name: str, day: dt.date) -> sql.Composed:

@@ -20,10 +20,10 @@ from monitoring_core.config.logging import LoggingConfig
 from monitoring_core.config.metrics import MetricsConfig
 from monitoring_core.config.monitor import MonitorConfig
 from monitoring_core.config.roles import Role, RolesConfig
-from monitoring_core.config.values import Secret, SecretReference, make_converter
+from monitoring_core.config.values import Secret, SecretReference, SecretSources, make_converter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 CONFIG_VARIABLE = "MONITORING_CONFIG"
 DEFAULT_PATH = Path("/etc/monitoring/config.yaml")
@@ -69,6 +69,7 @@ def load_config(
     settings: Sequence[str] = (),
     environ: Mapping[str, str] = os.environ,
     role: Role | None = None,
+    kubernetes: Callable[[str, str, str], str] | None = None,
 ) -> Config:
     """Read the configuration.
 
@@ -80,20 +81,21 @@ def load_config(
         role: who is to connect to PostgreSQL. When the section `roles` has an account for it, `database` gets its user
             and password, and the password that stands there is not even looked for; unless the environment or
             `settings` say who `database.user` is, which is nearer.
+        kubernetes: reads secrets from Kubernetes; see SecretSources.
 
     Raises:
         ConfigError: anything is wrong, with every fault found. Nothing else is ever raised.
     """
     path = path or Path(environ.get(CONFIG_VARIABLE) or DEFAULT_PATH)
-    return _Loading(path, environ).load(settings, role)
+    return _Loading(path, SecretSources(environ, path.parent, kubernetes)).load(settings, role)
 
 
 class _Loading:
     """One load: the data as it is gathered, the place of every setting, and the faults so far."""
 
-    def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, sources: SecretSources) -> None:
         self._path = path
-        self._environ = environ
+        self._sources = sources
         self._document = Document({}, {})
         self._places: dict[str, str] = {}
         # Settings whose value stands as another setting.
@@ -103,10 +105,10 @@ class _Loading:
     def load(self, settings: Sequence[str], role: Role | None) -> Config:
         self._document = _read(self._path)
         data = self._sections()
-        for name in sorted(self._environ):
+        for name in sorted(self._sources.environ):
             if name.startswith(_PREFIX):
                 section, _, key = name.removeprefix(_PREFIX).lower().partition("__")
-                self._replace(data, f"env {name}", section, key, self._environ[name])
+                self._replace(data, f"env {name}", section, key, self._sources.environ[name])
         for setting in settings:
             name, equals, value = setting.partition("=")
             section, _, key = name.strip().partition(".")
@@ -162,7 +164,7 @@ class _Loading:
     def _section(self, name: str, data: dict[str, Any]) -> Any:
         """The section, or None when it is faulty; its faults are noted."""
         kind = _SECTIONS[name]
-        converter = make_converter(self._environ, self._path.parent)
+        converter = make_converter(self._sources)
         faulty: set[str] = set()
         try:
             section = converter.structure(data, kind)
