@@ -93,6 +93,25 @@ def test_a_second_run_finds_nothing_to_do(database: DatabaseConfig, connection: 
     assert one(connection, "SELECT sum(checks) FROM monitoring.website_availability_daily") == 6
 
 
+def test_partitions_of_an_older_release_get_the_index_over_time(
+    database: DatabaseConfig, connection: psycopg.Connection[Any]
+) -> None:
+    """Once, beside consumers; an index that a killed run left half made is made anew."""
+    index = "availability_result_20260301_scheduled_at_idx"
+    connection.execute("DROP INDEX monitoring.availability_result_time")
+    connection.execute(
+        "CREATE INDEX availability_result_time ON ONLY monitoring.availability_result USING brin (scheduled_at)"
+    )
+    said = run(database)
+    assert "partition availability_result_20260301: index over time made" in said
+    assert not any("index" in line for line in run(database))
+    assert one(connection, f"SELECT count(*) FROM pg_indexes WHERE indexname = '{index}'") == 0
+    valid = (
+        "SELECT bool_and(indisvalid) FROM pg_index WHERE indexrelid::regclass::text LIKE '%availability_result%time'"
+    )
+    assert one(connection, valid)
+
+
 def test_a_day_is_dropped_when_it_is_too_old_and_its_roll_ups_stay(
     database: DatabaseConfig, connection: psycopg.Connection[Any]
 ) -> None:
@@ -156,7 +175,9 @@ def test_rows_of_the_default_partition_move_into_one_of_their_day(
     assert connection.execute("SELECT * FROM monitoring.availability_result ORDER BY 1, 2").fetchall() == before
     assert one(connection, "SELECT count(*) FROM monitoring.availability_result_default") == 0
     assert {"03-11", "03-12"} <= set(attached(connection))
-    indexes = "SELECT count(*) FROM pg_indexes WHERE tablename = 'availability_result_20260311' AND indexdef LIKE '%brin%'"
+    indexes = (
+        "SELECT count(*) FROM pg_indexes WHERE tablename = 'availability_result_20260311' AND indexdef LIKE '%brin%'"
+    )
     assert one(connection, indexes) == 1
     write(connection, far, 4, 4)
     assert one(connection, "SELECT count(*) FROM monitoring.availability_result_20260311") == 4

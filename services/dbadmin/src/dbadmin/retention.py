@@ -72,7 +72,7 @@ def expire_rollups(connection: psycopg.Connection[Any], schema: str, horizon: dt
     for table, condition in _OLD:
         statement = f"""
             DELETE FROM {{schema}}.{table} WHERE ctid = ANY (ARRAY(
-                SELECT ctid FROM {{schema}}.{table} WHERE {condition} LIMIT {_BATCH}))"""
+                SELECT ctid FROM {{schema}}.{table} WHERE {condition} LIMIT {_BATCH}))"""  # noqa: S608
         while count := _run(connection, schema, statement, {"horizon": horizon}).rowcount:
             yield count
 
