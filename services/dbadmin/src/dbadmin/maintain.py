@@ -140,8 +140,9 @@ class _Run:
             old = [day for day in found if day < self.horizon]
         else:
             old = timescale.full_days_before(self.connection, self.schema, horizon)
-        if retention.audit(self.connection, self.schema, self.now.date() - dt.timedelta(days=1)):
-            yield from self._roll_up_late(self.now.date() - dt.timedelta(days=1))
+        yesterday = self.now.date() - dt.timedelta(days=1)
+        if retention.audit_once(self.connection, self.schema, yesterday):
+            yield from self._roll_up_late(yesterday)
         for day in old:
             if self._late():
                 return

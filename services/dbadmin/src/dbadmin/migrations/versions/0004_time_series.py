@@ -89,9 +89,9 @@ CREATE TABLE {schema}.availability_state (
     PRIMARY KEY (target_id, location)
 )
 """,
-    # One row: the view of the status reads rows from here on.
-    "CREATE TABLE {schema}.availability_progress (tail_from timestamptz)",
-    "INSERT INTO {schema}.availability_progress VALUES (NULL)",
+    # One row: from where on the view of the status reads rows, and up to which day roll-ups were compared with results.
+    "CREATE TABLE {schema}.availability_progress (tail_from timestamptz, compared_until date)",
+    "INSERT INTO {schema}.availability_progress VALUES (NULL, NULL)",
     # What is stored already belongs into the roll-ups: every hour of each partition, and those of the default one.
     r"""
 INSERT INTO {schema}.availability_dirty_hour
