@@ -6,7 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
+import local_stack.secured
+from local_stack.secured import Secured, kafka_tls, tls_postgresql
 from local_stack.servers import ApacheKafka, embedded_broker, embedded_postgresql
 from local_stack.stack import Stack
 
@@ -15,11 +18,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def _need(what: str, missing: str | None) -> None:
+    """Skip the test on a developer's machine that lacks something; in CI nothing may lack."""
+    if missing and os.environ.get("CI"):
+        pytest.fail(f"no {what} can be started: {missing}")
+    if missing:
+        pytest.skip(f"no {what} can be started: {missing}")
+
+
 def _apache_kafka(directory: Path) -> Iterator[str]:
-    if missing := ApacheKafka.missing():
-        if os.environ.get("CI"):
-            pytest.fail(f"no real Apache Kafka can be started: {missing}")
-        pytest.skip(f"no real Apache Kafka can be started: {missing}")
+    _need("real Apache Kafka", ApacheKafka.missing())
     kafka = ApacheKafka(directory)
     kafka.start()
     yield kafka.bootstrap_servers
@@ -50,3 +58,19 @@ def stack(broker: str, tmp_path: Path) -> Iterator[Stack]:
         made.dbadmin("setup")
         yield made
         made.stop_all()
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """A fresh PostgreSQL with TLS and passwords and a fresh Apache Kafka with client certificates; nothing set up."""
+    _need("real Apache Kafka", ApacheKafka.missing())
+    _need("PostgreSQL with TLS", local_stack.secured.missing())
+    directory, authority = tmp_path_factory.mktemp("secured"), trustme.CA()
+    tls = kafka_tls(directory, authority)
+    kafka = ApacheKafka(directory, tls)
+    with tls_postgresql(authority) as database:
+        kafka.start()
+        made = Secured(directory, database, kafka.bootstrap_servers, tls)
+        made.write_config()
+        yield made
+        kafka.stop()

@@ -24,11 +24,18 @@ COMMANDS: list[tuple[click.Command, str]] = [
     (consumer_svc.cli.main, "check-config"),
     (dbadmin.cli.main, "setup"),
     (dbadmin.cli.main, "create-schema"),
+    (dbadmin.cli.main, "create-roles"),
+    (dbadmin.cli.main, "downgrade-schema 0001 --yes"),
     (dbadmin.cli.main, "create-topics"),
     (dbadmin.cli.main, "producer-count"),
     (dbadmin.cli.main, "targets list"),
     (dbadmin.cli.main, "targets export"),
     (dbadmin.cli.main, "targets import config.yaml"),
+    (dbadmin.cli.main, "targets add http://a/"),
+    (dbadmin.cli.main, "targets activate 1"),
+    (dbadmin.cli.main, "targets test http://a/"),
+    (dbadmin.cli.main, "plan"),
+    (dbadmin.cli.main, "doctor"),
     (dbadmin.cli.main, "check-config"),
 ]
 
@@ -45,7 +52,8 @@ def test_a_bad_configuration_stops_every_command_with_status_2(
     monkeypatch.chdir(tmp_path)
     for place in ("consumer_svc.adapters.kafka.Consumer", "producer_svc.adapters.kafka.Producer"):
         monkeypatch.setattr(place, refuse)
-    monkeypatch.setattr("dbadmin.topics.AdminClient", refuse)
+    for place in ("dbadmin.topics.AdminClient", "dbadmin.doctor.kafka.AdminClient", "socket.create_connection"):
+        monkeypatch.setattr(place, refuse)
     monkeypatch.setattr(psycopg, "connect", refuse)
     (tmp_path / "secret.pem").write_text("-----BEGIN X-----\n")
     (tmp_path / "secret.txt").write_text("hunter2\n")

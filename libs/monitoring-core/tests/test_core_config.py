@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring_core.config import Config, ConfigError, load_config
+from monitoring_core.config import Config, ConfigError, Role, load_config
 from monitoring_core.config.document import DocumentError, parse_document
 from monitoring_core.config.values import Secret
 
@@ -83,9 +83,9 @@ def test_the_command_line_replaces_the_environment_and_that_the_file(folder: Pat
 def test_a_secret_on_the_command_line_is_refused(folder: Path) -> None:
     """Every user of the machine can see command lines; a reference may stand there."""
     said = faults(GOOD, ("database.password=hunter2",))
-    assert (
-        said
-        == "--set database.password database.password: must be {file: PATH} or {env: NAME}, never the secret itself"
+    assert said == (
+        "--set database.password database.password: must be {file: PATH}, {env: NAME} or "
+        "{kubernetes: {namespace, secret, key}}, never the secret itself"
     )
     Path("config.yaml").write_text(GOOD)
     config = load_config(Path("config.yaml"), settings=["database.password={file: secret.txt}"], environ={})
@@ -166,3 +166,58 @@ def test_the_example_is_valid_and_mentions_every_setting(folder: Path) -> None:
     for section in attrs.fields(Config):
         for field in attrs.fields(type(getattr(config, section.name))):
             assert f"{field.name}:" in text, f"{section.name}.{field.name}"
+
+
+ROLES = """roles:
+  producer_user: p
+  producer_password: {file: secret.txt}
+  reader_user: r
+  reader_password: {file: nowhere.txt}
+  administrator_user: a
+"""
+
+
+def test_a_part_with_an_account_connects_with_that_and_needs_no_other_secret(folder: Path) -> None:
+    """Each starts where the files of the others are missing, that of the database's owner too."""
+    file = Path("config.yaml")
+    file.write_text("kafka: {bootstrap_servers: 'k:1'}\ndatabase: {host: h, user: u, password: {file: away}}\n" + ROLES)
+    producer = load_config(file, environ={}, role=Role.PRODUCER).database.connection_parameters("t")
+    assert (producer["user"], producer["password"]) == ("p", "hunter2")
+    administrator = load_config(file, environ={}, role=Role.ADMINISTRATOR).database
+    assert (administrator.user, administrator.password) == ("a", None)
+    for role in (None, Role.CONSUMER):  # a role without an account is the owner
+        with pytest.raises(ConfigError, match=r"^config.yaml:2 database.password: the file away cannot be read"):
+            load_config(file, environ={}, role=role)
+    with pytest.raises(ConfigError) as caught:
+        load_config(file, environ={}, role=Role.READER)
+    message = "config.yaml:7 roles.reader_password: the file nowhere.txt cannot be read: No such file or directory"
+    assert str(caught.value) == message
+
+
+def test_accounts_are_looked_up_when_they_are_asked_for(folder: Path) -> None:
+    """All passwords that are missing are told at once, each with its place; none shows."""
+    file = Path("config.yaml")
+    file.write_text(GOOD + ROLES + "  consumer_user: c\n  consumer_password: {env: NOWHERE}\n")
+    config = load_config(file, environ={})
+    with pytest.raises(ConfigError) as caught:
+        config.roles.accounts()
+    assert str(caught.value).splitlines() == [
+        "config.yaml:10 roles.consumer_password: the environment variable NOWHERE is not set",
+        "config.yaml:7 roles.reader_password: the file nowhere.txt cannot be read: No such file or directory",
+    ]
+    producer = config.database_as(Role.PRODUCER)
+    assert producer
+    assert producer.connection_parameters("t")["password"] == "hunter2"
+    assert "hunter2" not in f"{config!r} {producer!r} {config.roles.account(Role.PRODUCER)!r}"
+    assert load_config(Path("config.yaml"), environ={"MONITORING__ROLES__CONSUMER_PASSWORD": "x"}).roles.account(
+        Role.CONSUMER
+    )
+
+
+def test_a_user_that_is_named_nearer_than_the_file_is_who_connects(folder: Path) -> None:
+    """The environment of one pod says who it is, whatever the shared file says."""
+    Path("config.yaml").write_text(GOOD + ROLES)
+    environ = {"MONITORING__DATABASE__USER": "me", "MONITORING__DATABASE__PASSWORD": "mine"}
+    database = load_config(Path("config.yaml"), environ=environ, role=Role.PRODUCER).database
+    assert database.connection_parameters("t")["user"] == "me"
+    assert database.connection_parameters("t")["password"] == "mine"

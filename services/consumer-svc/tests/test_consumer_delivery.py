@@ -37,6 +37,9 @@ class FakeWriter:
     looks: int = 0
     stored: list[int] = attrs.field(factory=list)
 
+    def prepare(self) -> None:
+        pass
+
     def write(self, results: Sequence[CheckResult]) -> WriteCounts:
         if self.outages:
             self.outages -= 1

@@ -51,6 +51,9 @@ class ScriptedWriter:
     began: threading.Event = attrs.field(factory=threading.Event)
     stored: list[int] = attrs.field(factory=list)
 
+    def prepare(self) -> None:
+        pass
+
     def write(self, results: Sequence[CheckResult]) -> WriteCounts:
         self.began.set()
         if self.away.is_set():

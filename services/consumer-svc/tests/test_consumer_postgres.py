@@ -16,6 +16,7 @@ from consumer_svc.ports import WriteCounts
 from monitoring_core.config import DatabaseConfig, load_config
 from monitoring_core.errors import OutageError
 from monitoring_core.result import CheckResult, Reason, Status
+from monitoring_core.revision import CONSUMER_NEEDS
 from monitoring_core.tables import RESULT_COLUMNS
 
 pytestmark = pytest.mark.integration_test
@@ -48,6 +49,8 @@ def database(server: str, tmp_path: Path) -> DatabaseConfig:
         connection.execute(
             "CREATE TABLE monitoring.availability_result_default PARTITION OF monitoring.availability_result DEFAULT"
         )
+        connection.execute("CREATE TABLE monitoring.availability_dirty_hour (hour timestamptz NOT NULL)")
+        connection.execute(f"CREATE TABLE monitoring.schema_version AS SELECT '{CONSUMER_NEEDS}' AS version_num")
     return load_config(file, environ={}).database
 
 
@@ -65,6 +68,28 @@ def test_a_real_result_replaces_an_unknown_one_and_never_the_reverse(database: D
     assert writer.write([UP]) == WriteCounts(replaced=1)
     assert writer.write([MISSED]) == WriteCounts(duplicates=1)
     assert rows(server) == [(1, "up", None, 0.25)]
+
+
+def test_the_hours_of_rows_that_were_stored_are_noted_with_them(database: DatabaseConfig, server: str) -> None:
+    """Each hour of a batch that stored or replaced a row, in UTC; none for repeats alone."""
+
+    def noted() -> list[str]:
+        with psycopg.connect(server) as connection:
+            return [
+                f"{hour.astimezone(dt.UTC):%d %H:%M}"
+                for (hour,) in connection.execute(
+                    "DELETE FROM monitoring.availability_dirty_hour RETURNING hour"
+                ).fetchall()
+            ]
+
+    writer = PostgresWriter(database)
+    later = UP.replace(scheduled_at=AT + dt.timedelta(hours=30))
+    writer.write([MISSED, later, UP.replace(target_id=2)])
+    assert sorted(noted()) == ["01 12:00", "02 18:00"]
+    writer.write([MISSED, later])
+    assert noted() == []
+    writer.write([UP, later])
+    assert sorted(noted()) == ["01 12:00", "02 18:00"]
 
 
 def test_duplicates_within_and_between_batches_change_nothing(database: DatabaseConfig, server: str) -> None:

@@ -43,13 +43,13 @@ def test_what_is_written_is_read_again(file_format: FileFormat) -> None:
     file = io.StringIO()
     records = [FULL, TargetRecord(url="http://b.example/")]
     assert write_targets(file, file_format, records) == 2
-    assert [line.record for line in read_targets(io.StringIO(file.getvalue()), file_format)] == records
+    assert [line.record for line in read_targets(io.BytesIO(file.getvalue().encode()), file_format)] == records
 
 
 def test_bad_lines_are_told_apart() -> None:
     """Each bad line has its number and its reason; the others are read."""
     text = '{"url": "http://a/"}\n\n[1]\nnonsense\n{"url": "ftp://b/"}\n{"url": "http://c/", "colour": 1}\n'
-    lines = list(read_targets(io.StringIO(text), FileFormat.JSONL))
+    lines = list(read_targets(io.BytesIO(text.encode()), FileFormat.JSONL))
     assert [(line.number, line.problems) for line in lines] == [
         (1, ()),
         (3, ("must be a JSON object",)),

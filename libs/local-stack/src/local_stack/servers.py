@@ -28,6 +28,8 @@ from monitoring_core.errors import StopError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from local_stack.secured import KafkaTls
+
 POM = Path(__file__).with_name("pom.xml")
 _STOP_S = 40.0
 # librdkafka would tell of every try to connect while a server starts.
@@ -148,19 +150,25 @@ def embedded_broker(directory: Path) -> Iterator[str]:
 
 
 class ApacheKafka:
-    """A real Apache Kafka (KRaft, one process), which keeps its data and port over a restart."""
+    """A real Apache Kafka (KRaft, one process), which keeps its data and port over a restart.
 
-    def __init__(self, directory: Path) -> None:
+    With `tls` it lets in only clients that have a certificate.
+    """
+
+    def __init__(self, directory: Path, tls: KafkaTls | None = None) -> None:
         self._directory = directory
         port, controller = free_port(), free_port()
+        listener = "SSL" if tls else "PLAINTEXT"
         self.bootstrap_servers = f"127.0.0.1:{port}"
         self._child: Child | None = None
         self._properties = directory / "server.properties"
         settings = {
             "process.roles": "broker,controller",
             "node.id": "1",
-            "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
+            "listeners": f"{listener}://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
             "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL",
+            "inter.broker.listener.name": listener,
             "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller}",
             "log.dirs": str(directory / "data"),
             "auto.create.topics.enable": "false",
@@ -176,6 +184,21 @@ class ApacheKafka:
             "group.consumer.min.heartbeat.interval.ms": "500",
             "group.consumer.heartbeat.interval.ms": "1000",
         }
+        self._client: dict[str, str] = {}
+        if tls:
+            settings |= {
+                "ssl.keystore.type": "PEM",
+                "ssl.keystore.location": str(tls.broker_pem),
+                "ssl.truststore.type": "PEM",
+                "ssl.truststore.location": str(tls.authority_pem),
+                "ssl.client.auth": "required",
+            }
+            self._client = {
+                "security.protocol": "SSL",
+                "ssl.ca.location": str(tls.authority_pem),
+                "ssl.certificate.location": str(tls.access_certificate),
+                "ssl.key.location": str(tls.access_key),
+            }
         self._properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         self._java("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(self._properties), "--standalone")
 
@@ -193,7 +216,7 @@ class ApacheKafka:
         """Start the broker and wait until it answers."""
         command = ["java", "-Xmx512m", "-cp", f"{_jars()}/*", "kafka.Kafka", str(self._properties)]
         self._child = Child("Apache Kafka", command, self._directory / "kafka.log")
-        wait_for_kafka(self.bootstrap_servers, self._child)
+        wait_for_kafka(self.bootstrap_servers, self._child, client=self._client)
 
     def stop(self) -> None:
         """Stop in order; `start` goes on with the same data on the same port."""
@@ -228,13 +251,18 @@ def _jars() -> Path:
     return cache
 
 
-def wait_for_kafka(bootstrap_servers: str, child: Child, timeout_s: float = 60) -> None:
+def wait_for_kafka(
+    bootstrap_servers: str, child: Child, timeout_s: float = 60, client: Mapping[str, str] | None = None
+) -> None:
     """Wait until a broker answers.
+
+    Args:
+        client: how to connect, in librdkafka's words, where it is not in plain text.
 
     Raises:
         StopError: it ended instead; the text holds its last lines.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers}, logger=_silent)
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers, **(client or {})}, logger=_silent)
     for attempt in stamina.retry_context(
         on=KafkaException, attempts=None, timeout=timeout_s, wait_max=0.2, wait_jitter=0.1
     ):

@@ -5,11 +5,14 @@ The names stand unquoted here; whoever builds SQL from them quotes them.
 
 from __future__ import annotations
 
+SCHEMA_VERSION_TABLE = "schema_version"
 TARGET_TABLE = "availability_monitor_config"
 TARGET_VERSION_TABLE = f"{TARGET_TABLE}_version"
 LEASE_TABLE = "producer_lease"
 RESULT_TABLE = "availability_result"
 RESULT_DEFAULT_TABLE = f"{RESULT_TABLE}_default"
+# Hours (UTC) whose roll-ups the rows written in the same transaction make wrong. Whoever writes rows writes it.
+DIRTY_HOUR_TABLE = "availability_dirty_hour"
 
 # Attribute of TargetRecord -> column.
 TARGET_COLUMNS = {

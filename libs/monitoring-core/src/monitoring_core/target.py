@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -118,11 +119,8 @@ class TargetRecord:
         return [f"{name}: {message}" for name, message in self._problems()]
 
     def _problems(self) -> Iterator[tuple[str, str]]:
-        if self.regexp is not None:
-            try:
-                compile_regexp(self.regexp)
-            except ValueError as error:
-                yield "regexp", str(error)
+        if self.regexp is not None and (problem := _regexp_problem(self.regexp)):
+            yield "regexp", problem
         if self.check_interval_s and self.timeout_s and self.timeout_s >= self.check_interval_s:
             yield (
                 "timeout_s",
@@ -202,7 +200,8 @@ class Target:
     host: str = attrs.field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "host", urlsplit(self.url).hostname or "")
+        # Many targets of one host share its name.
+        object.__setattr__(self, "host", sys.intern(urlsplit(self.url).hostname or ""))
 
 
 def compile_regexp(pattern: str) -> re2._Regexp[bytes]:
@@ -224,6 +223,16 @@ def compile_regexp(pattern: str) -> re2._Regexp[bytes]:
     except re2.error as error:
         detail = error.args[0].decode(errors="replace") if error.args else "unknown error"
         raise ValueError(f"is not a regular expression that RE2 takes: {detail}") from None
+
+
+@lru_cache(maxsize=1024)
+def _regexp_problem(pattern: str) -> str | None:
+    """Why a pattern is not taken; many targets share one, and only the sentence is kept."""
+    try:
+        compile_regexp(pattern)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def without_credentials(url: str) -> str:

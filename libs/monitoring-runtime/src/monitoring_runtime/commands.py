@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from monitoring_core.config import CONFIG_VARIABLE, DEFAULT_PATH, Config, ConfigError, load_config
+from monitoring_core.config import CONFIG_VARIABLE, DEFAULT_PATH, Config, ConfigError, Role, load_config
 from monitoring_core.errors import MonitoringError
 
 if TYPE_CHECKING:
@@ -24,7 +24,22 @@ class MonitoringGroup(click.Group):
     """A command group that ends with one plain line for every error: 2 wrong usage or configuration, 1 anything else.
 
     With MONITORING_DEBUG set in the environment an unexpected error shows its traceback.
+
+    Attributes:
+        role: who its commands are in PostgreSQL.
+        kubernetes: reads secrets from Kubernetes, in a program that can.
     """
+
+    def __init__(
+        self,
+        *args: Any,
+        role: Role | None = None,
+        kubernetes: Callable[[str, str, str], str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.role = role
+        self.kubernetes = kubernetes
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         _end_on_sigterm_in_a_container()
@@ -46,8 +61,19 @@ class MonitoringGroup(click.Group):
 
 
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--config` and `--set`, and pass the loaded configuration as `config`."""
+    """Add `--config` and `--set`, and pass the loaded configuration as `config`.
 
+    Its `database` is the account of the group's role, when it has one.
+    """
+    return _with_config(command, lambda: getattr(click.get_current_context().find_root().command, "role", None))
+
+
+def config_options_of_the_owner(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a command that connects as the user of the section `database` itself."""
+    return _with_config(command, lambda: None)
+
+
+def _with_config(command: Callable[..., Any], role: Callable[[], Role | None]) -> Callable[..., Any]:
     @click.option(
         "--config",
         "config_path",
@@ -65,7 +91,9 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @functools.wraps(command)
     def with_config(*args: Any, config_path: Path | None, settings: Sequence[str], **kwargs: Any) -> Any:
-        return command(*args, config=load_config(config_path, settings=settings), **kwargs)
+        kubernetes = getattr(click.get_current_context().find_root().command, "kubernetes", None)
+        config = load_config(config_path, settings=settings, role=role(), kubernetes=kubernetes)
+        return command(*args, config=config, **kwargs)
 
     return with_config
 

@@ -8,13 +8,14 @@ import click
 
 from consumer_svc import __version__, wiring
 from consumer_svc.dead_letters import dead_letters
+from monitoring_core.config import Role
 from monitoring_runtime.commands import MonitoringGroup, check_config, config_options
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config
 
 
-@click.group(cls=MonitoringGroup)
+@click.group(cls=MonitoringGroup, role=Role.CONSUMER)
 @click.version_option(__version__, prog_name="consumer-svc")
 def main() -> None:
     """Move check results from Kafka into PostgreSQL, exactly one row each."""

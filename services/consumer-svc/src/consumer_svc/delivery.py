@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -60,6 +61,15 @@ class Delivery:
     too_much_poison: str | None = attrs.field(default=None, init=False)
     _next_look: float = attrs.field(default=0.0, init=False)
     _last: deque[tuple[int, int]] = attrs.field(factory=deque, init=False)
+
+    def prepare(self) -> None:
+        """Return when the database can be written to, or `given_up` is set.
+
+        Raises:
+            StopError: it is not for this consumer.
+        """
+        with contextlib.suppress(GivenUpError):
+            self._retry(self.writer.prepare)
 
     def deliver(self, batch: Batch) -> None:
         """Return when every result is stored and all poison is acknowledged by the dead-letter topic.

@@ -117,6 +117,15 @@ class Source(Protocol):
 class Writer(Protocol):
     """Where the results go."""
 
+    def prepare(self) -> None:
+        """Find out whether results can be stored at all.
+
+        Raises:
+            OutageError: not now.
+            StopError: never, by this consumer.
+        """
+        ...
+
     def write(self, results: Sequence[CheckResult]) -> WriteCounts:
         """Store results, all or none.
 

@@ -52,6 +52,9 @@ class ConsumerService:
 
     def run(self, stop: Stop) -> None:
         """Work until `stop`, then end in order."""
+        # As if a batch were on its way: what comes meanwhile waits for the database.
+        self._in_hand = (Batch(self.clock.monotonic()), in_background("delivery", self.delivery.prepare))
+        self._handed_over = self.clock.monotonic()
         try:
             self.source.subscribe(self.drop)
             while not stop.requested:
@@ -140,7 +143,8 @@ class ConsumerService:
             return {}
         (batch, future), self._in_hand = self._in_hand, None
         future.result()
-        self.delivery.metrics.batch_age.observe(self.clock.monotonic() - batch.began)
+        if batch:
+            self.delivery.metrics.batch_age.observe(self.clock.monotonic() - batch.began)
         return batch.offsets
 
     def _finish(self) -> None:

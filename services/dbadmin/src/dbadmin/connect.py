@@ -45,7 +45,7 @@ def explained(error: psycopg.Error, config: DatabaseConfig) -> OutageError | Sto
     text = (str(error).strip().splitlines() or [type(error).__name__])[0]
     detail = text.rpartition("failed: ")[2].removeprefix("FATAL:  ")
     match error:
-        case psycopg.errors.UndefinedTable() | psycopg.errors.InvalidSchemaName():
+        case psycopg.errors.UndefinedTable() | psycopg.errors.InvalidSchemaName() | psycopg.errors.UndefinedColumn():
             return StopError(f"{where}: {detail} (run dbadmin create-schema)")
         case psycopg.OperationalError() if "does not exist" in detail and "database" in detail:
             return StopError(f"{where}: {detail} (run dbadmin setup)")

@@ -1,4 +1,4 @@
-"""The whole set-up: database, schema, topics."""
+"""The whole set-up: database, accounts, schema, topics."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import psycopg
 from psycopg import sql
 
 from dbadmin.connect import connected
+from dbadmin.roles import create_roles
 from dbadmin.schema import create_schema
 from dbadmin.topics import create_topics
+from monitoring_core.config import Role
 from monitoring_core.errors import StopError
 
 if TYPE_CHECKING:
@@ -25,7 +27,9 @@ _MAINTENANCE = ("postgres", "defaultdb")
 def set_up(config: Config) -> Iterator[str]:
     """Make what is missing, in order; a line for each thing done. May be repeated."""
     yield create_database(config.database)
-    yield from create_schema(config.database, dt.datetime.now(dt.UTC).date())
+    yield from create_roles(config)
+    owner = config.database_as(Role.ADMINISTRATOR) or config.database
+    yield from create_schema(owner, dt.datetime.now(dt.UTC).date(), config.roles)
     yield from create_topics(config.kafka, config.kafka.partitions, config.kafka.replication_factor)
 
 

@@ -9,13 +9,15 @@ from typing import IO, TYPE_CHECKING, Any
 
 import attrs
 
+from dbadmin.target_lines import MAX_LINE, Lines
 from monitoring_core.errors import InvalidTargetError
 from monitoring_core.target import TargetRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MAX_LINE = 256 * 1024
+LONG_LINE = f"is longer than {MAX_LINE // 1024} KiB, and nothing after it was read"
+NOT_UTF8 = "is not UTF-8 text"
 FIELDS = tuple(attrs.fields_dict(TargetRecord))
 _JSON_FIELDS = ("headers", "labels")
 
@@ -36,52 +38,122 @@ class Line:
     problems: tuple[str, ...] = ()
 
 
-def read_targets(file: IO[str], file_format: FileFormat) -> Iterator[Line]:
+def read_targets(file: IO[bytes], file_format: FileFormat) -> Iterator[Line]:
     """The targets of a file, line by line; empty lines are passed over."""
-    rows = _csv_rows(file) if file_format is FileFormat.CSV else _json_rows(file)
-    from_text = file_format is FileFormat.CSV
-    for number, fields in rows:
-        if isinstance(fields, str):
-            yield Line(number, None, (fields,))
-            continue
-        try:
-            yield Line(number, TargetRecord.parse(fields, from_text=from_text))
-        except InvalidTargetError as error:
-            yield Line(number, None, error.problems)
+    lines = Lines(file)
+    return CsvRecords(lines) if file_format is FileFormat.CSV else JsonRecords(lines)
 
 
-def _json_rows(file: IO[str]) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), ""), start=1):
-        if not line.strip():
-            continue
+class JsonRecords:
+    """Targets of JSON Lines; it takes the lines that it needs, and no more."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+
+    def __iter__(self) -> Iterator[Line]:
+        return self
+
+    def __next__(self) -> Line:
+        for line in self._lines:
+            if len(line) > MAX_LINE:
+                return _bad(self._lines, LONG_LINE)
+            if line.strip():
+                return self._record(line)
+        raise StopIteration
+
+    def _record(self, line: bytes) -> Line:
         try:
             fields = json.loads(line)
+        except UnicodeDecodeError:
+            return _bad(self._lines, NOT_UTF8)
         except (ValueError, RecursionError):
-            yield number, "is not JSON"
-            continue
-        yield number, fields if isinstance(fields, dict) else "must be a JSON object"
+            return _bad(self._lines, "is not JSON")
+        if not isinstance(fields, dict):
+            return _bad(self._lines, "must be a JSON object")
+        return _parsed(self._lines, fields, from_text=False)
 
 
-def _csv_rows(file: IO[str]) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    reader = csv.DictReader(file, strict=True)
+class CsvRecords:
+    """Targets of CSV; it takes the lines that it needs, and no more.
+
+    Attributes:
+        columns: the header's fields; empty when there is no header, or a wrong one, of which the iteration tells then.
+    """
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._reader = csv.reader(self._text(), strict=True)
+        self._pending: Line | None
+        header, self._pending = self._next()
+        self.columns: tuple[str, ...] = ()
+        if header and (faults := tuple(_header_faults(header))):
+            self._pending = Line(lines.number, None, faults)
+        elif header:
+            self.columns = tuple(header)
+
+    def __iter__(self) -> Iterator[Line]:
+        return self
+
+    def __next__(self) -> Line:
+        if pending := self._pending:
+            self._pending = None
+            return pending
+        if not self.columns:
+            raise StopIteration
+        values, fault = self._next()
+        if fault:
+            return fault
+        if not values:
+            raise StopIteration
+        return self._record(values)
+
+    def _next(self) -> tuple[list[str], Line | None]:
+        """The next values that are not of an empty line; none at the end."""
+        try:
+            return next(filter(None, self._reader), []), None
+        except csv.Error as error:
+            return [], _bad(self._lines, f"is not CSV: {error}")
+
+    def _record(self, values: list[str]) -> Line:
+        if len(values) != len(self.columns):
+            return _bad(self._lines, "has not as many fields as the header")
+        if any("\udc80" <= c <= "\udcff" for value in values if not value.isascii() for c in value):
+            return _bad(self._lines, NOT_UTF8)
+        fields: dict[str, Any] = {name: value for name, value in zip(self.columns, values, strict=True) if value != ""}
+        for name in _JSON_FIELDS:
+            if name in fields:
+                try:
+                    fields[name] = json.loads(fields[name])
+                except (ValueError, RecursionError):
+                    return _bad(self._lines, f"{name}: must be a JSON object")
+        return _parsed(self._lines, fields, from_text=True)
+
+    def _text(self) -> Iterator[str]:
+        for line in self._lines:
+            if len(line) > MAX_LINE:
+                raise csv.Error(LONG_LINE)
+            yield line.decode(errors="surrogateescape")
+
+
+def _header_faults(header: list[str]) -> Iterator[str]:
+    for name in header:
+        if name not in FIELDS:
+            yield f"{name[:100]}: no such field"
+        elif header.count(name) > 1:
+            yield f"{name}: stands in the header twice"
+    if "url" not in header:
+        yield "url: is not in the header"
+
+
+def _bad(lines: Lines, problem: str) -> Line:
+    return Line(lines.number, None, (problem,))
+
+
+def _parsed(lines: Lines, fields: dict[str, Any], from_text: bool) -> Line:
     try:
-        for row in reader:
-            yield reader.line_num, _csv_fields(row)
-    except csv.Error as error:
-        yield reader.line_num, f"is not CSV: {error}"
-
-
-def _csv_fields(row: dict[str | Any, str | Any]) -> dict[str, Any] | str:
-    if None in row or None in row.values():
-        return "has not as many fields as the header"
-    fields: dict[str, Any] = {name: value for name, value in row.items() if value != ""}
-    for name in _JSON_FIELDS:
-        if name in fields:
-            try:
-                fields[name] = json.loads(fields[name])
-            except (ValueError, RecursionError):
-                return f"{name}: must be a JSON object"
-    return fields
+        return Line(lines.number, TargetRecord.parse(fields, from_text=from_text))
+    except InvalidTargetError as error:
+        return Line(lines.number, None, error.problems)
 
 
 def write_targets(file: IO[str], file_format: FileFormat, records: Iterable[TargetRecord]) -> int:

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 TIMEOUT_S = 10.0
 DEAD_LETTER_PARTITIONS = 1
 # A message of the largest size that Kafka takes by default (1 MiB) must fit with the headers that explain it.
-_DEAD_LETTER_CONFIG = {"max.message.bytes": str(2 << 20)}
+DEAD_LETTER_MESSAGE_BYTES = 2 << 20
+_DEAD_LETTER_CONFIG = {"max.message.bytes": str(DEAD_LETTER_MESSAGE_BYTES)}
 
 # librdkafka's own lines would stand between ours.
-_silent = logging.getLogger("dbadmin.librdkafka")
-_silent.addHandler(logging.NullHandler())
-_silent.propagate = False
+silent = logging.getLogger("dbadmin.librdkafka")
+silent.addHandler(logging.NullHandler())
+silent.propagate = False
 
 
 def create_topics(config: KafkaConfig, partitions: int, replication_factor: int | None) -> Iterator[str]:
@@ -36,7 +37,7 @@ def create_topics(config: KafkaConfig, partitions: int, replication_factor: int 
         OutageError: Kafka cannot be reached.
         StopError: Kafka refuses.
     """
-    admin = AdminClient(config.client_properties() | {"socket.connection.setup.timeout.ms": 5000}, logger=_silent)
+    admin = AdminClient(config.client_properties() | {"socket.connection.setup.timeout.ms": 5000}, logger=silent)
     present = _partition_counts(admin, config)
     factor = -1 if replication_factor is None else replication_factor
     for topic in (

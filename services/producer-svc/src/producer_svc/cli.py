@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from monitoring_core.config import Role
 from monitoring_runtime.commands import MonitoringGroup, check_config, config_options
 from producer_svc import __version__, wiring
 from producer_svc.probe_command import probe
@@ -27,7 +28,7 @@ class _ProducerId(click.ParamType):  # type: ignore[type-arg]  # generic in newe
         return int(text)
 
 
-@click.group(cls=MonitoringGroup)
+@click.group(cls=MonitoringGroup, role=Role.PRODUCER)
 @click.version_option(__version__, prog_name="producer-svc")
 def main() -> None:
     """Check websites when they are due and write each result to Kafka."""

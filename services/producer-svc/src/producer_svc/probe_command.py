@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import sys
 import time
+from collections import deque
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from monitoring_core.codec import encode
 from monitoring_core.config import Engine, MonitorConfig
-from monitoring_core.errors import InvalidTargetError
+from monitoring_core.errors import InvalidTargetError, StopError
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.target import MAX_INTERVAL_S, TargetRecord, without_credentials
 from producer_svc import wiring
@@ -19,7 +21,7 @@ from producer_svc.check import Check, Origin
 from producer_svc.exchange import EndingError, Exchange, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from monitoring_core.target import Target
 
@@ -70,13 +72,46 @@ _MEANINGS = {
 def probe(url: str, as_json: bool, regexp: str | None, engine: str, timeout_s: float | None) -> None:
     """Check URL once, now, and explain the verdict.
 
+    With - for URL, targets are read from standard input, a JSON object a line with an id and the fields of an import
+    file, and each result is printed as one JSON object.
+
     Ends with status 0 when the website is up, 1 when it is not, and 2 when URL cannot be checked or REGEXP is bad.
     """
     monitor = MonitorConfig(engine=Engine(engine))
+    if url == "-":
+        sys.exit(0 if _probe_all(sys.stdin, monitor) else 1)
     target = _target(url, regexp, timeout_s, monitor)
     result = _check(target, monitor)
     click.echo(encode(result) if as_json else "\n".join(explain(result, target)))
     sys.exit(0 if result.status is Status.UP else 1)
+
+
+def _probe_all(lines: Iterable[str], monitor: MonitorConfig) -> bool:
+    """Check the targets of a stream, as many at once as the engine takes, and print the results; whether all are up."""
+    targets = [_stated(number, line, monitor) for number, line in enumerate(lines, start=1)]
+    engine = wiring.build_engine(monitor, Origin(1, monitor.location))
+    all_up, last_end = True, time.monotonic()
+    waiting = deque(targets)
+    while waiting or engine.running:
+        while waiting and engine.free:
+            target = waiting.popleft()
+            engine.submit(_due_now(target))
+            last_end = max(last_end, time.monotonic() + target.timeout_s + _GRACE_S)
+        if time.monotonic() > last_end:
+            raise StopError("the engine did not end its checks")
+        for result in engine.take_finished(0.1):
+            all_up = all_up and result.status is Status.UP
+            click.echo(encode(result))
+    return all_up
+
+
+def _stated(number: int, line: str, monitor: MonitorConfig) -> Target:
+    try:
+        return TargetRecord.parse(json.loads(line)).resolve(monitor.defaults)
+    except (ValueError, TypeError):
+        _refuse(f"line {number}: must be a JSON object")
+    except InvalidTargetError as error:
+        _refuse(f"line {number}: {error}")
 
 
 def explain(result: CheckResult, target: Target) -> Iterator[str]:

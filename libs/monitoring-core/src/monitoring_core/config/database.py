@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import attrs
 
 from monitoring_core.config.faults import Rule
+from monitoring_core.config.secret_files import secret_file
 from monitoring_core.config.values import Between, Matching, Secret
 
 if TYPE_CHECKING:
@@ -34,7 +35,15 @@ class SslMode(enum.StrEnum):
     VERIFY_FULL = "verify-full"
 
 
-_Name = Annotated[str, Matching(r"[^\0]+", "a name")]
+class TimeSeries(enum.StrEnum):
+    """What keeps the results by time: partitions of PostgreSQL's own, or TimescaleDB's."""
+
+    NATIVE = "native"
+    TIMESCALEDB = "timescaledb"
+
+
+_DAY = dt.timedelta(days=1)
+Name = Annotated[str, Matching(r"[^\x00-\x1f\x7f]+", "a name, without control characters")]
 
 
 @attrs.frozen(kw_only=True)
@@ -43,26 +52,55 @@ class DatabaseConfig:
 
     host: Annotated[str, Matching(r"[^\s,\0]+", "one host name, address or socket folder")]
     port: Annotated[int, Between(1, 65_535)] = 5432
-    database: _Name = "monitoring"
-    schema: _Name = "monitoring"
+    database: Name = "monitoring"
+    schema: Name = "monitoring"
     user: str | Secret
     password: Secret | None = None
     ca_certificate: Secret | None = None
+    access_certificate: Secret | None = None
+    access_key: Secret | None = None
     sslmode: SslMode | None = None
     connect_timeout: Annotated[dt.timedelta, Between(dt.timedelta(seconds=1), dt.timedelta(minutes=5))] = dt.timedelta(
         seconds=10
     )
     partitions_ahead: Annotated[int, Between(1, 366)] = 14
+    timeseries: TimeSeries = TimeSeries.NATIVE
+    retention: Annotated[dt.timedelta, Between(2 * _DAY, 3660 * _DAY)] = 90 * _DAY
+    rollup_retention: Annotated[dt.timedelta, Between(2 * _DAY, 36_600 * _DAY)] = 1095 * _DAY
 
     def broken_rules(self) -> Iterator[Rule]:
         """The rules between the settings that do not hold."""
+        yield from self._broken_name_rules()
+        for name in ("retention", "rollup_retention"):
+            if getattr(self, name) % _DAY:
+                yield Rule((name,), "must be whole days, like 90d")
+        if self.rollup_retention < self.retention:
+            yield Rule(("rollup_retention", "retention"), "must not be shorter than retention")
+        yield from self._broken_tls_rules()
+
+    def _broken_name_rules(self) -> Iterator[Rule]:
         for name in ("database", "schema"):
             if len(getattr(self, name).encode(errors="replace")) > MAX_NAME_BYTES:
                 yield Rule((name,), f"must be at most {MAX_NAME_BYTES} bytes, which is PostgreSQL's limit for a name")
         if self.schema.startswith("pg_") or self.schema == "information_schema":
             yield Rule(("schema",), f"is reserved by PostgreSQL, got {self.schema!r}")
-        if self.ca_certificate and not self.ca_certificate.path:
-            yield Rule(("ca_certificate",), "must be {file: PATH}, because libpq reads it from a file")
+        if "%" in self.schema:
+            yield Rule(
+                ("schema",), f"must have no percent sign, which PostgreSQL's clients replace, got {self.schema!r}"
+            )
+        if self.database in ("template0", "template1"):
+            yield Rule(("database",), f"is PostgreSQL's own template, got {self.database!r}")
+
+    def _broken_tls_rules(self) -> Iterator[Rule]:
+        for name in ("ca_certificate", "access_certificate", "access_key"):
+            secret: Secret | None = getattr(self, name)
+            if secret and "-----BEGIN " not in secret.reveal():
+                yield Rule((name,), f"must be PEM text (-----BEGIN …), which {secret.origin} does not hold")
+        if bool(self.access_key) != bool(self.access_certificate):
+            given, missing = (
+                ("access_key", "access_certificate") if self.access_key else ("access_certificate", "access_key")
+            )
+            yield Rule((missing, given), f"is required together with {given}")
         if self.ca_certificate and self.sslmode in (SslMode.DISABLE, SslMode.PREFER, SslMode.REQUIRE):
             yield Rule(("sslmode", "ca_certificate"), "must be verify-ca or verify-full when ca_certificate is given")
         if not self.ca_certificate and self.sslmode in (SslMode.VERIFY_CA, SslMode.VERIFY_FULL):
@@ -88,5 +126,7 @@ class DatabaseConfig:
         if self.password:
             parameters["password"] = self.password.reveal()
         if self.ca_certificate:
-            parameters["sslrootcert"] = str(self.ca_certificate.path)
+            parameters["sslrootcert"] = secret_file(self.ca_certificate)
+        if self.access_certificate and self.access_key:
+            parameters |= {"sslcert": secret_file(self.access_certificate), "sslkey": secret_file(self.access_key)}
         return parameters

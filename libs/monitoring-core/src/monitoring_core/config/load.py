@@ -20,10 +20,11 @@ from monitoring_core.config.kafka import KafkaConfig
 from monitoring_core.config.logging import LoggingConfig
 from monitoring_core.config.metrics import MetricsConfig
 from monitoring_core.config.monitor import MonitorConfig
-from monitoring_core.config.values import Secret, make_converter
+from monitoring_core.config.roles import Role, RolesConfig
+from monitoring_core.config.values import Secret, SecretReference, SecretSources, make_converter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 CONFIG_VARIABLE = "MONITORING_CONFIG"
 DEFAULT_PATH = Path("/etc/monitoring/config.yaml")
@@ -42,6 +43,16 @@ class Config:
     consumer: ConsumerConfig
     metrics: MetricsConfig
     logging: LoggingConfig
+    roles: RolesConfig = attrs.field(factory=RolesConfig)
+
+    def database_as(self, role: Role) -> DatabaseConfig | None:
+        """The connection of a role, its password looked up now; None when it has no account of its own.
+
+        Raises:
+            ConfigError: the password is not where the configuration says.
+        """
+        account = self.roles.account(role)
+        return attrs.evolve(self.database, user=account.user, password=account.password) if account else None
 
 
 _SECTIONS: dict[str, type[Any]] = {
@@ -51,11 +62,17 @@ _SECTIONS: dict[str, type[Any]] = {
     "consumer": ConsumerConfig,
     "metrics": MetricsConfig,
     "logging": LoggingConfig,
+    "roles": RolesConfig,
 }
 
 
 def load_config(
-    path: Path | None = None, *, settings: Sequence[str] = (), environ: Mapping[str, str] = os.environ
+    path: Path | None = None,
+    *,
+    settings: Sequence[str] = (),
+    environ: Mapping[str, str] = os.environ,
+    role: Role | None = None,
+    kubernetes: Callable[[str, str, str], str] | None = None,
 ) -> Config:
     """Read the configuration.
 
@@ -63,30 +80,38 @@ def load_config(
     variable MONITORING__SECTION__KEY replaces a setting of the file, and a `section.key=value` of `settings` replaces
     both.
 
+    Args:
+        role: who is to connect to PostgreSQL. When the section `roles` has an account for it, `database` gets its user
+            and password, and the password that stands there is not even looked for; unless the environment or
+            `settings` say who `database.user` is, which is nearer.
+        kubernetes: reads secrets from Kubernetes; see SecretSources.
+
     Raises:
         ConfigError: anything is wrong, with every fault found. Nothing else is ever raised.
     """
     path = path or Path(environ.get(CONFIG_VARIABLE) or DEFAULT_PATH)
-    return _Loading(path, environ).load(settings)
+    return _Loading(path, SecretSources(environ, path.parent, kubernetes)).load(settings, role)
 
 
 class _Loading:
     """One load: the data as it is gathered, the place of every setting, and the faults so far."""
 
-    def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, sources: SecretSources) -> None:
         self._path = path
-        self._environ = environ
+        self._sources = sources
         self._document = Document({}, {})
         self._places: dict[str, str] = {}
+        # Settings whose value stands as another setting.
+        self._aliases: dict[str, str] = {}
         self._faults: list[Fault] = []
 
-    def load(self, settings: Sequence[str]) -> Config:
+    def load(self, settings: Sequence[str], role: Role | None) -> Config:
         self._document = _read(self._path)
         data = self._sections()
-        for name in sorted(self._environ):
+        for name in sorted(self._sources.environ):
             if name.startswith(_PREFIX):
                 section, _, key = name.removeprefix(_PREFIX).lower().partition("__")
-                self._replace(data, f"env {name}", section, key, self._environ[name])
+                self._replace(data, f"env {name}", section, key, self._sources.environ[name])
         for setting in settings:
             name, equals, value = setting.partition("=")
             section, _, key = name.strip().partition(".")
@@ -94,6 +119,8 @@ class _Loading:
                 self._fault(f"--set {name[:80]}", "", "must be section.key=value")
                 continue
             self._replace(data, f"--set {name.strip()}", section, key, value)
+        if role:
+            self._take_account(data, role)
         loaded = {name: self._section(name, data[name]) for name in _SECTIONS}
         if self._faults:
             raise ConfigError(sorted(self._faults, key=self._order))
@@ -126,23 +153,46 @@ class _Loading:
         except DocumentError as error:
             self._fault(place, f"{section}.{key}", error.message)
 
+    def _take_account(self, data: dict[str, dict[str, Any]], role: Role) -> None:
+        """Let `database` have the user and the password of a role that has an account."""
+        user = data["roles"].get(f"{role}_user")
+        if not user or not isinstance(user, str) or "database.user" in self._places:
+            return
+        for key in ("user", "password"):
+            data["database"].pop(key, None)
+            self._aliases[f"database.{key}"] = f"roles.{role}_{key}"
+            if (value := data["roles"].get(f"{role}_{key}")) is not None:
+                data["database"][key] = value
+
     def _section(self, name: str, data: dict[str, Any]) -> Any:
         """The section, or None when it is faulty; its faults are noted."""
         kind = _SECTIONS[name]
-        converter = make_converter(self._environ, self._path.parent)
+        converter = make_converter(self._sources)
         faulty: set[str] = set()
         try:
             section = converter.structure(data, kind)
         except ClassValidationError as error:
             for key, message in _field_faults(error, kind):
                 faulty.add(key)
-                self._fault(self._place(f"{name}.{key}", name), f"{name}.{key}", message)
+                path = self._aliases.get(f"{name}.{key}", f"{name}.{key}")
+                fault = Fault(self._place(path, path.partition(".")[0]), path, message)
+                if fault not in self._faults:
+                    self._faults.append(fault)
             section = _without(faulty, data, kind, converter)
         for rule in section.broken_rules() if section else ():
             if faulty.isdisjoint(rule.keys):
                 paths = [f"{name}.{key}" for key in rule.keys]
                 self._fault(self._place(*paths, name), paths[0], rule.message)
-        return section
+        return self._placed(name, section) if section else None
+
+    def _placed(self, name: str, section: Any) -> Any:
+        """The section, with its references knowing where they stand."""
+        references = {
+            field.name: attrs.evolve(value, place=self._place(f"{name}.{field.name}"), path=f"{name}.{field.name}")
+            for field in attrs.fields(type(section))
+            if isinstance(value := getattr(section, field.name), SecretReference)
+        }
+        return attrs.evolve(section, **references) if references else section
 
     def _place(self, *paths: str) -> str:
         """Where the first of the paths that is given at all is given; the file when none is."""
@@ -189,6 +239,8 @@ def _replacement(text: str, kinds: str, place: str) -> Any:
         if not text:
             raise DocumentError(1, "must not be empty")
         return Secret(text, place)
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise DocumentError(1, "is not valid Unicode")  # bytes that are none, as the system hands them over
     if "str" in kinds and "tuple" not in kinds and not text.startswith("{"):
         return text
     return parse_document(f"value: {text}").data.get("value")

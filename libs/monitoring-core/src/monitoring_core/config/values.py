@@ -7,16 +7,17 @@ import enum
 import ipaddress
 import math
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args, get_origin
+from typing import Annotated, Any, Protocol, get_args, get_origin
 
 import attrs
 import cattrs
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+from monitoring_core.config.faults import ConfigError, Fault
 
 MAX_SECRET_BYTES = 64 * 1024
+_REFERENCES = "{file: PATH}, {env: NAME} or {kubernetes: {namespace, secret, key}}"
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SIZE_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -118,6 +119,30 @@ class Secret:
         return f"(secret from {self.origin})"
 
 
+@attrs.frozen
+class SecretReference:
+    """Where a secret is, looked up when it is needed and not when the configuration is read.
+
+    Attributes:
+        place: where the reference stands, for a person, and `path`, the setting that it is.
+    """
+
+    _look_up: Callable[[], Secret] = attrs.field(repr=False, eq=False)
+    place: str = ""
+    path: str = ""
+
+    def resolve(self) -> Secret:
+        """The secret.
+
+        Raises:
+            ConfigError: there is none where the reference says.
+        """
+        try:
+            return self._look_up()
+        except ValueError as error:
+            raise ConfigError([Fault(self.place, self.path, str(error))]) from None
+
+
 def parse_duration(text: str) -> dt.timedelta:
     """Read `500ms`, `10s`, `5m`, `1.5h` or `1d`.
 
@@ -140,13 +165,24 @@ def format_duration(duration: dt.timedelta) -> str:
     return f"{seconds / 3600:g} h"
 
 
-def make_converter(environ: Mapping[str, str], base: Path) -> cattrs.Converter:
-    """A strict converter: no value is taken for another type, and no key is ignored.
+@attrs.frozen
+class SecretSources:
+    """Where references to secrets look.
 
-    Args:
-        environ: where `{env: NAME}` looks.
+    Attributes:
+        environ: for `{env: NAME}`.
         base: the folder that a relative `{file: PATH}` starts from.
+        kubernetes: reads `{kubernetes: {namespace, secret, key}}`, given these three; raises ValueError with a
+            sentence. None in a program that has no client for it.
     """
+
+    environ: Mapping[str, str]
+    base: Path
+    kubernetes: Callable[[str, str, str], str] | None = None
+
+
+def make_converter(sources: SecretSources) -> cattrs.Converter:
+    """A strict converter: no value is taken for another type, and no key is ignored."""
     converter = cattrs.Converter(detailed_validation=True, forbid_extra_keys=True)
     converter.register_structure_hook(bool, _of(bool, "true or false"))
     converter.register_structure_hook(int, _of(int, "a whole number"))
@@ -154,8 +190,9 @@ def make_converter(environ: Mapping[str, str], base: Path) -> cattrs.Converter:
     converter.register_structure_hook(str, _of(str, "text"))
     converter.register_structure_hook(dt.timedelta, _duration)
     converter.register_structure_hook(Size, _size)
-    converter.register_structure_hook(Secret, lambda value, _: _secret(value, environ, base))
-    converter.register_structure_hook_func(_is_text_or_secret, lambda value, _: _text_or_secret(value, environ, base))
+    converter.register_structure_hook(Secret, lambda value, _: _secret(value, sources))
+    converter.register_structure_hook(SecretReference, lambda value, _: SecretReference(_finder(value, sources)))
+    converter.register_structure_hook_func(_is_text_or_secret, lambda value, _: _text_or_secret(value, sources))
     converter.register_structure_hook(enum.StrEnum, _choice)
     converter.register_structure_hook_func(_is_list, lambda value, kind: _list(value, kind, converter))
     converter.register_structure_hook_factory(_is_annotated, lambda kind: _checked(kind, converter))
@@ -229,25 +266,55 @@ def _is_text_or_secret(kind: Any) -> bool:
     return bool(kind == str | Secret)
 
 
-def _text_or_secret(value: Any, environ: Mapping[str, str], base: Path) -> str | Secret:
+def _text_or_secret(value: Any, sources: SecretSources) -> str | Secret:
     if isinstance(value, str):
         return value
     if isinstance(value, dict | Secret):
-        return _secret(value, environ, base)
-    raise ValueError(f"must be text, {{file: PATH}} or {{env: NAME}}, got {_shown(value)}")
+        return _secret(value, sources)
+    raise ValueError(f"must be text, {_REFERENCES}, got {_shown(value)}")
 
 
-def _secret(value: Any, environ: Mapping[str, str], base: Path) -> Secret:
+def _secret(value: Any, sources: SecretSources) -> Secret:
+    return _finder(value, sources)()
+
+
+def _finder(value: Any, sources: SecretSources) -> Callable[[], Secret]:
+    """What looks a secret up where `value` says."""
     match value:
         case Secret():
-            return value
+            return lambda: value
         case {"file": str(name), **rest} if not rest:
-            return _secret_file(base / name)
+            return lambda: _secret_file(sources.base / name)
         case {"env": str(name), **rest} if not rest:
-            if not environ.get(name):
-                raise ValueError(f"the environment variable {name} is not set")
-            return Secret(environ[name], f"env {name}")
-    raise ValueError("must be {file: PATH} or {env: NAME}, never the secret itself")
+            return lambda: _secret_variable(name, sources.environ)
+        case {"kubernetes": reference, **rest} if not rest:
+            return _kubernetes(reference, sources)
+    raise ValueError(f"must be {_REFERENCES}, never the secret itself")
+
+
+def _kubernetes(reference: Any, sources: SecretSources) -> Callable[[], Secret]:
+    match reference:
+        case {"namespace": str(namespace), "secret": str(name), "key": str(key), **rest} if not rest:
+            return lambda: _kubernetes_secret(namespace, name, key, sources)
+    raise ValueError("must be {kubernetes: {namespace: NAME, secret: NAME, key: NAME}}")
+
+
+def _kubernetes_secret(namespace: str, name: str, key: str, sources: SecretSources) -> Secret:
+    what = f"key {key} of secret {namespace}/{name} in Kubernetes"
+    if not sources.kubernetes:
+        raise ValueError(
+            f"the {what} is not read by this program: let Kubernetes mount the secret, and write {{file: PATH}}"
+        )
+    text = sources.kubernetes(namespace, name, key).removesuffix("\n").removesuffix("\r")
+    if not text or "\0" in text or len(text) > MAX_SECRET_BYTES:
+        raise ValueError(f"the {what} must hold 1 to {MAX_SECRET_BYTES} bytes of text")
+    return Secret(text, f"Kubernetes {namespace}/{name}/{key}")
+
+
+def _secret_variable(name: str, environ: Mapping[str, str]) -> Secret:
+    if not environ.get(name):
+        raise ValueError(f"the environment variable {name} is not set")
+    return Secret(environ[name], f"env {name}")
 
 
 def _secret_file(path: Path) -> Secret:

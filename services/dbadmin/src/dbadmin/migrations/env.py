@@ -1,14 +1,26 @@
-"""Alembic's entry: runs the revisions on the connection and in the schema that `dbadmin.schema` hands over."""
+"""Alembic's entry: runs the revisions on the connection that `dbadmin.revisions` hands over, or writes them down."""
+
+from typing import Any
 
 from alembic import context
 
-from dbadmin.schema import VERSION_TABLE
+from dbadmin.statements import run
+from monitoring_core.tables import SCHEMA_VERSION_TABLE
+
+
+def note_oldest_served(ctx: Any, step: Any, heads: Any, run_args: Any) -> None:  # noqa: ARG001 (Alembic's names)
+    """Keep, beside the revision, the oldest one whose services it still serves."""
+    for revision in step.destination_revisions:
+        run("ALTER TABLE {schema}.{versions} ADD COLUMN IF NOT EXISTS oldest_served text")
+        run("UPDATE {schema}.{versions} SET oldest_served = {oldest}", oldest=revision.module.oldest_served)
+
 
 attributes = context.config.attributes
-context.configure(
-    connection=attributes["connection"],
-    version_table=VERSION_TABLE,
-    version_table_schema=attributes["schema"],
-)
+names: dict[str, Any] = {"version_table": SCHEMA_VERSION_TABLE, "version_table_schema": attributes["schema"]}
+if context.is_offline_mode():
+    names |= {"dialect_name": "postgresql", "literal_binds": True, "transactional_ddl": False}
+else:
+    names["connection"] = attributes["connection"]
+context.configure(**names, on_version_apply=note_oldest_served)
 with context.begin_transaction():
     context.run_migrations()

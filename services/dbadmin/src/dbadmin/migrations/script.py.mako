@@ -1,9 +1,11 @@
 """${message}"""
 
-from alembic import op
+from dbadmin.statements import run
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
+# The oldest revision whose services still work with this one: docs/adr/0008.
+oldest_served = ${repr(up_revision)}
 
 
 def upgrade() -> None:

@@ -9,8 +9,16 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from monitoring_core.errors import OutageError
-from monitoring_core.tables import ACTIVE_SINCE_COLUMN, LEASE_TABLE, TARGET_COLUMNS, TARGET_TABLE, TARGET_VERSION_TABLE
+from monitoring_core.errors import OutageError, StopError
+from monitoring_core.revision import PRODUCER_NEEDS, QUERY, why_unfit
+from monitoring_core.tables import (
+    ACTIVE_SINCE_COLUMN,
+    LEASE_TABLE,
+    SCHEMA_VERSION_TABLE,
+    TARGET_COLUMNS,
+    TARGET_TABLE,
+    TARGET_VERSION_TABLE,
+)
 from monitoring_core.target import TargetRecord
 
 if TYPE_CHECKING:
@@ -28,6 +36,9 @@ class PostgresRegistry:
     """Reads targets and keeps a lease over one connection, which is opened again after a failure.
 
     Leases run by PostgreSQL's clock, so that those of the producers do not matter.
+
+    Every connection looks at the schema's revision first. Until one has found a fit one, another is a reason to stop;
+    after that it is an outage: a producer that works keeps what it has.
     """
 
     def __init__(self, config: DatabaseConfig, location: str, holder: str) -> None:
@@ -35,6 +46,7 @@ class PostgresRegistry:
         self._location = location
         self._holder = holder
         self._connection: psycopg.Connection[Any] | None = None
+        self._was_fit = False
 
     def version(self) -> tuple[int, int]:
         """A number that changes with the targets, and the moment at which it was read."""
@@ -149,7 +161,17 @@ class PostgresRegistry:
             self._connection = psycopg.connect(
                 make_conninfo(**parameters, options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"), autocommit=True
             )
+            self._look_at_the_revision(self._connection)
         return self._connection
+
+    def _look_at_the_revision(self, connection: psycopg.Connection[Any]) -> None:
+        schema = self._config.schema
+        query = sql.SQL(QUERY).format(versions=sql.Identifier(schema, SCHEMA_VERSION_TABLE))
+        present, oldest_served = connection.execute(query).fetchone() or (None, None)
+        if why := why_unfit(PRODUCER_NEEDS, present, oldest_served, schema):
+            self._disconnect()
+            raise (OutageError if self._was_fit else StopError)(f"{self._where}, {why}")
+        self._was_fit = True
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -171,4 +193,5 @@ class PostgresRegistry:
             if refused:
                 return f"{self._where} refuses the connection: {why}"
             return f"{self._where} cannot be reached: {lines[0].rpartition('failed: ')[2]}"
-        return f"{self._where} refuses to give the targets: {lines[0]}"
+        mend = " (run dbadmin create-roles)" if isinstance(error, psycopg.errors.InsufficientPrivilege) else ""
+        return f"{self._where} refuses to give the targets: {lines[0]}{mend}"

@@ -1,12 +1,11 @@
 """The tables of targets and of results."""
 
-from typing import Any
-
-from alembic import context, op
-from psycopg import sql
+from dbadmin.statements import run
 
 revision = "0001"
 down_revision = None
+# What has been added since then, no older service needs to know of.
+oldest_served = "0001"
 
 TARGETS = """
 CREATE TABLE {schema}.availability_monitor_config (
@@ -52,12 +51,6 @@ CREATE TABLE {schema}.availability_result (
     CHECK ((status = 'up') = (reason IS NULL))
 ) PARTITION BY RANGE (scheduled_at)
 """
-
-
-def run(statement: str) -> None:
-    schema = sql.Identifier(context.config.attributes["schema"])
-    driver: Any = op.get_bind().connection.driver_connection
-    driver.execute(sql.SQL(statement).format(schema=schema))
 
 
 def upgrade() -> None:

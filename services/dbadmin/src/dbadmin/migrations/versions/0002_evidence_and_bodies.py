@@ -1,20 +1,13 @@
 """What a failed check saw, and the bodies that targets send."""
 
-from typing import Any
-
-from alembic import context, op
-from psycopg import sql
+from dbadmin.statements import run
 
 revision = "0002"
 down_revision = "0001"
+# What has been added since then, no older service needs to know of.
+oldest_served = "0001"
 
 RESULT_COLUMNS = ("final_url", "certificate_subject", "certificate_issuer", "body_excerpt")
-
-
-def run(statement: str, **names: str) -> None:
-    identifiers = {"schema": context.config.attributes["schema"], **names}
-    driver: Any = op.get_bind().connection.driver_connection
-    driver.execute(sql.SQL(statement).format(**{name: sql.Identifier(value) for name, value in identifiers.items()}))
 
 
 def upgrade() -> None:

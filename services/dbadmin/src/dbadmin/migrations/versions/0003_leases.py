@@ -1,12 +1,11 @@
 """Who works which targets, when they changed, and since when each is active as it is."""
 
-from typing import Any
-
-from alembic import context, op
-from psycopg import sql
+from dbadmin.statements import run
 
 revision = "0003"
 down_revision = "0002"
+# What has been added since then, no older service needs to know of.
+oldest_served = "0001"
 
 UPGRADE = (
     """
@@ -57,12 +56,6 @@ DOWNGRADE = (
     "DROP TABLE {schema}.availability_monitor_config_version",
     "DROP TABLE {schema}.producer_lease",
 )
-
-
-def run(statement: str) -> None:
-    schema = sql.Identifier(context.config.attributes["schema"])
-    driver: Any = op.get_bind().connection.driver_connection
-    driver.execute(sql.SQL(statement).format(schema=schema))
 
 
 def upgrade() -> None:

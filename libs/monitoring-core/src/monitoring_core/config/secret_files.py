@@ -1,0 +1,37 @@
+"""Secrets as files, for libraries that read them from nowhere else (libpq: certificates and keys)."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from monitoring_core.config.values import Secret
+
+
+def secret_file(secret: Secret) -> str:
+    """The path of a file that holds the secret, which this process alone can read and which ends with it.
+
+    A secret that came from a file gets one too: libpq refuses a key that others may read, as mounted secrets often are.
+    """
+    return str(_private_file(secret.reveal()))
+
+
+@cache
+def _private_file(text: str) -> Path:
+    if hasattr(os, "memfd_create"):  # Linux: on no disk, and gone with the process however it ends
+        descriptor = os.memfd_create("secret")
+        path = Path(f"/proc/self/fd/{descriptor}")
+    else:
+        descriptor, name = tempfile.mkstemp()
+        path = Path(name)
+        atexit.register(path.unlink, missing_ok=True)
+    os.fchmod(descriptor, 0o600)
+    os.write(descriptor, text.encode())
+    if not hasattr(os, "memfd_create"):
+        os.close(descriptor)
+    return path

@@ -1,0 +1,31 @@
+"""Which revisions of the schema a service works with (docs/adr/0008)."""
+
+from __future__ import annotations
+
+# The oldest revision that has all that the code of each service uses. dbadmin makes and knows the newest.
+PRODUCER_NEEDS = "0003"
+CONSUMER_NEEDS = "0004"
+
+# The present revision, and the oldest one whose services it still serves; {versions} is the quoted name of the table.
+# As JSON, because a schema from before the column was there has none.
+QUERY = "SELECT version_num, to_jsonb(v) ->> 'oldest_served' FROM {versions} AS v"
+
+
+def why_unfit(needed: str, present: str | None, oldest_served: str | None, schema: str) -> str | None:
+    """Why a service cannot work with a schema, in one line with the command that mends it; None when it can.
+
+    Args:
+        needed: the revision that the service's code needs.
+        present: the revision of the schema; None when it has none.
+        oldest_served: the oldest revision whose services still work with it; None when it serves its own alone.
+        schema: its name.
+    """
+    if present is None or present < needed:
+        at = f"at revision {present}" if present else "empty"
+        return f"schema {schema} is {at}, too old for this service, which needs {needed}: run dbadmin create-schema"
+    if needed < (oldest_served or present):
+        return (
+            f"schema {schema} is at revision {present}, too new for this service, which needs {needed}: use a newer "
+            f"release of it, or run dbadmin downgrade-schema {needed}"
+        )
+    return None

@@ -1,0 +1,75 @@
+"""Secrets read through the API of Kubernetes, in the current context or in the cluster."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+_TIMEOUT_S = (5.0, 10.0)  # to connect, to answer
+_EXTRA = "needs the client of Kubernetes: pip install 'dbadmin[kubernetes]'"
+_MEANINGS = {
+    401: "Kubernetes does not know who asks: log in again",
+    403: "this account may not read it: give it the verb get on secrets there",
+    404: "there is no such secret",
+}
+
+
+class KubernetesSecrets:
+    """Reads each secret once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], dict[str, str] | str] = {}
+
+    def __call__(self, namespace: str, name: str, key: str) -> str:
+        """The text of a key.
+
+        Raises:
+            ValueError: with the rest of a sentence that begins with the setting.
+        """
+        if (namespace, name) not in self._known:
+            self._known[namespace, name] = _read(namespace, name)
+        data = self._known[namespace, name]
+        what = f"the secret {namespace}/{name} in Kubernetes"
+        if isinstance(data, str):
+            raise ValueError(data if data == _EXTRA else f"{what} cannot be read: {data}")
+        if key not in data:
+            raise ValueError(f"{what} has no key {key}; it has {', '.join(sorted(data)[:20]) or 'none'}")
+        try:
+            return base64.b64decode(data[key], validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            raise ValueError(f"the key {key} of {what} is not text") from None
+
+
+def _read(namespace: str, name: str) -> dict[str, str] | str:
+    """The data of a secret, or why it cannot be read."""
+    try:
+        from kubernetes import client, config  # an extra, and it takes a second to load
+    except ImportError:
+        return _EXTRA
+    try:
+        settings = client.Configuration()
+        settings.retries = False
+        try:
+            config.load_kube_config(client_configuration=settings)
+        except config.ConfigException:
+            config.load_incluster_config(client_configuration=settings)
+        with client.ApiClient(settings) as api:
+            secret: Any = client.CoreV1Api(api).read_namespaced_secret(name, namespace, _request_timeout=_TIMEOUT_S)
+        return dict(secret.data or {})
+    except client.ApiException as error:
+        if not error.status:  # its way to say that TLS failed
+            return f"the API cannot be reached: {_plain(error)}"
+        return _MEANINGS.get(error.status, f"status {error.status} {error.reason}")
+    except config.ConfigException:
+        return "there is no cluster to ask: neither a current context (KUBECONFIG) nor the account of a pod"
+    except Exception as error:  # urllib3's, OpenSSL's, and what a command for credentials does
+        return f"the API cannot be reached: {_plain(error)}"
+
+
+def _plain(error: BaseException) -> str:
+    """The innermost reason, on one line."""
+    while isinstance(inner := getattr(error, "reason", None), BaseException):
+        error = inner
+    text = inner if isinstance(inner, str) and "\n" in inner else str(error)
+    return " ".join(text.splitlines()[-1].rpartition("] ")[2].split())[:200] or type(error).__name__

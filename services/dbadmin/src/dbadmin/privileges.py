@@ -1,0 +1,117 @@
+"""What each part may do with the tables, the views and the database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from monitoring_core.config import Role
+from monitoring_core.tables import (
+    DIRTY_HOUR_TABLE,
+    LEASE_TABLE,
+    RESULT_DEFAULT_TABLE,
+    RESULT_TABLE,
+    SCHEMA_VERSION_TABLE,
+    TARGET_TABLE,
+    TARGET_VERSION_TABLE,
+)
+
+if TYPE_CHECKING:
+    from monitoring_core.config import Config, RolesConfig
+
+_READ = frozenset({"SELECT"})
+# Rights on the parent are enough for every day partition, those to come too. The administrator owns it all.
+PRIVILEGES: dict[Role, dict[str, frozenset[str]]] = {
+    Role.PRODUCER: {
+        SCHEMA_VERSION_TABLE: _READ,
+        TARGET_TABLE: _READ,
+        TARGET_VERSION_TABLE: _READ,
+        LEASE_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
+    },
+    Role.CONSUMER: {
+        SCHEMA_VERSION_TABLE: _READ,
+        RESULT_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
+        # Its rows are counted.
+        RESULT_DEFAULT_TABLE: _READ,
+        DIRTY_HOUR_TABLE: frozenset({"INSERT"}),
+    },
+    Role.READER: dict.fromkeys(
+        ("website_status", "website_availability_hourly", "website_availability_daily", "website_incident"), _READ
+    ),
+}
+# The consumer puts rows that conflict aside in a temporary table; imports of targets do so too.
+_DATABASE: dict[Role, tuple[str, ...]] = {
+    Role.ADMINISTRATOR: ("CONNECT", "CREATE", "TEMPORARY"),
+    Role.PRODUCER: ("CONNECT",),
+    Role.CONSUMER: ("CONNECT", "TEMPORARY"),
+    Role.READER: ("CONNECT",),
+}
+_PRESENT = """
+SELECT c.relname, r.rolname IS NOT NULL, a.privilege_type FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN LATERAL aclexplode(c.relacl) a ON true LEFT JOIN pg_roles r ON r.oid = a.grantee AND r.rolname = %s
+WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'v')"""
+
+
+def grant_to_database(connection: Any, config: Config) -> None:
+    """Let each account connect and do what it must outside of the schema.
+
+    Where the database is this user's own, nobody else may make temporary tables, nor anything in the schema public.
+    """
+    database = sql.Identifier(config.database.database)
+    (owner,) = connection.execute(
+        "SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = current_database()"
+    ).fetchone()
+    if owner:
+        connection.execute(sql.SQL("REVOKE CREATE, TEMPORARY ON DATABASE {} FROM PUBLIC").format(database))
+        if _owns_schema(connection, "public") and config.database.schema != "public":
+            connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    for role, rights in _DATABASE.items():
+        if user := config.roles.user(role):
+            statement = sql.SQL("GRANT {} ON DATABASE {} TO {}")
+            connection.execute(statement.format(sql.SQL(", ".join(rights)), database, sql.Identifier(user)))
+
+
+def grant_privileges(connection: Any, schema: str, roles: RolesConfig) -> list[str]:
+    """Give each account exactly the rights that it needs on what is in the schema now; a line for each changed.
+
+    Rights on the schema's tables and views beyond those are taken away. An account that is not there yet is told of.
+    """
+    if not _owns_schema(connection, schema):
+        return []
+    said = []
+    for role, wanted in PRIVILEGES.items():
+        user = roles.user(role)
+        if user is None:
+            continue
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (user,)).fetchone():
+            said.append(f"role {user}: missing, run dbadmin create-roles")
+            continue
+        name = sql.Identifier(user)
+        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(schema), name))
+        if changed := _make_exact(connection, schema, user, wanted):
+            said.append(f"role {user}: {changed} rights in schema {schema} changed")
+    return said
+
+
+def _make_exact(connection: Any, schema: str, user: str, wanted: dict[str, frozenset[str]]) -> int:
+    """Grant what lacks, revoke what is too much; how many rights that were."""
+    present: dict[str, set[str]] = {}
+    for relation, ours, right in connection.execute(_PRESENT, (user, schema)).fetchall():
+        present.setdefault(relation, set()).update({right} if ours else set())
+    changed = 0
+    for relation, has in present.items():
+        wants = wanted.get(relation, frozenset())
+        for statement, rights in (("GRANT {} ON {} TO {}", wants - has), ("REVOKE {} ON {} FROM {}", has - wants)):
+            if rights:
+                parts = sql.SQL(", ".join(sorted(rights))), sql.Identifier(schema, relation), sql.Identifier(user)
+                connection.execute(sql.SQL(statement).format(*parts))
+                changed += len(rights)
+    return changed
+
+
+def _owns_schema(connection: Any, schema: str) -> bool:
+    row = connection.execute(
+        "SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = %s", (schema,)
+    ).fetchone()
+    return bool(row and row[0])

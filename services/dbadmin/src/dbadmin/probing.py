@@ -1,0 +1,74 @@
+"""Checks of targets that are made now, by the producer's own engines.
+
+They are in another package, which this one does not import: its command is run as a process of its own, and given the
+targets through a pipe, since URLs and headers may hold passwords and any user can see command lines.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from monitoring_core.codec import decode
+from monitoring_core.errors import StopError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from monitoring_core.config import Engine, MonitorConfig
+    from monitoring_core.result import CheckResult
+    from monitoring_core.target import TargetRecord
+
+PROGRAM = "producer-svc"
+_GRACE_S = 30.0
+
+
+def probe(records: Sequence[TargetRecord], engine: Engine, monitor: MonitorConfig) -> list[CheckResult]:
+    """Check each record once, several at a time; the results in the order of the records.
+
+    Raises:
+        StopError: the producer is not installed, or its command fails.
+    """
+    program = _program()
+    default_s = monitor.timeout.total_seconds()
+    stated = [attrs.evolve(record, id=number) for number, record in enumerate(records, start=1)]
+    lines = "".join(json.dumps(_fields(record, default_s)) + "\n" for record in stated)
+    longest_s = sum(record.timeout_s or default_s for record in records)
+    try:
+        done = subprocess.run(
+            [program, "probe", "-", "--engine", engine],
+            input=lines,
+            capture_output=True,
+            text=True,
+            timeout=longest_s + _GRACE_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise StopError(f"{program} did not end within {longest_s + _GRACE_S:.0f} s") from None
+    if done.returncode not in (0, 1):
+        raise StopError(f"{program} probe: {(done.stderr.strip().splitlines() or ['it failed'])[-1]}")
+    results = {result.target_id: result for result in map(decode, done.stdout.encode().splitlines())}
+    if len(results) != len(records):
+        raise StopError(f"{program} probe: {(done.stderr.strip().splitlines() or ['a result is missing'])[-1]}")
+    return [results[number] for number in range(1, len(records) + 1)]
+
+
+def _fields(record: TargetRecord, default_s: float) -> dict[str, object]:
+    fields = {name: value for name, value in attrs.asdict(record).items() if value is not None}
+    if "check_interval_s" not in fields:
+        fields.setdefault("timeout_s", default_s)
+    return fields
+
+
+def _program() -> str:
+    beside = Path(sys.executable).with_name(PROGRAM)
+    program = str(beside) if beside.exists() else shutil.which(PROGRAM)
+    if program is None:
+        raise StopError(f"{PROGRAM} is not installed here, and makes the checks: pip install {PROGRAM}")
+    return program

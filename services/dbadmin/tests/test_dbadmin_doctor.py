@@ -1,0 +1,317 @@
+"""The doctor on set-ups that are really broken: each fault has its exact line."""
+
+from __future__ import annotations
+
+import datetime as dt
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import attrs
+import psycopg
+import pytest
+import trustme
+from click.testing import CliRunner
+
+from dbadmin.cli import main
+from dbadmin.connect import conninfo
+from dbadmin.doctor import postgres
+from dbadmin.doctor.certificates import check_own
+from dbadmin.doctor.clocks import judge
+from dbadmin.doctor.examine import examine
+from dbadmin.doctor.findings import Finding, Level
+from dbadmin.roles import create_roles
+from dbadmin.schema import create_schema
+from dbadmin.setup import create_database
+from monitoring_core.clock import SystemClock
+from monitoring_core.config import Config, Role, load_config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+T = "monitoring.availability_monitor_config"
+TODAY = dt.datetime.now(dt.UTC).date()
+
+
+def words(findings: Iterator[Finding] | list[Finding], *levels: Level) -> list[str]:
+    return [str(finding) for finding in findings if not levels or finding.level in levels]
+
+
+@pytest.fixture
+def installed(config: Config, config_file: Path) -> Iterator[Config]:
+    """A complete database with accounts for all parts, named after this database."""
+    name = config.database.database
+    text = "".join(f"  {role}_user: '{name}-{role}'\n" for role in Role)
+    config_file.write_text(config_file.read_text() + "roles:\n" + text)
+    config = load_config(config_file, environ={})
+    create_database(config.database)
+    list(create_schema(config.database, TODAY, config.roles))
+    list(create_roles(config))
+    yield config
+    with psycopg.connect(conninfo(config.database, "postgres"), autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        for role in Role:
+            connection.execute(f'DROP ROLE IF EXISTS "{name}-{role}"')
+
+
+class Ahead(SystemClock):
+    """This machine's clock, wrong."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ms = int(1000 * seconds)
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self._ms
+
+
+def server(config: Config) -> list[Finding]:
+    return list(postgres.check_server(config, config.database, SystemClock()))
+
+
+@pytest.mark.integration_test
+def test_a_complete_database_passes_everything(installed: Config) -> None:
+    """Every account can connect and has its rights; nothing is warned of."""
+    findings = server(installed)
+    assert words(findings, Level.WARN, Level.FAIL) == []
+    subjects = [finding.subject for finding in findings]
+    assert subjects == [
+        "PostgreSQL's version",
+        "clock of PostgreSQL",
+        "schema monitoring",
+        "partitions ahead",
+        "rights of the administrator",
+        "rights of the producer",
+        "rights of the consumer",
+        "rights of the reader",
+        "connections to PostgreSQL",
+        "producers in default",
+    ]
+    for role in Role:
+        database = installed.database_as(role)
+        assert database
+        assert words(postgres.check_login(role, database), Level.FAIL) == []
+
+
+FAULTS: dict[str, tuple[str, str]] = {
+    "schema missing": (
+        "DROP SCHEMA monitoring CASCADE",
+        "fail  schema monitoring: is missing → run dbadmin create-schema",
+    ),
+    "schema too old": (
+        "UPDATE monitoring.schema_version SET version_num = '0001'",
+        "fail  schema monitoring: is at revision 0001, older than {newest} → run dbadmin create-schema",
+    ),
+    "schema too new": (
+        "UPDATE monitoring.schema_version SET version_num = '9999'",
+        "fail  schema monitoring: is at revision 9999, which this dbadmin does not know → use a newer dbadmin",
+    ),
+    "no partition for today": (
+        f"DROP TABLE monitoring.availability_result_{TODAY:%Y%m%d}",
+        "fail  partitions ahead: today or tomorrow has none: today → run dbadmin maintain, every hour by a timer",
+    ),
+    "few partitions ahead": (
+        (
+            "DO $$ DECLARE t text; BEGIN FOR t IN SELECT relname FROM pg_class WHERE relname > 'availability_result_"
+            f"{TODAY + dt.timedelta(days=3):%Y%m%d}' AND relname ~ '^availability_result_[0-9]{{{{8}}}}$' LOOP "
+            "EXECUTE 'DROP TABLE monitoring.' || t; END LOOP; END $$"
+        ),
+        (
+            f"warn  partitions ahead: up to {TODAY + dt.timedelta(days=3)}, 11 days are missing → run dbadmin "
+            "maintain, every hour by a timer"
+        ),
+    ),
+    "rows without a partition": (
+        (
+            "INSERT INTO monitoring.availability_result (target_id, scheduled_at, location, status, producer_id) "
+            "VALUES (1, '2001-01-01Z', 'default', 'up', 1)"
+        ),
+        "warn  default partition: holds 1 rows of days without a partition → run dbadmin maintain",
+    ),
+    "producer lacks a right": (
+        'REVOKE UPDATE ON monitoring.producer_lease FROM "{name}-producer"',
+        "fail  rights of the producer: {name}-producer lacks UPDATE on producer_lease → run dbadmin create-roles",
+    ),
+    "consumer may not use the schema": (
+        'REVOKE USAGE ON SCHEMA monitoring FROM "{name}-consumer"',
+        "fail  rights of the consumer: {name}-consumer lacks USAGE on schema monitoring → run dbadmin create-roles",
+    ),
+    "reader is gone": (
+        'DROP OWNED BY "{name}-reader"; DROP ROLE "{name}-reader"',
+        "fail  rights of the reader: there is no account {name}-reader → run dbadmin create-roles",
+    ),
+    "administrator does not own the schema": (
+        "ALTER SCHEMA monitoring OWNER TO postgres",
+        (
+            "fail  rights of the administrator: {name}-administrator lacks the ownership of schema monitoring "
+            "→ run dbadmin create-roles"
+        ),
+    ),
+    "connection limit too small": (
+        f"INSERT INTO {T} (amc_url) SELECT 'http://' || i FROM generate_series(1, 100000) i",
+        (
+            "fail  connections to PostgreSQL: 104 are needed and 97 allowed → allow 104, or raise "
+            "monitor.websites_per_container for fewer producers"
+        ),
+    ),
+    "connections become few": (
+        f"INSERT INTO {T} (amc_url) SELECT 'http://' || i FROM generate_series(1, 80000) i",
+        (
+            "warn  connections to PostgreSQL: 84 are needed of 97 → allow 84, or raise "
+            "monitor.websites_per_container for fewer producers"
+        ),
+    ),
+    "no producers": (
+        (
+            f"INSERT INTO {T} (amc_url) SELECT 'http://' || i FROM generate_series(1, 2001) i; INSERT INTO "
+            "monitoring.producer_lease VALUES ('default', 2, 'x', now() + interval '1 h', now()), "
+            "('elsewhere', 1, 'x', now() + interval '1 h', now()), ('default', 3, 'x', now() - interval '1 h', now())"
+        ),
+        "warn  producers in default: 2 of 3 IDs have none: 1, 3 → run producer-svc run --id for each",
+    ),
+}
+
+
+@pytest.mark.integration_test
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_the_database_is_told_with_what_mends_it(installed: Config, fault: str) -> None:
+    """One line for it, and no other complaint."""
+    statement, line = FAULTS[fault]
+    names = {"name": installed.database.database, "newest": postgres.newest_revision()}
+    with psycopg.connect(conninfo(installed.database), autocommit=True) as connection:
+        connection.execute(statement.format(**names))
+    complaints = words(server(installed), Level.WARN, Level.FAIL)
+    assert line.format(**names) in complaints
+    # Where targets were added, they lack their producers too.
+    assert [c for c in complaints if not c.startswith("warn  producers")] in ([], [line.format(**names)])
+
+
+@pytest.mark.integration_test
+def test_a_missing_database_a_wrong_user_and_no_server_are_told_apart(installed: Config) -> None:
+    """Each with its mend."""
+    missing = attrs.evolve(installed.database, database="nowhere")
+    (line,) = words(postgres.check_login("database.user", missing))
+    assert line.endswith('database "nowhere" does not exist (run dbadmin setup) → run dbadmin setup')
+    away = attrs.evolve(installed.database, host="127.0.0.1", port=1)
+    assert words(postgres.check_login("producer", away)) == [
+        (
+            "fail  PostgreSQL as producer: PostgreSQL at 127.0.0.1:1 cannot be reached: Connection refused → see "
+            "that it runs, that database.host and port are right, and that nothing between blocks them"
+        )
+    ]
+
+
+@pytest.mark.integration_test
+@pytest.mark.parametrize(
+    ("seconds", "line"),
+    [
+        (0, None),
+        (-2, "warn  clock of PostgreSQL: 2.0 s ahead of this machine's → let a time service (NTP) set both clocks"),
+        (60, "fail  clock of PostgreSQL: 60.0 s behind this machine's → let a time service (NTP) set both clocks"),
+    ],
+)
+def test_a_clock_that_is_off_is_told(installed: Config, seconds: float, line: str | None) -> None:
+    """By how much and which way, against a real server."""
+    with psycopg.connect(conninfo(installed.database)) as connection:
+        found = postgres.check_clock(connection, Ahead(seconds))
+    assert words([found], Level.WARN, Level.FAIL) == ([line] if line else [])
+
+
+def test_a_slow_network_is_not_taken_for_a_wrong_clock() -> None:
+    """What may lie between asking and being told is allowed for."""
+    assert judge("clock", 3.0, 2.9).level is Level.PASS
+    assert judge("clock", 3.0, 0.1).level is Level.WARN
+
+
+BASE = """
+kafka:
+  bootstrap_servers: '127.0.0.1:1'
+  security_protocol: SSL
+  ca_certificate: {file: ca.pem}
+  access_certificate: {file: service.cert}
+  access_key: {file: service.key}
+database: {host: 127.0.0.1, port: 1, user: u}
+"""
+
+
+@pytest.mark.parametrize(
+    ("days", "lines"),
+    [
+        (400, []),
+        (10, ["warn  kafka.access_certificate: expires {end}, in 9 days → renew it"]),
+        (-1, ["fail  kafka.access_certificate: expired {end} → renew it"]),
+    ],
+)
+def test_the_own_certificates_dates_are_looked_at(tmp_path: Path, days: int, lines: list[str]) -> None:
+    """Long valid, soon over, and over."""
+    end = (dt.datetime.now(dt.UTC) + dt.timedelta(days=days)).replace(microsecond=0)
+    authority = trustme.CA()
+    client = authority.issue_cert("client.example", not_before=end - dt.timedelta(days=500), not_after=end)
+    config = load_config(write(tmp_path, authority, client, client), environ={})
+    found = words(check_own(config, dt.datetime.now(dt.UTC)), Level.WARN, Level.FAIL)
+    assert found == [line.format(end=f"{end:%Y-%m-%d %H:%M} UTC") for line in lines]
+
+
+def test_a_key_of_another_certificate_is_told(tmp_path: Path) -> None:
+    """TLS would only say that it failed."""
+    authority = trustme.CA()
+    config = load_config(
+        write(tmp_path, authority, authority.issue_cert("a.example"), authority.issue_cert("b.example")), environ={}
+    )
+    assert words(check_own(config, dt.datetime.now(dt.UTC)), Level.FAIL) == [
+        "fail  kafka.access_key: belongs to another certificate than access_certificate → give both from one download"
+    ]
+
+
+def write(folder: Path, authority: trustme.CA, certificate: trustme.LeafCert, key: trustme.LeafCert) -> Path:
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    certificate.cert_chain_pems[0].write_to_path(str(folder / "service.cert"))
+    key.private_key_pem.write_to_path(str(folder / "service.key"))
+    (folder / "config.yaml").write_text(BASE)
+    return folder / "config.yaml"
+
+
+def test_with_everything_down_each_thing_says_so_in_time(tmp_path: Path) -> None:
+    """Status 1, a line for each server, and no traceback; no server keeps another from being looked at."""
+    path = tmp_path / "config.yaml"
+    path.write_text("kafka: {bootstrap_servers: '127.0.0.1:1'}\ndatabase: {host: 127.0.0.1, port: 1, user: u}\n")
+    began = time.monotonic()
+    done = CliRunner().invoke(main, ["doctor", "--config", str(path)])
+    assert time.monotonic() - began < 25
+    assert done.exit_code == 1
+    lines = done.stdout.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == [
+        "fail  PostgreSQL as database.user",
+        "fail  certificate of PostgreSQL at 127.0.0.1:1",
+        "fail  PostgreSQL",
+        "fail  Kafka at 127.0.0.1:1",
+    ]
+
+
+def test_a_server_that_takes_connections_and_says_nothing_does_not_hang_it(tmp_path: Path) -> None:
+    """The time for all of it is bounded, whatever a server does."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        path = tmp_path / "config.yaml"
+        path.write_text(
+            f"kafka: {{bootstrap_servers: '127.0.0.1:{port}'}}\ndatabase: {{host: 127.0.0.1, port: {port}, user: u}}\n"
+        )
+        began = time.monotonic()
+        found = words(list(examine(load_config(path, environ={}), SystemClock(), 3.0)))
+        assert time.monotonic() - began < 6
+    assert found[0] == "fail  PostgreSQL as database.user: no answer within 3 s → see whether it hangs"
+    assert found[-1] == "fail  Kafka: no answer within 3 s → see whether it hangs"
+
+
+@pytest.mark.integration_test
+def test_a_role_whose_password_is_not_there_is_told_and_the_rest_looked_at(
+    installed: Config, config_file: Path, tmp_path: Path
+) -> None:
+    """A file that is missing is one line."""
+    config_file.write_text(config_file.read_text() + "  producer_password: {file: /no/such/file}\n")
+    found = words(list(examine(load_config(config_file, environ={}), SystemClock())), Level.FAIL)
+    assert found[0] == (
+        "fail  PostgreSQL as producer: the file /no/such/file cannot be read: No such file or directory → correct "
+        "roles.producer_password"
+    )
+    assert [line for line in found[1:] if not line.startswith("fail  Kafka at 127.0.0.1:1: ")] == []

@@ -1,0 +1,427 @@
+"""Importing many targets: the fast way takes nothing that the careful one refuses, in bounded memory and output."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import itertools
+import json
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import psycopg
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from dbadmin import targets
+from dbadmin.cli import main
+from dbadmin.commands.progress import import_progress
+from dbadmin.connect import connected, conninfo
+from dbadmin.plain_lines import PlainLines, plain_json
+from dbadmin.schema import create_schema
+from dbadmin.setup import create_database
+from dbadmin.staging import Rows, staging
+from dbadmin.target_files import FIELDS, FileFormat, read_targets, write_targets
+from dbadmin.target_import import Import
+from dbadmin.target_lines import MAX_LINE, Lines
+from monitoring_core.target import TargetRecord
+from monitoring_core.testing.strategies import records
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from monitoring_core.config import Config
+
+# Values on both sides of every bound of the expression, and such as it must not let through.
+VALUES: dict[str, list[str]] = {
+    "url": [
+        "http://a/",
+        "https://a.b-c.example:8080/x?y=1&z=%20#f",
+        "http://a:0/",
+        "http://a:99999/",
+        "http://",
+        "ftp://a/",
+        "http://a?b",
+        "http://-a/",
+        "http://[::1]/",
+        "http://a b/",
+        "http://a\\b/",
+        "http://u:p@a/",
+        "http://a/@b:c",
+        "http://a/ü",
+        "HTTP://a/",
+        "http://a:80:90/",
+        "http://a/,b",
+        '"http://a/,b"',
+        '"http://a/"',
+        "http://.",
+        "",
+    ],
+    "regexp": ["", "OK", "(", "a.b", "a|b", '"a, b"', '""', '"a"', "[", "\\d", "ü", "a#b", "<p>'x'</p>", "*", '"("'],
+    "id": ["", "1", "0", "-1", "01", "999999999999999999", "9999999999999999999", "1.0", "x"],
+    "active": ["", "true", "false", "TRUE", "1", "yes", "f"],
+    "check_interval_s": [
+        "",
+        "0",
+        "1",
+        "9",
+        "10",
+        "29",
+        "30",
+        "60",
+        "99",
+        "100",
+        "79999",
+        "86400",
+        "86401",
+        "1.5",
+        "060",
+    ],
+    "timeout_s": [
+        "",
+        "0",
+        "1",
+        "9",
+        "9.999",
+        "10",
+        "20",
+        "29",
+        "29.999",
+        "30",
+        "99.5",
+        "100",
+        "299",
+        "300",
+        "301",
+        "nan",
+    ],
+    "method": ["", "GET", "HEAD", "POST", "get", "PUT"],
+    "expected_status": ["", "200", "099", "600", "200-299", "299-200", "200-399", '"200,301"'],
+    "headers": ["", '"{""X"": ""1""}"', "{}"],
+    "follow_redirects": ["", "true", "no"],
+    "verify_tls": ["", "false", "0"],
+    "labels": [
+        "",
+        '"{""team"": ""a""}"',
+        '"{""a"":""b"",""c"": ""d""}"',
+        "{}",
+        '"{""a"": 1}"',
+        '"{""a"": ""\\u0000""}"',
+        '"[]"',
+    ],
+    "body": ["", "x"],
+}
+columns_of_files = st.permutations(FIELDS).flatmap(
+    lambda names: st.integers(0, len(names) - 1).map(
+        lambda count: ("url", *(n for n in names if n != "url"))[: count + 1]
+    )
+)
+
+
+@st.composite
+def lines_of_files(draw: st.DrawFn) -> tuple[tuple[str, ...], bytes]:
+    """The columns of a file and a line of it, of which often several values are good."""
+    columns = draw(columns_of_files)
+    values = [draw(st.sampled_from(VALUES[name]) | st.text('a/:.0159,"\\ (', max_size=6)) for name in columns]
+    return columns, (",".join(values) + "\n").encode()
+
+
+def slow(columns: tuple[str, ...], content: bytes) -> list[TargetRecord | None]:
+    header = ",".join(columns).encode() + b"\n"
+    return [line.record for line in read_targets(io.BytesIO(header + content), FileFormat.CSV)]
+
+
+@settings(max_examples=2000, deadline=None)
+@given(lines_of_files())
+def test_a_plain_line_of_csv_is_one_good_record(case: tuple[tuple[str, ...], bytes]) -> None:
+    """What the expression accepts, the careful reader accepts too, as exactly one record."""
+    columns, line = case
+    plain = PlainLines(columns)
+    assert (line in plain) == plain.all([line])
+    if line in plain:
+        (record,) = slow(columns, line)
+        assert record is not None
+
+
+def test_every_pair_of_values_is_judged_no_milder_than_by_the_careful_reader() -> None:
+    """All values of the table above, and interval and timeout in all combinations; each kind is accepted at times."""
+    accepted = set()
+    for first, second in itertools.combinations(FIELDS, 2):
+        columns = tuple(dict.fromkeys(("url", first, second)))
+        plain = PlainLines(columns)
+        for values in itertools.product(
+            *(VALUES[name] if name in (first, second) else ["http://a/"] for name in columns)
+        ):
+            line = (",".join(values) + "\n").encode()
+            if line in plain:
+                (record,) = slow(columns, line)
+                assert record is not None, line
+                accepted.update(zip(columns, values, strict=True))
+    for name, value in {
+        "url": '"http://a/,b"',
+        "regexp": '"a, b"',
+        "id": "1",
+        "active": "false",
+        "check_interval_s": "79999",
+        "timeout_s": "29.999",
+        "method": "POST",
+        "expected_status": "200-399",
+        "verify_tls": "false",
+        "follow_redirects": "true",
+        "labels": '"{""a"":""b"",""c"": ""d""}"',
+        "headers": "",
+        "body": "",
+    }.items():
+        assert (name, value) in accepted
+
+
+_odd = st.sampled_from(
+    ["http://a/", "http://a/é", "x", "", "OK", "(", "\0", "a\\b", 0, 1, 60, 1.5, True, None, {}, {"a": "b"}]
+)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.dictionaries(st.sampled_from([*FIELDS, "colour"]), _odd), records(), st.booleans())
+def test_a_plain_line_of_json_is_the_same_record(
+    changes: dict[str, Any], record: TargetRecord, ascii_only: bool
+) -> None:
+    """Each attribute has the value that the careful reader finds, and its type."""
+    fields = {k: v for k, v in attrs.asdict(record).items() if v is not None} | changes
+    line = json.dumps(fields, ensure_ascii=ascii_only).encode()
+    if (plain := plain_json(line)) is not None:
+        careful = TargetRecord.parse(json.loads(line))
+        assert [repr(getattr(plain, name)) for name in FIELDS] == [
+            repr(value) for value in attrs.astuple(careful)
+        ] or all(getattr(plain, name) == getattr(careful, name) for name in FIELDS)
+
+
+def test_a_usual_line_of_json_is_plain() -> None:
+    """The fast way is taken."""
+    assert plain_json(
+        b'{"url": "https://a/", "regexp": "OK", "check_interval_s": 60, "timeout_s": 5, "labels": {"a": "b"}}'
+    )
+
+
+@pytest.fixture
+def ready(config: Config) -> Config:
+    create_database(config.database)
+    list(create_schema(config.database, dt.date(2026, 3, 1)))
+    return config
+
+
+def run_import(config: Config, content: bytes, file_format: FileFormat, **options: bool) -> tuple[Any, list[str]]:
+    said: list[str] = []
+    importing = Import(lambda number, problem: said.append(f"{number}: {problem}"), **options)
+    return importing.run(config.database, staging(Lines(io.BytesIO(content)), file_format)), said
+
+
+@pytest.mark.integration_test
+def test_the_table_holds_what_the_careful_reader_reads(ready: Config) -> None:
+    """Plain lines, others and both in turn, two kinds of line ends, a byte order mark: all to the letter."""
+    lines = []
+    for values in itertools.product(*(VALUES[name] for name in ("regexp", "check_interval_s", "timeout_s", "labels"))):
+        line = f"http://w{len(lines)}/,{','.join(values)}{chr(13) if len(lines) % 3 else ''}\n"
+        if slow(("url", "regexp", "check_interval_s", "timeout_s", "labels"), line.encode())[0]:
+            lines.append(line)
+    lines.append('http://quoted/,"a\n\\.\nb,""c""",,,\n')
+    content = "\ufeffurl,regexp,check_interval_s,timeout_s,labels\n" + "".join(lines)
+    expected = [line.record for line in read_targets(io.BytesIO(content.encode()), FileFormat.CSV)]
+    assert len(expected) > 3_000
+    counts, said = run_import(ready, content.encode(), FileFormat.CSV)
+    assert said == []
+    assert counts.added == len(expected)
+    assert [attrs.evolve(record, id=None) for record in targets.read_all(ready.database)] == expected
+    file = io.StringIO()
+    write_targets(file, FileFormat.JSONL, targets.read_all(ready.database))
+    counts, said = run_import(ready, file.getvalue().encode(), FileFormat.JSONL)
+    assert (said, counts.unchanged) == ([], len(expected))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", []),
+        (b"url\n", []),
+        (b"\n\nurl\n\n\nhttp://a/\n\n", []),
+        (
+            b"colour,url,url\nx,http://a/,b\n",
+            ["1: colour: no such field; url: stands in the header twice; url: stands in the header twice"],
+        ),
+        (b"regexp\nOK\n", ["1: url: is not in the header"]),
+        (b"url,regexp\nhttp://a/\n", ["2: has not as many fields as the header"]),
+        (
+            b"url,regexp\nhttp://a/,\xff\nhttp://b/,(\n",
+            ["2: is not UTF-8 text", "3: regexp: is not a regular expression that RE2 takes: missing ): ("],
+        ),
+        (b'url\n"http://a/"x\nhttp://b/\n', ["2: is not CSV: ',' expected after '\"'"]),
+        (b"url,headers\nhttp://a/,{\n", ["2: headers: must be a JSON object"]),
+        (
+            b"url\nhttp://a/\n" + b"x" * (MAX_LINE + 500_000) + b"\nhttp://b/\n",
+            ["3: is not CSV: is longer than 256 KiB, and nothing after it was read"],
+        ),
+    ],
+    ids=itertools.count(),
+)
+def test_what_is_wrong_with_a_file_of_csv_is_said_with_its_line(content: bytes, said: list[str]) -> None:
+    """Whatever the file holds: its lines are good or told of, and no fault hides the lines after it."""
+    found = [part for part in staging(Lines(io.BytesIO(content)), FileFormat.CSV) if not isinstance(part, Rows)]
+    assert [f"{line.number}: {'; '.join(line.problems)}" for line in found] == said
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.binary(max_size=200)
+    | st.lists(st.sampled_from([b"http://a/", b'"', b",", b"\n", b"\r", b"\xff", b"(", b"x"])).map(b"".join)
+)
+def test_a_file_of_anything_is_read_to_its_end(content: bytes) -> None:
+    """Nothing is raised, and every good line stands there as the careful reader reads it."""
+    for file_format, header in ((FileFormat.CSV, b"url,regexp\n"), (FileFormat.JSONL, b"")):
+        fast = list(staging(Lines(io.BytesIO(header + content)), file_format))
+        rows = b"".join(part.content for part in fast if isinstance(part, Rows))
+        careful = list(read_targets(io.BytesIO(header + content), file_format))
+        staged = [(int(row[0]), row[1]) for row in csv.reader(io.StringIO(rows.decode(), newline="")) if row]
+        assert staged == [(line.number, line.record.url) for line in careful if line.record]
+        bad = [(part.number, part.problems) for part in fast if not isinstance(part, Rows)]
+        assert bad == [(line.number, line.problems) for line in careful if not line.record]
+
+
+@pytest.mark.integration_test
+def test_of_many_bad_lines_the_first_are_shown_and_all_are_counted(ready: Config) -> None:
+    """A wrong file of a million lines does not fill the terminal."""
+    content = b"url\n" + b"nonsense\n" * 150 + b"http://a/\n" * 250
+    counts, said = run_import(ready, content, FileFormat.CSV)
+    assert (len(said), said[0], counts.bad, counts.read) == (
+        100,
+        "2: url: must begin with http:// or https://, got 'nonsense'",
+        150 + 249,
+        400,
+    )
+    assert said[-1].startswith("101: ")
+    assert list(targets.read_all(ready.database)) == []
+
+
+@pytest.mark.integration_test
+def test_what_is_missing_is_deactivated_when_asked_and_comes_back(ready: Config) -> None:
+    """The file is the list of what is checked; a dry run tells the same and does nothing."""
+    run_import(ready, b"url\nhttp://a/\nhttp://b/\nhttp://c/\n", FileFormat.CSV)
+    new = b"id,url\n,http://b/\n3,http://moved/\n,http://d/\n"
+    for dry_run in (True, False):
+        counts, said = run_import(ready, new, FileFormat.CSV, dry_run=dry_run, deactivate_missing=True)
+        assert said == []
+        assert (counts.added, counts.updated, counts.unchanged, counts.deactivated) == (1, 1, 1, 1)
+    state = [(record.url, record.active) for record in targets.read_all(ready.database)]
+    assert state == [("http://a/", False), ("http://b/", True), ("http://moved/", True), ("http://d/", True)]
+    counts, _ = run_import(ready, b"url\nhttp://a/\n", FileFormat.CSV, deactivate_missing=True)
+    assert (counts.updated, counts.deactivated) == (1, 3)
+    assert [r.active for r in targets.read_all(ready.database)] == [True, False, False, False]
+
+
+@pytest.mark.integration_test
+def test_an_empty_file_deactivates_nothing(ready: Config, config_file: Path, tmp_path: Path) -> None:
+    """A list that came out empty by mistake does not end all monitoring."""
+    run_import(ready, b"url\nhttp://a/\n", FileFormat.CSV)
+    (tmp_path / "w.csv").write_text("url\n")
+    done = CliRunner().invoke(
+        main, ["targets", "import", str(tmp_path / "w.csv"), "--deactivate-missing", "--config", str(config_file)]
+    )
+    assert done.exit_code == 1
+    assert done.output == "the file has no targets, and --deactivate-missing would deactivate all of them\n"
+    assert [r.active for r in targets.read_all(ready.database)] == [True]
+
+
+@pytest.mark.integration_test
+def test_two_lines_never_change_one_target(ready: Config) -> None:
+    """One by its id, the other by the URL that it has still: which of them would hold is not left to chance."""
+    run_import(ready, b"url\nhttp://a/\nhttp://b/\n", FileFormat.CSV)
+    _, said = run_import(ready, b"id,url\n1,http://new/\n,http://a/\n2,http://a/\n", FileFormat.CSV)
+    assert said == ["4: url: is the same as in line 3"]
+    _, said = run_import(ready, b"id,url\n1,http://new/\n,http://a/\n", FileFormat.CSV)
+    assert said == ["3: url: belongs to target 1, to which line 2 gives another"]
+    _, said = run_import(ready, b"id,url\n2,http://a/\n", FileFormat.CSV)
+    assert said == ["2: url: belongs to target 1 already"]
+
+
+@pytest.mark.integration_test
+def test_others_change_targets_while_a_file_is_read(ready: Config) -> None:
+    """A long import holds nobody up before its last step."""
+    run_import(ready, b"url\nhttp://a/\n", FileFormat.CSV)
+    reached, go_on = threading.Event(), threading.Event()
+
+    class SlowFile(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            content = super().read(size)
+            if not content:
+                reached.set()
+                assert go_on.wait(30)
+            return content
+
+    rows = staging(Lines(SlowFile(b"url\n" + b"".join(b"http://%d/\n" % i for i in range(20_000)))), FileFormat.CSV)
+    worker = threading.Thread(target=lambda: done.append(Import(lambda *_: None).run(ready.database, rows)))
+    done: list[Any] = []
+    worker.start()
+    try:
+        assert reached.wait(30)
+        with psycopg.connect(conninfo(ready.database), options="-c statement_timeout=5000") as other:
+            other.execute("UPDATE monitoring.availability_monitor_config SET amc_regexp = 'x'")
+    finally:
+        go_on.set()
+        worker.join(30)
+    assert done[0].added == 20_000
+
+
+@pytest.mark.integration_test
+def test_a_dry_run_takes_no_lock_and_counts_right(ready: Config) -> None:
+    """Not even while another holds the table against changes."""
+    run_import(ready, b"url\nhttp://a/\n", FileFormat.CSV)
+    with connected(ready.database) as other:
+        other.execute("LOCK TABLE monitoring.availability_monitor_config IN SHARE ROW EXCLUSIVE MODE")
+        counts, _ = run_import(ready, b"url,regexp\nhttp://a/,x\nhttp://b/,\n", FileFormat.CSV, dry_run=True)
+    assert (counts.added, counts.updated, counts.unchanged) == (1, 1, 0)
+
+
+def test_memory_stays_bounded_whatever_the_length() -> None:
+    """Reading 400,000 lines takes no more memory than reading 40,000."""
+    peaks = [
+        int(subprocess.check_output([sys.executable, "-c", _PEAK, str(count)], text=True))
+        for count in (40_000, 400_000)
+    ]
+    assert peaks[1] - peaks[0] < 8_000, peaks
+
+
+_PEAK = """
+import io, itertools, resource, sys
+from dbadmin.staging import staging
+from dbadmin.target_files import FileFormat
+from dbadmin.target_lines import Lines
+
+class File:
+    def __init__(self, count):
+        self.lines = itertools.chain([b"url,regexp\\n"], (b"https://w%d/,(a%d)\\n" % (i, i % 9) for i in range(count)))
+    def read(self, size):
+        return b"".join(itertools.islice(self.lines, size // 20))
+
+count = int(sys.argv[1])
+assert sum(part.count for part in staging(Lines(File(count)), FileFormat.CSV)) == count
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_the_progress_shows_lines_rate_and_what_is_left(tmp_path: Path) -> None:
+    """With the size of the file known, also per cent, bytes and the remaining time."""
+    (tmp_path / "w.csv").write_bytes(b"x" * 1000)
+    console = Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None)
+    with (tmp_path / "w.csv").open("rb") as file, import_progress(file, console) as progress:
+        progress.read(500)
+        progress.lines(1234)
+        progress._progress.refresh()
+        shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "1,234 lines" in shown
+    assert " 50%" in shown
+    assert "0.5/1.0 kB" in shown

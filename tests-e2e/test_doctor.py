@@ -1,0 +1,293 @@
+"""The doctor on a secured installation, sound and broken: each fault has its exact line."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+import stamina
+import trustme
+from click.testing import CliRunner
+from confluent_kafka import Producer
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own names
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
+
+import local_stack.secured
+from dbadmin.cli import main
+from dbadmin.doctor import certificates, kafka, postgres
+from dbadmin.doctor.examine import examine
+from dbadmin.doctor.findings import Finding, Level
+from local_stack.secured import tls_postgresql
+from monitoring_core.clock import SystemClock
+from monitoring_core.config import Config, load_config
+from monitoring_core.config.values import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from local_stack.secured import Secured
+
+pytestmark = pytest.mark.integration_test
+NO_CONSUMER = "warn  group monitoring-consumer: no consumer runs, 0 messages wait → start consumer-svc run"
+
+
+@pytest.fixture(scope="module")
+def installed(secured: Secured) -> Secured:
+    """A secured installation that is set up."""
+    done = CliRunner().invoke(main, ["setup", "--config", str(secured.config_file)])
+    assert done.exit_code == 0, done.output
+    return secured
+
+
+@pytest.fixture
+def config(installed: Secured) -> Config:
+    return load_config(installed.config_file, environ={})
+
+
+def complaints(findings: Iterator[Finding] | list[Finding]) -> list[str]:
+    return [str(finding) for finding in findings if finding.level is not Level.PASS]
+
+
+def look_at_kafka(config: Config) -> list[str]:
+    return complaints(kafka.check_kafka(config, SystemClock()))
+
+
+def test_a_fresh_installation_has_no_fault(installed: Secured, config: Config) -> None:
+    """After setup everything passes, but that no consumer runs yet; with status 0. All accounts connect over TLS."""
+    findings = list(examine(config, SystemClock()))
+    assert complaints(findings) == [NO_CONSUMER]
+    subjects = [finding.subject for finding in findings]
+    address = f"127.0.0.1:{installed.database.postgres.port}"
+    for subject in (
+        "kafka.ca_certificate",
+        "kafka.access_certificate",
+        "kafka.access_key",
+        "database.ca_certificate",
+        "PostgreSQL as database.user",
+        "PostgreSQL as administrator",
+        "PostgreSQL as producer",
+        "PostgreSQL as consumer",
+        "PostgreSQL as reader",
+        f"certificate of PostgreSQL at {address}",
+        "clock of PostgreSQL",
+        "schema monitoring",
+        "partitions ahead",
+        "rights of the administrator",
+        "rights of the producer",
+        "rights of the consumer",
+        "rights of the reader",
+        "connections to PostgreSQL",
+        "producers in default",
+        f"certificate of Kafka at {installed.bootstrap_servers}",
+        f"Kafka at {installed.bootstrap_servers}",
+        "topic website_availability",
+        "settings of topic website_availability",
+        "topic website_availability.dlq",
+        "settings of topic website_availability.dlq",
+        "clock of Kafka",
+    ):
+        assert subject in subjects
+    assert all("over TLS" in finding.text for finding in findings if finding.subject.startswith("PostgreSQL as"))
+    done = CliRunner().invoke(main, ["doctor", "--config", str(installed.config_file)])
+    assert (done.exit_code, done.stderr) == (0, f"{len(findings) - 1} pass, 1 warn, 0 fail\n")
+
+
+def test_no_topic_of_the_doctor_stays(installed: Secured, config: Config) -> None:
+    """What it made to learn the clock is gone."""
+    look_at_kafka(config)
+    admin = AdminClient(config.kafka.client_properties())
+    assert [name for name in admin.list_topics(timeout=10).topics if "doctor" in name] == []
+
+
+def test_a_wrong_password_is_told_for_the_account_that_has_it(installed: Secured, config: Config) -> None:
+    """The others go on."""
+    right = installed.secret("producer").read_text()
+    installed.secret("producer").write_text("wrong")
+    try:
+        found = complaints(list(examine(config, SystemClock())))
+    finally:
+        installed.secret("producer").write_text(right)
+    assert found == [
+        (
+            f"fail  PostgreSQL as producer: PostgreSQL at 127.0.0.1:{installed.database.postgres.port} refuses the "
+            'connection: password authentication failed for user "monitoring_producer" → dbadmin create-roles sets the '
+            "passwords that the configuration names"
+        ),
+        NO_CONSUMER,
+    ]
+
+
+def test_authorities_that_did_not_sign_are_told(config: Config) -> None:
+    """Of PostgreSQL's certificate and of the brokers'."""
+    other = Secret(trustme.CA().cert_pem.bytes().decode(), "test")
+    (found,) = complaints(postgres.check_login("database.user", attrs.evolve(config.database, ca_certificate=other)))
+    assert "certificate verify failed" in found
+    assert found.endswith(
+        "→ give database.ca_certificate the authority of this server, and database.host the name in its certificate"
+    )
+    (found,) = look_at_kafka(attrs.evolve(config, kafka=attrs.evolve(config.kafka, ca_certificate=other)))
+    assert found.startswith(f"fail  Kafka at {config.kafka.bootstrap_servers}: ")
+    assert found.endswith("→ give kafka.ca_certificate the authority of these brokers")
+
+
+def test_a_client_certificate_that_kafka_does_not_know_is_told(config: Config) -> None:
+    """Signed by somebody else."""
+    leaf = trustme.CA().issue_cert("client.example")
+    pair = {
+        "access_certificate": Secret(leaf.cert_chain_pems[0].bytes().decode(), "test"),
+        "access_key": Secret(leaf.private_key_pem.bytes().decode(), "test"),
+    }
+    (found,) = look_at_kafka(attrs.evolve(config, kafka=attrs.evolve(config.kafka, **pair)))
+    assert found.startswith(f"fail  Kafka at {config.kafka.bootstrap_servers}: ")
+    assert found.endswith("→ give kafka.access_certificate and access_key a pair that these brokers know")
+
+
+def test_a_servers_certificate_that_is_over_is_told() -> None:
+    """Of a real server, whose certificate ended yesterday."""
+    if missing := local_stack.secured.missing():
+        pytest.skip(missing)
+    authority, end = trustme.CA(), dt.datetime.now(dt.UTC).replace(microsecond=0) - dt.timedelta(days=1)
+
+    class Late:
+        def issue_cert(self, name: str) -> trustme.LeafCert:
+            return authority.issue_cert(name, not_before=end - dt.timedelta(days=90), not_after=end)
+
+    late: Any = Late()
+    with tls_postgresql(late) as server:
+        settings = {"host": "127.0.0.1", "port": server.postgres.port, "user": "u"}
+        database = attrs.evolve(_database(), **settings)
+        (found,) = complaints(certificates.check_postgresql(database, dt.datetime.now(dt.UTC)))
+    assert found == (
+        f"fail  certificate of PostgreSQL at 127.0.0.1:{server.postgres.port}: expired {end:%Y-%m-%d %H:%M} UTC "
+        "→ renew it"
+    )
+
+
+def _database() -> Any:
+    from monitoring_core.config import DatabaseConfig
+
+    return DatabaseConfig(host="h", user="u")
+
+
+def test_missing_topics_and_too_few_partitions_are_told(config: Config) -> None:
+    """With the command that makes them."""
+    other = attrs.evolve(config, kafka=attrs.evolve(config.kafka, topic_name="absent", partitions=60))
+    assert look_at_kafka(other) == [
+        "fail  topic absent: is missing → run dbadmin create-topics",
+        "fail  topic absent.dlq: is missing → run dbadmin create-topics",
+    ]
+    more = attrs.evolve(config, kafka=attrs.evolve(config.kafka, partitions=60, replication_factor=3))
+    assert look_at_kafka(more)[:2] == [
+        "fail  topic website_availability: has 6 partitions, 60 are configured → run dbadmin create-topics",
+        "warn  topic website_availability: replication 1, 3 is configured → reassign its partitions in Kafka",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("topic", "name", "value", "line"),
+    [
+        (
+            "website_availability",
+            "max.message.bytes",
+            "1000",
+            "fail  settings of topic website_availability: max.message.bytes 1000 is less than 65536 → set it to 65536",
+        ),
+        (
+            "website_availability",
+            "min.insync.replicas",
+            "2",
+            (
+                "fail  settings of topic website_availability: min.insync.replicas 2 is more than the 1 replicas: "
+                "nothing is taken → set min.insync.replicas to 1"
+            ),
+        ),
+        (
+            "website_availability",
+            "retention.ms",
+            "3600000",
+            (
+                "warn  settings of topic website_availability: retention.ms 3600000: what consumers have not stored by "
+                "then is lost → set it to 604800000"
+            ),
+        ),
+        (
+            "website_availability.dlq",
+            "max.message.bytes",
+            "1048576",
+            (
+                "fail  settings of topic website_availability.dlq: max.message.bytes 1048576 is less than 2097152 "
+                "→ set it to 2097152"
+            ),
+        ),
+    ],
+)
+def test_settings_of_a_topic_that_lose_results_are_told(
+    config: Config, topic: str, name: str, value: str, line: str
+) -> None:
+    """Each with the value that mends it; once it is mended the line is gone."""
+    admin = AdminClient(config.kafka.client_properties())
+    alter(admin, topic, name, value, AlterConfigOpType.SET)
+    try:
+        for attempt in stamina.retry_context(on=AssertionError, timeout=10):
+            with attempt:  # Kafka tells of a setting some moments after it took it
+                assert look_at_kafka(config) == [line, NO_CONSUMER] or look_at_kafka(config) == [NO_CONSUMER, line]
+    finally:
+        if topic.endswith(".dlq"):  # as setup makes it
+            alter(admin, topic, name, "2097152", AlterConfigOpType.SET)
+        else:
+            alter(admin, topic, name, None, AlterConfigOpType.DELETE)
+
+
+def alter(admin: AdminClient, topic: str, name: str, value: str | None, operation: Any) -> None:
+    entry = ConfigEntry(name, value, incremental_operation=operation)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin.incremental_alter_configs([resource])[resource].result(10)
+
+
+def test_a_clock_of_kafka_that_is_off_is_told(config: Config) -> None:
+    """Against a real broker; it is this machine's clock that is wrong here."""
+
+    class Behind(SystemClock):
+        def now_ms(self) -> int:
+            return super().now_ms() - 90_000
+
+    found = complaints(kafka.check_kafka(config, Behind()))
+    assert found[-1] == (
+        "fail  clock of Kafka: 90.0 s ahead of this machine's → let a time service (NTP) set both clocks"
+    )
+
+
+def test_messages_that_nobody_consumes_are_counted(config: Config) -> None:
+    """Those of all partitions, and where most are."""
+    producer = Producer(config.kafka.client_properties())
+    for partition, count in ((0, 3), (4, 5)):
+        for _ in range(count):
+            producer.produce("website_availability", b"{}", partition=partition)
+    assert producer.flush(10) == 0
+    assert look_at_kafka(config) == [
+        (
+            "warn  group monitoring-consumer: no consumer runs, 8 messages wait, 5 of them in partition 4 → start "
+            "consumer-svc run"
+        )
+    ]
+
+
+def test_what_the_embedded_broker_cannot_tell_is_a_warning(tmp_path: Path) -> None:
+    """A broker that lacks a part of the protocol fails nothing."""
+    from local_stack.servers import embedded_broker
+
+    with embedded_broker(tmp_path) as servers:
+        path = tmp_path / "config.yaml"
+        path.write_text(f"kafka: {{bootstrap_servers: '{servers}'}}\ndatabase: {{host: h, user: u}}\n")
+        options = ["create-topics", "--replication-factor", "1", "--config", str(path)]
+        assert CliRunner().invoke(main, options).exit_code == 0
+        found = list(kafka.check_kafka(load_config(path, environ={}), SystemClock()))
+    assert [str(finding) for finding in found if finding.level is Level.FAIL] == []

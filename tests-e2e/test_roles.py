@@ -1,0 +1,323 @@
+"""Least privilege: what each part does works under its account, and what it must not do fails."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import psycopg
+import pytest
+import trustme
+import yaml
+
+import local_stack.secured
+from consumer_svc.adapters.postgres import PostgresWriter
+from dbadmin.roles import create_roles
+from dbadmin.schema import create_schema
+from dbadmin.setup import create_database
+from dbadmin.target_files import FileFormat, read_targets
+from dbadmin.targets import import_targets, read_all
+from local_stack.secured import OWNER, tls_postgresql
+from local_stack.servers import embedded_postgresql
+from monitoring_core.config import Config, Role, load_config
+from monitoring_core.errors import StopError
+from monitoring_core.result import Reason, Status
+from monitoring_core.testing.builders import make_result
+from producer_svc.adapters.postgres import PostgresRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from monitoring_core.config import DatabaseConfig
+
+pytestmark = pytest.mark.integration_test
+
+_names = itertools.count()
+TODAY = dt.datetime.now(dt.UTC).date()
+VIEWS = ("website_status", "website_availability_hourly", "website_availability_daily", "website_incident")
+
+
+@attrs.frozen
+class Server:
+    """A PostgreSQL, how its owner reaches it, and how its superuser does, who only looks on."""
+
+    database: dict[str, Any]
+    superuser: dict[str, Any]
+    passwords: bool
+    directory: Path
+
+
+@pytest.fixture(scope="module", params=["embedded PostgreSQL 18", "PostgreSQL with passwords"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    directory = tmp_path_factory.mktemp("roles")
+    if request.param == "embedded PostgreSQL 18":
+        with embedded_postgresql(directory / "postgres") as postgres:
+            where = {"host": postgres.host, "port": postgres.port}
+            superuser = where | {"user": postgres.user}
+            with psycopg.connect(**superuser, dbname="postgres", autocommit=True) as connection:
+                connection.execute(f"CREATE ROLE {OWNER} LOGIN CREATEROLE CREATEDB")
+            yield Server(where | {"user": OWNER}, superuser, False, directory)
+        return
+    if missing := local_stack.secured.missing():
+        pytest.fail(missing)
+    with tls_postgresql(trustme.CA()) as secured:
+        (directory / "owner").write_text(secured.owner_password)
+        where = {"host": secured.postgres.host, "port": secured.postgres.port, "sslmode": "require"}
+        superuser = where | {"user": "postgres", "password": secured.superuser_password}
+        yield Server(
+            where | {"user": OWNER, "password": {"file": str(directory / "owner")}}, superuser, True, directory
+        )
+
+
+def configured(server: Server, directory: Path, *, without: str = "") -> Config:
+    """A configuration with a database and accounts of its own, none of which exists yet."""
+    number = next(_names)
+    roles: dict[str, Any] = {}
+    for role in Role:
+        if role == without:
+            continue
+        roles[f"{role}_user"] = f"{role} {number}"
+        if server.passwords:
+            (directory / role).write_text(f"password of {role} {number}")
+            roles[f"{role}_password"] = {"file": str(directory / role)}
+    content = {
+        "kafka": {"bootstrap_servers": "k:1"},
+        "database": server.database | {"database": f"roles {number}"},
+        "roles": roles,
+    }
+    file = directory / "config.yaml"
+    file.write_text(yaml.safe_dump(content))
+    return load_config(file, environ={})
+
+
+def owned(config: Config) -> DatabaseConfig:
+    return config.database_as(Role.ADMINISTRATOR) or config.database
+
+
+def set_up(config: Config) -> list[str]:
+    said = [create_database(config.database), *create_roles(config)]
+    return said + list(create_schema(owned(config), TODAY, config.roles))
+
+
+@pytest.fixture(params=["", "administrator"], ids=["four accounts", "without an administrator"])
+def config(server: Server, tmp_path: Path, request: pytest.FixtureRequest) -> Config:
+    """Set up: with an administrator, and with the owner in its place."""
+    made = configured(server, tmp_path, without=request.param)
+    set_up(made)
+    return made
+
+
+def account(config: Config, role: Role) -> DatabaseConfig:
+    found = config.database_as(role)
+    assert found
+    return found
+
+
+def connect(database: DatabaseConfig) -> psycopg.Connection[tuple[Any, ...]]:
+    parameters: dict[str, Any] = database.connection_parameters("test")
+    return psycopg.connect(**parameters, autocommit=True)
+
+
+def onlooker(server: Server, config: Config) -> psycopg.Connection[tuple[Any, ...]]:
+    return psycopg.connect(**server.superuser, dbname=config.database.database, autocommit=True)
+
+
+def test_all_that_each_part_does_works_under_its_account(config: Config) -> None:
+    """Targets in, a producer's leases and reads, a consumer's rows on both of its ways, the views out."""
+    lines = read_targets(io.StringIO('{"url": "http://a/", "headers": {"X": "secret"}}'), FileFormat.JSONL)
+    counts = import_targets(owned(config), lines, lambda *_: None, dry_run=False)
+    assert counts.added == 1
+    assert [record.url for record in read_all(owned(config))] == ["http://a/"]
+    producer = PostgresRegistry(account(config, Role.PRODUCER), "default", "me")
+    assert producer.version()[0] >= 1
+    assert producer.count_active() == 1
+    assert producer.free(3, 3) == [1, 2, 3]
+    began_ms = producer.acquire(1, 60.0)
+    assert began_ms
+    assert producer.acquire(1, 60.0) == began_ms
+    assert producer.renew(1, began_ms, 60.0)
+    assert producer.holder(1) == "me"
+    assert [record.headers for record, _ in producer.read(range(10))] == [{"X": "secret"}]
+    producer.release(1, began_ms)
+    consumer = PostgresWriter(account(config, Role.CONSUMER))
+    consumer.prepare()
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    missed = make_result(
+        target_id=1, scheduled_at=now, status=Status.UNKNOWN, reason=Reason.MISSED_WINDOW, response_time_s=None
+    )
+    real = make_result(target_id=1, scheduled_at=now)
+    old = make_result(target_id=1, scheduled_at=now - dt.timedelta(days=40))
+    assert consumer.write([missed]).stored == 1
+    assert consumer.write([real]).replaced == 1
+    assert consumer.write([old, real]).stored == 1
+    assert consumer.rows_by_default() == 1
+    with connect(account(config, Role.READER)) as reader:
+        for view in VIEWS:
+            reader.execute(f"SELECT * FROM monitoring.{view}")
+        assert reader.execute("SELECT url, status FROM monitoring.website_status").fetchall() == [("http://a/", "up")]
+
+
+def test_a_partition_that_is_made_later_needs_no_further_right(config: Config) -> None:
+    """Days that have come are written to with the rights on their parent."""
+    later = TODAY + dt.timedelta(days=config.database.partitions_ahead + 2)
+    list(create_schema(owned(config), later, config.roles))
+    moment = dt.datetime.combine(later, dt.time(12), dt.UTC)
+    writer = PostgresWriter(account(config, Role.CONSUMER))
+    assert writer.write([make_result(target_id=1, scheduled_at=moment)]).stored == 1
+    assert writer.rows_by_default() == 0
+
+
+EVERYBODY = (
+    "CREATE TABLE monitoring.mine (x int)",
+    "CREATE TABLE public.mine (x int)",
+    "CREATE SCHEMA mine",
+    "CREATE FUNCTION monitoring.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "ALTER TABLE monitoring.availability_result ADD COLUMN x int",
+    "DROP TABLE monitoring.availability_result_default",
+    "TRUNCATE monitoring.availability_result",
+    "DELETE FROM monitoring.availability_result",
+    "DELETE FROM monitoring.availability_monitor_config",
+    "UPDATE monitoring.schema_version SET version_num = '9999'",
+    "CREATE ROLE mine",
+    "CREATE DATABASE mine",
+    "ALTER SCHEMA monitoring RENAME TO mine",
+    "SELECT pg_read_file('/etc/passwd')",
+    "COPY monitoring.schema_version TO PROGRAM 'true'",
+    "SELECT rolpassword FROM pg_authid",
+)
+FORBIDDEN: dict[Role, tuple[str, ...]] = {
+    Role.PRODUCER: (
+        (
+            "INSERT INTO monitoring.availability_result (target_id, scheduled_at, location, status, producer_id) "
+            "VALUES (1, now(), 'x', 'up', 1)"
+        ),
+        "SELECT * FROM monitoring.availability_result",
+        "UPDATE monitoring.availability_monitor_config SET amc_active = false",
+        "INSERT INTO monitoring.availability_monitor_config (amc_url) VALUES ('http://x/')",
+        "UPDATE monitoring.availability_monitor_config_version SET version = 0",
+        "DELETE FROM monitoring.producer_lease",
+        "SELECT * FROM monitoring.website_status",
+        "CREATE TEMP TABLE mine (x int)",
+    ),
+    Role.CONSUMER: (
+        "SELECT * FROM monitoring.availability_monitor_config",
+        "UPDATE monitoring.availability_monitor_config SET amc_active = false",
+        "INSERT INTO monitoring.availability_monitor_config (amc_url) VALUES ('http://x/')",
+        "SELECT * FROM monitoring.producer_lease",
+        (
+            "INSERT INTO monitoring.availability_result_default (target_id, scheduled_at, location, status, "
+            "producer_id) VALUES (1, now(), 'x', 'up', 1)"
+        ),
+        "SELECT * FROM monitoring.availability_dirty_hour",
+    ),
+    Role.READER: (
+        "SELECT * FROM monitoring.availability_result",
+        "SELECT amc_url FROM monitoring.availability_monitor_config",
+        "SELECT amc_headers FROM monitoring.availability_monitor_config",
+        "SELECT * FROM monitoring.producer_lease",
+        "SELECT * FROM monitoring.availability_hourly",
+        "SELECT * FROM monitoring.schema_version",
+        "INSERT INTO monitoring.availability_dirty_hour VALUES (now())",
+        "CREATE TEMP TABLE mine (x int)",
+    ),
+}
+
+
+def test_what_a_part_must_not_do_fails(config: Config) -> None:
+    """Each of these statements is refused for want of a right, not for any other reason."""
+    for role, statements in FORBIDDEN.items():
+        with connect(account(config, role)) as connection:
+            for statement in (*EVERYBODY, *statements):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(statement)
+
+
+def test_the_administrator_owns_all_and_is_no_superuser(config: Config, server: Server) -> None:
+    """Nor may it make roles or databases, or read what the server's files hold."""
+    user = config.roles.user(Role.ADMINISTRATOR) or OWNER
+    with onlooker(server, config) as connection:
+        owners = connection.execute(
+            "SELECT DISTINCT pg_get_userbyid(relowner)::text FROM pg_class "
+            "WHERE relnamespace = 'monitoring'::regnamespace UNION "
+            "SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE pronamespace = 'monitoring'::regnamespace UNION "
+            "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'monitoring'"
+        ).fetchall()
+        assert owners == [(user,)]
+        powerful = connection.execute(
+            "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s) "
+            "AND (rolsuper OR rolcreatedb OR rolcreaterole OR rolbypassrls OR rolreplication)",
+            ([config.roles.user(role) for role in Role],),
+        ).fetchall()
+        assert powerful == []
+    if administrator := config.database_as(Role.ADMINISTRATOR):
+        with connect(administrator) as connection:
+            for statement in ("CREATE ROLE mine", "CREATE DATABASE mine", "SELECT pg_read_file('/etc/passwd')"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(statement)
+
+
+def test_a_second_run_changes_no_right_and_takes_back_what_is_too_much(config: Config, server: Server) -> None:
+    """Whatever was granted by hand on the schema's tables is gone after it, and what lacks is there."""
+    assert not [line for line in create_roles(config) if "rights" in line or "handed over" in line]
+    user = config.roles.user(Role.READER)
+    with onlooker(server, config) as connection:
+        connection.execute(f'GRANT SELECT, DELETE ON monitoring.availability_monitor_config TO "{user}"')
+        connection.execute(f'REVOKE SELECT ON monitoring.website_status FROM "{user}"')
+    assert list(create_schema(owned(config), TODAY, config.roles))[-1] == (
+        f"role {user}: 3 rights in schema monitoring changed"
+    )
+    with connect(account(config, Role.READER)) as reader:
+        reader.execute("SELECT * FROM monitoring.website_status")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.execute("SELECT * FROM monitoring.availability_monitor_config")
+
+
+def test_an_installation_without_accounts_gets_them_later(server: Server, tmp_path: Path) -> None:
+    """What the owner has made until then is handed over, rows and all, and goes on."""
+    config = configured(server, tmp_path)
+    create_database(config.database)
+    list(create_schema(config.database, TODAY))
+    PostgresWriter(config.database).write([make_result(target_id=1)])
+    said = list(create_roles(config))
+    assert any("handed over to administrator" in line for line in said)
+    said = list(create_schema(owned(config), TODAY + dt.timedelta(days=3), config.roles))
+    assert said[0].endswith("already")
+    assert PostgresWriter(account(config, Role.CONSUMER)).write([make_result(target_id=1)]).duplicates == 1
+
+
+@pytest.mark.parametrize("server", ["PostgreSQL with passwords"], indirect=True)
+def test_a_password_is_what_the_file_says_now_and_is_never_sent(server: Server, tmp_path: Path) -> None:
+    """A changed file counts after the next run; the server has a verifier, from which no password can be read."""
+    config = configured(server, tmp_path)
+    set_up(config)
+    connect(account(config, Role.PRODUCER)).close()
+    before = account(config, Role.PRODUCER)
+    (tmp_path / Role.PRODUCER).write_text("ein anderes, längeres pässword")
+    list(create_roles(config))
+    connect(account(config, Role.PRODUCER)).close()
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        connect(before)
+    with onlooker(server, config) as connection:
+        for role in Role:
+            (verifier,) = connection.execute(  # type: ignore[misc]
+                "SELECT rolpassword FROM pg_authid WHERE rolname = %s", (config.roles.user(role),)
+            ).fetchone()
+            assert verifier.startswith("SCRAM-SHA-256$4096:")
+
+
+def test_an_account_that_is_somebody_else_is_refused(server: Server, tmp_path: Path) -> None:
+    """The owner itself, or a superuser: one plain line, and nothing is changed."""
+    config = configured(server, tmp_path)
+    create_database(config.database)
+    for user, why in ((OWNER, "give each role a user of its own"), ("postgres", "is a superuser: name another user")):
+        wrong = attrs.evolve(config, roles=attrs.evolve(config.roles, reader_user=user))
+        with pytest.raises(StopError, match=why):
+            list(create_roles(wrong))
+    with onlooker(server, config) as connection:
+        assert connection.execute(
+            "SELECT count(*) FROM pg_roles WHERE rolname = %s", (config.roles.user(Role.PRODUCER),)
+        ).fetchone() == (0,)

@@ -1,0 +1,167 @@
+"""An installation with TLS, client certificates and least privileges, from nothing to rows."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from local_stack.servers import Child, free_port
+from local_stack.stack import Service, script
+from monitoring_core.config import Config, Role, load_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from local_stack.secured import Secured
+
+pytestmark = pytest.mark.end_to_end
+
+SECRETS = {"producer-svc": "producer", "consumer-svc": "consumer"}
+
+
+@pytest.fixture(scope="module")
+def website() -> Iterator[str]:
+    class Fine(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"OK")
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Fine) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def until(holds: Callable[[], bool], timeout_s: float = 40.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline, "did not come true in time"
+        time.sleep(0.1)
+
+
+def dbadmin(secured: Secured, *arguments: str) -> str:
+    command = [script("dbadmin"), *arguments, "--config", str(secured.config_file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def loaded(secured: Secured) -> Config:
+    return load_config(secured.config_file, environ={})
+
+
+def connect(secured: Secured, role: Role) -> psycopg.Connection[tuple[Any, ...]]:
+    database = loaded(secured).database_as(role)
+    assert database
+    parameters: dict[str, Any] = database.connection_parameters("test")
+    return psycopg.connect(**parameters, autocommit=True)
+
+
+def test_nobody_gets_in_without_tls_and_a_certificate_or_password(secured: Secured) -> None:
+    """The servers that the others are tested with are what they are said to be."""
+    where = secured.database.postgres
+    address = f"host={where.host} port={where.port} dbname=postgres user=monitoring_owner"
+    for options, why in (
+        (f"password={secured.database.owner_password} sslmode=disable", "no encryption"),
+        ("password=wrong sslmode=require", "password authentication failed"),
+    ):
+        with pytest.raises(psycopg.OperationalError, match=why):
+            psycopg.connect(f"{address} {options}")
+    secured.write_config()
+    text = secured.config_file.read_text()
+    for key in ("access_certificate", "access_key"):
+        text = text.replace(f"  {key}:\n    file: {getattr(secured.kafka, key)}\n", "")
+    bare = secured.directory / "bare.yaml"
+    bare.write_text(text)
+    done = subprocess.run(
+        [script("dbadmin"), "create-topics", "--config", str(bare)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Kafka at {secured.bootstrap_servers}")
+
+
+def test_one_command_makes_all_and_the_services_run_under_their_accounts(secured: Secured, website: str) -> None:
+    """From target to row, each service with the files of its own secrets alone; no password is in any log."""
+    secured.write_config(
+        {
+            "monitor": {
+                "check_interval": "1s",
+                "timeout": "800ms",
+                "outbox_directory": str(secured.directory / "outbox"),
+            },
+            "consumer": {"session_timeout": "6s"},
+        }
+    )
+    said = dbadmin(secured, "setup")
+    for role in Role:
+        assert f"role monitoring_{role}: made for the {role}, its password is set" in said
+    assert dbadmin(secured, "setup").count("present") >= 6
+    targets = secured.directory / "targets.csv"
+    targets.write_text("url,regexp\n" + "".join(f"{website}/{i},OK\n" for i in range(5)))
+    dbadmin(secured, "targets", "import", str(targets))
+    services = [start(secured, "producer-svc", "--id", "1"), start(secured, "consumer-svc")]
+    try:
+        services[0].wait_until_ready()
+        with connect(secured, Role.ADMINISTRATOR) as owner, connect(secured, Role.READER) as reader:
+            count = "SELECT count(*) FROM monitoring.availability_result WHERE status = 'up'"
+            until(lambda: int(str(owner.execute(count).fetchone()[0])) >= 20)  # type: ignore[index]
+            users = "SELECT usename FROM pg_stat_activity WHERE application_name = ANY(%s) AND usename IS NOT NULL"
+            with psycopg.connect(superuser(secured), autocommit=True) as onlooker:
+                working = onlooker.execute(users, (list(SECRETS),)).fetchall()
+                encrypted = onlooker.execute("SELECT count(*) FROM pg_stat_ssl WHERE NOT ssl AND pid IN "
+                                             "(SELECT pid FROM pg_stat_activity WHERE usename IS NOT NULL "
+                                             "AND backend_type = 'client backend')").fetchone()  # fmt: skip
+            assert sorted(working) == [("monitoring_consumer",), ("monitoring_producer",)]
+            assert encrypted == (0,)
+            status = reader.execute("SELECT status, count(*) FROM monitoring.website_status GROUP BY 1").fetchall()
+            assert status == [("up", 5)]
+    finally:
+        statuses = [service.child.stop() for service in services]
+    assert statuses == [0, 0]
+    written = (
+        said
+        + secured.database.log.read_text()
+        + "".join((secured.directory / name / "log").read_text() for name in SECRETS)
+    )
+    assert "SCRAM-SHA-256$" in written  # the server's log does hold the statements
+    passwords = [secured.secret(role).read_text() for role in ("owner", *Role)]
+    assert [password for password in passwords if password in written] == []
+
+
+def superuser(secured: Secured) -> str:
+    where = secured.database.postgres
+    return psycopg.conninfo.make_conninfo(
+        host=where.host,
+        port=where.port,
+        user=where.user,
+        password=secured.database.superuser_password,
+        dbname="monitoring",
+        sslmode="require",
+    )
+
+
+def start(secured: Secured, name: str, *arguments: str) -> Service:
+    """A service with the secrets that it needs, the others being away."""
+    folder = secured.directory / name
+    folder.mkdir()
+    text = secured.config_file.read_text()
+    for other in ("owner", *Role):
+        if other != SECRETS[name]:
+            text = text.replace(str(secured.secret(other)), str(folder / "not-mounted"))
+    (folder / "config.yaml").write_text(text)
+    port = free_port()
+    env = os.environ | {"MONITORING__METRICS__PORT": str(port), "MONITORING__LOGGING__FORMAT": "json"}
+    command = [script(name), "run", *arguments, "--config", str(folder / "config.yaml")]
+    return Service(Child(name, command, folder / "log", env), port)
