@@ -108,6 +108,7 @@ class SecurePostgres:
 
     def __init__(self, host: str, authority: Authority) -> None:
         self.host, self.port, self.password = host, free_port(), 'it\'s a "secret"'
+        self.role_passwords = {"producer": "producer's", "consumer": "consumer's"}
         self._authority = authority
         # Not below pytest's folders, which other users may not enter.
         self._directory = Path(tempfile.mkdtemp(prefix="secure-postgresql-"))
@@ -233,7 +234,7 @@ def secrets(authority: Authority, postgres: SecurePostgres, name: str) -> dict[s
         "kafka_access_key": key,
         "kafka_access_certificate": certificate,
         "kafka_ca_certificate": authority.certificate,
-        "database_username": ADMINISTRATOR,
-        "database_password": postgres.password,
+        "database_username": f"monitoring_{name}" if name in postgres.role_passwords else ADMINISTRATOR,
+        "database_password": postgres.role_passwords.get(name, postgres.password),
         "database_ca_certificate": authority.certificate,
     }

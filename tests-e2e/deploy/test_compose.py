@@ -129,4 +129,7 @@ def test_services_have_what_their_pods_have(project: Project) -> None:
         assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
         assert service["stop_grace_period"] == "45s"
         assert int(service["mem_limit"]) == 512 << 20
-        assert service["environment"]["MONITORING__DATABASE__PASSWORD"] == "{file: /run/secrets/database_password}"
+        passwords = [value for key, value in service["environment"].items() if "PASSWORD" in key]
+        assert all(value.startswith("{file: /run/secrets/") for value in passwords)
+    for name in ("producer", "consumer"):
+        assert [secret["source"] for secret in services[name]["secrets"]] == [f"{name}_password"]

@@ -75,8 +75,19 @@ class Containers:
             (folder / key).chmod(0o444)
 
     def dbadmin(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run dbadmin to its end."""
-        return self.engine.run("--interactive", *self.options("dbadmin"), "monitoring_dbadmin", *arguments, text=text)
+        """Run dbadmin to its end, with the accounts that `setup` makes."""
+        roles = []
+        for role in ("producer", "consumer"):
+            secret = self.directory / role / "database_password"
+            roles += ["--volume", f"{secret}:/run/secrets/roles/{role}_password:ro"]
+            roles += set_of(
+                [
+                    f"MONITORING__ROLES__{role.upper()}_USER=monitoring_{role}",
+                    f"MONITORING__ROLES__{role.upper()}_PASSWORD={{file: /run/secrets/roles/{role}_password}}",
+                ]
+            )
+        options = ["--interactive", *self.options("dbadmin"), *roles]
+        return self.engine.run(*options, "monitoring_dbadmin", *arguments, text=text)
 
     def start(self, name: str, image: str, *arguments: str) -> int:
         """Start a service; its port."""
