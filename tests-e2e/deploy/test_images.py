@@ -224,18 +224,11 @@ def test_an_image_holds_its_service_and_little_else(images: Engine, base_image: 
     assert len(services) == 1
 
 
-def test_a_producer_with_libcurl_is_built_when_asked_for(images: Engine, base_image: str) -> None:
-    """The ordinary one has no part of it, and says so."""
-    command = blocks(ROOT / "infra/README.md", "Images")[0].splitlines()[0]
-    named = command.replace("-t monitoring_producer", "-t monitoring-test-curl")
-    images.build(named, base_image, "--build-arg", "ENGINE=curl")
-    ask = ["--read-only", "--entrypoint", "/opt/venv/bin/python"]
-    program = "from producer_svc.adapters import curl_engine"
-    with_curl, without = (
-        images.run(*ask, name, "-c", program) for name in ("monitoring-test-curl", "monitoring_producer")
-    )
-    assert (with_curl.returncode, without.returncode) == (0, 1), with_curl.stderr
-    assert "pycurl" in without.stderr
+def test_a_producer_has_both_engines(images: Engine) -> None:
+    """The one that is set needs nothing more."""
+    program = "from producer_svc.adapters import curl_engine, requests_engine"
+    done = images.run("--read-only", "--entrypoint", "/opt/venv/bin/python", "monitoring_producer", "-c", program)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("image", IMAGES)
