@@ -23,6 +23,7 @@ from producer_svc.adapters.sqlite import SqliteStore
 from producer_svc.assignment import Assignment, Claim
 from producer_svc.blame import Blame
 from producer_svc.check import Check, Origin
+from producer_svc.clock_steps import ClockSteps
 from producer_svc.metrics import Metrics
 from producer_svc.outbox import Entry, Outbox
 from producer_svc.overload import Overload
@@ -136,6 +137,7 @@ def producer(count: int, directory: Path, clock: FakeClock) -> ProducerService:
         health=Health(),
         metrics=metrics,
         overload=Overload(clock, 50),
+        clock_steps=ClockSteps(clock),
         shutdown_timeout_s=1.0,
     )
 

@@ -28,7 +28,7 @@ from monitoring_core.codec import encode, encode_key
 from monitoring_core.result import CheckResult, Reason, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
 PARTITIONS = 4
@@ -226,11 +226,11 @@ class Pipeline:
         self.services[name] = Service(Child(f"consumer-svc {name}", command, log, env), port)
         return self.services[name]
 
-    def producer(self, name: str, producer_id: str = "1") -> Service:
+    def producer(self, name: str, producer_id: str = "1", env: Mapping[str, str] | None = None) -> Service:
         """Start a producer."""
         self._write_config(name)
         port = free_port()
-        env = {"MONITORING__METRICS__PORT": str(port)}
+        env = {"MONITORING__METRICS__PORT": str(port), **(env or {})}
         config = str(self.directory / f"{name}.yaml")
         command = [script("producer-svc"), "run", "--id", producer_id, "--config", config]
         log = self.directory / f"producer-{name}.log"

@@ -91,6 +91,38 @@ def test_the_first_signal_stops_in_order(number: signal.Signals) -> None:
     assert process.returncode == 0
 
 
+INTERRUPTED = """
+import os, signal, sys
+from monitoring_runtime.stop import stop_on_signals
+
+def signal_at(line):
+    left = line
+    def trace(frame, event, argument):
+        nonlocal left
+        left -= event == "line"
+        if not left:
+            sys.settrace(None)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return trace
+    with stop_on_signals() as stop:
+        sys.settrace(trace)
+        stop.wait(0.001)
+        sys.settrace(None)
+        return stop.requested
+
+line = 1
+while signal_at(line):
+    line += 1
+print(line)
+"""
+
+
+def test_a_signal_is_heard_whichever_line_of_the_wait_it_interrupts() -> None:
+    """What it interrupts may hold a lock."""
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], check=True, timeout=20, capture_output=True, text=True)
+    assert int(done.stdout) > 3
+
+
 def test_the_second_signal_stops_at_once() -> None:
     """Whoever asks twice does not want to wait."""
     process = subprocess.Popen([sys.executable, "-c", LOOP, "slow"], stdout=subprocess.PIPE, text=True)

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +92,25 @@ def test_a_second_run_finds_nothing_to_do(database: DatabaseConfig, connection: 
     assert one(connection, "SELECT sum(checks) FROM monitoring.website_availability_daily") == 6
 
 
+def test_partitions_of_an_older_release_get_the_index_over_time(
+    database: DatabaseConfig, connection: psycopg.Connection[Any]
+) -> None:
+    """Once, beside consumers; an index that a killed run left half made is made anew."""
+    index = "availability_result_20260301_scheduled_at_idx"
+    connection.execute("DROP INDEX monitoring.availability_result_time")
+    connection.execute(
+        "CREATE INDEX availability_result_time ON ONLY monitoring.availability_result USING brin (scheduled_at)"
+    )
+    said = run(database)
+    assert "partition availability_result_20260301: index over time made" in said
+    assert not any("index" in line for line in run(database))
+    assert one(connection, f"SELECT count(*) FROM pg_indexes WHERE indexname = '{index}'") == 0
+    valid = (
+        "SELECT bool_and(indisvalid) FROM pg_index WHERE indexrelid::regclass::text LIKE '%availability_result%time'"
+    )
+    assert one(connection, valid)
+
+
 def test_a_day_is_dropped_when_it_is_too_old_and_its_roll_ups_stay(
     database: DatabaseConfig, connection: psycopg.Connection[Any]
 ) -> None:
@@ -107,6 +125,17 @@ def test_a_day_is_dropped_when_it_is_too_old_and_its_roll_ups_stay(
     assert one(connection, "SELECT count(*) FROM monitoring.availability_result") == 0
     assert one(connection, "SELECT sum(checks) FROM monitoring.website_availability_daily") == 6
     assert one(connection, "SELECT sum(checks) FROM monitoring.website_incident") == 2
+
+
+def test_what_was_written_yesterday_without_a_mark_is_found_once_the_day_is_over(
+    database: DatabaseConfig, connection: psycopg.Connection[Any]
+) -> None:
+    """By a consumer of an older release, say; the day is read for that once, not at every run."""
+    run(database)
+    connection.execute(INSERT, (NOW, 1, 3))
+    assert "hour 2026-03-01 12:00: rolled up, it differed from its results" in run(database, NOW + dt.timedelta(days=1))
+    connection.execute(INSERT, (NOW, 4, 6))
+    assert not any("hour" in line for line in run(database, NOW + dt.timedelta(days=1))[:-1])
 
 
 def test_results_that_come_after_their_day_was_dropped_are_deleted_and_harm_nothing(
@@ -156,7 +185,9 @@ def test_rows_of_the_default_partition_move_into_one_of_their_day(
     assert connection.execute("SELECT * FROM monitoring.availability_result ORDER BY 1, 2").fetchall() == before
     assert one(connection, "SELECT count(*) FROM monitoring.availability_result_default") == 0
     assert {"03-11", "03-12"} <= set(attached(connection))
-    indexes = "SELECT count(*) FROM pg_indexes WHERE tablename = 'availability_result_20260311' AND indexdef LIKE '%brin%'"
+    indexes = (
+        "SELECT count(*) FROM pg_indexes WHERE tablename = 'availability_result_20260311' AND indexdef LIKE '%brin%'"
+    )
     assert one(connection, indexes) == 1
     write(connection, far, 4, 4)
     assert one(connection, "SELECT count(*) FROM monitoring.availability_result_20260311") == 4
@@ -234,7 +265,7 @@ def test_all_can_be_computed_anew_since_a_day(
 
 
 def test_killed_again_and_again_beside_a_writer_nothing_is_lost_or_doubled(
-    database: DatabaseConfig, connection: psycopg.Connection[Any], config_file: Path, tmp_path: Path
+    database: DatabaseConfig, connection: psycopg.Connection[Any], config_file: Path
 ) -> None:
     """SIGKILL at any moment, two at once, rows for now, for days ahead without a partition and for days past."""
     now = dt.datetime.now(dt.UTC).replace(minute=0, second=0, microsecond=0)
@@ -261,18 +292,21 @@ def test_killed_again_and_again_beside_a_writer_nothing_is_lost_or_doubled(
     writer = threading.Thread(target=keep_writing)
     writer.start()
     command = [str(DBADMIN), "maintain", "--config", str(config_file), "--set", "database.partitions_ahead=2"]
-    killed = 0
-    with (tmp_path / "log").open("w") as log:
-        for turn in range(12):
-            processes = [subprocess.Popen(command, stdout=log, stderr=log) for _ in range(1 + turn % 2)]
-            time.sleep(order.uniform(0.3, 1.2))  # somewhere in its work: that is the point
-            for process in processes:
-                process.send_signal(signal.SIGKILL)
-                killed += process.wait() == -signal.SIGKILL
+    killed, seen = 0, list[str]()
+    for turn in range(12):
+        processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(1 + turn % 2)]
+        for process in processes:
+            assert process.stdout
+            # In the middle of what comes after some line of its report.
+            for _, line in zip(range(order.randint(1, 5)), process.stdout, strict=False):
+                seen.append(line)
+            process.send_signal(signal.SIGKILL)
+            process.stdout.close()
+            killed += process.wait() == -signal.SIGKILL
     stop.set()
     writer.join()
     assert killed > 0
-    assert "rolled up" in (tmp_path / "log").read_text()
+    assert any("rolled up" in line for line in seen)
     # PostgreSQL may still be ending what a killed one had begun.
     for attempt in stamina.retry_context(on=AssertionError, timeout=30, attempts=None):
         with attempt:

@@ -199,7 +199,8 @@ def assert_right(connection: psycopg.Connection[Any], rows: list[Row]) -> None:
                     continue
                 exact = times[math.ceil(rank * len(times)) - 1]
                 assert told == pytest.approx(max(exact, 1e-4), rel=RELATIVE_ERROR + 1e-5)
-    query = "SELECT target_id, location, began_at, ended_at, reason, checks FROM monitoring.website_incident ORDER BY 1, 2, 3"
+    columns = "target_id, location, began_at, ended_at, reason, checks"
+    query = f"SELECT {columns} FROM monitoring.website_incident ORDER BY 1, 2, 3"
     assert connection.execute(query).fetchall() == incidents(rows)
     assert connection.execute(STATUS).fetchall() == statuses(rows)
 
@@ -266,12 +267,11 @@ def test_status_and_since_are_those_of_now_whenever_maintain_ran(
 def test_a_row_committed_while_its_hour_is_computed_is_not_lost(empty: psycopg.Connection[Any]) -> None:
     """It is invisible to the computation, and so is its mark, which stays for the next one."""
     write(empty, [row(1, 0, "here", "up")])
-    with psycopg.connect(empty.info.dsn, autocommit=True) as other:
-        # Its row is written and waits with the commit until the hour is computed, which cannot see it.
-        with other.transaction():
-            write(other, [row(2, 1, "here", "down")])
-            roll_up(empty)
-            assert counted(empty) == [(1, 1)]
+    # Its row is written and waits with the commit until the hour is computed, which cannot see it.
+    with psycopg.connect(empty.info.dsn, autocommit=True) as other, other.transaction():
+        write(other, [row(2, 1, "here", "down")])
+        roll_up(empty)
+        assert counted(empty) == [(1, 1)]
     assert len(dirty_hours(empty, "monitoring")) == 1
     roll_up(empty)
     assert counted(empty) == [(1, 1), (2, 1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -199,7 +200,8 @@ class Target:
     host: str = attrs.field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "host", urlsplit(self.url).hostname or "")
+        # Many targets of one host share its name.
+        object.__setattr__(self, "host", sys.intern(urlsplit(self.url).hostname or ""))
 
 
 def compile_regexp(pattern: str) -> re2._Regexp[bytes]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import select
 import signal
-import threading
+import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,23 +19,31 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stop:
-    """Whether the process is to stop, for loops to ask and to wait on."""
+    """Whether the process is to stop, for loops to ask and to wait on.
+
+    No lock is taken: a signal may come while the thread that it interrupts holds one.
+    """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._requested = False
+        self._wakes, self._wake = socket.socketpair()
 
     @property
     def requested(self) -> bool:
         """Whether a stop has been requested."""
-        return self._event.is_set()
+        return self._requested
 
     def request(self) -> None:
         """Request the stop."""
-        self._event.set()
+        if not self._requested:
+            self._requested = True
+            self._wake.send(b"\0")
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until the stop is requested, at most `timeout_s` seconds; whether it is."""
-        return self._event.wait(timeout_s)
+        if not self._requested:
+            select.select([self._wakes], [], [], max(0.0, timeout_s))
+        return self._requested
 
 
 @contextmanager

@@ -58,7 +58,12 @@ def maintain(
             return
         connection.execute("SET timezone = 'UTC'")
         deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
-        yield from _Run(connection, config, now, deadline).all(since)
+        try:
+            yield from _Run(connection, config, now, deadline).all(since)
+        finally:
+            # PostgreSQL would do it some time after the connection is closed, when the next run may have begun.
+            if not connection.broken:
+                connection.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", (_LOCK, config.schema))
 
 
 @attrs.define
@@ -102,6 +107,8 @@ class _Run:
         ahead = self.config.partitions_ahead
         for line in partitions.make_ahead(self.connection, self.schema, self.now.date(), ahead):
             yield self._done("partitions", line)
+        for line in partitions.index_times(self.connection, self.schema):
+            yield self._done("partitions", line)
         partitions.summarize(self.connection, self.schema)
 
     def _roll_up(self) -> Iterator[Done]:
@@ -133,8 +140,9 @@ class _Run:
             old = [day for day in found if day < self.horizon]
         else:
             old = timescale.full_days_before(self.connection, self.schema, horizon)
-        if retention.audit(self.connection, self.schema, self.now.date() - dt.timedelta(days=1)):
-            yield from self._roll_up_late(self.now.date() - dt.timedelta(days=1))
+        yesterday = self.now.date() - dt.timedelta(days=1)
+        if retention.audit_once(self.connection, self.schema, yesterday):
+            yield from self._roll_up_late(yesterday)
         for day in old:
             if self._late():
                 return

@@ -1,21 +1,23 @@
 """Day partitions of the results: made ahead, filled from the default one, detached and dropped when they are too old.
 
-None of this keeps a consumer waiting for long: a partition is made as a table of its own and attached, and whatever needs
-a lock that stands in a consumer's way gives up after LOCK_TIMEOUT_MS and is tried again.
+None of this keeps a consumer waiting for long: a partition is made as a table of its own and attached, and whatever
+needs a lock that stands in a consumer's way gives up after LOCK_TIMEOUT_MS and is tried again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
-import stamina
 from psycopg import sql
 
 from monitoring_core.tables import RESULT_COLUMNS, RESULT_DEFAULT_TABLE, RESULT_KEY, RESULT_TABLE
+from monitoring_runtime.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,7 +118,8 @@ def _attach(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> N
 def expire_default(connection: psycopg.Connection[Any], schema: str, horizon: dt.date) -> int:
     """Delete from the default partition what is older than is kept, in small transactions; how many rows."""
     delete = sql.SQL("""
-        DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE scheduled_at < {horizon} LIMIT {batch}))
+        DELETE FROM {table} WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM {table} WHERE scheduled_at < {horizon} LIMIT {batch}))
     """).format(table=sql.Identifier(schema, RESULT_DEFAULT_TABLE), horizon=_bounds(horizon)[0], batch=_BATCH)
     deleted = 0
     while count := connection.execute(delete).rowcount:
@@ -127,9 +130,9 @@ def expire_default(connection: psycopg.Connection[Any], schema: str, horizon: dt
 def empty_default(connection: psycopg.Connection[Any], schema: str) -> Iterator[str]:
     """Move the rows of the default partition into partitions of their days.
 
-    They are copied beside it first, while consumers go on; then, under a lock that only rows on their way into the default
-    partition wait for, what came or changed since is copied too, and the default partition is truncated and the new ones
-    are attached, all in one transaction: there is no moment at which a row is missing or twice there.
+    They are copied beside it first, while consumers go on; then, under a lock that only rows on their way into the
+    default partition wait for, what came or changed since is copied too, and the default partition is truncated and the
+    new ones are attached, all in one transaction: there is no moment at which a row is missing or twice there.
     """
     default = sql.Identifier(schema, RESULT_DEFAULT_TABLE)
     query = sql.SQL("SELECT DISTINCT (scheduled_at AT TIME ZONE 'UTC')::date FROM {} ORDER BY 1").format(default)
@@ -196,8 +199,8 @@ def _copy(connection: psycopg.Connection[Any], schema: str, day: dt.date, since:
 def detach(connection: psycopg.Connection[Any], schema: str, day: dt.date, may: Callable[[], bool]) -> bool:
     """Take a partition out, unless `may`, asked when nobody can write to it any more, says no; whether it was done.
 
-    PostgreSQL cannot detach concurrently where there is a default partition, so that this takes the lock that every query
-    needs, for the moment that changing the catalogue takes.
+    PostgreSQL cannot detach concurrently where there is a default partition, so that this takes the lock that every
+    query needs, for the moment that changing the catalogue takes.
 
     Raises:
         LockedOutError: it was in use all the time.
@@ -230,11 +233,32 @@ def drop_expired(connection: psycopg.Connection[Any], schema: str) -> int:
     return len(expired)
 
 
+def index_times(connection: psycopg.Connection[Any], schema: str) -> Iterator[str]:
+    """Give partitions that an older release made the index over time, beside consumers; a line for each."""
+    query = """
+        SELECT c.relname FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid JOIN pg_class p ON p.oid = inhparent
+        JOIN pg_namespace n ON n.oid = p.relnamespace WHERE n.nspname = %s AND p.relname = %s AND NOT EXISTS (
+            SELECT FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am a ON a.oid = x.relam
+            WHERE i.indrelid = c.oid AND a.amname = 'brin' AND i.indisvalid)
+        ORDER BY c.relname DESC"""
+    for (name,) in connection.execute(query, (schema, RESULT_TABLE)).fetchall():
+        index = f"{name}_time"
+        names = {"index": sql.Identifier(schema, index), "table": sql.Identifier(schema, name)}
+        # What a run that was killed has left is not valid.
+        connection.execute(sql.SQL("DROP INDEX IF EXISTS {index}").format(**names))
+        build = "CREATE INDEX CONCURRENTLY {name} ON {table} USING brin (scheduled_at) WITH (pages_per_range = 32)"
+        connection.execute(sql.SQL(build).format(name=sql.Identifier(index), **names))
+        attach = sql.SQL("ALTER INDEX {} ATTACH PARTITION {}")
+        connection.execute(attach.format(sql.Identifier(schema, "availability_result_time"), names["index"]))
+        yield f"partition {name}: index over time made"
+
+
 def summarize(connection: psycopg.Connection[Any], schema: str) -> None:
     """Let the index over time know the newest rows: it is what finds an hour in its day."""
     query = """
         SELECT brin_summarize_new_values(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-        JOIN pg_am a ON a.oid = c.relam JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+        JOIN pg_am a ON a.oid = c.relam JOIN pg_class t ON t.oid = i.indrelid
+        JOIN pg_namespace n ON n.oid = t.relnamespace
         WHERE a.amname = 'brin' AND c.relkind = 'i' AND n.nspname = %s AND t.relname = ANY (%s)"""
     today = dt.datetime.now(dt.UTC).date()
     names = [name_of(today - dt.timedelta(days=back)) for back in (0, 1)] + [RESULT_DEFAULT_TABLE]
@@ -247,14 +271,13 @@ def _locked(step: Callable[[], T]) -> T:
     Raises:
         LockedOutError: it never did.
     """
-    busy = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
-    try:
-        for attempt in stamina.retry_context(on=busy, attempts=LOCK_ATTEMPTS, timeout=60, wait_initial=0.2, wait_max=2):
-            with attempt:
-                return step()
-    except busy:
-        raise LockedOutError from None
-    raise AssertionError("the last attempt returns or raises")
+    backoff = Backoff(LOCK_TIMEOUT_MS / 1000, 2.0)
+    for attempt in range(LOCK_ATTEMPTS):
+        if attempt:
+            time.sleep(backoff.next())
+        with contextlib.suppress(psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            return step()
+    raise LockedOutError
 
 
 def _set_lock_timeout(connection: psycopg.Connection[Any]) -> None:

@@ -50,6 +50,16 @@ def audit(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> boo
     return is_dirty(connection, schema, day)
 
 
+def audit_once(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> bool:
+    """As `audit`, if nobody has done it for this day yet: it reads the whole day."""
+    statement = """
+        UPDATE {schema}.availability_progress SET compared_until = %(day)s
+        WHERE compared_until IS NULL OR compared_until < %(day)s"""
+    with connection.transaction():
+        due = _run(connection, schema, statement, {"day": day}).rowcount
+        return bool(due) and audit(connection, schema, day)
+
+
 def is_dirty(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> bool:
     """Whether an hour of the day is to be rolled up."""
     span = {"start": midnight(day), "end": midnight(day + dt.timedelta(days=1))}
@@ -72,7 +82,7 @@ def expire_rollups(connection: psycopg.Connection[Any], schema: str, horizon: dt
     for table, condition in _OLD:
         statement = f"""
             DELETE FROM {{schema}}.{table} WHERE ctid = ANY (ARRAY(
-                SELECT ctid FROM {{schema}}.{table} WHERE {condition} LIMIT {_BATCH}))"""
+                SELECT ctid FROM {{schema}}.{table} WHERE {condition} LIMIT {_BATCH}))"""  # noqa: S608
         while count := _run(connection, schema, statement, {"horizon": horizon}).rowcount:
             yield count
 

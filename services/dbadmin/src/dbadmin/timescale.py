@@ -1,6 +1,7 @@
 """TimescaleDB in place of partitions: the table of results as a hypertable of day chunks.
 
-Only what its Apache edition has is used: no compression, no continuous aggregates, no jobs. Roll-ups and views are the same.
+Only what its Apache edition has is used: no compression, no continuous aggregates, no jobs. Roll-ups and views are the
+same.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 _VIEWS = """
     SELECT DISTINCT v.relname, pg_get_viewdef(v.oid) FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
-    JOIN pg_class v ON v.oid = r.ev_class JOIN pg_class t ON t.oid = d.refobjid JOIN pg_namespace n ON n.oid = t.relnamespace
+    JOIN pg_class v ON v.oid = r.ev_class JOIN pg_class t ON t.oid = d.refobjid
+    JOIN pg_namespace n ON n.oid = t.relnamespace
     WHERE d.classid = 'pg_rewrite'::regclass AND n.nspname = %s AND t.relname = %s AND v.relkind = 'v'"""
 
 
@@ -44,11 +46,11 @@ def settle(connection: psycopg.Connection[Any], config: DatabaseConfig) -> Itera
 
 
 def _need_extension(connection: psycopg.Connection[Any], config: DatabaseConfig) -> None:
-    known = connection.execute("SELECT FROM pg_available_extensions WHERE name = 'timescaledb'").fetchone()
+    known = connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb'").fetchone()
     if known is None:
         raise StopError(
-            f"PostgreSQL at {config.address} has no extension timescaledb: install it there, or set database.timeseries "
-            "to native"
+            f"PostgreSQL at {config.address} has no extension timescaledb: install it there, or set "
+            "database.timeseries to native"
         )
     connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
 
@@ -57,10 +59,10 @@ def _convert(connection: psycopg.Connection[Any], schema: str) -> None:
     table, beside = sql.Identifier(schema, RESULT_TABLE), sql.Identifier(schema, f"{RESULT_TABLE}_new")
     with connection.transaction():
         connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table))
-        if connection.execute(sql.SQL("SELECT FROM {} LIMIT 1").format(table)).fetchone():
+        if connection.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(table)).fetchone():
             raise StopError(
-                f"{schema}.{RESULT_TABLE} holds rows in partitions, which are not converted: set database.timeseries to "
-                "native, or use an empty schema"
+                f"{schema}.{RESULT_TABLE} holds rows in partitions, which are not converted: set database.timeseries "
+                "to native, or use an empty schema"
             )
         views = connection.execute(_VIEWS, (schema, RESULT_TABLE)).fetchall()
         for name, _ in views:

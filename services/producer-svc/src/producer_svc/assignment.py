@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from array import array
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 import attrs
@@ -15,7 +17,7 @@ from monitoring_runtime.background import in_background
 from monitoring_runtime.backoff import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
     from monitoring_core.clock import Clock
@@ -94,7 +96,7 @@ class Assignment:
         self._version: int | None = None
         self._counted_version: int | None = None
         self._current_at_ms = 0
-        self._known: dict[int, tuple[int, Target | None]] = {}
+        self._known = _Known()
         self.outage: str | None = None
         self.standing_by: str | None = None
 
@@ -181,7 +183,7 @@ class Assignment:
             return None
         else:
             log.warning("another producer has taken over", producer_id=self._held)
-        self._held, self._version, self._known = None, None, {}
+        self._held, self._version, self._known = None, None, _Known()
         return Update(None)
 
     def _acquire(self) -> int | None:
@@ -208,7 +210,8 @@ class Assignment:
 
     def _read_first(self, version: int, now_ms: int, accounted_until_ms: int) -> Update:
         """Read the range of an ID just taken: its slots since its last holder are this producer's."""
-        since_ms = max(accounted_until_ms, now_ms - self._claim.max_look_back_ms)
+        # A holder whose clock was ahead may have accounted for slots that are not due yet.
+        since_ms = max(min(accounted_until_ms, now_ms), now_ms - self._claim.max_look_back_ms)
         if since_ms > accounted_until_ms:
             until = f"{from_ms(since_ms):%Y-%m-%d %H:%M:%S} UTC"
             log.warning("slots before the look-back are not accounted for", producer_id=self._held, until=until)
@@ -227,22 +230,22 @@ class Assignment:
         after that, from `newer_since_ms` or that moment, whichever is later.
         """
         assert self._held is not None
-        before, self._known = self._known, {}
+        before, known = self._known, _Known()
         added: list[tuple[Target, int]] = []
-        valid = 0
         for record, active_since_ms in self._registry.read(rank_range(self._held, self._claim.websites_per_container)):
             assert record.id is not None
-            known, digest = before.pop(record.id, None), _digest(record)
-            target = known[1] if known and known[0] == digest else self._resolve(record)
-            self._known[record.id] = (digest, target)
-            valid += target is not None
-            if target is not None and (known is None or known[1] is not target):
+            digest = _digest(record)
+            changed = before.digest(record.id) != digest
+            target = self._resolve(record) if changed else None
+            known.add(record.id, digest, target is not None if changed else record.id not in before.invalid)
+            if target is not None:
                 newer = active_since_ms > since_ms
                 added.append((target, max(active_since_ms, newer_since_ms) if newer else since_ms))
-        removed = [*before, *(target_id for target_id, (_, target) in self._known.items() if target is None)]
-        self._version, self._current_at_ms = version, now_ms
+        removed = [*before.without(known), *known.invalid]
+        self._known, self._version, self._current_at_ms = known, version, now_ms
         self._next_read = self._clock.monotonic() + self._refresh_s
-        return Update(self._held, begins, tuple(added), tuple(removed), valid, len(self._known) - valid)
+        invalid = len(known.invalid)
+        return Update(self._held, begins, tuple(added), tuple(removed), len(known) - invalid, invalid)
 
     def _resolve(self, record: TargetRecord) -> Target | None:
         try:
@@ -252,6 +255,33 @@ class Assignment:
         except InvalidTargetError as error:
             log.error("target cannot be checked", target_id=record.id, problems=list(error.problems))
             return None
+
+
+class _Known:
+    """The targets of a range as they were read last, added in order of id. Little: there may be a million."""
+
+    def __init__(self) -> None:
+        self._ids, self._digests = array("q"), array("q")
+        self.invalid: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def add(self, target_id: int, digest: int, valid: bool) -> None:
+        self._ids.append(target_id)
+        self._digests.append(digest)
+        if not valid:
+            self.invalid.add(target_id)
+
+    def digest(self, target_id: int) -> int | None:
+        """What `_digest` gave; None for one that is not there."""
+        place = bisect_left(self._ids, target_id)
+        found = place < len(self._ids) and self._ids[place] == target_id
+        return self._digests[place] if found else None
+
+    def without(self, others: _Known) -> Iterator[int]:
+        """The ids that are not among the others."""
+        return (target_id for target_id in self._ids if others.digest(target_id) is None)
 
 
 def _digest(record: TargetRecord) -> int:

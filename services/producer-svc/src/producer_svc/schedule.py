@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class Schedule:
-    """The slots of every target, each taken once.
+    """The slots of every target, each taken once unless `begin_again` is called.
 
     Targets of one interval are due in the order of their phases, over and over: a wheel. The next check is the first of
     the wheels, whatever the number of targets. Slots that were due before a target was added come from a heap.
-    When the wall clock steps back, no slot comes twice; when it steps forward, those passed over come late.
+    When the wall clock steps forward, the slots passed over come late.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -63,6 +63,13 @@ class Schedule:
     def clear(self) -> None:
         """Remove every target."""
         self._wheels, self._next, self._late, self._targets = {}, [], [], {}
+
+    def begin_again(self, moment_ms: int) -> None:
+        """Take the slots since a moment (milliseconds since the epoch) once more, beside those not taken yet."""
+        from_ms = moment_ms if self.next_ms is None else min(moment_ms, self.next_ms)
+        targets = [(target, from_ms) for target in self._targets.values()]
+        self.clear()
+        self.change(targets, ())
 
     def take_due(self, limit: int) -> Iterator[Check]:
         """The checks that are due by now and have not been taken yet, in order; at most `limit`."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from producer_svc.assignment import Assignment, Update
     from producer_svc.blame import Blame
     from producer_svc.check import Origin
+    from producer_svc.clock_steps import ClockSteps
     from producer_svc.metrics import Metrics
     from producer_svc.outbox import Outbox
     from producer_svc.overload import Overload
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MAX_WAIT_S = 0.1
+# What becomes due or finishes within so long is worked together: a turn for each would cost more than the check.
+TOGETHER_S = 0.002
 # At most so many become due in one turn: after a long pause there may be millions.
 MAX_TAKEN = 2_000
+# And so many of them missed: writing down an hour that nobody checked must not hold up the checks of now.
+MAX_MISSED = 100
 
 
 @attrs.define
@@ -47,6 +52,7 @@ class ProducerService:
     health: Health
     metrics: Metrics
     overload: Overload
+    clock_steps: ClockSteps
     shutdown_timeout_s: float
     _held: int | None = attrs.field(default=None, init=False)
     # Slots that were taken and whose results are not in Kafka, by second; the oldest first, but for moments.
@@ -65,9 +71,11 @@ class ProducerService:
         """One turn: take the assignment, submit what is due, publish what is finished."""
         self.health.beat()
         self._take_assignment()
+        self._note_clock_step()
         self._take_due()
         self._dispatch()
-        self._take_finished(min(max_wait_s, self.schedule.seconds_to_next, self.outbox.seconds_to_turn))
+        next_s = max(TOGETHER_S, min(self.schedule.seconds_to_next, self.outbox.seconds_to_turn))
+        self._take_finished(min(max_wait_s, next_s))
         self.overload.turn(self.schedule.checks_per_second, self.engine)
         self.metrics.observe(len(self.waiting), self.engine.running, self.blame.down)
         self.metrics.outbox(self.outbox.waiting, self.outbox.unsaved)
@@ -113,13 +121,25 @@ class ProducerService:
         since = f"{from_ms(since_ms):%Y-%m-%d %H:%M:%S} UTC"
         log.info("checking", targets=update.targets, invalid=update.invalid, slots_since=since)
 
+    def _note_clock_step(self) -> None:
+        step_s = self.clock_steps.step_s()
+        if step_s > 0:
+            log.warning("the clock was set forward: slots passed over are missed", seconds=round(step_s))
+        elif step_s < 0:
+            self.schedule.begin_again(self.clock.now_ms())
+            log.warning("the clock was set back: slots from now on are checked again", seconds=round(-step_s))
+
     def _take_due(self) -> None:
+        missed = 0
         for check in self.schedule.take_due(MAX_TAKEN):
             self._unaccounted[check.scheduled_ms // 1_000] += 1
             if check.window_end_ms > self.clock.now_ms():
                 self.waiting.add(check)
             else:
-                self._publish(self.origin.unrun(check, Reason.MISSED_WINDOW, "no producer was there to check it"))
+                self._publish(self.origin.unrun(check, Reason.MISSED_WINDOW, "no producer ran it in its window"))
+                missed += 1
+                if missed == MAX_MISSED:
+                    break
 
     def _dispatch(self) -> None:
         """Start waiting checks in due order, as the engine and their hosts have room; the rest in time, or missed."""
@@ -132,7 +152,7 @@ class ProducerService:
 
     def _take_finished(self, wait_s: float) -> None:
         """Publish what is finished and decided."""
-        for finished in self.engine.take_finished(wait_s):
+        for finished in self._finished_together(wait_s):
             self.waiting.done(finished.target_id, to_ms(finished.scheduled_at))
             self.overload.finished(finished)
             for result in self.blame.take(finished):
@@ -140,6 +160,15 @@ class ProducerService:
         for result in self.blame.settled():
             self._publish(result)
         self.outbox.turn()
+
+    def _finished_together(self, wait_s: float) -> list[CheckResult]:
+        """Wait for the first check that finishes, and then for those that finish soon after the call."""
+        until = self.clock.monotonic() + min(wait_s, TOGETHER_S)
+        finished = more = list(self.engine.take_finished(wait_s))
+        while more and (left_s := until - self.clock.monotonic()) > 0:
+            more = list(self.engine.take_finished(left_s))
+            finished += more
+        return finished
 
     def _publish(self, result: CheckResult) -> None:
         self.metrics.finished(result)

@@ -27,6 +27,7 @@ from producer_svc.adapters.sqlite import SqliteStore
 from producer_svc.assignment import Assignment, Claim
 from producer_svc.blame import Blame
 from producer_svc.check import Origin
+from producer_svc.clock_steps import ClockSteps
 from producer_svc.metrics import Metrics
 from producer_svc.outbox import Outbox
 from producer_svc.overload import Overload
@@ -86,6 +87,7 @@ def build(config: Config, producer_id: int | None) -> ProducerService:
         schedule=Schedule(clock),
         waiting=WaitingChecks(monitor.max_per_host),
         overload=Overload(clock, monitor.max_concurrent_checks),
+        clock_steps=ClockSteps(clock),
         engine=build_engine(monitor, origin),
         blame=Blame(
             TcpCanaries([split_host_port(text) for text in monitor.canaries]) if monitor.canaries else None, clock

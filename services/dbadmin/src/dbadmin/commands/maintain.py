@@ -36,7 +36,7 @@ class _Duration(click.ParamType[float]):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line: step, text, seconds.")
 @config_options
 def maintain_command(config: Config, time_limit: float | None, since: dt.datetime | None, as_json: bool) -> None:
-    """Make partitions ahead, bring roll-ups and incidents up to date, drop what is too old. Meant for every few minutes.
+    """Make partitions ahead, bring roll-ups and incidents up to date, drop what is too old: every few minutes.
 
     May run beside consumers and beside itself (the second has nothing to do), and may be killed: the next run goes on.
     """

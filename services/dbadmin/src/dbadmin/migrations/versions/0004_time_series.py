@@ -88,9 +88,9 @@ CREATE TABLE {schema}.availability_state (
     PRIMARY KEY (target_id, location)
 )
 """,
-    # One row: the view of the status reads rows from here on.
-    "CREATE TABLE {schema}.availability_progress (tail_from timestamptz)",
-    "INSERT INTO {schema}.availability_progress VALUES (NULL)",
+    # One row: from where on the view of the status reads rows, and up to which day roll-ups were compared with results.
+    "CREATE TABLE {schema}.availability_progress (tail_from timestamptz, compared_until date)",
+    "INSERT INTO {schema}.availability_progress VALUES (NULL, NULL)",
     # What is stored already belongs into the roll-ups: every hour of each partition, and those of the default one.
     r"""
 INSERT INTO {schema}.availability_dirty_hour
@@ -105,10 +105,17 @@ SELECT generate_series(day, least(day + interval '23 hours', now()), interval '1
 INSERT INTO {schema}.availability_dirty_hour
 SELECT DISTINCT date_trunc('hour', scheduled_at, 'UTC') FROM {schema}.availability_result_default
 """,
-    # For partitions to come: an hour is read without its day. Those that exist are left alone, since building an index
-    # would keep consumers from writing.
-    "CREATE INDEX availability_result_time ON ONLY {schema}.availability_result USING brin (scheduled_at) "
-    "WITH (pages_per_range = 32)",
+    # For partitions to come: an hour is read without its day. Building it for those that exist would keep consumers
+    # from writing; dbadmin maintain does that beside them.
+    """
+CREATE INDEX availability_result_time ON ONLY {schema}.availability_result USING brin (scheduled_at)
+WITH (pages_per_range = 32)
+""",
+    """
+CREATE INDEX availability_result_default_time ON {schema}.availability_result_default USING brin (scheduled_at)
+WITH (pages_per_range = 32)
+""",
+    "ALTER INDEX {schema}.availability_result_time ATTACH PARTITION {schema}.availability_result_default_time",
 )
 
 # Declared immutable though it is not, so that the planner computes it and leaves out the partitions of older days: the
@@ -139,18 +146,18 @@ VIEWS = (
 CREATE VIEW {{schema}}.website_availability_hourly AS
 SELECT {COUNTS.replace("{url}", URL).replace("{time}", "s.hour")}
 FROM {{schema}}.availability_hourly s LEFT JOIN {{schema}}.availability_monitor_config t ON t.amc_id = s.target_id
-""",
+""",  # noqa: S608
     f"""
 CREATE VIEW {{schema}}.website_availability_daily AS
 SELECT {COUNTS.replace("{url}", URL).replace("{time}", "(s.day AT TIME ZONE 'UTC')::date AS day")}
 FROM {{schema}}.availability_daily s LEFT JOIN {{schema}}.availability_monitor_config t ON t.amc_id = s.target_id
-""",
+""",  # noqa: S608
     f"""
 CREATE VIEW {{schema}}.website_incident AS
 SELECT i.target_id, {URL} AS url, i.location, i.began_at, i.ended_at,
     coalesce(i.ended_at, now()) - i.began_at AS duration, i.reason, i.checks
 FROM {{schema}}.availability_incident i LEFT JOIN {{schema}}.availability_monitor_config t ON t.amc_id = i.target_id
-""",
+""",  # noqa: S608
     f"""
 CREATE VIEW {{schema}}.website_status AS
 SELECT n.target_id, {URL} AS url, n.location,
@@ -176,12 +183,14 @@ SELECT n.target_id, {URL} AS url, n.location,
     d.up::double precision / nullif(d.up + d.down, 0) AS availability_today
 FROM (
     SELECT {KNOWN}, r.scheduled_at, r.status, r.reason, r.response_time_s, r.http_status, r.certificate_expires_at,
-        CASE r.status WHEN 'up' THEN a.down_at WHEN 'down' THEN a.up_at ELSE greatest(a.up_at, a.down_at) END AS boundary
+        CASE r.status WHEN 'up' THEN a.down_at WHEN 'down' THEN a.up_at ELSE greatest(a.up_at, a.down_at) END
+            AS boundary
     FROM {{schema}}.availability_state s LEFT JOIN (
         SELECT r.target_id, r.location, max(r.scheduled_at) AS scheduled_at,
             max(r.scheduled_at) FILTER (WHERE r.status = 'up') AS up_at,
             max(r.scheduled_at) FILTER (WHERE r.status = 'down') AS down_at
-        FROM {{schema}}.availability_result r WHERE r.scheduled_at >= {TAIL_FROM} {RANGE} GROUP BY r.target_id, r.location
+        FROM {{schema}}.availability_result r WHERE r.scheduled_at >= {TAIL_FROM} {RANGE}
+        GROUP BY r.target_id, r.location
     ) a ON a.target_id = s.target_id AND a.location = s.location
     LEFT JOIN {{schema}}.availability_result r ON r.target_id = a.target_id AND r.location = a.location
         AND r.scheduled_at = a.scheduled_at AND r.scheduled_at >= {TAIL_FROM} {RANGE}
@@ -213,7 +222,7 @@ LEFT JOIN {{schema}}.availability_incident i
     ON i.target_id = n.target_id AND i.location = n.location AND i.ended_at IS NULL
 LEFT JOIN {{schema}}.availability_daily d
     ON d.target_id = n.target_id AND d.location = n.location AND d.day = date_trunc('day', now(), 'UTC')
-""",
+""",  # noqa: S608
 )
 
 DOWNGRADE = (

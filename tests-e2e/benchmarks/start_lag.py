@@ -1,0 +1,265 @@
+"""How late a real producer starts its checks, and what it costs: the second part of `hatch run bench:schedule`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import msgspec
+import psutil
+import psycopg
+import yaml
+from confluent_kafka import Consumer, TopicPartition
+from probe import cpu_s
+
+from local_stack.servers import ApacheKafka, Child, Postgres, embedded_postgresql, free_port
+from local_stack.stack import Service, script
+from monitoring_core.clock import to_ms
+from monitoring_core.config import DatabaseConfig, Engine, MonitorConfig
+from monitoring_core.result import CheckResult, Status
+from monitoring_core.schedule import slots_between
+from monitoring_core.testing.builders import make_target
+from producer_svc.adapters.postgres import PostgresRegistry
+from producer_svc.check import Check, Origin
+from producer_svc.service import TOGETHER_S
+from producer_svc.wiring import build_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Of what the engine does in a second when it does nothing else.
+LOAD = 0.7
+WARM_UP_S = 3.0
+# What became due while the range was read is caught up with first, at most for so long.
+CATCH_UP_S = 60.0
+# More than are ever at once while the website answers at once.
+MANY = 300
+
+
+@contextlib.contextmanager
+def quick_website() -> Iterator[str]:
+    """The URL of a website that costs next to nothing, and lives as long as the block."""
+    command = [sys.executable, str(Path(__file__).with_name("quick_site.py"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}/"
+        process.kill()
+
+
+def engine_alone(url: str, rate: float, count: int) -> tuple[float, float]:
+    """The curl engine with checks that are due evenly at a rate, or, when it is infinite, whenever there is room.
+
+    Checks that are due or finish together are worked together, as the producer's loop does.
+
+    Returns:
+        Processor time, µs a check, and checks a second.
+    """
+    engine = build_engine(MonitorConfig(engine=Engine.CURL, max_concurrent_checks=MANY), Origin(1, "bench"))
+    target = make_target(url=url)
+    submitted = finished = 0
+    began, cpu = time.monotonic(), time.process_time()
+    while finished < count:
+        turn = time.monotonic()
+        due = count if math.isinf(rate) else min(count, int((turn - began) * rate))
+        while submitted < due and engine.free:
+            engine.submit(Check(target, submitted, time.monotonic()))
+            submitted += 1
+        while (left_s := turn + TOGETHER_S - time.monotonic()) > 0 and finished < submitted:
+            for result in engine.take_finished(left_s):
+                assert result.status is Status.UP, result
+                finished += 1
+        time.sleep(max(0.0, left_s))
+    return 1e6 * (time.process_time() - cpu) / count, count / (time.monotonic() - began)
+
+
+def in_own_process(url: str, rate: float, count: int) -> tuple[float, float]:
+    """The same, in a process that has done nothing else."""
+    command = [sys.executable, __file__, "--engine-alone", url, str(rate), str(count)]
+    cost_us, per_s = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return float(cost_us), float(per_s)
+
+
+@attrs.define
+class Installation:
+    """Real servers, and a folder for a producer's files."""
+
+    directory: Path
+    kafka: ApacheKafka
+    postgres: Postgres
+
+    def set_up(self, name: str, targets: int, url: str, interval_s: int) -> Path:
+        """A schema with its targets and a topic, both of this name; the configuration."""
+        content = {
+            "monitor": {
+                "websites_per_container": targets,
+                "check_interval": f"{interval_s}s",
+                "timeout": "900ms",
+                "engine": "curl",
+                "max_concurrent_checks": MANY,
+                "max_per_host": MANY,
+                "outbox_directory": str(self.directory / f"{name}.outbox"),
+            },
+            "kafka": {"bootstrap_servers": self.kafka.bootstrap_servers, "topic_name": name, "partitions": 1},
+            "database": {
+                "host": self.postgres.host,
+                "port": self.postgres.port,
+                "user": self.postgres.user,
+                "schema": name,
+            },
+            "metrics": {"host": "127.0.0.1", "port": 0},
+        }
+        file = self.directory / f"{name}.yaml"
+        file.write_text(yaml.safe_dump(content))
+        subprocess.run([script("dbadmin"), "setup", "--config", str(file)], check=True, capture_output=True)
+        with self.connect() as connection:
+            connection.execute(
+                f"INSERT INTO {name}.availability_monitor_config (amc_url) "
+                "SELECT %s || n FROM generate_series(1, %s) n",
+                (url, targets),
+            )
+            connection.execute("VACUUM ANALYZE")
+        return file
+
+    def connect(self) -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(
+            host=self.postgres.host,
+            port=self.postgres.port,
+            user=self.postgres.user,
+            dbname="monitoring",
+            autocommit=True,
+        )
+
+    def results(self, topic: str) -> Iterator[CheckResult]:
+        """All that a topic holds."""
+        consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": "bench"})
+        partition = TopicPartition(topic, 0, 0)
+        left = consumer.get_watermark_offsets(partition, 10)[1]
+        consumer.assign([partition])
+        decoder = msgspec.json.Decoder(CheckResult, strict=False)
+        while left > 0:
+            for message in consumer.consume(5_000, 5.0):
+                yield decoder.decode(message.value())
+                left -= 1
+        consumer.close()
+
+
+def measure(installation: Installation, targets: int, url: str, rate: float, seconds: float) -> dict[str, float]:
+    """One producer with so many targets, as a process, at most at this rate."""
+    interval_s = max(1, round(targets / rate))
+    name = f"lag_{targets}"
+    file = installation.set_up(name, targets, url, interval_s)
+    port = free_port()
+    # As in an installed package, there is bytecode: the first command makes it.
+    env = {"MONITORING__METRICS__PORT": str(port), "PYTHONDONTWRITEBYTECODE": ""}
+    subprocess.run([script("producer-svc"), "run", "--help"], check=True, capture_output=True, env=os.environ | env)
+    began_s = time.time()
+    command = [script("producer-svc"), "run", "--id", "1", "--config", str(file)]
+    child = Child(name, command, installation.directory / f"{name}.log", env)
+    service = Service(child, port)
+    service.wait_until_ready()
+    since_ms = round(1000 * service.metric("producer_accounted_since_seconds"))
+    until_s = time.time() + CATCH_UP_S
+    while service.metric("producer_waiting_checks") > rate / 100 and time.time() < until_s:
+        time.sleep(0.1)
+    caught_up_s = time.time() - began_s
+    time.sleep(WARM_UP_S)
+    begin_ms, cpu = time.time_ns() // 1_000_000, cpu_s(child.pid)
+    time.sleep(seconds)
+    end_ms, cpu = time.time_ns() // 1_000_000, cpu_s(child.pid) - cpu
+    memory = psutil.Process(child.pid).memory_info().rss
+    assert child.stop() == 0, child.last_lines(20)
+    found = {(r.target_id, to_ms(r.scheduled_at)): r for r in installation.results(name)}
+    due = {(i, slot) for i in range(1, targets + 1) for slot in slots_between(i, interval_s, since_ms, end_ms)}
+    measured = [r for (_, slot), r in found.items() if begin_ms <= slot < end_ms]
+    lags = sorted((r.started_at - r.scheduled_at).total_seconds() for r in measured if r.started_at)
+    first = min(r.started_at for r in found.values() if r.started_at)
+    return {
+        "rate": len(measured) / seconds,
+        "lag_p50_ms": 1000 * lags[len(lags) // 2],
+        "lag_p99_ms": 1000 * lags[int(len(lags) * 0.99)],
+        "lag_max_ms": 1000 * lags[-1],
+        "not_up": sum(1 for r in measured if r.status is not Status.UP),
+        "missing": len(due - found.keys()),
+        "cpu_us": 1e6 * cpu / len(measured),
+        "MB": memory / 1e6,
+        "first_check_s": first.timestamp() - began_s,
+        "caught_up_s": caught_up_s,
+    }
+
+
+def refresh_ms(installation: Installation, targets: int, url: str) -> dict[str, float]:
+    """What a producer asks of PostgreSQL, in milliseconds of its processor time, when no target has changed."""
+    installation.set_up("refreshed", targets, url, 3600)
+    postgres = installation.postgres
+    config = DatabaseConfig(host=postgres.host, port=postgres.port, user=postgres.user, schema="refreshed")
+    registry = PostgresRegistry(config, "bench", "me")
+    times = 500
+    assert registry.acquire(1, 60) is not None
+    with installation.connect() as connection:
+        query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'producer-svc'"
+        ((backend,),) = connection.execute(query).fetchall()
+    began, cpu = time.monotonic(), cpu_s(int(str(backend)))
+    for _ in range(times):
+        registry.version()
+        registry.renew(1, 0, 60)
+    return {
+        "cpu_ms": 1e3 * (cpu_s(int(str(backend))) - cpu) / times,
+        "elapsed_ms": 1e3 * (time.monotonic() - began) / times,
+    }
+
+
+@contextlib.contextmanager
+def installed(directory: Path) -> Iterator[Installation]:
+    directory.chmod(0o755)
+    for name in ("kafka", "postgres"):
+        (directory / name).mkdir()
+    kafka = ApacheKafka(directory / "kafka")
+    kafka.start()
+    try:
+        with embedded_postgresql(directory / "postgres") as postgres:
+            yield Installation(directory, kafka, postgres)
+    finally:
+        kafka.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--targets", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--seconds", type=float, default=12.0)
+    parser.add_argument("--rate", type=float, help="Checks a second. [default: 0.7 of the engine's capacity]")
+    parser.add_argument("--json", type=Path, default=Path("bench-start-lag.json"), metavar="FILE")
+    parser.add_argument("--engine-alone", nargs=3, metavar=("URL", "RATE", "COUNT"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.engine_alone:
+        url, rate, count = arguments.engine_alone
+        print(*engine_alone(url, float(rate), int(count)))
+        return
+    found: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as folder, quick_website() as url, installed(Path(folder)) as installation:
+        cost_us, limit = in_own_process(url, math.inf, 20_000)
+        rate = arguments.rate or LOAD * limit
+        print(f"curl engine: {limit:,.0f} checks/s at its limit, {cost_us:.0f} us a check; due are {rate:,.0f}/s")
+        for targets in arguments.targets:
+            result = measure(installation, targets, url, rate, arguments.seconds)
+            result["engine_us"], _ = in_own_process(url, result["rate"], round(5 * result["rate"]))
+            result["added_us"] = result["cpu_us"] - result["engine_us"]
+            found[str(targets)] = result
+            print(f"{targets:>9,} targets  " + "  ".join(f"{key}: {value:,.1f}" for key, value in result.items()))
+        found["refresh"] = refresh_ms(installation, 1_000_000, url)
+        print("a refresh with nothing changed, 1,000,000 targets  ", found["refresh"])
+    arguments.json.write_text(json.dumps(found, indent=2) + "\n")
+    print(f"\nwritten to {arguments.json}")
+
+
+if __name__ == "__main__":
+    main()
