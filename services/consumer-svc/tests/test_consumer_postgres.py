@@ -71,7 +71,7 @@ def test_a_real_result_replaces_an_unknown_one_and_never_the_reverse(database: D
 
 
 def test_the_hours_of_rows_that_were_stored_are_noted_with_them(database: DatabaseConfig, server: str) -> None:
-    """Each hour of a batch that stored or replaced a row, in UTC whatever the session's zone; none for repeats alone."""
+    """Each hour of a batch that stored or replaced a row, in UTC; none for repeats alone."""
 
     def noted() -> list[str]:
         with psycopg.connect(server) as connection:

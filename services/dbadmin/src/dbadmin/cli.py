@@ -10,6 +10,7 @@ import click
 import stamina
 
 from dbadmin import __version__, targets, topics
+from dbadmin.commands.maintain import maintain_command
 from dbadmin.commands.options import Duration
 from dbadmin.commands.roles import create_roles_command
 from dbadmin.commands.schema import create_schema, downgrade_schema
@@ -68,6 +69,7 @@ main.add_command(downgrade_schema)
 main.add_command(create_roles_command)
 main.add_command(targets_group)
 main.add_command(check_config)
+main.add_command(maintain_command)
 
 
 def _say(lines: Iterator[str]) -> None:

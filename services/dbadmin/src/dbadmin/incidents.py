@@ -1,10 +1,10 @@
 """Incidents: what lies between the first check of a target that is down and the next that is up.
 
-An unknown check says nothing of the website: it neither begins nor ends an incident, and one between two downs does not
-part them. The table always says what the hours rolled up so far say, in whatever order they are rolled up. To compute an
-hour anew, the incidents that touch it are cut out, its checks are read, and both ends are joined to what lies around: left,
-the incident that was open when the hour began; right, the first down and the first up after its end. Nothing else is read,
-however long the history.
+An unknown check says nothing of the website: it neither begins nor ends an incident, and one between two downs does
+not part them. The table always says what the hours rolled up so far say, in whatever order they are rolled up. To
+compute an hour anew, the incidents that touch it are cut out, its checks are read, and both ends are joined to what
+lies around: left, the incident that was open when the hour began; right, the first down and the first up after its
+end. Nothing else is read, however long the history.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ UPDATE pg_temp.touched t SET (next_down_at, next_reason) = (
     SELECT first_up_at FROM {schema}.availability_hourly h WHERE h.target_id = t.target_id
     AND h.location = t.location AND h.hour >= %(end)s AND h.first_up_at IS NOT NULL ORDER BY hour LIMIT 1)"""
 # The incident that goes on on the right is part of it; a later one behind an up is not.
-_PASS_BY = "UPDATE pg_temp.touched SET next_down_at = NULL WHERE next_down_at > next_up_at"
+_LEAVE_LATER = "UPDATE pg_temp.touched SET next_down_at = NULL WHERE next_down_at > next_up_at"
 
 _FORGET = """
 DELETE FROM {schema}.availability_incident i USING pg_temp.touched t
@@ -110,7 +110,7 @@ def splice(connection: psycopg.Connection[Any], schema: str, span: Mapping[str, 
         _FORGET_RUNS,
         _STORE_RUNS,
         _LOOK_RIGHT,
-        _PASS_BY,
+        _LEAVE_LATER,
         _FORGET,
         _STORE,
     ):

@@ -1,10 +1,10 @@
 """Roll-ups of an hour from its rows, and of a day from its hours, with percentiles that can be merged.
 
 A sketch counts response times by buckets whose bounds grow by 4 %: bucket b > 0 holds what is above 0.1 ms · 1.04^(b-1)
-and at most 0.1 ms · 1.04^b; bucket 0 holds what is not above 0.1 ms. A percentile (the nearest rank) is told as the middle
-of its bucket, which is within 2 % of it. Buckets merge by adding their counts, so that a day's percentiles are as good as
-an hour's (Masson, Rim, Lee: "DDSketch", VLDB 2019). In the tables a sketch is an array of `bucket << 20 | count`: a day
-holds fewer than 2^20 checks of one target.
+and at most 0.1 ms · 1.04^b; bucket 0 holds what is not above 0.1 ms. A percentile (the nearest rank) is told as the
+middle of its bucket, which is within 2 % of it. Buckets merge by adding their counts, so that a day's percentiles are
+as good as an hour's (Masson, Rim, Lee: "DDSketch", VLDB 2019). In the tables a sketch is an array of
+`bucket << 20 | count`: a day holds fewer than 2^20 checks of one target.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ RELATIVE_ERROR = (GROWTH - 1) / (GROWTH + 1)
 
 _BUCKET = f"""CASE WHEN response_time_s IS NOT NULL THEN
     ceil(ln(greatest(response_time_s::float8, {SMALLEST_S}) / {SMALLEST_S}) / ln({GROWTH}::float8))::integer END"""
-_MIDDLE = f"({SMALLEST_S * 2 / (GROWTH + 1)!r} * {GROWTH}::float8 ^ min(bucket) FILTER (WHERE running >= ceil({{}} * total)))"
+_MIDDLE = (
+    f"({SMALLEST_S * 2 / (GROWTH + 1)!r} * {GROWTH}::float8 ^ min(bucket) FILTER (WHERE running >= ceil({{}} * total)))"
+)
 _PERCENTILES = ", ".join(f"{_MIDDLE.format(rank)}::real AS p{rank[2:]:0<2}_s" for rank in ("0.5", "0.95", "0.99"))
 _SKETCH = "array_agg(bucket << 20 | n::integer ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL)"
 _RANKED = """
@@ -54,7 +56,7 @@ WITH bucketed AS (
 INSERT INTO pg_temp.hour_sums
 SELECT target_id, location, sum(up), sum(down), sum(n) - sum(up) - sum(down), {_PERCENTILES}, {_SKETCH},
     min(first_up_at), max(last_real_at), max(last_at)
-FROM ranked GROUP BY target_id, location"""
+FROM ranked GROUP BY target_id, location"""  # noqa: S608
 
 _COLUMNS = "up, down, unknown, p50_s, p95_s, p99_s, response_sketch"
 _CHANGED = f"({_COLUMNS}) = ROW({', '.join(f'excluded.{name}' for name in _COLUMNS.split(', '))})"
@@ -64,7 +66,7 @@ INSERT INTO {{schema}}.availability_hourly AS old (target_id, hour, location, fi
 SELECT target_id, %(start)s, location, first_up_at, {_COLUMNS} FROM pg_temp.hour_sums
 ON CONFLICT (target_id, hour, location) DO UPDATE SET {_CHANGED}, first_up_at = excluded.first_up_at
 WHERE (old.first_up_at, old.up, old.down, old.unknown, old.response_sketch) IS DISTINCT FROM
-    (excluded.first_up_at, excluded.up, excluded.down, excluded.unknown, excluded.response_sketch)"""
+    (excluded.first_up_at, excluded.up, excluded.down, excluded.unknown, excluded.response_sketch)"""  # noqa: S608
 _FORGET_HOUR = """
 DELETE FROM {schema}.availability_hourly h WHERE hour = %(start)s
 AND NOT EXISTS (SELECT FROM pg_temp.hour_sums s WHERE s.target_id = h.target_id AND s.location = h.location)"""
@@ -73,7 +75,8 @@ _STORE_DAY = f"""
 WITH hours AS (
     SELECT * FROM {{schema}}.availability_hourly WHERE hour >= %(start)s AND hour < %(start)s + interval '24 hours'
 ), bucketed AS (
-    SELECT target_id, location, entry >> 20 AS bucket, sum(entry & 1048575) AS n FROM hours, unnest(response_sketch) entry
+    SELECT target_id, location, entry >> 20 AS bucket, sum(entry & 1048575) AS n
+    FROM hours, unnest(response_sketch) entry
     GROUP BY target_id, location, entry >> 20
 ), ranked AS ({_RANKED}), percentiles AS (
     SELECT target_id, location, {_PERCENTILES}, {_SKETCH} AS response_sketch
@@ -84,7 +87,7 @@ WITH hours AS (
 )
 INSERT INTO {{schema}}.availability_daily AS old (target_id, day, location, {_COLUMNS})
 SELECT target_id, %(start)s, location, {_COLUMNS} FROM counts LEFT JOIN percentiles USING (target_id, location)
-ON CONFLICT (target_id, day, location) DO UPDATE SET {_CHANGED}"""
+ON CONFLICT (target_id, day, location) DO UPDATE SET {_CHANGED}"""  # noqa: S608
 _FORGET_DAY = """
 DELETE FROM {schema}.availability_daily d WHERE day = %(start)s AND NOT EXISTS (
     SELECT FROM {schema}.availability_hourly h WHERE h.target_id = d.target_id AND h.location = d.location
@@ -115,6 +118,10 @@ UPDATE {schema}.availability_state t SET unknown_since = CASE WHEN t.status = 'u
 FROM pg_temp.hour_sums s WHERE t.target_id = s.target_id AND t.location = s.location
 AND (t.status = 'unknown' OR t.unknown_since IS NOT NULL)"""
 
+_PROGRESS = """
+UPDATE {schema}.availability_progress SET tail_from = (
+    SELECT percentile_disc(0.05) WITHIN GROUP (ORDER BY scheduled_at) FROM {schema}.availability_state)"""
+
 _CONSUME_HOUR = "DELETE FROM {schema}.availability_dirty_hour WHERE hour = %(start)s"
 _MARK_DAY = "INSERT INTO {schema}.availability_dirty_day VALUES (date_trunc('day', %(start)s::timestamptz, 'UTC'))"
 _CONSUME_DAY = "DELETE FROM {schema}.availability_dirty_day WHERE day = %(start)s"
@@ -143,7 +150,7 @@ def roll_up_hour(connection: psycopg.Connection[Any], schema: str, hour: dt.date
         connection.execute("ANALYZE pg_temp.hour_sums")
         _run(connection, schema, span, _STORE_HOUR, _FORGET_HOUR)
         incidents.splice(connection, schema, span)
-        _run(connection, schema, span, _STORE_STATE, _AMEND_STATE, _UNKNOWN_SINCE, _MARK_DAY)
+        _run(connection, schema, span, _STORE_STATE, _AMEND_STATE, _UNKNOWN_SINCE, _PROGRESS, _MARK_DAY)
         incidents.note_recoveries(connection, schema)
 
 

@@ -1,7 +1,7 @@
 """The configuration: strict, complete before anything is connected, and every fault reported at once."""
 
 from monitoring_core.config.consumer import Assignor, ConsumerConfig, GroupProtocol
-from monitoring_core.config.database import DatabaseConfig
+from monitoring_core.config.database import DatabaseConfig, TimeSeries
 from monitoring_core.config.faults import ConfigError, Fault
 from monitoring_core.config.kafka import KafkaConfig
 from monitoring_core.config.load import CONFIG_VARIABLE, DEFAULT_PATH, Config, load_config
@@ -30,6 +30,7 @@ __all__ = [
     "Role",
     "RolesConfig",
     "Secret",
+    "TimeSeries",
     "format_duration",
     "load_config",
     "parse_duration",

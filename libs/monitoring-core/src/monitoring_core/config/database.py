@@ -37,6 +37,16 @@ class SslMode(enum.StrEnum):
 Name = Annotated[str, Matching(r"[^\x00-\x1f\x7f]+", "a name, without control characters")]
 
 
+class TimeSeries(enum.StrEnum):
+    """What keeps the results by time: partitions of PostgreSQL's own, or TimescaleDB's."""
+
+    NATIVE = "native"
+    TIMESCALEDB = "timescaledb"
+
+
+_DAY = dt.timedelta(days=1)
+
+
 @attrs.frozen(kw_only=True)
 class DatabaseConfig:
     """Settings of the connection to PostgreSQL and of the schema."""
@@ -53,9 +63,26 @@ class DatabaseConfig:
         seconds=10
     )
     partitions_ahead: Annotated[int, Between(1, 366)] = 14
+    timeseries: TimeSeries = TimeSeries.NATIVE
+    retention: Annotated[dt.timedelta, Between(2 * _DAY, 3660 * _DAY)] = 90 * _DAY
+    rollup_retention: Annotated[dt.timedelta, Between(2 * _DAY, 36_600 * _DAY)] = 1095 * _DAY
 
     def broken_rules(self) -> Iterator[Rule]:
         """The rules between the settings that do not hold."""
+        yield from self._broken_name_rules()
+        for name in ("retention", "rollup_retention"):
+            if getattr(self, name) % _DAY:
+                yield Rule((name,), "must be whole days, like 90d")
+        if self.rollup_retention < self.retention:
+            yield Rule(("rollup_retention", "retention"), "must not be shorter than retention")
+        if self.ca_certificate and not self.ca_certificate.path:
+            yield Rule(("ca_certificate",), "must be {file: PATH}, because libpq reads it from a file")
+        if self.ca_certificate and self.sslmode in (SslMode.DISABLE, SslMode.PREFER, SslMode.REQUIRE):
+            yield Rule(("sslmode", "ca_certificate"), "must be verify-ca or verify-full when ca_certificate is given")
+        if not self.ca_certificate and self.sslmode in (SslMode.VERIFY_CA, SslMode.VERIFY_FULL):
+            yield Rule(("sslmode", "ca_certificate"), f"{self.sslmode} needs ca_certificate")
+
+    def _broken_name_rules(self) -> Iterator[Rule]:
         for name in ("database", "schema"):
             if len(getattr(self, name).encode(errors="replace")) > MAX_NAME_BYTES:
                 yield Rule((name,), f"must be at most {MAX_NAME_BYTES} bytes, which is PostgreSQL's limit for a name")
@@ -67,12 +94,6 @@ class DatabaseConfig:
             )
         if self.database in ("template0", "template1"):
             yield Rule(("database",), f"is PostgreSQL's own template, got {self.database!r}")
-        if self.ca_certificate and not self.ca_certificate.path:
-            yield Rule(("ca_certificate",), "must be {file: PATH}, because libpq reads it from a file")
-        if self.ca_certificate and self.sslmode in (SslMode.DISABLE, SslMode.PREFER, SslMode.REQUIRE):
-            yield Rule(("sslmode", "ca_certificate"), "must be verify-ca or verify-full when ca_certificate is given")
-        if not self.ca_certificate and self.sslmode in (SslMode.VERIFY_CA, SslMode.VERIFY_FULL):
-            yield Rule(("sslmode", "ca_certificate"), f"{self.sslmode} needs ca_certificate")
 
     @property
     def address(self) -> str:

@@ -88,6 +88,9 @@ CREATE TABLE {schema}.availability_state (
     PRIMARY KEY (target_id, location)
 )
 """,
+    # One row: from where on the view of the status reads rows, and up to which day roll-ups were compared with results.
+    "CREATE TABLE {schema}.availability_progress (tail_from timestamptz, compared_until date)",
+    "INSERT INTO {schema}.availability_progress VALUES (NULL, NULL)",
     # What is stored already belongs into the roll-ups: every hour of each partition, and those of the default one.
     r"""
 INSERT INTO {schema}.availability_dirty_hour
@@ -102,10 +105,17 @@ SELECT generate_series(day, least(day + interval '23 hours', now()), interval '1
 INSERT INTO {schema}.availability_dirty_hour
 SELECT DISTINCT date_trunc('hour', scheduled_at, 'UTC') FROM {schema}.availability_result_default
 """,
-    # For partitions to come: an hour is read without its day. Those that exist are left alone, since building an index
-    # would keep consumers from writing.
-    "CREATE INDEX availability_result_time ON ONLY {schema}.availability_result USING brin (scheduled_at) "
-    "WITH (pages_per_range = 32)",
+    # For partitions to come: an hour is read without its day. Building it for those that exist would keep consumers
+    # from writing; dbadmin maintain does that beside them.
+    """
+CREATE INDEX availability_result_time ON ONLY {schema}.availability_result USING brin (scheduled_at)
+WITH (pages_per_range = 32)
+""",
+    """
+CREATE INDEX availability_result_default_time ON {schema}.availability_result_default USING brin (scheduled_at)
+WITH (pages_per_range = 32)
+""",
+    "ALTER INDEX {schema}.availability_result_time ATTACH PARTITION {schema}.availability_result_default_time",
 )
 
 # Declared immutable though it is not, so that the planner computes it and leaves out the partitions of older days: the
@@ -123,75 +133,96 @@ COUNTS = """
 URL = """CASE WHEN strpos(t.amc_url, '@') > 0
     THEN regexp_replace(t.amc_url, '^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@', '\\1') ELSE t.amc_url END"""
 
+# Rows may be newer than the state. Those of nearly all targets are read in one sweep from this moment on; those of
+# targets whose newest check is older, or that have no state yet, one by one.
+TAIL_FROM = "(SELECT tail_from FROM {schema}.availability_progress)"
+RANGE = "AND r.scheduled_at >= {schema}.availability_recent() AND r.scheduled_at < now() + interval '1 hour'"
+KNOWN = """s.target_id, s.location, s.scheduled_at AS known_at, s.status AS known_status, s.reason AS known_reason,
+    s.response_time_s AS known_response_time_s, s.http_status AS known_http_status,
+    s.certificate_expires_at AS known_certificate, s.first_up_at, s.recovered_at, s.unknown_since"""
+
 VIEWS = (
     f"""
 CREATE VIEW {{schema}}.website_availability_hourly AS
 SELECT {COUNTS.replace("{url}", URL).replace("{time}", "s.hour")}
 FROM {{schema}}.availability_hourly s LEFT JOIN {{schema}}.availability_monitor_config t ON t.amc_id = s.target_id
-""",
+""",  # noqa: S608
     f"""
 CREATE VIEW {{schema}}.website_availability_daily AS
 SELECT {COUNTS.replace("{url}", URL).replace("{time}", "(s.day AT TIME ZONE 'UTC')::date AS day")}
 FROM {{schema}}.availability_daily s LEFT JOIN {{schema}}.availability_monitor_config t ON t.amc_id = s.target_id
-""",
+""",  # noqa: S608
     f"""
 CREATE VIEW {{schema}}.website_incident AS
 SELECT i.target_id, {URL} AS url, i.location, i.began_at, i.ended_at,
     coalesce(i.ended_at, now()) - i.began_at AS duration, i.reason, i.checks
 FROM {{schema}}.availability_incident i LEFT JOIN {{schema}}.availability_monitor_config t ON t.amc_id = i.target_id
-""",
+""",  # noqa: S608
     f"""
 CREATE VIEW {{schema}}.website_status AS
-SELECT p.target_id, {URL} AS url, p.location,
-    coalesce(n.status, s.status, 'unknown') AS status,
-    CASE WHEN n.status IS NOT NULL THEN n.reason WHEN s.status IS NOT NULL THEN s.reason ELSE 'not_checked_yet' END
-        AS reason,
+SELECT n.target_id, {URL} AS url, n.location,
+    coalesce(n.status, n.known_status, 'unknown') AS status,
+    CASE WHEN n.status IS NOT NULL THEN n.reason WHEN n.known_status IS NOT NULL THEN n.known_reason
+    ELSE 'not_checked_yet' END AS reason,
     CASE
-    WHEN n.status IS NULL OR b.boundary IS NULL AND n.status IS NOT DISTINCT FROM
-        CASE WHEN n.status = 'unknown' THEN s.status WHEN i.began_at IS NOT NULL THEN 'down'
-        WHEN s.first_up_at IS NOT NULL THEN 'up' END
+    WHEN n.status IS NULL OR n.boundary IS NULL AND n.status IS NOT DISTINCT FROM
+        CASE WHEN n.status = 'unknown' THEN n.known_status WHEN i.began_at IS NOT NULL THEN 'down'
+        WHEN n.first_up_at IS NOT NULL THEN 'up' END
     THEN
-        CASE coalesce(n.status, s.status) WHEN 'down' THEN i.began_at
-        WHEN 'up' THEN coalesce(s.recovered_at, s.first_up_at) ELSE s.unknown_since END
+        CASE coalesce(n.status, n.known_status) WHEN 'down' THEN i.began_at
+        WHEN 'up' THEN coalesce(n.recovered_at, n.first_up_at) ELSE n.unknown_since END
     ELSE (
         SELECT min(r.scheduled_at) FROM {{schema}}.availability_result r
-        WHERE r.target_id = p.target_id AND r.location = p.location AND r.status = n.status
-        AND r.scheduled_at >= {{schema}}.availability_recent() AND r.scheduled_at < now() + interval '1 hour'
-        AND r.scheduled_at >= coalesce(b.boundary, s.scheduled_at, '-infinity')
+        WHERE r.target_id = n.target_id AND r.location = n.location AND r.status = n.status {RANGE}
+        AND r.scheduled_at >= coalesce(n.boundary, n.known_at, '-infinity')
     ) END AS since,
-    coalesce(n.scheduled_at, s.scheduled_at) AS last_check_at,
-    CASE WHEN n.status IS NULL THEN s.response_time_s ELSE n.response_time_s END AS response_time_s,
-    CASE WHEN n.status IS NULL THEN s.http_status ELSE n.http_status END AS http_status,
-    coalesce(n.certificate_expires_at, s.certificate_expires_at) AS certificate_expires_at,
+    coalesce(n.scheduled_at, n.known_at) AS last_check_at,
+    CASE WHEN n.status IS NULL THEN n.known_response_time_s ELSE n.response_time_s END AS response_time_s,
+    CASE WHEN n.status IS NULL THEN n.known_http_status ELSE n.http_status END AS http_status,
+    coalesce(n.certificate_expires_at, n.known_certificate) AS certificate_expires_at,
     d.up::double precision / nullif(d.up + d.down, 0) AS availability_today
 FROM (
-    SELECT target_id, location FROM {{schema}}.availability_state
-    UNION
-    SELECT amc_id, location FROM {{schema}}.availability_monitor_config
-    CROSS JOIN (SELECT DISTINCT location FROM {{schema}}.producer_lease) l
-) p
-JOIN {{schema}}.availability_monitor_config t ON t.amc_id = p.target_id AND t.amc_active
-LEFT JOIN {{schema}}.availability_state s ON s.target_id = p.target_id AND s.location = p.location
+    SELECT {KNOWN}, r.scheduled_at, r.status, r.reason, r.response_time_s, r.http_status, r.certificate_expires_at,
+        CASE r.status WHEN 'up' THEN a.down_at WHEN 'down' THEN a.up_at ELSE greatest(a.up_at, a.down_at) END
+            AS boundary
+    FROM {{schema}}.availability_state s LEFT JOIN (
+        SELECT r.target_id, r.location, max(r.scheduled_at) AS scheduled_at,
+            max(r.scheduled_at) FILTER (WHERE r.status = 'up') AS up_at,
+            max(r.scheduled_at) FILTER (WHERE r.status = 'down') AS down_at
+        FROM {{schema}}.availability_result r WHERE r.scheduled_at >= {TAIL_FROM} {RANGE}
+        GROUP BY r.target_id, r.location
+    ) a ON a.target_id = s.target_id AND a.location = s.location
+    LEFT JOIN {{schema}}.availability_result r ON r.target_id = a.target_id AND r.location = a.location
+        AND r.scheduled_at = a.scheduled_at AND r.scheduled_at >= {TAIL_FROM} {RANGE}
+    WHERE s.scheduled_at >= {TAIL_FROM}
+    UNION ALL
+    SELECT {KNOWN}, n.* FROM (
+        SELECT * FROM {{schema}}.availability_state WHERE (scheduled_at >= {TAIL_FROM}) IS NOT TRUE
+        UNION ALL
+        SELECT (none).* FROM (
+            SELECT ROW(amc_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, location, NULL, NULL)
+                ::{{schema}}.availability_state AS none
+            FROM {{schema}}.availability_monitor_config
+            CROSS JOIN (SELECT DISTINCT location FROM {{schema}}.producer_lease) l
+            WHERE NOT EXISTS (
+                SELECT FROM {{schema}}.availability_state s WHERE s.target_id = amc_id AND s.location = l.location)
+        ) missing
+    ) s LEFT JOIN LATERAL (
+        SELECT r.scheduled_at, r.status, r.reason, r.response_time_s, r.http_status, r.certificate_expires_at, (
+            SELECT max(o.scheduled_at) FROM {{schema}}.availability_result o
+            WHERE o.target_id = s.target_id AND o.location = s.location {RANGE.replace(" r.", " o.")}
+            AND o.scheduled_at >= coalesce(s.scheduled_at, '-infinity')
+            AND CASE r.status WHEN 'unknown' THEN o.status <> 'unknown' ELSE o.status NOT IN ('unknown', r.status) END)
+        FROM {{schema}}.availability_result r WHERE r.target_id = s.target_id AND r.location = s.location {RANGE}
+        AND r.scheduled_at >= coalesce(s.scheduled_at, '-infinity') ORDER BY r.scheduled_at DESC LIMIT 1
+    ) n ON true
+) n
+JOIN {{schema}}.availability_monitor_config t ON t.amc_id = n.target_id AND t.amc_active
 LEFT JOIN {{schema}}.availability_incident i
-    ON i.target_id = p.target_id AND i.location = p.location AND i.ended_at IS NULL
+    ON i.target_id = n.target_id AND i.location = n.location AND i.ended_at IS NULL
 LEFT JOIN {{schema}}.availability_daily d
-    ON d.target_id = p.target_id AND d.location = p.location AND d.day = date_trunc('day', now(), 'UTC')
-LEFT JOIN LATERAL (
-    SELECT r.scheduled_at, r.status, r.reason, r.response_time_s, r.http_status, r.certificate_expires_at
-    FROM {{schema}}.availability_result r
-    WHERE r.target_id = p.target_id AND r.location = p.location
-    AND r.scheduled_at >= {{schema}}.availability_recent() AND r.scheduled_at < now() + interval '1 hour'
-    ORDER BY r.scheduled_at DESC LIMIT 1
-) n ON s.scheduled_at IS NULL OR n.scheduled_at >= s.scheduled_at
--- The last check of another status among those that maintain has not seen; unknown ones interrupt nothing.
-LEFT JOIN LATERAL (
-    SELECT max(r.scheduled_at) AS boundary FROM {{schema}}.availability_result r
-    WHERE r.target_id = p.target_id AND r.location = p.location
-    AND r.scheduled_at >= {{schema}}.availability_recent() AND r.scheduled_at < now() + interval '1 hour'
-    AND r.scheduled_at >= coalesce(s.scheduled_at, '-infinity')
-    AND CASE n.status WHEN 'unknown' THEN r.status <> 'unknown' ELSE r.status NOT IN ('unknown', n.status) END
-) b ON true
-""",
+    ON d.target_id = n.target_id AND d.location = n.location AND d.day = date_trunc('day', now(), 'UTC')
+""",  # noqa: S608
 )
 
 DOWNGRADE = (
@@ -201,6 +232,7 @@ DOWNGRADE = (
     "DROP VIEW {schema}.website_availability_hourly",
     "DROP FUNCTION {schema}.availability_recent()",
     "DROP INDEX {schema}.availability_result_time",
+    "DROP TABLE {schema}.availability_progress",
     "DROP TABLE {schema}.availability_state",
     "DROP TABLE {schema}.availability_incident",
     "DROP TABLE {schema}.availability_down_run",

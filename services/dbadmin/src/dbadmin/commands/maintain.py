@@ -1,0 +1,48 @@
+"""`dbadmin maintain`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from dbadmin.maintain import maintain
+from monitoring_core.config import parse_duration
+from monitoring_runtime.commands import config_options
+
+if TYPE_CHECKING:
+    from monitoring_core.config import Config
+
+
+class _Duration(click.ParamType[float]):
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return parse_duration(str(value)).total_seconds()
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command("maintain")
+@click.option("--time-limit", type=_Duration(), help="Begin nothing more after this long, like 10m. [default: none]")
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Compute all roll-ups from this day (UTC) on anew, as after results were changed by hand.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line: step, text, seconds.")
+@config_options
+def maintain_command(config: Config, time_limit: float | None, since: dt.datetime | None, as_json: bool) -> None:
+    """Make partitions ahead, bring roll-ups and incidents up to date, drop what is too old: every few minutes.
+
+    May run beside consumers and beside itself (the second has nothing to do), and may be killed: the next run goes on.
+    """
+    day = since.replace(tzinfo=dt.UTC) if since else None
+    for done in maintain(config.database, dt.datetime.now(dt.UTC), time_limit, day):
+        if as_json:
+            click.echo(json.dumps({"step": done.step, "text": done.text, "seconds": round(done.seconds, 3)}))
+        else:
+            click.echo(f"{done.text} ({done.seconds:.1f} s)")

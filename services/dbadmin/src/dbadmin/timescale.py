@@ -1,0 +1,102 @@
+"""TimescaleDB in place of partitions: the table of results as a hypertable of day chunks.
+
+Only what its Apache edition has is used: no compression, no continuous aggregates, no jobs. Roll-ups and views are the
+same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+
+from dbadmin.partitions import is_partitioned
+from monitoring_core.config import TimeSeries
+from monitoring_core.errors import StopError
+from monitoring_core.tables import RESULT_KEY, RESULT_TABLE
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator
+
+    from monitoring_core.config import DatabaseConfig
+
+_VIEWS = """
+    SELECT DISTINCT v.relname, pg_get_viewdef(v.oid) FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
+    JOIN pg_class v ON v.oid = r.ev_class JOIN pg_class t ON t.oid = d.refobjid
+    JOIN pg_namespace n ON n.oid = t.relnamespace
+    WHERE d.classid = 'pg_rewrite'::regclass AND n.nspname = %s AND t.relname = %s AND v.relkind = 'v'"""
+
+
+def settle(connection: psycopg.Connection[Any], config: DatabaseConfig) -> Iterator[str]:
+    """Make the table of results what `database.timeseries` says; a line when that changed something.
+
+    Raises:
+        StopError: it cannot be that: rows are stored already, or the extension is missing.
+    """
+    native = is_partitioned(connection, config.schema)
+    if config.timeseries is TimeSeries.NATIVE:
+        if not native:
+            raise StopError(f"{config.schema}.{RESULT_TABLE} is a hypertable: set database.timeseries to timescaledb")
+    elif native:
+        _need_extension(connection, config)
+        _convert(connection, config.schema)
+        yield f"{RESULT_TABLE}: is a hypertable now (rights on it are given by dbadmin create-roles)"
+
+
+def _need_extension(connection: psycopg.Connection[Any], config: DatabaseConfig) -> None:
+    known = connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb'").fetchone()
+    if known is None:
+        raise StopError(
+            f"PostgreSQL at {config.address} has no extension timescaledb: install it there, or set "
+            "database.timeseries to native"
+        )
+    connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+
+
+def _convert(connection: psycopg.Connection[Any], schema: str) -> None:
+    table, beside = sql.Identifier(schema, RESULT_TABLE), sql.Identifier(schema, f"{RESULT_TABLE}_new")
+    with connection.transaction():
+        connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table))
+        if connection.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(table)).fetchone():
+            raise StopError(
+                f"{schema}.{RESULT_TABLE} holds rows in partitions, which are not converted: set database.timeseries "
+                "to native, or use an empty schema"
+            )
+        views = connection.execute(_VIEWS, (schema, RESULT_TABLE)).fetchall()
+        for name, _ in views:
+            connection.execute(sql.SQL("DROP VIEW {}").format(sql.Identifier(schema, name)))
+        connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL EXCLUDING INDEXES)").format(beside, table))
+        connection.execute(sql.SQL("DROP TABLE {}").format(table))
+        connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(beside, sql.Identifier(RESULT_TABLE)))
+        key = sql.SQL(", ").join(map(sql.Identifier, RESULT_KEY))
+        connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(table, key))
+        connection.execute(
+            "SELECT create_hypertable(format('%%I.%%I', %s::text, %s::text)::regclass, 'scheduled_at', "
+            "chunk_time_interval => interval '1 day', create_default_indexes => false)",
+            (schema, RESULT_TABLE),
+        )
+        connection.execute(
+            sql.SQL(
+                "CREATE INDEX availability_result_time ON {} USING brin (scheduled_at) WITH (pages_per_range = 32)"
+            ).format(table)
+        )
+        for name, definition in views:
+            view = sql.SQL("CREATE VIEW {} AS ").format(sql.Identifier(schema, name))
+            connection.execute(view + sql.SQL(definition.replace("{", "{{").replace("}", "}}")))
+
+
+def full_days_before(connection: psycopg.Connection[Any], schema: str, horizon: dt.datetime) -> list[dt.date]:
+    """The days before the horizon that have a chunk, oldest first."""
+    query = """
+        SELECT DISTINCT (range_start AT TIME ZONE 'UTC')::date FROM timescaledb_information.chunks
+        WHERE hypertable_schema = %s AND hypertable_name = %s AND range_end <= %s ORDER BY 1"""
+    return [row[0] for row in connection.execute(query, (schema, RESULT_TABLE, horizon))]
+
+
+def drop_before(connection: psycopg.Connection[Any], schema: str, moment: dt.datetime) -> int:
+    """Drop the chunks that end before the moment; how many."""
+    query = "SELECT count(*) FROM drop_chunks(format('%%I.%%I', %s::text, %s::text)::regclass, older_than => %s)"
+    row = connection.execute(query, (schema, RESULT_TABLE, moment)).fetchone()
+    return int(row[0]) if row else 0
