@@ -14,8 +14,9 @@ from alembic import command
 from click.testing import CliRunner
 
 from consumer_svc.adapters.postgres import PostgresWriter
-from dbadmin import revisions
+from dbadmin import partitions, revisions
 from dbadmin.cli import main
+from dbadmin.connect import connected
 from dbadmin.schema import create_schema
 from dbadmin.setup import create_database
 from local_stack.servers import embedded_postgresql
@@ -187,11 +188,8 @@ def test_each_revision_upgrades_with_rows_in_the_tables_and_a_downgrade_restores
 
 
 def create_partitions_of(config: Config) -> Iterator[str]:
-    from dbadmin.connect import connected
-    from dbadmin.schema import create_partitions
-
-    with connected(config.database) as connection:
-        yield from create_partitions(connection, config.database, TODAY)
+    with connected(config.database, autocommit=True) as connection:
+        yield from partitions.make_ahead(connection, "monitoring", TODAY, config.database.partitions_ahead)
 
 
 def plain(described: list[tuple[object, ...]]) -> set[tuple[object, ...]]:

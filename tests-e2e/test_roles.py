@@ -18,8 +18,11 @@ from consumer_svc.adapters.postgres import PostgresWriter
 from dbadmin.roles import create_roles
 from dbadmin.schema import create_schema
 from dbadmin.setup import create_database
-from dbadmin.target_files import FileFormat, read_targets
-from dbadmin.targets import import_targets, read_all
+from dbadmin.staging import staging
+from dbadmin.target_files import FileFormat
+from dbadmin.target_import import Import
+from dbadmin.target_lines import Lines
+from dbadmin.targets import read_all
 from local_stack.secured import OWNER, tls_postgresql
 from local_stack.servers import embedded_postgresql
 from monitoring_core.config import Config, Role, load_config
@@ -128,8 +131,8 @@ def onlooker(server: Server, config: Config) -> psycopg.Connection[tuple[Any, ..
 
 def test_all_that_each_part_does_works_under_its_account(config: Config) -> None:
     """Targets in, a producer's leases and reads, a consumer's rows on both of its ways, the views out."""
-    lines = read_targets(io.StringIO('{"url": "http://a/", "headers": {"X": "secret"}}'), FileFormat.JSONL)
-    counts = import_targets(owned(config), lines, lambda *_: None, dry_run=False)
+    lines = Lines(io.BytesIO(b'{"url": "http://a/", "headers": {"X": "secret"}}'))
+    counts = Import(lambda *_: None).run(owned(config), staging(lines, FileFormat.JSONL))
     assert counts.added == 1
     assert [record.url for record in read_all(owned(config))] == ["http://a/"]
     producer = PostgresRegistry(account(config, Role.PRODUCER), "default", "me")

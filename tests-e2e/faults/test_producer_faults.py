@@ -8,9 +8,8 @@ import random
 import signal
 import socket
 import subprocess
-import threading
+import sys
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +32,7 @@ pytestmark = pytest.mark.end_to_end
 
 TARGETS = 20
 ROUNDS = 5
+WEBSITE = Path(__file__).parents[1] / "benchmarks" / "quick_site.py"
 FAKE_TIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 
 
@@ -98,17 +98,10 @@ def held(service: Service) -> float | None:
 
 @pytest.fixture
 def checks(pipeline: Pipeline) -> Iterator[Checks]:
-    class Fine(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Fine) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    # In a process of its own: while the test is busy, the website is not slow.
+    with subprocess.Popen([sys.executable, str(WEBSITE)], stdout=subprocess.PIPE, text=True) as website:
+        assert website.stdout is not None
+        url = f"http://127.0.0.1:{website.stdout.readline().strip()}/"
         pipeline.monitor = {
             "check_interval": "1s",
             "timeout": "800ms",
@@ -120,11 +113,11 @@ def checks(pipeline: Pipeline) -> Iterator[Checks]:
             connection.execute(
                 f"INSERT INTO {pipeline.name}.availability_monitor_config (amc_url) "
                 "SELECT %s || n FROM generate_series(1, %s) n",
-                (f"http://127.0.0.1:{server.server_port}/", TARGETS),
+                (url, TARGETS),
             )
         pipeline.consumer()
         yield Checks(pipeline)
-        server.shutdown()
+        website.kill()
 
 
 def test_a_producer_that_is_killed_at_any_moment(checks: Checks) -> None:

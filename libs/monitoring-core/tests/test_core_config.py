@@ -221,3 +221,18 @@ def test_a_user_that_is_named_nearer_than_the_file_is_who_connects(folder: Path)
     database = load_config(Path("config.yaml"), environ=environ, role=Role.PRODUCER).database
     assert database.connection_parameters("t")["user"] == "me"
     assert database.connection_parameters("t")["password"] == "mine"
+
+
+def test_certificates_reach_libpq_as_private_files_wherever_they_come_from(folder: Path) -> None:
+    """It reads them from files alone, and refuses a key that others may read, as mounted ones often are."""
+    (folder / "secret.pem").chmod(0o644)
+    Path("config.yaml").write_text(
+        "kafka: {bootstrap_servers: 'k:1'}\ndatabase:\n  host: h\n  user: u\n  ca_certificate: {env: CA}\n"
+        "  access_certificate: {file: secret.pem}\n  access_key: {env: KEY}\n"
+    )
+    pems = {"CA": "-----BEGIN CERTIFICATE-----\nca", "KEY": "-----BEGIN PRIVATE KEY-----\nkey"}
+    parameters = load_config(Path("config.yaml"), environ=pems).database.connection_parameters("test")
+    held = {name: Path(parameters[name]) for name in ("sslrootcert", "sslcert", "sslkey")}
+    assert [path.read_text() for path in held.values()] == [pems["CA"], "-----BEGIN X-----", pems["KEY"]]
+    assert {path.stat().st_mode & 0o777 for path in held.values()} == {0o600}
+    assert parameters["sslmode"] == "verify-full"

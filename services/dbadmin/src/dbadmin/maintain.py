@@ -57,6 +57,8 @@ def maintain(
             yield Done("lock", "another dbadmin maintain is at work: nothing to do", 0.0)
             return
         connection.execute("SET timezone = 'UTC'")
+        # Compiling takes longer than these statements do.
+        connection.execute("SET jit = off")
         deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
         try:
             yield from _Run(connection, config, now, deadline).all(since)

@@ -93,26 +93,43 @@ def _make(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> Non
         _attach(connection, schema, day)
 
 
+def statements(schema: str, day: dt.date) -> list[sql.Composed]:
+    """What makes a partition."""
+    return [*_create_statements(schema, day), *_attach_statements(schema, day)]
+
+
 def _create(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> None:
     """A table that fits as a partition, unless there is one left from a run that was killed."""
+    for statement in _create_statements(schema, day):
+        connection.execute(statement)
+
+
+def _create_statements(schema: str, day: dt.date) -> list[sql.Composed]:
     names = {"table": sql.Identifier(schema, name_of(day)), "parent": sql.Identifier(schema, RESULT_TABLE)}
     begin, end = _bounds(day)
-    connection.execute(sql.SQL("CREATE TABLE IF NOT EXISTS {table} (LIKE {parent} INCLUDING ALL)").format(**names))
-    # With it, attaching need not read the table.
-    connection.execute(
+    return [
+        sql.SQL("CREATE TABLE IF NOT EXISTS {table} (LIKE {parent} INCLUDING ALL)").format(**names),
+        # With it, attaching need not read the table.
         sql.SQL(
             "ALTER TABLE {table} DROP CONSTRAINT IF EXISTS of_its_day, "
             "ADD CONSTRAINT of_its_day CHECK (scheduled_at >= {begin} AND scheduled_at < {end})"
-        ).format(begin=begin, end=end, **names)
-    )
+        ).format(begin=begin, end=end, **names),
+    ]
 
 
 def _attach(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> None:
+    for statement in _attach_statements(schema, day):
+        connection.execute(statement)
+
+
+def _attach_statements(schema: str, day: dt.date) -> list[sql.Composed]:
     names = {"table": sql.Identifier(schema, name_of(day)), "parent": sql.Identifier(schema, RESULT_TABLE)}
     begin, end = _bounds(day)
     attach = sql.SQL("ALTER TABLE {parent} ATTACH PARTITION {table} FOR VALUES FROM ({begin}) TO ({end})")
-    connection.execute(attach.format(begin=begin, end=end, **names))
-    connection.execute(sql.SQL("ALTER TABLE {table} DROP CONSTRAINT of_its_day").format(**names))
+    return [
+        attach.format(begin=begin, end=end, **names),
+        sql.SQL("ALTER TABLE {table} DROP CONSTRAINT of_its_day").format(**names),
+    ]
 
 
 def expire_default(connection: psycopg.Connection[Any], schema: str, horizon: dt.date) -> int:

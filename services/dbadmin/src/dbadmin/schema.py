@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING
-
-from psycopg import sql
 
 from dbadmin import partitions, timescale
 from dbadmin.connect import connected
 from dbadmin.locks import INSTALLATION_LOCK
 from dbadmin.privileges import grant_privileges
 from dbadmin.revisions import upgrade, upgrade_sql
-from monitoring_core.tables import RESULT_TABLE
+from monitoring_core.config import TimeSeries
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator
 
     from monitoring_core.config import DatabaseConfig, RolesConfig
@@ -38,23 +36,20 @@ def create_schema(config: DatabaseConfig, today: dt.date, roles: RolesConfig | N
             yield from partitions.make_ahead(connection, config.schema, today, config.partitions_ahead)
         if roles:
             with connection.transaction():
-                yield from grant_privileges(connection, config.schema, roles)
+                said = grant_privileges(connection, config.schema, roles)
+            yield from said
 
 
 def create_schema_sql(config: DatabaseConfig, today: dt.date) -> str:
-    """The statements that create_schema would run, but for rights. Nothing is changed.
+    """The statements that create_schema would run, but for rights and TimescaleDB. Nothing is changed.
 
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
     with connected(config) as connection:
-        present = partitions.present(connection, config.schema)
-    names = {partitions.name_of(day): day for day in partitions.days(today, config.partitions_ahead)}
-    made = [_partition(config.schema, name, day) for name, day in names.items() if name not in present]
-    return upgrade_sql(config) + "".join(f"\n{statement.as_string()};" for statement in made)
-
-
-def _partition(schema: str, name: str, day: dt.date) -> sql.Composed:
-    statement = sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})")
-    bounds = [sql.Literal(f"{bound} 00:00:00+00") for bound in (day, day + dt.timedelta(days=1))]
-    return statement.format(sql.Identifier(schema, name), sql.Identifier(schema, RESULT_TABLE), *bounds)
+        known = partitions.present(connection, config.schema)
+    missing = [day for day in partitions.days(today, config.partitions_ahead) if not known.get(partitions.name_of(day))]
+    if config.timeseries is not TimeSeries.NATIVE:
+        missing = []
+    statements = [statement for day in missing for statement in partitions.statements(config.schema, day)]
+    return upgrade_sql(config) + "".join(f"\n{statement.as_string()};" for statement in statements)
