@@ -7,10 +7,10 @@ from typing import NoReturn
 
 import pytest
 
+from local_stack import secured
 from local_stack.servers import ApacheKafka
 
 from .engine import DEFAULT_BASE, IMAGES, ROOT, STAND_IN, Engine, blocks
-from .servers import BINARIES
 
 
 def not_here(why: str) -> NoReturn:
@@ -54,5 +54,5 @@ def secured_servers() -> None:
     """What the secured servers need is installed."""
     if missing := ApacheKafka.missing():
         not_here(f"no real Apache Kafka can be started: {missing}")
-    if not (BINARIES / "initdb").exists():
-        not_here(f"no PostgreSQL with TLS can be started: there is no {BINARIES}")
+    if missing := secured.missing():
+        not_here(f"no PostgreSQL with TLS can be started: {missing}")

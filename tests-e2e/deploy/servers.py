@@ -25,20 +25,13 @@ from cryptography.hazmat.primitives.serialization import (
 from psycopg import sql
 
 from local_stack.accounting import Account, Row, Window, account
+from local_stack.secured import OWNER, binaries
 from local_stack.servers import ApacheKafka, free_port
 from monitoring_core.clock import to_ms
 from monitoring_core.tables import RESULT_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-ADMINISTRATOR = "monitoring_owner"
-# As Debian installs it, the newest one.
-BINARIES = max(
-    (found.parent for found in Path("/usr/lib/postgresql").glob("*/bin/initdb")),
-    key=lambda folder: int(folder.parts[-2]),
-    default=Path("/usr/lib/postgresql"),
-)
 
 
 def until(holds: Callable[[], bool], timeout_s: float = 90.0, what: Callable[[], str] = lambda: "") -> None:
@@ -119,7 +112,7 @@ class SecurePostgres:
     def start(self) -> None:
         """Make a cluster and start it."""
         password = self._write("password", self.password)
-        options = ["--username", ADMINISTRATOR, "--pwfile", str(password), "--auth", "scram-sha-256", "--no-sync"]
+        options = ["--username", OWNER, "--pwfile", str(password), "--auth", "scram-sha-256", "--no-sync"]
         self._run("initdb", "--pgdata", str(self._data), *options)
         certificate, key = self._authority.server_pem()
         self._write("data/server.crt", certificate)
@@ -138,7 +131,7 @@ class SecurePostgres:
         return psycopg.connect(
             host="127.0.0.1",
             port=self.port,
-            user=ADMINISTRATOR,
+            user=OWNER,
             password=self.password,
             dbname=database,
             sslmode="require",
@@ -148,9 +141,7 @@ class SecurePostgres:
     def change_password(self, password: str) -> None:
         """Give the administrator another password."""
         with self.connect() as connection:
-            statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(
-                sql.Identifier(ADMINISTRATOR), sql.Literal(password)
-            )
+            statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(OWNER), sql.Literal(password))
             connection.execute(statement)
         self.password = password
 
@@ -198,7 +189,9 @@ class SecurePostgres:
             shutil.chown(path, self._user, self._user)
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [str(BINARIES / program), *arguments]
+        folder = binaries()
+        assert folder
+        command = [str(folder / program), *arguments]
         if os.geteuid() == 0:
             command = ["runuser", "-u", self._user, "--", *command]
         # Its server would hold a pipe open for as long as it runs.
@@ -234,7 +227,7 @@ def secrets(authority: Authority, postgres: SecurePostgres, name: str) -> dict[s
         "kafka_access_key": key,
         "kafka_access_certificate": certificate,
         "kafka_ca_certificate": authority.certificate,
-        "database_username": f"monitoring_{name}" if name in postgres.role_passwords else ADMINISTRATOR,
+        "database_username": f"monitoring_{name}" if name in postgres.role_passwords else OWNER,
         "database_password": postgres.role_passwords.get(name, postgres.password),
         "database_ca_certificate": authority.certificate,
     }
