@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 POM = Path(__file__).with_name("pom.xml")
 _STOP_S = 40.0
+# A socket's path may have 107 bytes (unix(7)); its name in the folder takes the rest.
+_MAX_PATH = 90
 # librdkafka would tell of every try to connect while a server starts.
 _silent = logging.getLogger("local_stack.librdkafka")
 _silent.addHandler(logging.NullHandler())
@@ -57,7 +59,13 @@ class Postgres:
 
 @contextlib.contextmanager
 def embedded_postgresql(directory: Path) -> Iterator[Postgres]:
-    """A PostgreSQL that keeps its data in `directory` and ends with the block."""
+    """A PostgreSQL that keeps its data in `directory` and ends with the block.
+
+    Raises:
+        StopError: the folder's path is too long for a socket in it.
+    """
+    if len(os.fsencode(directory.resolve())) > _MAX_PATH:
+        raise StopError(f"{directory} is too long a path for PostgreSQL's socket: choose a folder of a shorter one")
     # When imported, it settles where its lock file is; there, it goes with the data.
     locks = directory.with_name("locks")
     locks.mkdir(mode=0o700, exist_ok=True)

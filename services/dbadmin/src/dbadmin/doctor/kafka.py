@@ -40,6 +40,8 @@ _DAY_MS = 86_400_000
 _CREATE = "run dbadmin create-topics"
 # Of what may lie there without anybody being behind.
 _LAG = 10_000
+# What a group's coordinator says while it begins its work.
+_SOON = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR)
 
 
 def check_kafka(config: Config, clock: Clock) -> Iterator[Finding]:
@@ -138,12 +140,18 @@ def check_lag(admin: AdminClient, config: Config, partitions: int) -> Iterator[F
 
 
 def _members(admin: AdminClient, group: str) -> int:
-    try:
-        return len(admin.describe_consumer_groups([group], request_timeout=TIMEOUT_S)[group].result(TIMEOUT_S).members)
-    except KafkaException as error:
-        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:  # nobody has consumed yet
-            return 0
-        raise
+    until = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            described = admin.describe_consumer_groups([group], request_timeout=TIMEOUT_S)[group]
+            return len(described.result(TIMEOUT_S).members)
+        except KafkaException as error:
+            code = error.args[0].code()
+            if code == KafkaError.GROUP_ID_NOT_FOUND:  # nobody has consumed yet
+                return 0
+            if code not in _SOON or time.monotonic() > until:
+                raise
+        time.sleep(0.1)
 
 
 def _offsets(admin: AdminClient, topic: str, partitions: int, spec: OffsetSpec) -> dict[int, int]:
@@ -220,7 +228,9 @@ def _mend(heard: list[str]) -> str:
 
 
 def _plain(error: Any) -> str:
-    return " ".join(str(error.str() if hasattr(error, "str") else error).split())[:200]
+    if isinstance(error, KafkaError):
+        error = f"{error.str()} ({error.name()})"
+    return " ".join(str(error).split())[:200]
 
 
 def _days(milliseconds: int) -> str:
