@@ -75,6 +75,14 @@ def test_websites_of_ones_own(tmp_path: Path) -> None:
     assert result["due"] >= 6
 
 
+def test_the_last_table_has_every_row_that_the_comparison_counts() -> None:
+    """It is drawn when all is stored, not when the end came and checks were still under way."""
+    command = [script("local-stack"), "up", "--interval", "2s", "--duration", "6s", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    table = done.stderr[done.stderr.index(" website ") :].splitlines()[1:]
+    assert sum(int(line.split()[-1]) for line in table) >= json.loads(done.stdout)["rows"]
+
+
 @pytest.mark.parametrize(
     ("options", "status", "said"),
     [

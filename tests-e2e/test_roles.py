@@ -12,6 +12,7 @@ import psycopg
 import pytest
 import trustme
 import yaml
+from psycopg import sql
 
 import local_stack.secured
 from consumer_svc.adapters.postgres import PostgresWriter
@@ -277,6 +278,19 @@ def test_a_second_run_changes_no_right_and_takes_back_what_is_too_much(config: C
         reader.execute("SELECT * FROM monitoring.website_status")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             reader.execute("SELECT * FROM monitoring.availability_monitor_config")
+
+
+def test_a_reader_s_statements_are_not_compiled(server: Server, tmp_path: Path) -> None:
+    """Nor in a database that was there before, which is somebody else's to set."""
+    config = configured(server, tmp_path)
+    with psycopg.connect(**server.superuser, dbname="postgres", autocommit=True) as connection:
+        name = sql.Identifier(config.database.database)
+        connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, sql.Identifier(OWNER)))
+    set_up(config)
+    with connect(account(config, Role.READER)) as reader:
+        assert reader.execute("SHOW jit").fetchone() == ("off",)
+    with connect(config.database) as owner:
+        assert owner.execute("SHOW jit").fetchone() == ("on",)
 
 
 def test_an_installation_without_accounts_gets_them_later(server: Server, tmp_path: Path) -> None:

@@ -92,6 +92,26 @@ def test_a_second_run_finds_nothing_to_do(database: DatabaseConfig, connection: 
     assert one(connection, "SELECT sum(checks) FROM monitoring.website_availability_daily") == 6
 
 
+def test_the_planner_knows_how_small_a_small_installation_is(
+    database: DatabaseConfig, connection: psycopg.Connection[Any]
+) -> None:
+    """Autovacuum looks at no table with fewer than 50 changes; guesses make the status cost what compiling it takes."""
+    connection.execute(
+        "INSERT INTO monitoring.availability_monitor_config (amc_url) VALUES ('http://a/'), ('http://b/')"
+    )
+    connection.execute("INSERT INTO monitoring.producer_lease VALUES ('here', 1, 'holder', now(), now())")
+    write(connection, NOW)
+    run(database)
+    (plan,) = one(connection, "EXPLAIN (FORMAT JSON) SELECT * FROM monitoring.website_status")
+    assert plan["Plan"]["Total Cost"] < float(one(connection, "SHOW jit_above_cost"))
+    connection.execute(
+        "INSERT INTO monitoring.producer_lease SELECT 'there', i, '', now(), now() FROM generate_series(1, 9) i"
+    )
+    one(connection, "SELECT pg_stat_force_next_flush()")
+    run(database)
+    assert one(connection, "SELECT reltuples FROM pg_class WHERE relname = 'producer_lease'") == 10
+
+
 def test_partitions_of_an_older_release_get_the_index_over_time(
     database: DatabaseConfig, connection: psycopg.Connection[Any]
 ) -> None:

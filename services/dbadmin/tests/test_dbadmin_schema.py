@@ -41,6 +41,14 @@ def test_partitions_reach_from_yesterday_to_the_days_ahead() -> None:
 
 
 @pytest.mark.integration_test
+def test_a_database_made_here_compiles_no_statement(config: Config) -> None:
+    """PostgreSQL's just-in-time compiler takes a second and more for a view that is read in a millisecond."""
+    create_database(config.database)
+    with psycopg.connect(conninfo(config.database)) as connection:
+        assert connection.execute("SHOW jit").fetchone() == ("off",)
+
+
+@pytest.mark.integration_test
 @pytest.mark.parametrize("schema", ["monitoring", 'My "odd" sché:ma; DROP', "x" * 63])
 def test_the_tables_are_those_of_the_contract(config: Config, schema: str) -> None:
     """Names, order and types of the columns, and the key, are what producer and consumer count on; in any schema."""

@@ -48,6 +48,22 @@ def test_a_target_is_added_with_all_that_it_may_say(ready: Path, config: Config)
     assert (record.headers, record.labels, record.verify_tls) == ({"X-A": "b:c"}, {"team": "a=b"}, False)
 
 
+@pytest.mark.parametrize("name", ["csv", "CSV", "jsonl"])
+def test_a_format_is_named_as_its_files_end(ready: Path, name: str) -> None:
+    """In small letters, as everything else on a command line; capitals do as well."""
+    run(ready, "add", "https://a/")
+    status, said = run(ready, "export", "--format", name)
+    assert (status, "https://a/" in said) == (0, True)
+
+
+def test_a_list_that_is_no_terminal_s_holds_every_url_whole(ready: Path) -> None:
+    """What is piped into another program is not cut to the width of a terminal."""
+    url = f"https://a.example/{'x' * 300}"
+    run(ready, "add", url)
+    done = CliRunner().invoke(main, ["targets", "list", "--config", str(ready)])
+    assert url in done.output
+
+
 def test_a_target_that_cannot_be_checked_is_not_added(ready: Path, config: Config) -> None:
     """All that is wrong is said; status 2."""
     status, said = run(ready, "add", "ftp://a/", "--regexp", "(")

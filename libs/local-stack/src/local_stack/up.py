@@ -66,7 +66,8 @@ def up(options: Options) -> Account:
         since = {
             i: producer.metric("producer_accounted_since_seconds") for i, producer in enumerate(producers, start=1)
         }
-        _watch(stack, stop, options.duration_s, console, {i: sample.name for i, sample in sampled.items()})
+        names = {i: sample.name for i, sample in sampled.items()}
+        _watch(stack, stop, options.duration_s, console, names)
         end_ms = time.time_ns() // 1_000_000
         for producer in producers:
             producer.child.signal(signal.SIGTERM)
@@ -74,7 +75,9 @@ def up(options: Options) -> Account:
             # Not stop: a second signal would end it at once.
             producer.child.wait()
         windows = stack.windows(since, end_ms)
-        return _settled(lambda: account(windows, stack.rows(began), sampled))
+        result = _settled(lambda: account(windows, stack.rows(began), sampled))
+        console.print(live_table(stack, names))
+        return result
 
 
 def _import(stack: Stack, options: Options, samples: Sequence[SampleWebsite]) -> None:
@@ -102,14 +105,12 @@ def _watch(stack: Stack, stop: Stop, duration_s: float | None, console: Console,
     """Show the table until the end."""
     console.print(hints(stack), highlight=False, soft_wrap=True)
     end = time.monotonic() + duration_s if duration_s is not None else float("inf")
-    live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+    live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
     with live or contextlib.nullcontext():
         while not stop.wait(max(0.0, min(REFRESH_S, end - time.monotonic()))) and time.monotonic() < end:
             stack.check_running()
             if live:
                 live.update(live_table(stack, names), refresh=True)
-    if not live:
-        console.print(live_table(stack, names))
 
 
 @contextlib.contextmanager

@@ -66,7 +66,7 @@ def list_(config: Config, reason: str | None, limit: int, as_json: bool) -> None
 
 @dead_letters.command()
 @config_options
-@click.argument("place", type=_Place())
+@click.argument("place", type=_Place(), metavar="PARTITION:OFFSET")
 @click.option("--raw", is_flag=True, help="Only the message's value, byte for byte.")
 def show(config: Config, place: tuple[int, int], raw: bool) -> None:
     """Show one dead letter, its headers and its value."""
@@ -84,12 +84,12 @@ def show(config: Config, place: tuple[int, int], raw: bool) -> None:
 
 @dead_letters.command()
 @config_options
-@click.argument("places", type=_Place(), nargs=-1)
+@click.argument("places", type=_Place(), nargs=-1, metavar="[PARTITION:OFFSET]...")
 @_reason
 @click.option("--again", is_flag=True, help="Also those that were replayed before.")
 @click.option("--dry-run", is_flag=True, help="Send nothing, and say what would be.")
 def replay(config: Config, places: tuple[tuple[int, int], ...], reason: str | None, again: bool, dry_run: bool) -> None:
-    """Send dead letters to the topic once more, unchanged: those at PLACES, else all that were not replayed yet.
+    """Send dead letters to the topic once more, unchanged: those that are named, else all that were not replayed yet.
 
     What still cannot be stored becomes a dead letter again. What is stored already changes nothing.
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from dbadmin import partitions, retention, timescale
+from dbadmin import partitions, planner, retention, timescale
 from dbadmin.connect import connected
 from dbadmin.rollups import dirty_days, dirty_hours, roll_up_day, roll_up_hour
 
@@ -94,6 +94,7 @@ class _Run:
         if native:
             yield from self._partitions()
         yield from self._roll_up()
+        planner.analyze_small_tables(self.connection, self.schema)
         if not self._late():
             yield from self._expire_results(native)
             yield from self._expire_rollups()

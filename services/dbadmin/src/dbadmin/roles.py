@@ -8,6 +8,7 @@ from psycopg import sql
 
 from dbadmin.connect import connected
 from dbadmin.locks import INSTALLATION_LOCK
+from dbadmin.planner import compile_nothing_for
 from dbadmin.privileges import grant_privileges, grant_to_database
 from monitoring_core.config import Role
 from monitoring_core.errors import StopError
@@ -52,6 +53,8 @@ def create_roles(config: Config) -> Iterator[str]:
         if administrator is not None:
             _become_able_to_be(connection, administrator)
         grant_to_database(connection, config)
+        if reader := config.roles.user(Role.READER):
+            compile_nothing_for(connection, reader, config.database.database)
         if administrator is not None:
             said += hand_over(connection, config.database.schema, administrator)
         said += grant_privileges(connection, config.database.schema, config.roles)

@@ -9,6 +9,7 @@ import psycopg
 from psycopg import sql
 
 from dbadmin.connect import connected
+from dbadmin.planner import compile_nothing_in
 from dbadmin.roles import create_roles
 from dbadmin.schema import create_schema
 from dbadmin.topics import create_topics
@@ -45,6 +46,7 @@ def create_database(config: DatabaseConfig) -> str:
                 if maintenance == config.database:
                     return f"database {config.database}: present"
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(config.database)))
+                compile_nothing_in(connection, config.database)
                 return f"database {config.database}: made"
         except StopError as error:
             if "does not exist" not in str(error):

@@ -8,29 +8,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dbadmin.commands.options import Duration
 from dbadmin.maintain import maintain
-from monitoring_core.config import parse_duration
 from monitoring_runtime.commands import config_options
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config
 
 
-class _Duration(click.ParamType[float]):
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            return parse_duration(str(value)).total_seconds()
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 @click.command("maintain")
-@click.option("--time-limit", type=_Duration(), help="Begin nothing more after this long, like 10m. [default: none]")
+@click.option("--time-limit", type=Duration(), help="Begin nothing more after this long, like 10m. [default: none]")
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
     help="Compute all roll-ups from this day (UTC) on anew, as after results were changed by hand.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line: step, text, seconds.")

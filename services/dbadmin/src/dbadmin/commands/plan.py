@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 import click
-from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
 from dbadmin import targets
 from dbadmin.commands.options import Duration
+from dbadmin.commands.tables import print_table
 from dbadmin.inventory import read_loads, read_max_connections, read_row_bytes
 from dbadmin.planning import CHECK_US, Circumstances, Costs, Load, Need, plan
 from monitoring_core.errors import OutageError
@@ -110,7 +110,7 @@ def plan_command(
     if as_json:
         click.echo(json.dumps([attrs.asdict(need) | {"enough": enough(need)} for need in needs], indent=2))
     else:
-        Console().print(table(needs))
+        print_table(table(needs))
     if not all(map(enough, needs)):
         raise click.exceptions.Exit(1)
 

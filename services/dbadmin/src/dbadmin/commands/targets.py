@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from dbadmin import probing, target_files, targets
 from dbadmin.commands.options import Duration
 from dbadmin.commands.progress import import_progress
+from dbadmin.commands.tables import print_table
 from dbadmin.staging import staging
 from dbadmin.target_files import FileFormat
 from dbadmin.target_import import Import
@@ -39,7 +39,12 @@ def targets_group() -> None:
 
 @targets_group.command("import")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
-@click.option("--format", "file_format", type=click.Choice(list(FileFormat)), help="[default: by ending]")
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(list(FileFormat), case_sensitive=False),
+    help="[default: by ending, .csv or else JSON Lines]",
+)
 @click.option("--dry-run", is_flag=True, help="Check everything, also against the table, and change nothing.")
 @click.option("--deactivate-missing", is_flag=True, help="Deactivate the targets that FILE does not have.")
 @config_options
@@ -128,7 +133,11 @@ def _switch(config: Config, names: tuple[str, ...], active: bool) -> None:
 
 @targets_group.command("test")
 @click.argument("names", nargs=-1, required=True, metavar="FILE|ID|URL...")
-@click.option("--engine", type=click.Choice(list(Engine)), help="What makes the requests. [default: monitor.engine]")
+@click.option(
+    "--engine",
+    type=click.Choice(list(Engine), case_sensitive=False),
+    help="What makes the requests. [default: monitor.engine]",
+)
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="At most so many targets."
 )
@@ -154,7 +163,7 @@ def check_targets(config: Config, names: tuple[str, ...], engine: Engine | None,
             url, result.status, result.reason or "", str(result.http_status or ""), time, escape(result.error or "")
         )
     if not as_json:
-        Console().print(table)
+        print_table(table)
         click.echo(f"{len(records)} checked, {not_up} not up", err=True)
     sys.exit(1 if not_up else 0)
 
@@ -180,7 +189,12 @@ def _records(config: Config, names: tuple[str, ...]) -> Iterator[TargetRecord]:
 
 @targets_group.command("export")
 @click.argument("file", type=click.File("w", encoding="utf-8", lazy=True), default="-")
-@click.option("--format", "file_format", type=click.Choice(list(FileFormat)), help="[default: by ending]")
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(list(FileFormat), case_sensitive=False),
+    help="[default: by ending, .csv or else JSON Lines]",
+)
 @config_options
 def export_targets(config: Config, file: TextIO, file_format: FileFormat | None) -> None:
     """Write all targets to FILE (standard output when it is not given), so that importing them changes nothing."""
@@ -201,7 +215,7 @@ def list_targets(config: Config, active: bool, limit: int) -> None:
         timeout = f"{record.timeout_s:g} s" if record.timeout_s else "default"
         url = without_credentials(record.url)
         table.add_row(str(record.id), url, record.regexp or "", "yes" if record.active else "no", interval, timeout)
-    Console().print(table)
+    print_table(table)
 
 
 def by_ending(file: Path) -> FileFormat:
