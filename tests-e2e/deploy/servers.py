@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 
-def until(holds: Callable[[], bool], timeout_s: float = 90.0, what: Callable[[], str] = lambda: "") -> None:
+def until(holds: Callable[[], bool], timeout_s: float = 180.0, what: Callable[[], str] = lambda: "") -> None:
     """Wait until something holds."""
     deadline = time.monotonic() + timeout_s
     while not holds():

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.deployment
 
 PACKAGES = {"producer": "producer-svc", "consumer": "consumer-svc", "dbadmin": "dbadmin"}
 INTERVAL_S = 2
+OUTBOX = "monitoring-test-outbox"
 SETTINGS = [
     f"MONITORING__MONITOR__CHECK_INTERVAL={INTERVAL_S}s",
     "MONITORING__MONITOR__TIMEOUT=1s",
@@ -94,7 +95,7 @@ class Containers:
         port = free_port()
         options = [*self.options(image), *set_of([f"MONITORING__METRICS__PORT={port}"]), "--health-interval", "1s"]
         if image == "producer":
-            options += ["--volume", "monitoring-test-outbox:/var/lib/monitoring"]
+            options += ["--volume", f"{OUTBOX}:/var/lib/monitoring"]
         self.engine("run", "--detach", "--name", name, *options, f"monitoring_{image}", *arguments)
         self.names.append(name)
         return port
@@ -106,7 +107,7 @@ class Containers:
 
     def until_healthy(self, name: str) -> None:
         """Wait until its HEALTHCHECK says that it is alive."""
-        until(lambda: self.state(name).startswith("running healthy"), 60, lambda: self.logs(name))
+        until(lambda: self.state(name).startswith("running healthy"), 120, lambda: self.logs(name))
 
     def stop(self, name: str) -> None:
         """Stop in order, and remove."""
@@ -142,6 +143,9 @@ def containers(images: Engine, secured_servers: None, tmp_path_factory: pytest.T
         made = Containers(images, directory, kafka, postgres, f"http://127.0.0.1:{port}")
         for name in IMAGES:
             made.write_secrets(name, secrets(authority, postgres, name))
+        # What an earlier run left in it is no part of this one.
+        images("volume", "rm", "--force", OUTBOX)
+        stack.callback(images, "volume", "rm", "--force", OUTBOX)
         stack.callback(lambda: [made.remove(name) for name in list(made.names)])
         done = made.dbadmin("setup", "--wait", "60s")
         assert done.returncode == 0, done.stderr
