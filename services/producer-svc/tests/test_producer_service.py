@@ -27,7 +27,7 @@ from producer_svc.service import ProducerService
 from producer_svc.waiting import WaitingChecks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 DEFAULTS = CheckDefaults(interval_s=10, timeout_s=1.0, expected_status=StatusSet.parse("200-299"))
 
@@ -63,6 +63,7 @@ class FakeRegistry:
     accounted_until: dict[int, int] = attrs.field(factory=dict)
     active_since: dict[int, int] = attrs.field(factory=dict)
     reads: int = 0
+    breaks_off: bool = False
 
     def version(self) -> tuple[int, int]:
         if self.outage:
@@ -72,10 +73,12 @@ class FakeRegistry:
     def count_active(self) -> int:
         return len(self.records)
 
-    def read(self, ranks: range) -> list[tuple[TargetRecord, int]]:
+    def read(self, ranks: range) -> Iterator[tuple[TargetRecord, int]]:
         self.reads += 1
-        chosen = self.records[ranks.start : ranks.stop]
-        return [(record, self.active_since.get(record.id or 0, 0)) for record in chosen]
+        for record in self.records[ranks.start : ranks.stop]:
+            yield record, self.active_since.get(record.id or 0, 0)
+            if self.breaks_off:
+                raise OutageError("the connection is lost")
 
     def acquire(self, producer_id: int, lease_s: float) -> int | None:
         if self.holders.setdefault(producer_id, self.me) != self.me:
@@ -315,6 +318,20 @@ def test_targets_added_edited_and_removed_take_effect_without_a_restart() -> Non
         *((3, s) for s in slots_between(3, 10, changed_ms, rig.clock.ms + 1)),
     ]
     assert rig.slots() == sorted(expected)
+
+
+def test_a_read_that_breaks_off_forgets_no_target_that_is_gone() -> None:
+    """What was removed is checked no more once the table can be read again."""
+    rig = Rig(records(3))
+    rig.step()
+    rig.registry.records = records(2)
+    rig.registry.breaks_off = True
+    rig.step()
+    rig.registry.breaks_off = False
+    rig.step()
+    rig.outbox.results.clear()
+    rig.advance(20)
+    assert {target for target, _ in rig.slots()} == {1, 2}
 
 
 def test_a_bad_target_is_counted_and_does_not_stop_the_others() -> None:
