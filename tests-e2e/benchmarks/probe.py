@@ -217,7 +217,7 @@ def errors_ms(name: Engine, url: str, seconds: float) -> dict[str, float]:
         next_s = began + begun / RATE - time.monotonic() if begun < count else 0.1
         results += engine.take_finished(max(0.0, min(next_s, 0.1)))
     assert {result.status for result in results} == {Status.UP}
-    found = {}
+    found: dict[str, float] = {}
     for what, times in (
         ("response time", [result.response_time_s for result in results]),
         ("first byte", [result.first_byte_s for result in results]),

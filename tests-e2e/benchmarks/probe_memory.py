@@ -16,14 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import trustme
 
-from monitoring_core.clock import SystemClock
 from monitoring_core.config import Engine, MonitorConfig
 from monitoring_core.config.values import Size
 from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
-from monitoring_core.testing.builders import make_record, make_target
-from producer_svc.assignment import Assignment
+from monitoring_core.testing.builders import make_target
 from producer_svc.check import Check, Origin
-from producer_svc.schedule import Schedule
 from producer_svc.wiring import build_engine
 
 if TYPE_CHECKING:
@@ -45,27 +42,6 @@ def memory_bytes() -> int:
 
 def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def idle(count: int) -> dict[str, float]:
-    """Bytes per target that waits for its slot, after the range was read three times."""
-
-    class Source:
-        def read(self, ranks: range) -> list[TargetRecord]:
-            return [
-                make_record(id=i, url=f"https://www.website-{i}.example.com/path/{i}", regexp=f"text {i}")
-                for i in ranks
-            ]
-
-    clock = SystemClock()
-    before = memory_bytes()
-    assignment, schedule = Assignment(Source(), range(count), DEFAULTS, 0.1, clock), Schedule(clock)
-    for _ in range(3):
-        while (found := assignment.poll()) is None:
-            time.sleep(0.01)
-        schedule.replace(found.targets, clock.now_ms())
-        del found
-    return {"bytes": (memory_bytes() - before) / len(schedule)}
 
 
 def in_flight(name: Engine, url: str) -> dict[str, float]:
@@ -110,8 +86,8 @@ def work(engine: Any, targets: Iterable[Target]) -> None:
 def serve_hostile_websites() -> None:
     """Print the table of hostile websites as the fields of targets, one website each, and serve them."""
     sys.path.insert(0, str(HOSTILE))
-    import test_producer_probe
-    from conftest import RawWebsite
+    import test_producer_probe  # type: ignore[import-not-found]
+    from conftest import RawWebsite  # type: ignore[import-not-found]
 
     table = []
     for act, fields, _ in test_producer_probe.CASES.values():
@@ -138,11 +114,10 @@ def measure(*arguments: str) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--targets", type=int, default=100_000)
     parser.add_argument("--checks", type=int, default=100_000, help="of hostile websites, with each engine")
     parser.add_argument("--json", type=Path, default=Path("bench-probe-memory.json"), metavar="FILE")
     arguments = parser.parse_args()
-    found = {f"idle target, of {arguments.targets:,}": measure("idle", str(arguments.targets))}
+    found = {}
     with tempfile.TemporaryDirectory() as folder:
         certificate = Path(folder, "site.pem")
         trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(certificate))
@@ -169,8 +144,6 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["--hostile"]:
             serve_hostile_websites()
-        case ["--measure", "idle", count]:
-            print(json.dumps(idle(int(count))))
         case ["--measure", "in_flight", engine, url]:
             print(json.dumps(in_flight(Engine(engine), url)))
         case ["--measure", "soak", engine, table, count]:

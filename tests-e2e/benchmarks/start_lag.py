@@ -145,7 +145,7 @@ class Installation:
         decoder = msgspec.json.Decoder(CheckResult, strict=False)
         while left > 0:
             for message in consumer.consume(5_000, 5.0):
-                yield decoder.decode(message.value())
+                yield decoder.decode(message.value() or b"")
                 left -= 1
         consumer.close()
 
