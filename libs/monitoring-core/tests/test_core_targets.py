@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitoring_core.errors import InvalidTargetError
-from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
+from monitoring_core.target import PLAIN_URL, CheckDefaults, StatusSet, TargetRecord
 from monitoring_core.testing.builders import make_record, make_target
 from monitoring_core.testing.strategies import records
 
@@ -117,3 +120,12 @@ def test_credentials_never_show_in_a_repr(made: type) -> None:
     shown = repr(made(url="https://me:hunter2@example.org/", headers=secrets))
     assert "hunter2" not in shown
     assert "https://example.org/" in shown
+
+
+@given(st.from_regex(PLAIN_URL, fullmatch=True))
+def test_a_plain_url_is_what_its_parts_say(url: str) -> None:
+    """The short way gives the host, and the verdict, that taking the URL apart would."""
+    parts = urlsplit(url)
+    assert parts.port is None or 0 < parts.port <= 65_535
+    assert make_target(url=url).host == parts.hostname
+    assert make_record(url=url).problems() == []

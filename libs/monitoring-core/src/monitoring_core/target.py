@@ -26,6 +26,13 @@ MAX_HEADERS = 50
 MAX_BODY_LENGTH = 16_384
 METHODS = ("GET", "HEAD", "POST")
 
+# What nearly every URL is like, its host in group 1: in normal form, and nothing wrong with it.
+PLAIN_URL = re.compile(
+    r"(?!.*/\.)https?://([a-z0-9][a-z0-9.-]*)(?::(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}))?"
+    r"/[A-Za-z0-9._~/=&;,+:!$'()*-]*(?:\?[A-Za-z0-9._~/?=&;,+:!$'()*-]+)?",
+    re.ASCII,
+)
+
 # RFC 9110, section 5.6.2 (token) and 5.5 (field values; obsolete line folding is refused).
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,4000}")
@@ -135,9 +142,9 @@ class TargetRecord:
                 yield "expected_status", str(error)
         for name, messages in (
             ("url", _url_problems(self.url)),
-            ("headers", _header_problems(self.headers or {})),
-            ("labels", _text_problems("".join(map("".join, (self.labels or {}).items())))),
-            ("body", _body_problems(self.body, self.method)),
+            ("headers", _header_problems(self.headers) if self.headers else ()),
+            ("labels", _text_problems("".join(map("".join, self.labels.items()))) if self.labels else ()),
+            ("body", _body_problems(self.body, self.method) if self.body is not None else ()),
         ):
             for message in messages:
                 yield name, message
@@ -201,7 +208,9 @@ class Target:
 
     def __attrs_post_init__(self) -> None:
         # Many targets of one host share its name.
-        object.__setattr__(self, "host", sys.intern(urlsplit(self.url).hostname or ""))
+        plain = PLAIN_URL.fullmatch(self.url)
+        host = plain[1] if plain else urlsplit(self.url).hostname or ""
+        object.__setattr__(self, "host", sys.intern(host))
 
 
 def compile_regexp(pattern: str) -> re2._Regexp[bytes]:
@@ -247,7 +256,9 @@ def without_credentials(url: str) -> str:
 
 
 def _url_problems(url: str) -> Iterator[str]:
-    if any(not c.isprintable() or c.isspace() for c in url):
+    if PLAIN_URL.fullmatch(url):
+        return
+    if not url.isprintable() or " " in url:  # no other space is printable
         yield "holds a space or a control character"
         return
     try:
@@ -276,10 +287,10 @@ def _header_problems(headers: dict[str, str]) -> Iterator[str]:
             yield f"the value of {name} holds a character that no header may hold, or is too long"
 
 
-def _body_problems(body: str | None, method: str | None) -> Iterator[str]:
-    if body is not None and method != "POST":
+def _body_problems(body: str, method: str | None) -> Iterator[str]:
+    if method != "POST":
         yield "needs method POST"
-    yield from _text_problems(body or "")
+    yield from _text_problems(body)
 
 
 def _text_problems(text: str) -> Iterator[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import re
 import time
 import zlib
 from functools import lru_cache
@@ -20,7 +19,7 @@ import requests
 
 from monitoring_core.clock import EPOCH
 from monitoring_core.result import MAX_NAME_LENGTH, MAX_URL_LENGTH, CheckResult, Reason, Status, one_line
-from monitoring_core.target import compile_regexp, without_credentials
+from monitoring_core.target import PLAIN_URL, compile_regexp, without_credentials
 from producer_svc import __version__
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ _DEFAULT_HEADERS = (
 )
 _WBITS = {"gzip": 47, "x-gzip": 47, "deflate": 47}
 _RAW_DEFLATE_WBITS = -15
-_SIMPLE_URL = re.compile(r"https?://[a-z0-9.-]+(?::\d+)?/[A-Za-z0-9._~/?=&;,+:@!$'()*-]*", re.ASCII)
 _compiled = lru_cache(maxsize=10_000)(compile_regexp)
 
 
@@ -350,7 +348,7 @@ def _request(method: str, url: str, headers: tuple[tuple[str, str], ...], body: 
         ValueError: it is no URL that can be requested.
     """
     authorization = None
-    if not _SIMPLE_URL.fullmatch(url) or "@" in url:
+    if not PLAIN_URL.fullmatch(url):
         parts = urlsplit(url)
         if "@" in parts.netloc:
             credentials, _, place = parts.netloc.rpartition("@")
