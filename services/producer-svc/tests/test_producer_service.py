@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
+from threading import Event
 from typing import TYPE_CHECKING
 
 import attrs
@@ -64,6 +65,8 @@ class FakeRegistry:
     active_since: dict[int, int] = attrs.field(factory=dict)
     reads: int = 0
     breaks_off: bool = False
+    loses_connection: bool = False
+    on_row: Callable[[int], None] = lambda _: None
 
     def version(self) -> tuple[int, int]:
         if self.outage:
@@ -76,11 +79,14 @@ class FakeRegistry:
     def read(self, ranks: range) -> Iterator[tuple[TargetRecord, int]]:
         self.reads += 1
         for record in self.records[ranks.start : ranks.stop]:
+            self.on_row(record.id or 0)
             yield record, self.active_since.get(record.id or 0, 0)
             if self.breaks_off:
                 raise OutageError("the connection is lost")
 
     def acquire(self, producer_id: int, lease_s: float) -> int | None:
+        if self.loses_connection:
+            raise OutageError("the connection is lost")
         if self.holders.setdefault(producer_id, self.me) != self.me:
             return None
         return self.accounted_until.setdefault(producer_id, self.clock.now_ms())
@@ -205,7 +211,8 @@ class Rig:
         step = self.service.assignment._step_running
         assert step is not None
         step.exception(5)
-        self.service.run_once(0)
+        while self.service.assignment._step_running is step:
+            self.service.run_once(0)
 
     def advance(self, seconds: float, step_ms: int = 500) -> None:
         end = self.clock.ms + int(seconds * 1000)
@@ -327,11 +334,101 @@ def test_a_read_that_breaks_off_forgets_no_target_that_is_gone() -> None:
     rig.registry.records = records(2)
     rig.registry.breaks_off = True
     rig.step()
+    assert rig.metrics.registry.get_sample_value("producer_targets") == 3
     rig.registry.breaks_off = False
     rig.step()
+    assert rig.metrics.registry.get_sample_value("producer_targets") == 2
     rig.outbox.results.clear()
     rig.advance(20)
     assert {target for target, _ in rig.slots()} == {1, 2}
+
+
+def test_a_first_read_that_breaks_off_leaves_no_slot_out() -> None:
+    """What the last holder left, and what became due until the range could be read, is accounted for."""
+    rig = Rig(records(10))
+    start_ms = rig.clock.ms
+    rig.registry.accounted_until[1] = start_ms
+    rig.clock.ms += 20_000
+    rig.registry.breaks_off = True
+    rig.step()
+    rig.advance(12)
+    assert not rig.health.readiness()[0]
+    rig.registry.breaks_off = False
+    rig.step()
+    assert rig.health.readiness()[0]
+    rig.advance(10)
+    assert rig.slots() == due(rig, 10, start_ms)
+
+
+def test_checks_begin_while_the_rest_of_the_range_is_read() -> None:
+    """The targets read first do not wait for the last ones, and those do not lose the slots of meanwhile."""
+    rig = Rig(records(3_000), websites_per_container=3_000)
+    told, go_on = Event(), Event()
+
+    def stop_at(target_id: int) -> None:
+        if target_id == 2_500:
+            told.set()
+            assert go_on.wait(5)
+
+    rig.registry.on_row = stop_at
+    rig.service.run_once(0)
+    assert told.wait(5)
+    start_ms = rig.clock.ms
+    for _ in range(8):
+        rig.clock.ms += 500
+        rig.service.run_once(0)
+    assert len(rig.service.schedule) == 2_000
+    assert 500 < len(rig.outbox.results) < 1_500
+    assert not rig.health.readiness()[0]
+    go_on.set()
+    rig.advance(10)
+    assert rig.health.readiness()[0]
+    assert rig.slots() == due(rig, 3_000, start_ms)
+
+
+def test_a_stop_during_the_first_read_accounts_for_nothing_that_was_not_read() -> None:
+    """Whoever comes next begins where the last holder ended."""
+    rig = Rig(records(3))
+    since_ms = rig.registry.accounted_until[1] = rig.clock.ms - 30_000
+    rig.registry.breaks_off = True
+    rig.step()
+    rig.step()
+    assert rig.registry.accounted_until[1] == since_ms
+    stop = Stop()
+    stop.request()
+    rig.service.run(stop)
+    assert rig.registry.holders == {}
+    assert rig.registry.accounted_until[1] == since_ms
+
+
+def test_the_watermark_waits_for_targets_that_are_not_read_yet() -> None:
+    """A target that has come to this producer may have slots that nobody else accounts for."""
+    rig = Rig(records(3))
+    rig.step()
+    rig.advance(7)
+    for result in rig.outbox.results:
+        rig.outbox.on_done(round(result.scheduled_at.timestamp() * 1000))
+    known_ms = rig.service.assignment._current_at_ms
+    rig.registry.records = records(4)
+    rig.registry.breaks_off = True
+    rig.clock.ms += 1_000
+    rig.step()
+    rig.step()
+    assert rig.registry.accounted_until[1] <= known_ms
+    rig.registry.breaks_off = False
+    rig.step()
+    rig.step()
+    assert rig.registry.accounted_until[1] > known_ms
+
+
+def test_an_id_that_is_lost_while_postgresql_goes_away_is_worked_no_more() -> None:
+    """That another has it is known, even if nothing can be asked right after."""
+    rig = Rig(records(3))
+    rig.step()
+    rig.registry.holders[1] = "another"
+    rig.registry.loses_connection = True
+    rig.step()
+    assert len(rig.service.schedule) == 0
 
 
 def test_a_bad_target_is_counted_and_does_not_stop_the_others() -> None:

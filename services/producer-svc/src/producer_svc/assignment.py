@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from array import array
 from bisect import bisect_left
+from collections import deque
 from typing import TYPE_CHECKING
 
 import attrs
@@ -17,7 +18,7 @@ from monitoring_runtime.background import in_background
 from monitoring_runtime.backoff import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
     from monitoring_core.clock import Clock
@@ -29,6 +30,10 @@ log = structlog.get_logger()
 _RENEWALS_PER_LEASE = 3
 _RELEASE_S = 2.0
 _CANDIDATES = 5
+# The first read of a range is told in parts, so that its checks begin meanwhile: so many targets, and then each time
+# this share of those that are known, since the schedule takes in a part in the time of all.
+_FIRST_PART = 2_000
+_PART_SHARE = 8
 
 
 @attrs.frozen
@@ -43,6 +48,7 @@ class Update:
         removed: ids of targets that are worked no more.
         targets: how many are worked now.
         invalid: how many of the range cannot be checked.
+        complete: whether this is all; else the rest of the range is being read, and follows.
     """
 
     producer_id: int | None
@@ -51,6 +57,7 @@ class Update:
     removed: tuple[int, ...] = ()
     targets: int = 0
     invalid: int = 0
+    complete: bool = True
 
 
 @attrs.frozen
@@ -90,8 +97,12 @@ class Assignment:
         self._next_step = self._next_read = clock.monotonic()
         self._renewed = 0.0
         self._lapsed = False
-        # What follows belongs to the thread.
+        self._parts: deque[Update] = deque()
+        # From when on slots of targets that are not read yet may be this producer's; None when all are read.
+        self._unread_since_ms: int | None = None
+        # What follows belongs to the thread. The version is that of the last whole read of the ID's range.
         self._held: int | None = None
+        self._begun = False
         self._needed = 0
         self._version: int | None = None
         self._counted_version: int | None = None
@@ -114,7 +125,10 @@ class Assignment:
                 until_ms = accounted_until_ms()
                 self._step_running = in_background("assignment", lambda: self._step(until_ms))
             return None
-        if not self._step_running.done():
+        done = self._step_running.done()
+        if self._parts:
+            return self._parts.popleft()
+        if not done:
             return None
         step, self._step_running = self._step_running, None
         try:
@@ -130,6 +144,8 @@ class Assignment:
         self.outage = None
         self._backoff.reset()
         self._next_step = self._clock.monotonic() + min(self._lease_s / _RENEWALS_PER_LEASE, self._refresh_s)
+        if update is not None:
+            self._unread_since_ms = None
         return update
 
     def close(self, accounted_until_ms: int) -> None:
@@ -141,7 +157,7 @@ class Assignment:
             if step is not None:
                 step.exception()
             if self._held is not None:
-                self._registry.release(self._held, accounted_until_ms)
+                self._registry.release(self._held, self._accounted(accounted_until_ms))
 
         with contextlib.suppress(OutageError, TimeoutError):
             in_background("release", release).result(_RELEASE_S)
@@ -152,39 +168,46 @@ class Assignment:
             log.warning("the lease has run out while PostgreSQL is away: checks go on, another producer may begin them")
         self._lapsed = lapsed
 
+    def _accounted(self, accounted_until_ms: int) -> int:
+        """The moment up to which the slots of every target of the range are accounted for, read or not."""
+        unread_since_ms = self._unread_since_ms
+        return accounted_until_ms if unread_since_ms is None else min(accounted_until_ms, unread_since_ms)
+
     def _step(self, accounted_until_ms: int) -> Update | None:
         began = self._clock.monotonic()
         version, now_ms = self._registry.version()
         if self._claim.producer_id is None and version != self._counted_version:
             self._needed = producers_needed(self._registry.count_active(), self._claim.websites_per_container)
             self._counted_version = version
-        update = self._keep(accounted_until_ms)
+        if self._held is not None and version != self._version:
+            self._unread_since_ms = self._current_at_ms
+        self._keep(self._accounted(accounted_until_ms))
         if self._held is None:
             acquired = self._acquire()
             if acquired is None:
-                return update
-            self._renewed = began
-            return self._read_first(version, now_ms, acquired)
+                return None
+            self._begin(acquired, now_ms)
         self._renewed = began
-        if version != self._version and self._clock.monotonic() >= self._next_read:
-            return self._read_again(version, now_ms)
         if version == self._version:
             self._current_at_ms = now_ms
+        elif self._version is None or self._clock.monotonic() >= self._next_read:
+            return self._read(version, now_ms)
         return None
 
-    def _keep(self, accounted_until_ms: int) -> Update | None:
-        """Renew the lease; the update that tells of its end, when it has ended."""
+    def _keep(self, accounted_until_ms: int) -> None:
+        """Renew the lease, and tell of its end when it has ended."""
         if self._held is None:
-            return None
+            return
         if self._claim.producer_id is None and self._held > self._needed:
             log.info("giving up an ID that is no longer needed", producer_id=self._held, needed=self._needed)
             self._registry.release(self._held, accounted_until_ms)
         elif self._registry.renew(self._held, accounted_until_ms, self._lease_s):
-            return None
+            return
         else:
             log.warning("another producer has taken over", producer_id=self._held)
-        self._held, self._version, self._known = None, None, _Known()
-        return Update(None)
+        self._held, self._version, self._known, self._begun = None, None, _Known(), False
+        self._unread_since_ms = None
+        self._parts.append(Update(None))
 
     def _acquire(self) -> int | None:
         """Take an ID; the moment up to which its slots are accounted for, None when none is free."""
@@ -208,44 +231,57 @@ class Assignment:
         self.standing_by = why
         return None
 
-    def _read_first(self, version: int, now_ms: int, accounted_until_ms: int) -> Update:
-        """Read the range of an ID just taken: its slots since its last holder are this producer's."""
+    def _begin(self, accounted_until_ms: int, now_ms: int) -> None:
+        """An ID was just taken: the slots of its range since its last holder are this producer's."""
         # A holder whose clock was ahead may have accounted for slots that are not due yet.
         since_ms = max(min(accounted_until_ms, now_ms), now_ms - self._claim.max_look_back_ms)
         if since_ms > accounted_until_ms:
             until = f"{from_ms(since_ms):%Y-%m-%d %H:%M:%S} UTC"
             log.warning("slots before the look-back are not accounted for", producer_id=self._held, until=until)
-        return self._read(version, now_ms, since_ms, since_ms, begins=True)
+        self._unread_since_ms = self._current_at_ms = since_ms
 
-    def _read_again(self, version: int, now_ms: int) -> Update:
-        """Read the range that may have changed.
+    def _read(self, version: int, now_ms: int) -> Update:
+        """Read the range, and tell what has changed since it was known.
 
-        A target that has been active since before the last read comes from another producer, which may have left it
-        right after that read: its slots count from then on. A newer one begins now.
-        """
-        return self._read(version, now_ms, self._current_at_ms, now_ms)
-
-    def _read(self, version: int, now_ms: int, since_ms: int, newer_since_ms: int, *, begins: bool = False) -> Update:
-        """Read the range, and tell what has changed; added targets count from `since_ms`, or, when they became active
-        after that, from `newer_since_ms` or that moment, whichever is later.
+        A target that has been active since before then comes from another producer, which may have left it right
+        after that moment: its slots count from then on. A newer one begins now; but in the first read of an ID it
+        counts since it has been active, for its last holder may have had it.
         """
         assert self._held is not None
+        first, since_ms = self._version is None, self._current_at_ms
+        newer_since_ms = since_ms if first else now_ms
+        ranks = rank_range(self._held, self._claim.websites_per_container)
         before, known = self._known, _Known()
         added: list[tuple[Target, int]] = []
-        for record, active_since_ms in self._registry.read(rank_range(self._held, self._claim.websites_per_container)):
-            assert record.id is not None
-            digest = _digest(record)
-            changed = before.digest(record.id) != digest
-            target = self._resolve(record) if changed else None
-            known.add(record.id, digest, target is not None if changed else record.id not in before.invalid)
-            if target is not None:
-                newer = active_since_ms > since_ms
-                added.append((target, max(active_since_ms, newer_since_ms) if newer else since_ms))
+        try:
+            for record, active_since_ms in self._registry.read(ranks):
+                assert record.id is not None
+                digest = _digest(record)
+                changed = before.digest(record.id) != digest
+                target = self._resolve(record) if changed else None
+                known.add(record.id, digest, target is not None if changed else record.id not in before.invalid)
+                if target is not None:
+                    newer = active_since_ms > since_ms
+                    added.append((target, max(active_since_ms, newer_since_ms) if newer else since_ms))
+                if first and len(added) >= max(_FIRST_PART, len(known) // _PART_SHARE):
+                    self._parts.append(self._update(known, added, complete=False))
+                    added = []
+        except OutageError:
+            # What is told must be known, and what may be gone must not be forgotten.
+            self._known = known.with_others(before)
+            self._parts.append(self._update(self._known, added, complete=False))
+            raise
         removed = [*before.without(known), *known.invalid]
         self._known, self._version, self._current_at_ms = known, version, now_ms
         self._next_read = self._clock.monotonic() + self._refresh_s
+        return self._update(known, added, removed, complete=True)
+
+    def _update(
+        self, known: _Known, added: list[tuple[Target, int]], removed: Sequence[int] = (), *, complete: bool
+    ) -> Update:
+        begins, self._begun = not self._begun, True
         invalid = len(known.invalid)
-        return Update(self._held, begins, tuple(added), tuple(removed), len(known) - invalid, invalid)
+        return Update(self._held, begins, tuple(added), tuple(removed), len(known) - invalid, invalid, complete)
 
     def _resolve(self, record: TargetRecord) -> Target | None:
         try:
@@ -278,6 +314,15 @@ class _Known:
         place = bisect_left(self._ids, target_id)
         found = place < len(self._ids) and self._ids[place] == target_id
         return self._digests[place] if found else None
+
+    def with_others(self, others: _Known) -> _Known:
+        """These, and of the others those that are not here."""
+        together = _Known()
+        for target_id in sorted({*self._ids, *others._ids}):
+            here = self.digest(target_id)
+            digest, known = (others.digest(target_id), others) if here is None else (here, self)
+            together.add(target_id, digest or 0, target_id not in known.invalid)
+        return together
 
     def without(self, others: _Known) -> Iterator[int]:
         """The ids that are not among the others."""

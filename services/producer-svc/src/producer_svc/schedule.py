@@ -172,10 +172,11 @@ class _Wheel:
                 self._phases.insert(place, phase)
                 self._targets.insert(place, target)
         else:
-            together = [*zip(self._phases, self._targets, strict=True), *zip(phases, targets, strict=True)]
-            together.sort(key=lambda entry: entry[0])
-            self._phases = array("I", [phase for phase, _ in together])
-            self._targets = [target for _, target in together]
+            self._phases.extend(phases)
+            self._targets += targets
+            order = sorted(range(len(self._phases)), key=self._phases.__getitem__)
+            self._phases = array("I", [self._phases[place] for place in order])
+            self._targets = [self._targets[place] for place in order]
         self._hand = bisect_left(self._phases, (position_ms - self._turn_ms) % interval_ms) + max(0, passed)
         if self._hand == len(self._targets):
             self._hand, self._turn_ms = 0, self._turn_ms + interval_ms

@@ -54,7 +54,9 @@ class ProducerService:
     overload: Overload
     clock_steps: ClockSteps
     shutdown_timeout_s: float
-    _held: int | None = attrs.field(default=None, init=False)
+    # Whether the targets of the ID that is held are all known, and from when on their slots are this producer's.
+    _whole: bool = attrs.field(default=False, init=False)
+    _since_ms: int | None = attrs.field(default=None, init=False)
     # Slots that were taken and whose results are not in Kafka, by second; the oldest first, but for moments.
     _unaccounted: Counter[int] = attrs.field(factory=Counter, init=False)
 
@@ -92,30 +94,39 @@ class ProducerService:
         update = self.assignment.poll(self.accounted_until_ms)
         if update is not None:
             self._change(update)
-        if self._held is None and (why := self.assignment.outage or self.assignment.standing_by):
+        if not self._whole and (why := self.assignment.outage or self.assignment.standing_by):
             self.health.set_not_ready(why)
 
     def _change(self, update: Update) -> None:
-        if update.producer_id is None or update.begins:
-            # Whoever has the ID now that was held before accounts for what was not begun.
-            for check in self.waiting.clear():
-                self._account(check.scheduled_ms)
-            self.schedule.clear()
-            self._held = None
-            self.metrics.holds(None)
-        self.schedule.change(update.added, update.removed)
+        if update.begins or update.producer_id is None:
+            self._let_go()
+        self.metrics.holds(update.producer_id)
         self.metrics.assigned(update.targets, update.invalid)
-        if update.begins:
+        if update.producer_id is None:
+            return
+        self.origin.producer_id = update.producer_id
+        self.schedule.change(update.added, update.removed)
+        if self._whole:
+            if update.added or update.removed:
+                counts = {"changed": len(update.added), "removed": len(update.removed)}
+                log.info("targets changed", targets=update.targets, invalid=update.invalid, **counts)
+            return
+        moments = [since_ms for _, since_ms in update.added]
+        self._since_ms = min(moments if self._since_ms is None else [self._since_ms, *moments], default=None)
+        if update.complete:
             self._begin(update)
-        elif update.added or update.removed:
-            counts = {"changed": len(update.added), "removed": len(update.removed)}
-            log.info("targets changed", targets=update.targets, invalid=update.invalid, **counts)
+
+    def _let_go(self) -> None:
+        # Whoever has the ID now that was held before accounts for what was not begun.
+        for check in self.waiting.clear():
+            self._account(check.scheduled_ms)
+        self.schedule.clear()
+        self._whole, self._since_ms = False, None
 
     def _begin(self, update: Update) -> None:
-        self._held = self.origin.producer_id = update.producer_id or 0
-        structlog.contextvars.bind_contextvars(producer_id=self._held)
-        since_ms = min((since_ms for _, since_ms in update.added), default=self.clock.now_ms())
-        self.metrics.holds(self._held)
+        structlog.contextvars.bind_contextvars(producer_id=update.producer_id)
+        since_ms = self.clock.now_ms() if self._since_ms is None else self._since_ms
+        self._whole = True
         self.metrics.accounted_since(since_ms)
         self.health.set_ready()
         since = f"{from_ms(since_ms):%Y-%m-%d %H:%M:%S} UTC"
