@@ -151,7 +151,7 @@ class Installation:
 
 
 def measure(
-    installation: Installation, targets: int, url: str, rate: float, warm_up_s: float, seconds: float
+    installation: Installation, producer: str, targets: int, url: str, rate: float, warm_up_s: float, seconds: float
 ) -> dict[str, float]:
     """One producer with so many targets, as a process, at most at this rate."""
     interval_s = max(1, round(targets / rate))
@@ -160,9 +160,9 @@ def measure(
     port = free_port()
     # As in an installed package, there is bytecode: the first command makes it.
     env = {"MONITORING__METRICS__PORT": str(port), "PYTHONDONTWRITEBYTECODE": ""}
-    subprocess.run([script("producer-svc"), "run", "--help"], check=True, capture_output=True, env=os.environ | env)
+    subprocess.run([producer, "run", "--help"], check=True, capture_output=True, env=os.environ | env)
     began_s = time.time()
-    command = [script("producer-svc"), "run", "--id", "1", "--config", str(file)]
+    command = [producer, "run", "--id", "1", "--config", str(file)]
     child = Child(name, command, installation.directory / f"{name}.log", env)
     service = Service(child, port)
     service.wait_until_ready()
@@ -233,6 +233,12 @@ def main() -> None:
     parser.add_argument("--warm-up", type=float, default=12.0, help="Seconds before measuring. [default: 12]")
     parser.add_argument("--seconds", type=float, default=12.0)
     parser.add_argument("--rate", type=float, help="Checks a second. [default: 0.7 of the engine's capacity]")
+    parser.add_argument(
+        "--producer-svc",
+        default=script("producer-svc"),
+        metavar="FILE",
+        help="The producer to measure. [default: that of this environment, in which are libraries of others, too]",
+    )
     parser.add_argument("--json", type=Path, default=Path("bench-start-lag.json"), metavar="FILE")
     parser.add_argument("--engine-alone", nargs=3, metavar=("URL", "RATE", "COUNT"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -246,7 +252,8 @@ def main() -> None:
         rate = arguments.rate or LOAD * limit
         print(f"curl engine: {limit:,.0f} checks/s at its limit, {cost_us:.0f} us a check; due are {rate:,.0f}/s")
         for targets in arguments.targets:
-            result = measure(installation, targets, url, rate, arguments.warm_up, arguments.seconds)
+            producer, warm_up_s, seconds = arguments.producer_svc, arguments.warm_up, arguments.seconds
+            result = measure(installation, producer, targets, url, rate, warm_up_s, seconds)
             result["engine_us"], _ = in_own_process(url, result["rate"], round(5 * result["rate"]))
             result["added_us"] = result["cpu_us"] - result["engine_us"]
             found[str(targets)] = result

@@ -75,6 +75,13 @@ def test_a_plan_before_there_is_anything(plain: Path) -> None:
     assert "monitor.max_concurrent_checks: 1668" in said
 
 
+def test_next_to_nothing_is_said_so(plain: Path) -> None:
+    """No person reads 4e-05 processors."""
+    _, said = run(plain, "plan", "--targets", "6")
+    (line,) = (line for line in said.splitlines() if "PostgreSQL's processors" in line)
+    assert "< 0.01" in line
+
+
 def test_costs_may_be_given(plain: Path) -> None:
     """Who has measured their own uses them."""
     options = ["--check-us", "100", "--row-bytes", "1000", "--message-bytes", "10", "--kafka-retention", "1d"]

@@ -135,4 +135,6 @@ def table(needs: list[Need]) -> Table:
 def _number(value: float, unit: str) -> str:
     if unit == "B":
         return decimal(round(value))
+    if 0 < value < 0.01:
+        return "< 0.01"
     return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.2g}"
