@@ -12,6 +12,8 @@ import resource
 import socket
 import ssl
 import struct
+import subprocess
+import sys
 import time
 import warnings
 import zlib
@@ -717,3 +719,22 @@ def test_a_timeout_while_the_prober_stood_still_is_its_own_fault() -> None:
     ending = timed_out(began, 1.0, stalls)
     assert ending.reason is Reason.PROBER_ERROR
     assert re.fullmatch(r"the prober stood still for [12]\.\d s", ending.detail)
+
+
+@pytest.mark.parametrize("engine", Engine)
+def test_signals_leave_no_engine_waiting(engine: Engine) -> None:
+    """However close to the end of its wait one comes: a producer would else neither check nor stop any more."""
+    program = (
+        "import signal\n"
+        "from monitoring_core.config import Engine, MonitorConfig\n"
+        "from producer_svc.check import Origin\n"
+        "from producer_svc.wiring import build_engine\n"
+        f"engine = build_engine(MonitorConfig(engine=Engine({str(engine)!r})), Origin(1, 'here'))\n"
+        "signal.signal(signal.SIGALRM, lambda *_: None)\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0.0007, 0.0007)\n"
+        "for _ in range(2_000):\n    engine.take_finished(0.002)\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0)\n"
+        "print('ended')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "ended\n"

@@ -21,7 +21,7 @@ class TcpCanaries:
 
     def __init__(self, addresses: Sequence[tuple[str, int]]) -> None:
         self._addresses = addresses
-        self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._answers: queue.Queue[bool] = queue.Queue()
 
     def ask(self) -> None:
         """Begin a round."""
@@ -36,7 +36,7 @@ class TcpCanaries:
 
     def _round(self) -> None:
         began = time.monotonic()
-        outcomes: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        outcomes: queue.Queue[bool] = queue.Queue()
         for address in self._addresses:
             threading.Thread(target=_try, args=(address, outcomes), name="canary", daemon=True).start()
         answered = False
@@ -52,7 +52,7 @@ class TcpCanaries:
         self._answers.put(answered)
 
 
-def _try(address: tuple[str, int], outcomes: queue.SimpleQueue[bool]) -> None:
+def _try(address: tuple[str, int], outcomes: queue.Queue[bool]) -> None:
     try:
         socket.create_connection(address, TIMEOUT_S).close()
         outcomes.put(True)

@@ -34,7 +34,8 @@ class RequestsEngine:
         self._stalls = StallWatch()
         self._resolver = Resolver(config.max_concurrent_checks)
         self._submitted: queue.SimpleQueue[Check] = queue.SimpleQueue()
-        self._finished: queue.SimpleQueue[CheckResult] = queue.SimpleQueue()
+        # Not a SimpleQueue: up to Python 3.12, a signal near the end of its wait makes it wait for ever.
+        self._finished: queue.Queue[CheckResult] = queue.Queue()
         self._running: dict[_Slot, Check] = {}
         self._threads = 0
 
