@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from local_stack.stack import script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.end_to_end
 
@@ -36,24 +40,31 @@ def processes_of(marker: str) -> list[str]:
     return found
 
 
-def test_ctrl_c_ends_it_in_order_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a path short enough for the socket of a PostgreSQL below it."""
+    with tempfile.TemporaryDirectory() as path:
+        yield Path(path)
+
+
+def test_ctrl_c_ends_it_in_order_and_leaves_nothing(folder: Path) -> None:
     """It still compares and says what it found; no process and no file is left."""
     command = [script("local-stack"), "up", "--interval", "2s", "--json"]
     process = subprocess.Popen(
-        command, env={"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, env={"PATH": "/usr/bin:/bin", "TMPDIR": str(folder)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert process.stderr
     line = process.stderr.readline()
     assert b"psql" in line, line + process.stderr.read()
-    assert len(processes_of(str(tmp_path))) >= 5
+    assert len(processes_of(str(folder))) >= 5
     time.sleep(4)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     result = json.loads(out)
     assert (process.returncode, result["missing"], result["duplicates"], result["misjudged"]) == (0, 0, 0, [])
     assert b"Traceback" not in err
-    assert processes_of(str(tmp_path)) == []
-    assert list(tmp_path.iterdir()) == []
+    assert processes_of(str(folder)) == []
+    assert list(folder.iterdir()) == []
 
 
 def test_kept_data_is_taken_up_again(tmp_path: Path) -> None:
