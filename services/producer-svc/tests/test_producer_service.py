@@ -15,6 +15,7 @@ from monitoring_core.errors import OutageError
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.schedule import slots_between
 from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
+from monitoring_core.testing.builders import make_target
 from monitoring_runtime.health import Health
 from monitoring_runtime.stop import Stop
 from producer_svc.assignment import Assignment, Claim
@@ -535,6 +536,21 @@ def test_a_host_has_a_few_checks_at_once_and_holds_up_no_other() -> None:
     rig.advance(30)
     assert rig.slots() == due(rig, 40, start_ms)
     assert not rig.service.waiting._running
+
+
+def test_checks_that_have_started_are_forgotten_while_others_wait() -> None:
+    """A producer that is behind for hours holds no more than what waits."""
+    waiting = WaitingChecks(10_000)
+    target = make_target(interval_s=3600)
+    for number in range(5_000):
+        waiting.add(Check(target, number, 0.0))
+        waiting.add(Check(target, number, 0.0))
+        assert waiting.take() is not None
+        if number >= 10:
+            assert waiting.take() is not None
+    assert len(waiting) == 10
+    assert len(waiting._deadlines) <= 1_020
+    assert len(waiting.clear()) == 10
 
 
 def test_a_second_producer_of_an_id_stands_by_and_takes_over_without_a_gap() -> None:

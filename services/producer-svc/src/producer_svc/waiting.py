@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from producer_svc.check import Check
 
 _Key = tuple[int, int]
+# So many that have started are among the deadlines at most, beside twice those that wait.
+_STALE = 1_000
 
 
 @attrs.define
@@ -43,6 +45,9 @@ class WaitingChecks:
         self._waiting.add(number)
         heapq.heappush(self._ready, (check.scheduled_ms, number, check))
         heapq.heappush(self._deadlines, (check.window_end_ms, number, check))
+        if len(self._deadlines) > 2 * len(self._waiting) + _STALE:
+            self._deadlines = [deadline for deadline in self._deadlines if deadline[1] in self._waiting]
+            heapq.heapify(self._deadlines)
 
     def missed(self, now_ms: int) -> Iterator[Check]:
         """Those whose window is over: they are taken out."""
