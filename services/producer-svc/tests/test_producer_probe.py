@@ -524,6 +524,15 @@ def test_names_that_are_none(probe: Prober, url: str) -> None:
     assert check(probe, url).reason in (Reason.DNS_ERROR, Reason.PROBER_ERROR)
 
 
+@pytest.mark.parametrize("host", ["*.example", ".example"])
+def test_a_target_that_cannot_be_requested_ends_as_the_probers_fault(probe: Prober, host: str) -> None:
+    """Nobody was asked, the next check has its place, and the producer goes on."""
+    result = check(probe, f"http://user:secret@{host}/")
+    assert (result.status, result.reason, result.final_url) == (Status.UNKNOWN, Reason.PROBER_ERROR, None)
+    assert result.error == f"http://{host}/ cannot be requested"
+    assert probe.engine.running == 0
+
+
 @pytest.mark.parametrize("engine", Engine)
 def test_a_certificate_is_recorded_and_shown_when_the_check_fails(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

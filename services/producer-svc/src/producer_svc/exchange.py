@@ -87,6 +87,7 @@ class Exchange:
     """A check from its first request to its verdict. Times are seconds on the monotonic clock, durations seconds.
 
     Attributes:
+        request: the last one; empty until there is one.
         ended: when the website had done what the verdict is about; None, when the result is made.
     """
 
@@ -94,7 +95,7 @@ class Exchange:
     limits: Limits
     started: float = attrs.field(factory=time.monotonic)
     started_at: dt.datetime = attrs.field(factory=lambda: dt.datetime.now(dt.UTC))
-    request: Request = attrs.field(init=False)
+    request: Request = attrs.field(init=False, factory=lambda: Request("", "", ()))
     following: Request | None = attrs.field(default=None, init=False)
     hops: int = attrs.field(default=0, init=False)
     dns_s: float | None = attrs.field(default=None, init=False)
@@ -226,7 +227,7 @@ class Exchange:
             regexp_matched=self.regexp_matched,
             remote_address=self.remote_address,
             certificate_expires_at=certificate.expires_at if certificate else None,
-            final_url=self.request.url[:MAX_URL_LENGTH] if reason else None,
+            final_url=self.request.url[:MAX_URL_LENGTH] or None if reason else None,
             certificate_subject=one_line(certificate.subject, MAX_NAME_LENGTH) if reason and certificate else None,
             certificate_issuer=one_line(certificate.issuer, MAX_NAME_LENGTH) if reason and certificate else None,
             body_excerpt=self._excerpt,
