@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import confluent_kafka
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own names
@@ -19,7 +22,7 @@ from producer_svc.adapters.kafka import KafkaSender
 from producer_svc.outbox import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.integration_test
 
@@ -105,3 +108,36 @@ def test_after_a_fatal_error_a_new_session_sends_what_the_old_one_had(config: Ka
         sender.send(entry)
     assert first | acknowledged(sender, 20) == set(range(1, 41))
     assert sorted(set(arrived(config))) == list(range(1, 41))
+
+
+def end_for_good(sender: KafkaSender) -> None:
+    """A fatal error in librdkafka itself, by its own function for tests."""
+    (library,) = Path(confluent_kafka.__file__).parents[1].glob("confluent_kafka.libs/librdkafka-*")
+    handle = ctypes.c_void_p.from_address(id(sender._producer) + object.__basicsize__)
+    out_of_order = KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER
+    assert ctypes.CDLL(str(library)).rd_kafka_test_fatal_error(handle, out_of_order, b"as it would be") == 0
+
+
+NOTICED: dict[str, Callable[[KafkaSender], None]] = {
+    "by the next look": lambda _: None,
+    "by the next result": lambda sender: sender.send(entries(6, 6)[0]),
+    "while waiting": lambda sender: sender.wait(0.1),
+}
+
+
+@pytest.mark.parametrize("how", NOTICED)
+def test_a_fatal_error_does_not_end_the_service(how: str) -> None:
+    """However it is noticed, a new client takes over all that the old one had."""
+    sender = KafkaSender(KafkaConfig(bootstrap_servers="127.0.0.1:1", topic_name="any"))
+    for entry in entries(1, 5):
+        sender.send(entry)
+    ended, had = sender._producer, sender.in_flight
+    end_for_good(sender)
+    NOTICED[how](sender)
+    had += how == "by the next result"
+    assert sender.take_acknowledged() == []
+    assert sender._producer is not ended
+    assert sender.in_flight == had
+    sender._retry_at = 0.0
+    assert sender.take_acknowledged() == []
+    assert sorted(sender._handed) == list(range(1, had + 1))

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _RETRY_S = 1.0
-_PURGE_S = 5.0
 
 # librdkafka's own lines would stand between ours; what matters of them arrives through the callbacks.
 _silent = logging.getLogger("producer_svc.librdkafka")
@@ -35,6 +34,7 @@ class KafkaSender:
     def __init__(self, config: KafkaConfig) -> None:
         self._config = config
         self._acknowledged: list[Entry] = []
+        self._handed: dict[int, Entry] = {}
         self._returned: deque[Entry] = deque()
         self._retry_at = 0.0
         self._fatal = False
@@ -44,11 +44,11 @@ class KafkaSender:
     @property
     def in_flight(self) -> int:
         """How many entries Kafka has not yet acknowledged."""
-        return len(self._producer) + len(self._returned)
+        return len(self._handed) + len(self._returned)
 
     def take_acknowledged(self) -> list[Entry]:
         """The entries that Kafka has acknowledged since the last call; those that came back go again."""
-        self._producer.poll(0)
+        self.wait(0.0)
         if self._fatal:
             self._replace()
         if self._returned and time.monotonic() >= self._retry_at:
@@ -62,6 +62,7 @@ class KafkaSender:
         """Take an entry."""
 
         def on_delivery(error: KafkaError | None, _message: Message) -> None:
+            del self._handed[entry.id]
             if error is None:
                 self._acknowledged.append(entry)
                 if self._outage:
@@ -72,15 +73,21 @@ class KafkaSender:
 
         try:
             self._producer.produce(self._config.topic_name, entry.value, entry.key, on_delivery=on_delivery)
+            self._handed[entry.id] = entry
         except BufferError:
             self._return(entry)
         except KafkaException as error:
-            self._fatal = self._fatal or error.args[0].fatal()
+            self._fatal = self._fatal or error.args[0].code() == KafkaError._FATAL
             self._return(entry)
 
     def wait(self, timeout_s: float) -> None:
         """Wait for acknowledgements, at most `timeout_s` seconds."""
-        self._producer.flush(timeout_s)
+        try:
+            self._producer.poll(timeout_s)
+        except KafkaException as error:  # what ends the client is raised, and not told to the callback
+            if not error.args[0].fatal():
+                raise
+            self._fatal = True
 
     def _connect(self) -> Producer:
         return Producer(
@@ -111,8 +118,11 @@ class KafkaSender:
         self._fatal = False
         log.warning("Kafka ended this producer's session, beginning a new one", kafka=self._config.bootstrap_servers)
         self._producer.purge()
-        self._producer.flush(_PURGE_S)
         self._producer = self._connect()
+        # What the old one would still say of them, nobody hears any more.
+        handed, self._handed = self._handed, {}
+        for entry in handed.values():
+            self._return(entry)
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
