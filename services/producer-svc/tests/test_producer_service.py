@@ -501,6 +501,40 @@ def test_a_clock_that_was_ahead_for_a_while_leaves_only_real_results() -> None:
     assert real == set(due(rig, 2, start_ms))
 
 
+def test_a_slot_that_comes_again_while_its_check_runs_is_not_run_twice() -> None:
+    """Its host has all its places afterwards, and the watermark goes on."""
+    rig = Rig(records(1), engine=FakeEngine(instant=False), max_per_host=2)
+    rig.step()
+    rig.advance(3)
+    (running,) = rig.engine.checks
+    rig.clock.step(-6)
+    while rig.clock.ms <= running.scheduled_ms + 200:
+        rig.advance(0.5)
+    assert rig.engine.checks == [running]
+    rig.engine.instant = True
+    rig.advance(30)
+    for result in rig.outbox.results:
+        rig.outbox.on_done(round(result.scheduled_at.timestamp() * 1000))
+    assert rig.service.accounted_until_ms() == rig.clock.ms
+    assert not rig.service.waiting._running
+
+
+def test_an_id_that_is_taken_again_at_once_begins_no_check_twice() -> None:
+    """The watermark at which it was given up is behind the checks that go on."""
+    rig = Rig(records(11), producer_id=None, websites_per_container=10, engine=FakeEngine(instant=False))
+    rig.registry.holders = {1: "another"}
+    rig.step()
+    rig.advance(10)
+    (running,) = rig.engine.checks
+    rig.registry.records = records(10)
+    rig.step()
+    assert rig.registry.accounted_until[2] <= running.scheduled_ms
+    rig.registry.records = records(11)
+    rig.step()
+    rig.service.run_once(0)
+    assert rig.engine.checks == [running]
+
+
 def test_a_lease_from_a_clock_that_was_ahead_stops_no_checks() -> None:
     """Whoever takes over works from now on."""
     rig = Rig(records(2))
@@ -541,10 +575,10 @@ def test_a_host_has_a_few_checks_at_once_and_holds_up_no_other() -> None:
 def test_checks_that_have_started_are_forgotten_while_others_wait() -> None:
     """A producer that is behind for hours holds no more than what waits."""
     waiting = WaitingChecks(10_000)
-    target = make_target(interval_s=3600)
+    one, other = make_target(id=1, interval_s=3600), make_target(id=2, interval_s=3600)
     for number in range(5_000):
-        waiting.add(Check(target, number, 0.0))
-        waiting.add(Check(target, number, 0.0))
+        waiting.add(Check(one, number, 0.0))
+        waiting.add(Check(other, number, 0.0))
         assert waiting.take() is not None
         if number >= 10:
             assert waiting.take() is not None

@@ -145,7 +145,8 @@ class ProducerService:
         for check in self.schedule.take_due(MAX_TAKEN):
             self._unaccounted[check.scheduled_ms // 1_000] += 1
             if check.window_end_ms > self.clock.now_ms():
-                self.waiting.add(check)
+                if not self.waiting.add(check):
+                    self._account(check.scheduled_ms)
             else:
                 self._publish(self.origin.unrun(check, Reason.MISSED_WINDOW, "no producer ran it in its window"))
                 missed += 1

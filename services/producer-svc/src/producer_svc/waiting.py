@@ -31,7 +31,8 @@ class WaitingChecks:
     _ready: list[tuple[int, int, Check]] = attrs.field(factory=list, init=False)
     _parked: dict[str, deque[tuple[int, int, Check]]] = attrs.field(factory=dict, init=False)
     _deadlines: list[tuple[int, int, Check]] = attrs.field(factory=list, init=False)
-    _waiting: set[int] = attrs.field(factory=set, init=False)
+    # The slots that wait, and the number of each one's entry; one that does not wait any more has entries, too.
+    _waiting: dict[_Key, int] = attrs.field(factory=dict, init=False)
     _running: Counter[str] = attrs.field(factory=Counter, init=False)
     _hosts: dict[_Key, str] = attrs.field(factory=dict, init=False)
     _numbers: itertools.count[int] = attrs.field(factory=itertools.count, init=False)
@@ -39,22 +40,25 @@ class WaitingChecks:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, check: Check) -> None:
-        """Take in a check that is due."""
-        number = next(self._numbers)
-        self._waiting.add(number)
+    def add(self, check: Check) -> bool:
+        """Take in a check that is due; False when it waits or runs already, as after the clock was set back."""
+        key = _key(check)
+        if key in self._waiting or key in self._hosts:
+            return False
+        number = self._waiting[key] = next(self._numbers)
         heapq.heappush(self._ready, (check.scheduled_ms, number, check))
         heapq.heappush(self._deadlines, (check.window_end_ms, number, check))
         if len(self._deadlines) > 2 * len(self._waiting) + _STALE:
-            self._deadlines = [deadline for deadline in self._deadlines if deadline[1] in self._waiting]
+            self._deadlines = [entry for entry in self._deadlines if self._waits(entry[1], entry[2])]
             heapq.heapify(self._deadlines)
+        return True
 
     def missed(self, now_ms: int) -> Iterator[Check]:
         """Those whose window is over: they are taken out."""
         while self._deadlines and self._deadlines[0][0] <= now_ms:
             _, number, check = heapq.heappop(self._deadlines)
-            if number in self._waiting:
-                self._waiting.remove(number)
+            if self._waits(number, check):
+                del self._waiting[_key(check)]
                 yield check
 
     def take(self) -> Check | None:
@@ -63,14 +67,14 @@ class WaitingChecks:
             entry = heapq.heappop(self._ready)
             _, number, check = entry
             host = check.target.host
-            if number not in self._waiting:
+            if not self._waits(number, check):
                 self._unpark(host)
             elif self._running[host] >= self._max_per_host:
                 self._parked.setdefault(host, deque()).append(entry)
             else:
-                self._waiting.remove(number)
+                del self._waiting[_key(check)]
                 self._running[host] += 1
-                self._hosts[check.target.id, check.scheduled_ms] = host
+                self._hosts[_key(check)] = host
                 return check
         if not self._waiting:
             self._deadlines.clear()
@@ -93,7 +97,7 @@ class WaitingChecks:
         parked = self._parked.get(host)
         while parked:
             entry = parked.popleft()
-            if entry[1] in self._waiting:
+            if self._waits(entry[1], entry[2]):
                 heapq.heappush(self._ready, entry)
                 break
         if parked is not None and not parked:
@@ -101,9 +105,17 @@ class WaitingChecks:
 
     def clear(self) -> list[Check]:
         """Take out all that wait."""
-        left = [check for _, number, check in sorted(self._deadlines, key=lambda e: e[1]) if number in self._waiting]
+        entries = sorted(self._deadlines, key=lambda e: e[1])
+        left = [check for _, number, check in entries if self._waits(number, check)]
         self._waiting.clear()
         self._deadlines.clear()
         self._ready.clear()
         self._parked.clear()
         return left
+
+    def _waits(self, number: int, check: Check) -> bool:
+        return self._waiting.get(_key(check)) == number
+
+
+def _key(check: Check) -> _Key:
+    return check.target.id, check.scheduled_ms
