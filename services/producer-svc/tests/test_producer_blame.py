@@ -109,6 +109,35 @@ def test_silent_canaries_do_not_excuse_one_website_while_others_answer() -> None
     assert blame.settled() == [failed]
 
 
+def test_the_network_works_again_when_canaries_answer_though_no_website_fails() -> None:
+    """A failure of hours later is the website's, and until then nobody is told of an outage that is over."""
+    canaries, clock = FakeCanaries(), FakeClock()
+    blame = Blame(canaries, clock)
+    blame.take(result(1, Reason.CONNECTION_ERROR))
+    canaries.answer = False
+    assert [settled.status for settled in blame.settled()] == [Status.UNKNOWN]
+    assert (blame.down, canaries.asked) == (True, 1)
+    answering = result(2, started_s=5.0)
+    assert blame.take(answering) == [answering]
+    assert canaries.asked == 2
+    assert blame.settled() == []
+    blame.take(result(3, started_s=7.0))
+    canaries.answer = False  # these websites may be in the prober's own network
+    assert blame.settled() == []
+    assert blame.down
+    clock.advance(10)
+    blame.take(result(2, started_s=9.0))
+    canaries.answer = True
+    assert blame.settled() == []
+    assert not blame.down
+    assert (canaries.asked, blame.holding) == (3, 0)
+    clock.advance(3_600)
+    failed = result(1, Reason.TIMEOUT, started_s=3_609.0)
+    assert blame.take(failed) == []
+    canaries.answer = True
+    assert blame.settled() == [failed]
+
+
 def test_what_is_undecided_at_the_end_blames_nobody() -> None:
     """Each slot still ends as a row."""
     blame = Blame(FakeCanaries(), FakeClock())

@@ -33,6 +33,7 @@ class Blame:
     _canaries: Canaries | None
     _clock: Clock
     down: bool = attrs.field(default=False, init=False)
+    _asking: bool = attrs.field(default=False, init=False)
     _asked: list[CheckResult] = attrs.field(factory=list, init=False)
     _held: list[CheckResult] = attrs.field(factory=list, init=False)
     _since: dt.datetime | None = attrs.field(default=None, init=False)
@@ -51,20 +52,22 @@ class Blame:
         if result.reason not in NETWORK_REASONS:
             if self._since and result.started_at >= self._since:
                 self._answered.add(result.target_id)
+            if self.down and not self._asking:
+                self._ask(self._canaries)
             return [result]
         self._held.append(result)
-        if not self._asked:
+        if not self._asking:
             self._ask(self._canaries)
         return []
 
     def settled(self) -> list[CheckResult]:
         """The results that have waited long enough, with the verdict that they deserve."""
-        answer = self._canaries.poll() if self._canaries and self._asked else None
+        answer = self._canaries.poll() if self._canaries and self._asking else None
         if answer is None or self._canaries is None:
             return []
-        settled, self._asked = self._asked, []
+        settled, self._asked, self._asking = self._asked, [], False
         failed = {result.target_id for result in settled} - self._answered
-        self._set_down(not answer and len(failed) > len(self._answered))
+        self._set_down(not answer and (len(failed) > len(self._answered) if settled else self.down))
         if self._held:
             self._ask(self._canaries)
         return [
@@ -89,7 +92,7 @@ class Blame:
         return self.down or bool(began_before)
 
     def _ask(self, canaries: Canaries) -> None:
-        self._asked, self._held = self._held, []
+        self._asking, self._asked, self._held = True, self._held, []
         self._since = max((result.finished_at for result in self._asked if result.finished_at), default=None)
         self._answered.clear()
         canaries.ask()
