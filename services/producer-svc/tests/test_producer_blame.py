@@ -138,6 +138,19 @@ def test_the_network_works_again_when_canaries_answer_though_no_website_fails() 
     assert blame.settled() == [failed]
 
 
+def test_a_check_that_the_prober_itself_failed_is_no_answer() -> None:
+    """It shows nothing of the network: the failures beside it are still the prober's."""
+    canaries = FakeCanaries()
+    blame = Blame(canaries, FakeClock())
+    blame.take(result(1, Reason.TIMEOUT))
+    own = result(2, Reason.PROBER_ERROR, started_s=1.5)
+    assert blame.take(own) == [own]
+    canaries.answer = False
+    assert [settled.status for settled in blame.settled()] == [Status.UNKNOWN]
+    assert blame.take(own) == [own]
+    assert canaries.asked == 1
+
+
 def test_what_is_undecided_at_the_end_blames_nobody() -> None:
     """Each slot still ends as a row."""
     blame = Blame(FakeCanaries(), FakeClock())

@@ -47,7 +47,7 @@ class Blame:
 
     def take(self, result: CheckResult) -> list[CheckResult]:
         """A finished result, unless it has to wait."""
-        if self._canaries is None or result.started_at is None:
+        if self._canaries is None or result.started_at is None or result.reason is Reason.PROBER_ERROR:
             return [result]
         if result.reason not in NETWORK_REASONS:
             if self._since and result.started_at >= self._since:
