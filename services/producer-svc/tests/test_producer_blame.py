@@ -151,6 +151,24 @@ def test_a_check_that_the_prober_itself_failed_is_no_answer() -> None:
     assert canaries.asked == 1
 
 
+def test_a_clock_that_is_set_back_excuses_no_later_failure() -> None:
+    """What began after the network came back says so by the new clock."""
+    canaries, clock = FakeCanaries(), FakeClock()
+    blame = Blame(canaries, clock)
+    blame.take(result(1, Reason.TIMEOUT))
+    canaries.answer = False
+    blame.settled()
+    blame.take(result(1, Reason.TIMEOUT))
+    canaries.answer = True
+    blame.settled()
+    clock.step_wall(-3_600)
+    clock.advance(60)
+    failed = result(1, Reason.TIMEOUT, started_s=-3_545.0)
+    blame.take(failed)
+    canaries.answer = True
+    assert blame.settled() == [failed]
+
+
 def test_what_is_undecided_at_the_end_blames_nobody() -> None:
     """Each slot still ends as a row."""
     blame = Blame(FakeCanaries(), FakeClock())

@@ -37,7 +37,8 @@ class Blame:
     _asked: list[CheckResult] = attrs.field(factory=list, init=False)
     _held: list[CheckResult] = attrs.field(factory=list, init=False)
     _since: dt.datetime | None = attrs.field(default=None, init=False)
-    _recovered: dt.datetime | None = attrs.field(default=None, init=False)
+    # By the monotonic clock, which nobody sets.
+    _recovered: float | None = attrs.field(default=None, init=False)
     _answered: set[int] = attrs.field(factory=set, init=False)
 
     @property
@@ -83,13 +84,15 @@ class Blame:
         if down and not self.down:
             log.error("no canary answers: failures are taken for those of this producer's own network")
         elif self.down and not down:
-            self._recovered = from_ms(self._clock.now_ms())
+            self._recovered = self._clock.monotonic()
             log.info("the network of this producer works again")
         self.down = down
 
     def _excuses(self, result: CheckResult) -> bool:
-        began_before = self._recovered and result.started_at and result.started_at < self._recovered
-        return self.down or bool(began_before)
+        if self.down or self._recovered is None or result.started_at is None:
+            return self.down
+        recovered_ms = self._clock.now_ms() - round(1000 * (self._clock.monotonic() - self._recovered))
+        return result.started_at < from_ms(recovered_ms)
 
     def _ask(self, canaries: Canaries) -> None:
         self._asking, self._asked, self._held = True, self._held, []
