@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import socket
+import threading
 import time
 
 import attrs
+import pytest
 
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.testing.builders import make_result
@@ -194,3 +196,23 @@ def test_canaries_answer_when_one_of_them_takes_a_connection() -> None:
         refusing.bind(("127.0.0.1", 0))
         assert answer(refusing.getsockname(), listening.getsockname())
         assert not answer(refusing.getsockname(), ("does-not-exist.invalid", 80))
+
+
+@pytest.mark.parametrize("name", ["canaries", "canary"])
+def test_canaries_give_an_answer_on_a_machine_without_threads(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for one would wait for ever; whoever cannot ask cannot blame a website."""
+    start = threading.Thread.start
+
+    def sometimes(thread: threading.Thread) -> None:
+        if thread.name == name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", sometimes)
+    blame = Blame(TcpCanaries([("127.0.0.1", 1)]), FakeClock())
+    blame.take(result(1, Reason.TIMEOUT))
+    deadline = time.monotonic() + 5
+    while not (settled := blame.settled()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert [answer.reason for answer in settled] == [Reason.PROBER_ERROR]

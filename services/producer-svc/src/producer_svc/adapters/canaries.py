@@ -25,7 +25,10 @@ class TcpCanaries:
 
     def ask(self) -> None:
         """Begin a round."""
-        threading.Thread(target=self._round, name="canaries", daemon=True).start()
+        try:
+            threading.Thread(target=self._round, name="canaries", daemon=True).start()
+        except RuntimeError:  # this machine has no more threads: nothing is known of the websites
+            self._answers.put(False)
 
     def poll(self) -> bool | None:
         """Whether any canary answered in the round that has ended; None while it goes on."""
@@ -38,7 +41,10 @@ class TcpCanaries:
         began = time.monotonic()
         outcomes: queue.Queue[bool] = queue.Queue()
         for address in self._addresses:
-            threading.Thread(target=_try, args=(address, outcomes), name="canary", daemon=True).start()
+            try:
+                threading.Thread(target=_try, args=(address, outcomes), name="canary", daemon=True).start()
+            except RuntimeError:
+                outcomes.put(False)
         answered = False
         try:
             for _ in self._addresses:
