@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
-from threading import Event
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import attrs
@@ -456,6 +456,28 @@ def test_checks_go_on_while_postgresql_is_away() -> None:
     rig.advance(40)
     assert len(rig.outbox.results) >= before + 6
     assert rig.health.readiness() == (True, "ok")
+
+
+def test_checks_go_on_on_a_machine_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lease is not renewed and the stop does not give it back; that is all."""
+    rig = Rig(records(2))
+    rig.step()
+    start_ms = rig.clock.ms
+
+    def fails(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Thread, "start", fails)
+        rig.advance(20)
+        assert rig.service.assignment.outage == "can't start new thread"
+    rig.advance(20)
+    assert rig.service.assignment.outage is None
+    monkeypatch.setattr(Thread, "start", fails)
+    stop = Stop()
+    stop.request()
+    assert rig.service.run(stop) == 0
+    assert rig.slots() == due(rig, 2, start_ms)
 
 
 def test_a_clock_set_forward_leaves_no_slot_out(capsys: pytest.CaptureFixture[str]) -> None:

@@ -123,7 +123,10 @@ class Assignment:
         if self._step_running is None:
             if self._clock.monotonic() >= self._next_step:
                 until_ms = accounted_until_ms()
-                self._step_running = in_background("assignment", lambda: self._step(until_ms))
+                try:
+                    self._step_running = in_background("assignment", lambda: self._step(until_ms))
+                except RuntimeError as error:  # this machine has no more threads
+                    self._note_outage(str(error))
             return None
         done = self._step_running.done()
         if self._parts:
@@ -134,10 +137,7 @@ class Assignment:
         try:
             update = step.result()
         except OutageError as error:
-            self._next_step = self._clock.monotonic() + self._backoff.next()
-            if self.outage != str(error):
-                log.warning("targets cannot be read, retrying", error=str(error))
-            self.outage = str(error)
+            self._note_outage(str(error))
             return None
         if self.outage:
             log.info("targets can be read again")
@@ -159,8 +159,14 @@ class Assignment:
             if self._held is not None:
                 self._registry.release(self._held, self._accounted(accounted_until_ms))
 
-        with contextlib.suppress(OutageError, TimeoutError):
+        with contextlib.suppress(OutageError, TimeoutError, RuntimeError):
             in_background("release", release).result(_RELEASE_S)
+
+    def _note_outage(self, why: str) -> None:
+        self._next_step = self._clock.monotonic() + self._backoff.next()
+        if self.outage != why:
+            log.warning("targets cannot be read, retrying", error=why)
+        self.outage = why
 
     def _note_lapse(self) -> None:
         lapsed = self._held is not None and self._clock.monotonic() - self._renewed > self._lease_s
