@@ -268,6 +268,34 @@ def test_each_result_is_accounted_for_once_when_the_file_comes_and_goes(
     assert rig.dropped > 0
 
 
+def test_what_kafka_acknowledges_after_trouble_is_not_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file still holds it for a moment; accounted for twice, it would hide a slot that Kafka has not."""
+    monkeypatch.setattr(outbox_module, "IN_FLIGHT", 100)
+    rig = Rig(tmp_path, FakeKafka(away=True))
+    done: Counter[int] = Counter()
+    rig.outbox.on_done = lambda slot_ms: done.update([slot_ms])
+
+    def full(*_: object) -> None:
+        raise OutageError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteStore, "write", full)
+        rig.put(*range(1, 301))
+        rig.turn(1)
+    rig.turn(1, RETRY_S)
+    assert (rig.kafka.targets, rig.outbox.unsaved) == (list(range(1, 101)), 0)
+    rig.kafka.away, late = False, rig.kafka.unacknowledged[50:]
+    rig.kafka.unacknowledged = rig.kafka.unacknowledged[:50]
+    rig.turn(1, 0.0)
+    rig.kafka.unacknowledged += late
+    rig.turn(5)
+    assert rig.kafka.targets == list(range(1, 301))
+    assert done == Counter(1_000 * target for target in range(1, 301))
+    assert rig.outbox.waiting == 0
+
+
 def test_memory_is_bounded_while_neither_kafka_nor_the_disk_takes_anything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

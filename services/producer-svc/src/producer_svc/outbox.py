@@ -73,7 +73,7 @@ class Outbox:
     _unsaved: dict[int, Entry] = attrs.field(factory=dict, init=False)
     _unsent: deque[Entry] = attrs.field(factory=deque, init=False)
     _acknowledged: list[int] = attrs.field(factory=list, init=False)
-    # Handed to Kafka, and not acknowledged.
+    # Handed to Kafka, and not acknowledged, or still in the file.
     _in_flight: set[int] = attrs.field(factory=set, init=False)
     # All saved entries up to this one were handed to Kafka.
     _sent_id: int = attrs.field(default=0, init=False)
@@ -115,10 +115,11 @@ class Outbox:
     def turn(self) -> None:
         """Let acknowledgements in, save what is new, and hand over what is saved."""
         for entry in self._sender.take_acknowledged():
-            self._in_flight.discard(entry.id)
             self._done(entry.id, entry.slot_ms)
             if self._unsaved.pop(entry.id, None) is None:
                 self._acknowledged.append(entry.id)
+            else:
+                self._in_flight.discard(entry.id)
         if (self._unsaved or self._acknowledged) and (
             self._clock.monotonic() >= self._next_save or (len(self._unsaved) >= GROUP_ENTRIES and not self._trouble)
         ):
@@ -159,6 +160,7 @@ class Outbox:
             self._sent_id, self._backlog = 0, True
         self._trouble = None
         self._unsaved.clear()
+        self._in_flight.difference_update(self._acknowledged)
         self._acknowledged.clear()
 
     def _keep_in_bound(self) -> None:
