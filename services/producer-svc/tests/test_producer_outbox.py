@@ -354,6 +354,26 @@ def test_a_file_that_cannot_be_read_is_put_aside(
     assert aside.read_bytes() == content
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_file_that_is_damaged_in_its_middle_is_put_aside(tmp_path: Path, number: int) -> None:
+    """The one that a producer would go on with, and the one of another that has ended."""
+    stores = [SqliteStore(tmp_path) for _ in range(number)]
+    stores[-1].write([Entry(i, 0, b"k", b"v" * 400, up=True) for i in range(1, 501)], [])
+    for store in stores:
+        store.close()
+    file = tmp_path / f"outbox-{number}.sqlite"
+    content = bytearray(file.read_bytes())
+    content[10 * 4096 : 11 * 4096] = b"\xff" * 4096
+    file.write_bytes(content)
+    rig = Rig(tmp_path)
+    rig.put(1)
+    rig.turn()
+    assert (rig.kafka.targets, rig.outbox.waiting, rig.outbox.unsaved) == ([1], 0, 0)
+    assert rig.outbox._trouble is None
+    (aside,) = tmp_path.glob("*.unreadable-*")
+    assert aside.read_bytes() == content
+
+
 def test_a_directory_that_cannot_be_made_is_an_outage_and_not_the_end(tmp_path: Path) -> None:
     """The producer checks and sends; the log says that results are in memory alone."""
     (tmp_path / "file").write_text("")

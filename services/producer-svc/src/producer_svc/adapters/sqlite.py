@@ -166,13 +166,14 @@ def _move(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """A connection to the file; a file that is none of SQLite's is put aside."""
+    """A connection to the file; a file that is none of SQLite's, or is damaged, is put aside."""
     while True:
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
             database.execute(_TABLE)
+            database.execute("SELECT count(*) FROM outbox").fetchone()  # looks at every page
         except sqlite3.DatabaseError as error:
             database.close()
             if (error.sqlite_errorcode & 0xFF) not in _NOT_A_DATABASE:
