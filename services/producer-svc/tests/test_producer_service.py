@@ -557,6 +557,27 @@ def test_an_id_that_is_taken_again_at_once_begins_no_check_twice() -> None:
     assert rig.engine.checks == [running]
 
 
+def test_a_clock_that_was_ahead_leaves_the_next_producer_no_slot_out() -> None:
+    """The watermark of the lease goes no further than PostgreSQL's clock, neither at a renewal nor at the stop."""
+    rig = Rig(records(2))
+    rig.registry.clock = MovedClock()
+    rig.step()
+    rig.advance(5)
+    rig.registry.clock.ms = rig.clock.ms
+    rig.clock.step(3_600)
+    while rig.service.schedule.seconds_to_next == 0:
+        rig.service.run_once(0)
+    for result in rig.outbox.results:
+        rig.outbox.on_done(round(result.scheduled_at.timestamp() * 1000))
+    rig.step()
+    assert rig.registry.accounted_until[1] == rig.registry.clock.ms
+    stop = Stop()
+    stop.request()
+    rig.service.run(stop)
+    assert rig.registry.holders == {}
+    assert rig.registry.accounted_until[1] == rig.registry.clock.ms
+
+
 def test_a_lease_from_a_clock_that_was_ahead_stops_no_checks() -> None:
     """Whoever takes over works from now on."""
     rig = Rig(records(2))

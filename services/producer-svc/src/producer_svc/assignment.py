@@ -157,7 +157,8 @@ class Assignment:
             if step is not None:
                 step.exception()
             if self._held is not None:
-                self._registry.release(self._held, self._accounted(accounted_until_ms))
+                _, now_ms = self._registry.version()
+                self._registry.release(self._held, self._accounted(accounted_until_ms, now_ms))
 
         with contextlib.suppress(OutageError, TimeoutError, RuntimeError):
             in_background("release", release).result(_RELEASE_S)
@@ -174,10 +175,13 @@ class Assignment:
             log.warning("the lease has run out while PostgreSQL is away: checks go on, another producer may begin them")
         self._lapsed = lapsed
 
-    def _accounted(self, accounted_until_ms: int) -> int:
-        """The moment up to which the slots of every target of the range are accounted for, read or not."""
+    def _accounted(self, accounted_until_ms: int, now_ms: int) -> int:
+        """The moment up to which the slots of every target of the range are accounted for, read or not.
+
+        Never later than `now_ms`, PostgreSQL's: this machine's clock may be ahead.
+        """
         unread_since_ms = self._unread_since_ms
-        return accounted_until_ms if unread_since_ms is None else min(accounted_until_ms, unread_since_ms)
+        return min(accounted_until_ms, now_ms if unread_since_ms is None else min(now_ms, unread_since_ms))
 
     def _step(self, accounted_until_ms: int) -> Update | None:
         began = self._clock.monotonic()
@@ -187,7 +191,7 @@ class Assignment:
             self._counted_version = version
         if self._held is not None and version != self._version:
             self._unread_since_ms = self._current_at_ms
-        self._keep(self._accounted(accounted_until_ms))
+        self._keep(self._accounted(accounted_until_ms, now_ms))
         if self._held is None:
             acquired = self._acquire()
             if acquired is None:
