@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from array import array
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
@@ -21,7 +22,8 @@ class Schedule:
     """The slots of every target, each taken once unless `begin_again` is called.
 
     Targets of one interval are due in the order of their phases, over and over: a wheel. The next check is the first of
-    the wheels, whatever the number of targets. Slots that were due before a target was added come from a heap.
+    the wheels, whatever the number of targets. Slots that were due before a target was added come from a heap, and so
+    do those that were due and not taken yet when it left its wheel.
     When the wall clock steps forward, the slots passed over come late.
     """
 
@@ -29,17 +31,22 @@ class Schedule:
         self._clock = clock
         self._wheels: dict[int, _Wheel] = {}
         self._next: list[tuple[int, int]] = []
-        self._late: list[tuple[int, int, int]] = []
+        # Slot, id, the end of such slots, a number that leaves no two alike, and the target if it has left its wheel.
+        self._late: list[tuple[int, int, int, int, Target | None]] = []
+        self._numbers = itertools.count()
         self._targets: dict[int, Target] = {}
+        # From when on the slots of targets count whose wheels were behind when they were added.
+        self._since: dict[int, int] = {}
 
     def change(self, added: Sequence[tuple[Target, int]], removed: Iterable[int]) -> None:
         """Add targets, each with the moment (milliseconds since the epoch) from which its slots are to be taken, and
         remove others. A target that is known and keeps its interval keeps its slots, too.
         """
         fresh: dict[int, list[tuple[Target, int]]] = {}
+        left: dict[int, Target] = {}
         for target_id in removed:
             if target := self._targets.pop(target_id, None):
-                self._leave(target)
+                left[target_id] = target
         for target, from_ms in added:
             known = self._targets.get(target.id)
             self._targets[target.id] = target
@@ -47,28 +54,27 @@ class Schedule:
                 self._wheels[target.interval_s].replace(target)
                 continue
             if known:
-                self._leave(known)
+                left[known.id] = known
             fresh.setdefault(target.interval_s, []).append((target, from_ms))
+        if left:
+            self._leave(left)
         for interval_s, entries in fresh.items():
-            if interval_s not in self._wheels:
-                self._wheels[interval_s] = _Wheel(interval_s, max(from_ms for _, from_ms in entries))
-            first_slots = self._wheels[interval_s].add([target for target, _ in entries])
-            for (target, from_ms), until_ms in zip(entries, first_slots, strict=True):
-                slot_ms = slot_at_or_after(target.id, interval_s, from_ms)
-                if slot_ms < until_ms:
-                    heapq.heappush(self._late, (slot_ms, target.id, until_ms))
+            self._enter(interval_s, entries)
         self._next = [(wheel.next_ms, interval_s) for interval_s, wheel in self._wheels.items()]
         heapq.heapify(self._next)
 
     def clear(self) -> None:
         """Remove every target."""
-        self._wheels, self._next, self._late, self._targets = {}, [], [], {}
+        self._wheels, self._next, self._late, self._targets, self._since = {}, [], [], {}, {}
 
     def begin_again(self, moment_ms: int) -> None:
         """Take the slots since a moment (milliseconds since the epoch) once more, beside those not taken yet."""
         from_ms = moment_ms if self.next_ms is None else min(moment_ms, self.next_ms)
         targets = [(target, from_ms) for target in self._targets.values()]
+        late = [entry for entry in self._late if entry[4]]
         self.clear()
+        self._late = late
+        heapq.heapify(self._late)
         self.change(targets, ())
 
     def take_due(self, limit: int) -> Iterator[Check]:
@@ -104,28 +110,54 @@ class Schedule:
         return len(self._targets)
 
     def _take(self) -> Target | None:
-        """Take the first slot; None when its target is gone."""
+        """Take the first slot; None when it does not count."""
         if self._late and (not self._next or self._late[0][0] <= self._next[0][0]):
-            slot_ms, target_id, until_ms = self._late[0]
-            target = self._targets.get(target_id)
-            following_ms = slot_ms + 1000 * target.interval_s if target else until_ms
+            slot_ms, target_id, until_ms, number, left = self._late[0]
+            target = left or self._targets[target_id]
+            following_ms = slot_ms + 1000 * target.interval_s
             if following_ms < until_ms:
-                heapq.heapreplace(self._late, (following_ms, target_id, until_ms))
+                heapq.heapreplace(self._late, (following_ms, target_id, until_ms, number, left))
             else:
                 heapq.heappop(self._late)
             return target
-        interval_s = self._next[0][1]
+        slot_ms, interval_s = self._next[0]
         wheel = self._wheels[interval_s]
         target = wheel.take()
         heapq.heapreplace(self._next, (wheel.next_ms, interval_s))
+        if self._since and (since_ms := self._since.get(target.id)):
+            if slot_ms < since_ms:
+                return None
+            del self._since[target.id]
         return target
 
-    def _leave(self, target: Target) -> None:
-        wheel = self._wheels[target.interval_s]
-        wheel.remove(target)
-        if not len(wheel):
-            del self._wheels[target.interval_s]
-        self._late = [late for late in self._late if late[1] != target.id]
+    def _enter(self, interval_s: int, entries: list[tuple[Target, int]]) -> None:
+        """Put targets on the wheel of their interval, and what was due before into the heap."""
+        if interval_s not in self._wheels:
+            self._wheels[interval_s] = _Wheel(interval_s, max(from_ms for _, from_ms in entries))
+        first_slots = self._wheels[interval_s].add([target for target, _ in entries])
+        for (target, from_ms), until_ms in zip(entries, first_slots, strict=True):
+            slot_ms = slot_at_or_after(target.id, interval_s, from_ms)
+            if slot_ms < until_ms:
+                heapq.heappush(self._late, (slot_ms, target.id, until_ms, next(self._numbers), None))
+            elif slot_ms > until_ms:
+                self._since[target.id] = slot_ms
+
+    def _leave(self, targets: dict[int, Target]) -> None:
+        """Take targets from their wheels. What they were due for by now is still to be taken."""
+        end_ms = self._clock.now_ms() + 1
+        late = [
+            (slot_ms, target_id, min(until_ms, end_ms), number, left or targets.get(target_id))
+            if target_id in targets
+            else (slot_ms, target_id, until_ms, number, left)
+            for slot_ms, target_id, until_ms, number, left in self._late
+        ]
+        for target in targets.values():
+            wheel = self._wheels[target.interval_s]
+            slot_ms = max(wheel.remove(target), self._since.pop(target.id, 0))
+            late.append((slot_ms, target.id, end_ms, next(self._numbers), target))
+            if not len(wheel):
+                del self._wheels[target.interval_s]
+        self._late = [entry for entry in late if entry[0] < entry[2]]
         heapq.heapify(self._late)
 
 
@@ -182,14 +214,16 @@ class _Wheel:
             self._hand, self._turn_ms = 0, self._turn_ms + interval_ms
         return slots
 
-    def remove(self, target: Target) -> None:
-        """Remove a target."""
+    def remove(self, target: Target) -> int:
+        """Remove a target; the next slot that it had."""
         place = self._place(target)
+        slot_ms = self._turn_ms + self._phases[place] + (1000 * self._interval_s if place < self._hand else 0)
         del self._phases[place], self._targets[place]
         if place < self._hand:
             self._hand -= 1
         elif self._targets and self._hand == len(self._targets):
             self._hand, self._turn_ms = 0, self._turn_ms + 1000 * self._interval_s
+        return slot_ms
 
     def replace(self, target: Target) -> None:
         """Put a target in the place of the one with the same id."""
