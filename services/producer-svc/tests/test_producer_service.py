@@ -458,6 +458,31 @@ def test_checks_go_on_while_postgresql_is_away() -> None:
     assert rig.health.readiness() == (True, "ok")
 
 
+def test_a_producer_that_reads_the_range_of_another_id_is_not_ready() -> None:
+    """What it knew was of the ID that it has lost."""
+    rig = Rig(records(30), producer_id=None, websites_per_container=10)
+    rig.registry.holders = {1: "another", 2: "another"}
+    rig.step()
+    assert rig.health.readiness()[0]
+    del rig.registry.holders[1]
+    rig.registry.records = records(20)
+    reading, go_on = Event(), Event()
+
+    def stop_at(_: int) -> None:
+        reading.set()
+        assert go_on.wait(5)
+
+    rig.registry.on_row = stop_at
+    rig.service.assignment._next_step = 0.0
+    rig.service.run_once(0)
+    assert reading.wait(5)
+    rig.service.run_once(0)
+    assert (rig.health.readiness()[0], len(rig.service.schedule)) == (False, 0)
+    go_on.set()
+    rig.step()
+    assert (rig.health.readiness()[0], len(rig.service.schedule)) == (True, 10)
+
+
 def test_checks_go_on_on_a_machine_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """The lease is not renewed and the stop does not give it back; that is all."""
     rig = Rig(records(2))

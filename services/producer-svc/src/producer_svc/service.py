@@ -103,6 +103,7 @@ class ProducerService:
         self.metrics.holds(update.producer_id)
         self.metrics.assigned(update.targets, update.invalid)
         if update.producer_id is None:
+            self.health.set_not_ready("no ID is held")
             return
         self.origin.producer_id = update.producer_id
         self.schedule.change(update.added, update.removed)
