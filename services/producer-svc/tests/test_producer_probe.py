@@ -14,6 +14,7 @@ import ssl
 import struct
 import subprocess
 import sys
+import threading
 import time
 import warnings
 import zlib
@@ -30,6 +31,7 @@ from monitoring_core.config import Engine, MonitorConfig
 from monitoring_core.config.values import Size
 from monitoring_core.result import Reason, Status
 from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
+from producer_svc.adapters.connection import DeadlineError, OwnFaultError, Resolver
 from producer_svc.adapters.curl_engine import CurlEngine
 from producer_svc.check import Check, Origin
 from producer_svc.stalls import StallWatch, timed_out
@@ -717,6 +719,30 @@ def test_a_connection_that_nobody_answers_ends_with_the_budget(engine: Engine) -
     assert result.reason is Reason.TIMEOUT
     assert result.response_time_s is not None
     assert 0.9 < result.response_time_s < 1.1
+
+
+def test_a_look_up_that_waits_for_those_of_other_names_is_the_probers_own_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They go on when their checks are over, and take the threads of the next ones."""
+    go_on = threading.Event()
+
+    def slow(*args: Any) -> Any:
+        if args[-1] == socket.AI_NUMERICHOST:
+            raise socket.gaierror
+        go_on.wait(10)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    resolver = Resolver(1)
+    try:
+        with pytest.raises(DeadlineError):
+            resolver.resolve("slow.example", 80, 0.2)
+        with pytest.raises(OwnFaultError, match="other names"):
+            resolver.resolve("other.example", 80, 0.2)
+    finally:
+        go_on.set()
+        resolver.close()
 
 
 def test_a_timeout_while_the_prober_stood_still_is_its_own_fault() -> None:

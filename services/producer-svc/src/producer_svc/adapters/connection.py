@@ -103,7 +103,7 @@ class Resolver:
 
         Raises:
             DnsError, DeadlineError: there is none, or none in time.
-        OwnFaultError: there was no descriptor left to ask with.
+            OwnFaultError: there was no descriptor left to ask with, or no thread: look-ups outlast their checks.
         """
         with contextlib.suppress(socket.gaierror):  # an address needs no look-up, which may take long, and no thread
             return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
@@ -111,7 +111,8 @@ class Resolver:
         try:
             return lookup.result(timeout_s)
         except FutureTimeoutError:
-            lookup.cancel()
+            if lookup.cancel():  # it had not begun
+                raise OwnFaultError("all look-ups wait for other names") from None
             raise DeadlineError from None
         except socket.gaierror as error:
             if why := exhausted():
