@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import pairwise
 from threading import Event, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
@@ -439,6 +439,22 @@ def test_a_bad_target_is_counted_and_does_not_stop_the_others() -> None:
     rig.advance(10)
     assert {r.target_id for r in rig.outbox.results} == {2}
     assert rig.metrics.registry.get_sample_value("producer_invalid_targets") == 1
+
+
+@pytest.mark.parametrize("field", ["headers", "labels"])
+@pytest.mark.parametrize("value", [{"X-Retries": 1}, {"X": ["a"]}, {"X": None}, ["X"], "X", 1, True])
+def test_json_that_is_no_text_by_name_makes_a_bad_target(field: str, value: object) -> None:
+    """PostgreSQL takes any JSON; what nobody can use is left out, and the others are checked."""
+    fields: dict[str, Any] = {field: value}
+    rig = Rig([TargetRecord(id=1, url="http://w.example/", **fields), TargetRecord(id=2, url="http://w.example/")])
+    rig.step()
+    rig.advance(10)
+    assert {r.target_id for r in rig.outbox.results} == {2}
+    assert rig.metrics.registry.get_sample_value("producer_invalid_targets") == 1
+    fields[field] = {"X": "1"}
+    rig.registry.records = [TargetRecord(id=i, url="http://w.example/", **fields) for i in (1, 2, 3)]
+    rig.step()
+    assert rig.metrics.registry.get_sample_value("producer_invalid_targets") == 0
 
 
 def test_checks_go_on_while_postgresql_is_away() -> None:

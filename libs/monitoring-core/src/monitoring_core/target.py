@@ -143,7 +143,7 @@ class TargetRecord:
         for name, messages in (
             ("url", _url_problems(self.url)),
             ("headers", _header_problems(self.headers) if self.headers else ()),
-            ("labels", _text_problems("".join(map("".join, self.labels.items()))) if self.labels else ()),
+            ("labels", _label_problems(self.labels) if self.labels else ()),
             ("body", _body_problems(self.body, self.method) if self.body is not None else ()),
         ):
             for message in messages:
@@ -275,7 +275,22 @@ def _url_problems(url: str) -> Iterator[str]:
         yield "has port 0"
 
 
+def _is_text_by_name(value: object) -> bool:
+    """Whether it is what its type says: PostgreSQL takes any JSON."""
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+
+
+def _label_problems(labels: dict[str, str]) -> Iterator[str]:
+    if not _is_text_by_name(labels):
+        yield "must be an object whose values are text"
+        return
+    yield from _text_problems("".join(map("".join, labels.items())))
+
+
 def _header_problems(headers: dict[str, str]) -> Iterator[str]:
+    if not _is_text_by_name(headers):
+        yield "must be an object whose values are text"
+        return
     if len(headers) > MAX_HEADERS:
         yield f"at most {MAX_HEADERS} are allowed, got {len(headers)}"
     for name, value in headers.items():

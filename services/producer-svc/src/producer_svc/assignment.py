@@ -341,7 +341,8 @@ class _Known:
 
 def _digest(record: TargetRecord) -> int:
     """A number that changes when the record does; records themselves would take as much memory as the targets."""
-    headers = tuple(record.headers.items()) if record.headers else None
+    # PostgreSQL takes any JSON.
+    headers, labels = (repr(value) if value else None for value in (record.headers, record.labels))
     return hash(
         (
             record.url,
@@ -353,6 +354,7 @@ def _digest(record: TargetRecord) -> int:
             headers,
             record.follow_redirects,
             record.verify_tls,
+            labels,
             record.body,
         )
     )
