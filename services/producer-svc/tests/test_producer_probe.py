@@ -25,6 +25,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from monitoring_core.codec import decode, encode
 from monitoring_core.config import Engine, MonitorConfig
@@ -569,6 +574,38 @@ def test_a_certificate_is_recorded_and_shown_when_the_check_fails(
     assert "Shop" in (down.certificate_subject or "")
     assert "trustme" in (down.certificate_issuer or "")
     assert (up.tls_s or 0) > 0
+
+
+@pytest.mark.parametrize("verify_tls", [True, False])
+@pytest.mark.parametrize("engine", Engine)
+def test_a_certificate_that_is_not_in_utf_8_is_no_trouble(engine: Engine, verify_tls: bool, tmp_path: Path) -> None:
+    """libcurl tells all of it, such as a comment in another encoding."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Shop")])
+    comment = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.16.840.1.113730.1.13"), b"\x16\x04caf\xe9")
+    expires = dt.datetime(2099, 1, 2, tzinfo=dt.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, dt.datetime(2020, 1, 1, tzinfo=dt.UTC), expires)
+        .add_extension(comment, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "own.pem").write_bytes(certificate.public_bytes(Encoding.PEM) + secret)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "own.pem")
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
+
+        def serve() -> None:
+            for _ in range(1 + verify_tls):  # a refused certificate is asked for twice
+                connection, _ = listener.accept()
+                with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
+                    secure.recv(65536)
+                    secure.sendall(page())
+
+        pool.submit(serve)
+        result = check(Prober(engine), f"https://127.0.0.1:{listener.getsockname()[1]}/", verify_tls=verify_tls)
+    assert result.reason is (Reason.TLS_ERROR if verify_tls else None)
+    assert result.certificate_expires_at == expires
 
 
 def test_authorities_that_cannot_be_read_are_the_probers_own_fault() -> None:

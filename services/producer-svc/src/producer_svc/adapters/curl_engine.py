@@ -34,7 +34,7 @@ _TO_EPOLL = {
 }
 _ABORT = -1
 _BLANK = frozenset({b"\r\n", b"\n"})
-_CERTIFICATE_FIELDS = frozenset({"Subject", "Issuer", "Expire date"})
+_CERTIFICATE_FIELDS = frozenset({b"Subject", b"Issuer", b"Expire date"})
 _TLS_ERRORS = frozenset(
     {
         pycurl.E_SSL_CONNECT_ERROR,
@@ -299,7 +299,7 @@ class _Transfer:
         """Keep the refused certificate, if it was shown again, and return the verdict."""
         self._close_socket()
         if self.curl.getinfo(pycurl.APPCONNECT_TIME_T):
-            self.exchange.certificate = _certificate(self.curl.getinfo(pycurl.INFO_CERTINFO))
+            self.exchange.certificate = _certificate(self.curl.getinfo_raw(pycurl.INFO_CERTINFO))
         self.curl.setopt(pycurl.CONNECT_ONLY, 0)
         refused, self.refused = self.refused, None
         return refused
@@ -318,7 +318,7 @@ class _Transfer:
             exchange.remote_address = info(pycurl.PRIMARY_IP) or None
         if secured:
             exchange.tls_s = (exchange.tls_s or 0.0) + (secured - connected) / 1e6
-            exchange.certificate = _certificate(info(pycurl.INFO_CERTINFO))
+            exchange.certificate = _certificate(self.curl.getinfo_raw(pycurl.INFO_CERTINFO))
         if self._header_bytes:  # libcurl gives a time even when nothing came
             exchange.first_byte_s = (exchange.first_byte_s or 0.0) + (first - sent) / 1e6
         if exchange.in_body:
@@ -397,9 +397,10 @@ def _fields(lines: list[bytes]) -> dict[str, str]:
 
 
 def _certificate(chain: Any) -> Certificate | None:
-    """The website's own certificate, as libcurl describes it."""
-    said = dict(field for field in chain[0] if field[0] in _CERTIFICATE_FIELDS) if chain else {}
-    return _described(said.get("Expire date", ""), said.get("Subject", ""), said.get("Issuer", ""))
+    """The website's own certificate, as libcurl describes it: in bytes, which are what the website says."""
+    fields = chain[0] if chain else ()
+    said = {field[0]: field[1].decode("utf-8", "replace") for field in fields if field[0] in _CERTIFICATE_FIELDS}
+    return _described(said.get(b"Expire date", ""), said.get(b"Subject", ""), said.get(b"Issuer", ""))
 
 
 @lru_cache(maxsize=1_000)
