@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import random
 import resource
@@ -381,6 +383,22 @@ def test_a_directory_that_cannot_be_made_is_an_outage_and_not_the_end(tmp_path: 
     rig.put(1)
     rig.turn()
     assert (rig.kafka.targets, rig.outbox.waiting) == ([1], 0)
+
+
+def test_a_directory_without_locks_costs_no_descriptors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is tried again and again, and the checks need theirs."""
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    rig = Rig(tmp_path)
+    for number in range(1, 21):
+        rig.put(number)
+        rig.turn(1)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert rig.kafka.targets == list(range(1, 21))
 
 
 WRITER = """
