@@ -499,6 +499,28 @@ def test_a_producer_that_reads_the_range_of_another_id_is_not_ready() -> None:
     assert (rig.health.readiness()[0], len(rig.service.schedule)) == (True, 10)
 
 
+def test_an_id_that_is_given_up_leaves_no_slot_out() -> None:
+    """Nobody takes it any more: what was due and had not begun is still this producer's, beside its next ID's."""
+    rig = Rig(records(30), producer_id=None, websites_per_container=10, engine=FakeEngine(places=0))
+    rig.registry.holders = {1: "another", 2: "another"}
+    rig.registry.accounted_until[3] = rig.clock.ms - 35_000
+    start_ms = rig.clock.ms - 35_000
+    rig.step()
+    rig.advance(4)
+    rig.service.schedule.begin_again(rig.clock.ms - 15_000)  # some are not taken yet
+    given_up_ms = rig.clock.ms
+    rig.registry.records = records(20)
+    rig.step()
+    assert (rig.registry.holders, len(rig.service.schedule)) == ({1: "another", 2: "another"}, 0)
+    del rig.registry.holders[1]
+    rig.step()
+    rig.engine.places = 1_000
+    rig.advance(1)
+    of_third = {slot for slot in rig.slots() if slot[0] > 20}
+    expected = {(i, s) for i in range(21, 31) for s in slots_between(i, 10, start_ms, given_up_ms + 1)}
+    assert of_third == expected
+
+
 def test_checks_go_on_on_a_machine_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """The lease is not renewed and the stop does not give it back; that is all."""
     rig = Rig(records(2))

@@ -42,7 +42,7 @@ class Update:
 
     Attributes:
         producer_id: the ID that is held; None while standing by, and then there are no targets.
-        begins: whether it was taken just now: targets of an ID that was held before are worked no more.
+        given_up: whether nobody takes the ID that was held before: what was due then is still this producer's.
         added: targets that are new or have changed, each with the moment (milliseconds since the epoch) from which
             its slots are this producer's to account for.
         removed: ids of targets that are worked no more.
@@ -52,7 +52,7 @@ class Update:
     """
 
     producer_id: int | None
-    begins: bool = False
+    given_up: bool = False
     added: tuple[tuple[Target, int], ...] = ()
     removed: tuple[int, ...] = ()
     targets: int = 0
@@ -102,7 +102,6 @@ class Assignment:
         self._unread_since_ms: int | None = None
         # What follows belongs to the thread. The version is that of the last whole read of the ID's range.
         self._held: int | None = None
-        self._begun = False
         self._needed = 0
         self._version: int | None = None
         self._counted_version: int | None = None
@@ -208,16 +207,17 @@ class Assignment:
         """Renew the lease, and tell of its end when it has ended."""
         if self._held is None:
             return
-        if self._claim.producer_id is None and self._held > self._needed:
+        given_up = self._claim.producer_id is None and self._held > self._needed
+        if given_up:
             log.info("giving up an ID that is no longer needed", producer_id=self._held, needed=self._needed)
             self._registry.release(self._held, accounted_until_ms)
         elif self._registry.renew(self._held, accounted_until_ms, self._lease_s):
             return
         else:
             log.warning("another producer has taken over", producer_id=self._held)
-        self._held, self._version, self._known, self._begun = None, None, _Known(), False
+        self._held, self._version, self._known = None, None, _Known()
         self._unread_since_ms = None
-        self._parts.append(Update(None))
+        self._parts.append(Update(None, given_up))
 
     def _acquire(self) -> int | None:
         """Take an ID; the moment up to which its slots are accounted for, None when none is free."""
@@ -289,9 +289,9 @@ class Assignment:
     def _update(
         self, known: _Known, added: list[tuple[Target, int]], removed: Sequence[int] = (), *, complete: bool
     ) -> Update:
-        begins, self._begun = not self._begun, True
         invalid = len(known.invalid)
-        return Update(self._held, begins, tuple(added), tuple(removed), len(known) - invalid, invalid, complete)
+        targets = len(known) - invalid
+        return Update(self._held, False, tuple(added), tuple(removed), targets, invalid, complete)
 
     def _resolve(self, record: TargetRecord) -> Target | None:
         try:

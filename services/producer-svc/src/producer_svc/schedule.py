@@ -63,8 +63,12 @@ class Schedule:
         self._next = [(wheel.next_ms, interval_s) for interval_s, wheel in self._wheels.items()]
         heapq.heapify(self._next)
 
+    def leave(self) -> None:
+        """Remove every target; what was due by now is still to be taken."""
+        self.change((), sorted(self._targets, key=self._phase, reverse=True))
+
     def clear(self) -> None:
-        """Remove every target."""
+        """Remove every target, and what was due."""
         self._wheels, self._next, self._late, self._targets, self._since = {}, [], [], {}, {}
 
     def begin_again(self, moment_ms: int) -> None:
@@ -129,6 +133,9 @@ class Schedule:
                 return None
             del self._since[target.id]
         return target
+
+    def _phase(self, target_id: int) -> int:
+        return phase_ms(target_id, self._targets[target_id].interval_s)
 
     def _enter(self, interval_s: int, entries: list[tuple[Target, int]]) -> None:
         """Put targets on the wheel of their interval, and what was due before into the heap."""

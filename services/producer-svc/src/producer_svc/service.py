@@ -98,8 +98,8 @@ class ProducerService:
             self.health.set_not_ready(why)
 
     def _change(self, update: Update) -> None:
-        if update.begins or update.producer_id is None:
-            self._let_go()
+        if update.producer_id is None:
+            self._let_go(update.given_up)
         self.metrics.holds(update.producer_id)
         self.metrics.assigned(update.targets, update.invalid)
         if update.producer_id is None:
@@ -117,12 +117,15 @@ class ProducerService:
         if update.complete:
             self._begin(update)
 
-    def _let_go(self) -> None:
+    def _let_go(self, given_up: bool) -> None:
+        self._whole, self._since_ms = False, None
+        if given_up:
+            self.schedule.leave()
+            return
         # Whoever has the ID now that was held before accounts for what was not begun.
         for check in self.waiting.clear():
             self._account(check.scheduled_ms)
         self.schedule.clear()
-        self._whole, self._since_ms = False, None
 
     def _begin(self, update: Update) -> None:
         structlog.contextvars.bind_contextvars(producer_id=update.producer_id)
