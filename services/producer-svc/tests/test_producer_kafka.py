@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import confluent_kafka
 import pytest
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own names
 
 from local_stack.servers import embedded_broker
@@ -18,6 +18,7 @@ from monitoring_core.clock import from_ms
 from monitoring_core.codec import encode, encode_key
 from monitoring_core.config import KafkaConfig
 from monitoring_core.testing.builders import make_result
+from producer_svc.adapters import kafka as kafka_module
 from producer_svc.adapters.kafka import KafkaSender
 from producer_svc.outbox import Entry
 
@@ -141,3 +142,31 @@ def test_a_fatal_error_does_not_end_the_service(how: str) -> None:
     sender._retry_at = 0.0
     assert sender.take_acknowledged() == []
     assert sorted(sender._handed) == list(range(1, had + 1))
+
+
+def test_a_new_client_that_cannot_be_made_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A machine may have no more threads, and a file of a certificate may be missing while it is renewed."""
+    sender = KafkaSender(KafkaConfig(bootstrap_servers="127.0.0.1:1", topic_name="any"))
+    for entry in entries(1, 5):
+        sender.send(entry)
+    ended = sender._producer
+    end_for_good(sender)
+
+    def fails(*_: object, **__: object) -> None:
+        raise KafkaException(KafkaError(KafkaError._CRIT_SYS_RESOURCE, "Failed to create thread"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kafka_module, "Producer", fails)
+        for entry in entries(6, 10):
+            assert sender.take_acknowledged() == []
+            sender.send(entry)
+    assert (sender._producer, sender.in_flight) == (ended, 10)
+    assert "Failed to create thread" in capsys.readouterr().out
+    sender._replace_at = 0.0
+    sender.take_acknowledged()
+    assert sender._producer is not ended
+    sender._retry_at = 0.0
+    sender.take_acknowledged()
+    assert sorted(sender._handed) == list(range(1, 11))

@@ -38,6 +38,7 @@ class KafkaSender:
         self._returned: deque[Entry] = deque()
         self._retry_at = 0.0
         self._fatal = False
+        self._replace_at = 0.0
         self._outage: str | None = None
         self._producer = self._connect()
 
@@ -49,7 +50,7 @@ class KafkaSender:
     def take_acknowledged(self) -> list[Entry]:
         """The entries that Kafka has acknowledged since the last call; those that came back go again."""
         self.wait(0.0)
-        if self._fatal:
+        if self._fatal and time.monotonic() >= self._replace_at:
             self._replace()
         if self._returned and time.monotonic() >= self._retry_at:
             returned, self._returned = self._returned, deque()
@@ -115,10 +116,16 @@ class KafkaSender:
 
     def _replace(self) -> None:
         """Take everything back from a producer that has ended, and begin a new one."""
-        self._fatal = False
+        self._replace_at = time.monotonic() + _RETRY_S
+        try:
+            new = self._connect()
+        except KafkaException as error:  # no threads, or a file that is missing for a moment
+            self._lost(f"Kafka ended this producer's session, and no new one can begin: {self._explain(error.args[0])}")
+            return
         log.warning("Kafka ended this producer's session, beginning a new one", kafka=self._config.bootstrap_servers)
+        self._fatal = False
         self._producer.purge()
-        self._producer = self._connect()
+        self._producer = new
         # What the old one would still say of them, nobody hears any more.
         handed, self._handed = self._handed, {}
         for entry in handed.values():
