@@ -38,6 +38,7 @@ from monitoring_core.result import Reason, Status
 from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
 from producer_svc.adapters.connection import DeadlineError, OwnFaultError, Resolver
 from producer_svc.adapters.curl_engine import CurlEngine
+from producer_svc.adapters.network import read_certificate
 from producer_svc.check import Check, Origin
 from producer_svc.stalls import StallWatch, timed_out
 from producer_svc.wiring import build_engine
@@ -606,6 +607,14 @@ def test_a_certificate_that_is_not_in_utf_8_is_no_trouble(engine: Engine, verify
         result = check(Prober(engine), f"https://127.0.0.1:{listener.getsockname()[1]}/", verify_tls=verify_tls)
     assert result.reason is (Reason.TLS_ERROR if verify_tls else None)
     assert result.certificate_expires_at == expires
+
+
+def test_a_certificate_of_an_unknown_version_cannot_be_read_and_decides_nothing() -> None:
+    """OpenSSL takes it, and what it says is evidence alone."""
+    der = ssl.PEM_cert_to_DER_cert(trustme.CA().cert_pem.bytes().decode())
+    assert read_certificate(der) is not None
+    third, fourth = bytes.fromhex("a003020102"), bytes.fromhex("a003020103")
+    assert read_certificate(der.replace(third, fourth, 1)) is None
 
 
 def test_authorities_that_cannot_be_read_are_the_probers_own_fault() -> None:

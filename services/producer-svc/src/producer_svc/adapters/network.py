@@ -73,5 +73,5 @@ def read_certificate(der: bytes) -> Certificate | None:
         certificate = x509.load_der_x509_certificate(der)
         subject, issuer = (name.rfc4514_string() for name in (certificate.subject, certificate.issuer))
         return Certificate(certificate.not_valid_after_utc, subject, issuer)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return None
