@@ -279,6 +279,7 @@ def test_what_is_wrong_with_a_file_of_csv_is_said_with_its_line(content: bytes, 
 @given(
     st.binary(max_size=200)
     | st.lists(st.sampled_from([b"http://a/", b'"', b",", b"\n", b"\r", b"\xff", b"(", b"x"])).map(b"".join)
+    | st.lists(st.sampled_from([b'{"url":"http://a/"}', b'{"url":"http://\\u0061/"}', b"{}", b" "])).map(b"\n".join)
 )
 def test_a_file_of_anything_is_read_to_its_end(content: bytes) -> None:
     """Nothing is raised, and every good line stands there as the careful reader reads it."""

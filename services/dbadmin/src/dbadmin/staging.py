@@ -80,12 +80,13 @@ class JsonStaging:
             yield from _gathered(self._one_by_one(at_hand))
 
     def _one_by_one(self, at_hand: Sequence[bytes]) -> Iterator[bytes | Line]:
-        end = self._lines.number + 1 + len(at_hand)
         for line in at_hand:
             if record := plain_json(line):
                 self._lines.skip(1)
                 yield _row(Line(self._lines.number, record), FIELDS)
-            elif self._lines.number + 1 < end and (found := next(self._records, None)):
+            elif not line.strip():  # the records would pass over it and take the next line too
+                self._lines.skip(1)
+            elif found := next(self._records, None):
                 yield _row(found, FIELDS)
 
 
