@@ -122,6 +122,8 @@ def test_days_go_by_retention_on_both(database: DatabaseConfig) -> None:
     writer.write([result(2, NOW)])
     run(database, later)
     run(database, later)
+    hours = "SELECT target_id, checks FROM monitoring.website_availability_hourly ORDER BY hour"
+    assert query(database, hours) == [(1, 1), (1, 1)]
     assert query(database, "SELECT sum(checks) FROM monitoring.website_availability_daily") == [(2,)]
     assert query(database, "SELECT count(*) FROM monitoring.availability_result") == [(1,)]
 

@@ -18,7 +18,7 @@ import pytest
 import stamina
 from click.testing import CliRunner
 
-from dbadmin import partitions
+from dbadmin import partitions, retention
 from dbadmin.cli import main
 from dbadmin.connect import conninfo
 from dbadmin.maintain import maintain
@@ -171,6 +171,32 @@ def test_results_that_come_after_their_day_was_dropped_are_deleted_and_harm_noth
     assert said[2] == "1 hours older than database.retention left as they are: too late"
     assert one(connection, "SELECT count(*) FROM monitoring.availability_result") == 0
     assert one(connection, "SELECT sum(checks) FROM monitoring.website_availability_daily") == 3
+
+
+@pytest.mark.parametrize("after", ["expire_default", "forget_marks"])
+def test_results_that_come_too_late_while_maintain_runs_harm_nothing(
+    database: DatabaseConfig, connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    """Whichever moment they meet, their hours are not computed from them alone."""
+    write(connection, NOW)
+    later = NOW + dt.timedelta(days=4)
+    run(database, later)
+    with monkeypatch.context() as patched:
+        module = partitions if after == "expire_default" else retention
+        step = getattr(module, after)
+
+        def stepped(*arguments: Any) -> Any:
+            done = step(*arguments)
+            write(connection, NOW, 4, 5)
+            return done
+
+        patched.setattr(module, after, stepped)
+        run(database, later)
+    run(database, later)
+    assert one(connection, "SELECT count(*) FROM monitoring.availability_result") == 0
+    assert one(connection, "SELECT sum(checks) FROM monitoring.website_availability_hourly") == 3
+    assert one(connection, "SELECT sum(checks) FROM monitoring.website_availability_daily") == 3
+    assert one(connection, "SELECT count(*) FROM monitoring.website_incident") == 1
 
 
 def test_old_roll_ups_and_incidents_go_by_their_own_retention(

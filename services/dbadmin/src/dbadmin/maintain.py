@@ -116,9 +116,10 @@ class _Run:
 
     def _roll_up(self) -> Iterator[Done]:
         """The newest hour first, so that today is right also while there is much to do; then in the order of time."""
-        if skipped := retention.forget_marks(self.connection, self.schema, retention.midnight(self.horizon)):
+        horizon = retention.midnight(self.horizon)
+        if skipped := retention.forget_marks(self.connection, self.schema, horizon):
             yield self._done("rollups", f"{skipped} hours older than database.retention left as they are: too late")
-        hours = dirty_hours(self.connection, self.schema)
+        hours = [hour for hour in dirty_hours(self.connection, self.schema) if hour >= horizon]
         for hour in hours[-1:] + hours[:-1]:
             if self._late():
                 return
@@ -156,9 +157,13 @@ class _Run:
 
     def _roll_up_late(self, day: dt.date) -> Iterator[Done]:
         for hour in dirty_hours(self.connection, self.schema):
-            if hour.date() == day:
-                roll_up_hour(self.connection, self.schema, hour)
-                yield self._done("hour", f"hour {hour:%Y-%m-%d %H:00}: rolled up, it differed from its results")
+            if hour.date() != day:
+                continue
+            if day < self.horizon and retention.forget_dropped(self.connection, self.schema, hour):
+                yield self._done("hour", f"hour {hour:%Y-%m-%d %H:00}: left as it is, its results were dropped before")
+                continue
+            roll_up_hour(self.connection, self.schema, hour)
+            yield self._done("hour", f"hour {hour:%Y-%m-%d %H:00}: rolled up, it differed from its results")
         yield from self._roll_up_days()
 
     def _drop(self, day: dt.date, native: bool) -> Iterator[Done]:

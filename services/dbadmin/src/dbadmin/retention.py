@@ -28,6 +28,13 @@ SELECT DISTINCT hour FROM (
 _FORGET_MARKS = """
 WITH gone AS (DELETE FROM {schema}.availability_dirty_hour WHERE hour < %(horizon)s RETURNING hour)
 SELECT count(DISTINCT hour) FROM gone"""
+# Consumers never take a row away: where roll-ups count more than there is, the day was dropped, and what is there came
+# after that.
+_FORGET_DROPPED = """
+DELETE FROM {schema}.availability_dirty_hour WHERE hour = %(start)s AND EXISTS (
+    SELECT FROM {schema}.availability_hourly h WHERE h.hour = %(start)s AND h.up + h.down + h.unknown > (
+        SELECT count(*) FROM {schema}.availability_result r WHERE r.target_id = h.target_id
+        AND r.location = h.location AND r.scheduled_at >= %(start)s AND r.scheduled_at < %(end)s))"""
 _DIRTY = "SELECT FROM {schema}.availability_dirty_hour WHERE hour >= %(start)s AND hour < %(end)s LIMIT 1"
 # An incident that is still open keeps the number of its checks, so that these are not needed any more.
 _FORGET_RUNS = "DELETE FROM {schema}.availability_down_run WHERE hour < %(horizon)s"
@@ -70,6 +77,12 @@ def forget_marks(connection: psycopg.Connection[Any], schema: str, horizon: dt.d
     """Leave hours alone whose rows are dropped, save the few that came too late; of how many hours such came."""
     row = _run(connection, schema, _FORGET_MARKS, {"horizon": horizon}).fetchone()
     return int(row[0])
+
+
+def forget_dropped(connection: psycopg.Connection[Any], schema: str, hour: dt.datetime) -> bool:
+    """Leave an hour alone when its day was dropped before and its results are some that came since; whether it was."""
+    span = {"start": hour, "end": hour + dt.timedelta(hours=1)}
+    return bool(_run(connection, schema, _FORGET_DROPPED, span).rowcount)
 
 
 def forget_runs(connection: psycopg.Connection[Any], schema: str, horizon: dt.datetime) -> None:
