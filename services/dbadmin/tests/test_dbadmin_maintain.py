@@ -199,6 +199,21 @@ def test_results_that_come_too_late_while_maintain_runs_harm_nothing(
     assert one(connection, "SELECT count(*) FROM monitoring.website_incident") == 1
 
 
+def test_a_longer_retention_does_not_bring_back_what_was_dropped(
+    database: DatabaseConfig, connection: psycopg.Connection[Any]
+) -> None:
+    """To compute anew since then leaves the roll-ups of days that have no results any more as they are."""
+    write(connection, NOW)
+    write(connection, NOW + dt.timedelta(days=1))
+    later = NOW + dt.timedelta(days=4)
+    run(database, later)
+    longer = attrs.evolve(database, retention=dt.timedelta(days=30))
+    said = run(longer, later, since=NOW - dt.timedelta(days=7))
+    assert "hour 2026-03-02 12:00: rolled up" in said
+    assert one(connection, "SELECT sum(checks) FROM monitoring.website_availability_daily") == 6
+    assert one(connection, "SELECT sum(checks) FROM monitoring.website_incident") == 2
+
+
 def test_old_roll_ups_and_incidents_go_by_their_own_retention(
     database: DatabaseConfig, connection: psycopg.Connection[Any]
 ) -> None:

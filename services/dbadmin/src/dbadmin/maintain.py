@@ -88,11 +88,12 @@ class _Run:
         return self.now.date() - self.config.retention
 
     def all(self, since: dt.datetime | None) -> Iterator[Done]:
-        if since:
-            retention.mark_since(self.connection, self.schema, max(since, retention.midnight(self.horizon)))
         native = partitions.is_partitioned(self.connection, self.schema)
         if native:
             yield from self._partitions()
+        if since and (found := self._days(native)):
+            first = max(self.horizon, found[0])
+            retention.mark_since(self.connection, self.schema, max(since, retention.midnight(first)))
         yield from self._roll_up()
         planner.analyze_small_tables(self.connection, self.schema)
         if not self._late():
@@ -138,12 +139,7 @@ class _Run:
 
     def _expire_results(self, native: bool) -> Iterator[Done]:
         """Drop the days before the horizon, each when it is rolled up; yesterday is looked after as well."""
-        horizon = retention.midnight(self.horizon)
-        if native:
-            found = partitions.attached_days(self.connection, self.schema)
-            old = [day for day in found if day < self.horizon]
-        else:
-            old = timescale.full_days_before(self.connection, self.schema, horizon)
+        old = [day for day in self._days(native) if day < self.horizon]
         yesterday = self.now.date() - dt.timedelta(days=1)
         if retention.audit_once(self.connection, self.schema, yesterday):
             yield from self._roll_up_late(yesterday)
@@ -153,7 +149,11 @@ class _Run:
             if retention.audit(self.connection, self.schema, day):
                 yield from self._roll_up_late(day)
             yield from self._drop(day, native)
-        retention.forget_runs(self.connection, self.schema, horizon)
+        retention.forget_runs(self.connection, self.schema, retention.midnight(self.horizon))
+
+    def _days(self, native: bool) -> list[dt.date]:
+        """The days that have a partition or a chunk, oldest first."""
+        return (partitions.attached_days if native else timescale.days)(self.connection, self.schema)
 
     def _roll_up_late(self, day: dt.date) -> Iterator[Done]:
         for hour in dirty_hours(self.connection, self.schema):

@@ -87,12 +87,12 @@ def _convert(connection: psycopg.Connection[Any], schema: str) -> None:
             connection.execute(view + sql.SQL(definition.replace("{", "{{").replace("}", "}}")))
 
 
-def full_days_before(connection: psycopg.Connection[Any], schema: str, horizon: dt.datetime) -> list[dt.date]:
-    """The days before the horizon that have a chunk, oldest first."""
+def days(connection: psycopg.Connection[Any], schema: str) -> list[dt.date]:
+    """The days that have a chunk, oldest first."""
     query = """
         SELECT DISTINCT (range_start AT TIME ZONE 'UTC')::date FROM timescaledb_information.chunks
-        WHERE hypertable_schema = %s AND hypertable_name = %s AND range_end <= %s ORDER BY 1"""
-    return [row[0] for row in connection.execute(query, (schema, RESULT_TABLE, horizon))]
+        WHERE hypertable_schema = %s AND hypertable_name = %s ORDER BY 1"""
+    return [row[0] for row in connection.execute(query, (schema, RESULT_TABLE))]
 
 
 def drop_before(connection: psycopg.Connection[Any], schema: str, moment: dt.datetime) -> int:
