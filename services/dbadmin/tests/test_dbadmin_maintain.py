@@ -289,6 +289,22 @@ def test_a_long_query_is_not_waited_for(
     assert "results of 2026-03-01: dropped" in run(database, later)
 
 
+def test_a_day_that_was_kept_is_still_computed_right(
+    database: DatabaseConfig, connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes until it is dropped joins the incidents as it would have before."""
+    monkeypatch.setattr(partitions, "LOCK_ATTEMPTS", 2)
+    for hours in (0, 1, 24):
+        write(connection, NOW + dt.timedelta(hours=hours), 3, 3)
+    later = NOW + dt.timedelta(days=4)
+    with psycopg.connect(conninfo(database)) as reader:
+        reader.execute("SELECT * FROM monitoring.availability_result")
+        assert any("2026-03-01: kept" in line for line in run(database, later))
+    write(connection, NOW + dt.timedelta(minutes=10), 3, 3)
+    assert "results of 2026-03-01: dropped" in run(database, later)
+    assert one(connection, "SELECT sum(checks) FROM monitoring.website_incident") == 4
+
+
 def test_only_one_works_at_a_time(database: DatabaseConfig, config_file: Path) -> None:
     """The second says so and ends with status 0."""
     first = maintain(database, NOW)

@@ -149,7 +149,9 @@ class _Run:
             if retention.audit(self.connection, self.schema, day):
                 yield from self._roll_up_late(day)
             yield from self._drop(day, native)
-        retention.forget_runs(self.connection, self.schema, retention.midnight(self.horizon))
+        # A day that was kept may be computed once more.
+        first = min([self.horizon, *self._days(native)])
+        retention.forget_runs(self.connection, self.schema, retention.midnight(first))
 
     def _days(self, native: bool) -> list[dt.date]:
         """The days that have a partition or a chunk, oldest first."""
