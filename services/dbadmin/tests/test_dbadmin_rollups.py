@@ -308,6 +308,21 @@ def counted(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
     ).fetchall()
 
 
+def test_since_when_a_target_is_unknown_outlives_its_results(empty: psycopg.Connection[Any]) -> None:
+    """As since when it is up or down does: days are dropped while nothing is known of it."""
+    written = [row(1, slot, "here", "unknown") for slot in (0, 3, 6)]
+    write(empty, written[:2])
+    roll_up(empty)
+    empty.execute("DELETE FROM monitoring.availability_result WHERE scheduled_at < %s", (written[1].at,))
+    write(empty, written[2:])
+    roll_up(empty)
+    assert empty.execute(STATUS).fetchall() == statuses(written)
+    late = [row(1, 4, "here", "up")]
+    write(empty, late)
+    roll_up(empty)
+    assert empty.execute(STATUS).fetchall() == statuses(sorted([*written, *late], key=lambda one: one.at))
+
+
 def test_no_view_shows_a_password_of_a_url(empty: psycopg.Connection[Any]) -> None:
     """Who may read views may not read what opens a website."""
     write(empty, [row(1, 0, "here", "up"), row(1, 1, "here", "down")])

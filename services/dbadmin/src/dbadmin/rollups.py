@@ -111,10 +111,12 @@ UPDATE {schema}.availability_state t SET
     first_up_at = least(t.first_up_at, s.first_up_at), last_real_at = greatest(t.last_real_at, s.last_real_at)
 FROM pg_temp.hour_sums s WHERE t.target_id = s.target_id AND t.location = s.location
 AND (s.first_up_at < coalesce(t.first_up_at, 'infinity') OR s.last_real_at > coalesce(t.last_real_at, '-infinity'))"""
+# What is known stays when the results of its day are dropped.
 _UNKNOWN_SINCE = """
-UPDATE {schema}.availability_state t SET unknown_since = CASE WHEN t.status = 'unknown' THEN (
-    SELECT min(r.scheduled_at) FROM {schema}.availability_result r WHERE r.target_id = t.target_id
-    AND r.location = t.location AND r.scheduled_at > coalesce(t.last_real_at, '-infinity')) END
+UPDATE {schema}.availability_state t SET unknown_since = CASE WHEN t.status = 'unknown' THEN least(
+    CASE WHEN t.unknown_since > coalesce(t.last_real_at, '-infinity') THEN t.unknown_since END,
+    (SELECT min(r.scheduled_at) FROM {schema}.availability_result r WHERE r.target_id = t.target_id
+    AND r.location = t.location AND r.scheduled_at > coalesce(t.last_real_at, '-infinity'))) END
 FROM pg_temp.hour_sums s WHERE t.target_id = s.target_id AND t.location = s.location
 AND (t.status = 'unknown' OR t.unknown_since IS NOT NULL)"""
 
