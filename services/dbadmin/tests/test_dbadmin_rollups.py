@@ -323,6 +323,16 @@ def test_since_when_a_target_is_unknown_outlives_its_results(empty: psycopg.Conn
     assert empty.execute(STATUS).fetchall() == statuses(sorted([*written, *late], key=lambda one: one.at))
 
 
+def test_what_is_no_longer_checked_does_not_widen_the_sweep_of_the_status(empty: psycopg.Connection[Any]) -> None:
+    """However many targets were switched off over the years, or places given up."""
+    old = attrs.evolve(row(1, 0, "there", "up"), at=BASE - dt.timedelta(days=3))
+    write(empty, [old, row(1, 0, "here", "up")])
+    roll_up(empty)
+    found = empty.execute("SELECT tail_from FROM monitoring.availability_progress").fetchone()
+    assert found == (BASE,)
+    assert empty.execute(STATUS).fetchall() == statuses([row(1, 0, "here", "up"), old])
+
+
 def test_no_view_shows_a_password_of_a_url(empty: psycopg.Connection[Any]) -> None:
     """Who may read views may not read what opens a website."""
     write(empty, [row(1, 0, "here", "up"), row(1, 1, "here", "down")])

@@ -120,9 +120,11 @@ UPDATE {schema}.availability_state t SET unknown_since = CASE WHEN t.status = 'u
 FROM pg_temp.hour_sums s WHERE t.target_id = s.target_id AND t.location = s.location
 AND (t.status = 'unknown' OR t.unknown_since IS NOT NULL)"""
 
+# Of what is still checked: the view looks up the rest one by one, however much that has become over the years.
 _PROGRESS = """
 UPDATE {schema}.availability_progress SET tail_from = (
-    SELECT percentile_disc(0.05) WITHIN GROUP (ORDER BY scheduled_at) FROM {schema}.availability_state)"""
+    SELECT percentile_disc(0.05) WITHIN GROUP (ORDER BY scheduled_at) FROM {schema}.availability_state
+    WHERE scheduled_at >= {schema}.availability_recent())"""
 
 _CONSUME_HOUR = "DELETE FROM {schema}.availability_dirty_hour WHERE hour = %(start)s"
 _MARK_DAY = "INSERT INTO {schema}.availability_dirty_day VALUES (date_trunc('day', %(start)s::timestamptz, 'UTC'))"
