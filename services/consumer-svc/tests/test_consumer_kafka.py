@@ -265,3 +265,15 @@ def test_what_kafka_refuses_is_said_once(config: Config, capsys: pytest.CaptureF
         source._on_statistics('{"brokers": {"b": {"state": "UP", "nodeid": 1}}, "topics": {}}')
     source.close()
     assert capsys.readouterr().out.count("Invalid session timeout") == 1
+
+
+def test_a_refused_handshake_is_said_once_however_long_each_took(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """librdkafka ends its texts with times and counts, which differ at every try."""
+    source = KafkaSource(config.kafka, config.consumer, no_lag)
+    for after in ("3ms in state SSL_HANDSHAKE", "4ms in state SSL_HANDSHAKE, 5 identical error(s) suppressed"):
+        text = f"ssl://k:1/bootstrap: SSL handshake failed: certificate verify failed (after {after})"
+        source._on_error(KafkaError(KafkaError._SSL, text))
+    source.close()
+    assert capsys.readouterr().out.count("certificate verify failed") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -24,6 +25,8 @@ log = structlog.get_logger()
 _NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 _DEAD_LETTER_TIMEOUT_S = 15.0
 _STATISTICS_MS = 2_000
+# What differs at every try in the text of one and the same error.
+_VARYING = re.compile(r" \(after \d+ms in state .*|\d+")
 
 # librdkafka's own lines would stand between ours; what matters of them arrives through the callbacks.
 silent = logging.getLogger("consumer_svc.librdkafka")
@@ -165,17 +168,18 @@ class KafkaSource:
         if error.code() in (KafkaError._TRANSPORT, KafkaError._RESOLVE):
             return
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
-            why = self._away
+            kind = why = self._away
         elif error.code() in _NO_TOPIC:
-            why = self._no_topic
+            kind = why = self._no_topic
         else:
+            kind = _VARYING.sub("", error.str())
             why = f"Kafka at {self._config.bootstrap_servers}: {one_line(error.str(), 300)}"
-        if why not in self._outages:
-            self._outages[why] = None
+        if kind not in self._outages:
+            self._outages[kind] = None
             log.warning("no messages can be read, retrying", error=why)
 
     def _forget_refusals(self) -> None:
-        self._outages = {why: None for why in self._outages if why == self._away}
+        self._outages = {kind: None for kind in self._outages if kind == self._away}
 
     def _on_statistics(self, text: str) -> None:
         """Read what librdkafka knows of itself (librdkafka, STATISTICS.md)."""
