@@ -34,6 +34,7 @@ CHANGES = {
     "no location": ({"location": ""}, DecodeReason.INVALID),
     "NUL": ({"error": "a\0b"}, DecodeReason.INVALID),
     "time of no zone": ({"scheduled_at": "2026-01-01T00:00:00"}, DecodeReason.INVALID),
+    "slot of the last day": ({"scheduled_at": "9999-12-31T12:30:00Z"}, DecodeReason.INVALID),
     "time of another zone": ({"scheduled_at": "2026-01-01T00:00:00+01:00"}, DecodeReason.INVALID),
     "reason of another status": ({"status": "up", "reason": "timeout"}, DecodeReason.INVALID),
     "down without reason": ({"status": "down"}, DecodeReason.INVALID),

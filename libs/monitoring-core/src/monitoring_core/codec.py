@@ -71,6 +71,8 @@ def _fault(result: CheckResult, value: bytes) -> str | None:
     for moment in (result.scheduled_at, result.started_at, result.finished_at, result.certificate_expires_at):
         if moment is not None and moment.tzinfo is not dt.UTC and moment.utcoffset():
             return f"{moment.isoformat()} must be in UTC"
+    if result.scheduled_at.year == dt.MAXYEAR:
+        return "scheduled_at is in the last year that there is, after which no hour and no day can be told to end"
     # JSON can write a NUL in one way alone, as an escape; one byte is found faster than six.
     if b"\\" in value and b"\\u0000" in value:
         for name, content in msgspec.structs.asdict(result).items():
