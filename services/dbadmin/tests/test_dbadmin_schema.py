@@ -49,6 +49,15 @@ def test_a_database_made_here_compiles_no_statement(config: Config) -> None:
 
 
 @pytest.mark.integration_test
+def test_several_at_once_make_one_database(config: Config) -> None:
+    """As the pods of a Job do: one makes it, and the others go on with it."""
+    with ThreadPoolExecutor(4) as pool:
+        said = sorted(pool.map(create_database, [config.database] * 4))
+    assert said[0] == f"database {config.database.database}: made"
+    assert all(": present" in line for line in said[1:])
+
+
+@pytest.mark.integration_test
 @pytest.mark.parametrize("schema", ["monitoring", 'My "odd" sché:ma; DROP', "x" * 63])
 def test_the_tables_are_those_of_the_contract(config: Config, schema: str) -> None:
     """Names, order and types of the columns, and the key, are what producer and consumer count on; in any schema."""

@@ -45,12 +45,13 @@ def create_database(config: DatabaseConfig) -> str:
             with connected(config, maintenance, autocommit=True) as connection:
                 if maintenance == config.database:
                     return f"database {config.database}: present"
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(config.database)))
+                try:
+                    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(config.database)))
+                except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+                    return f"database {config.database}: present, made by another just now"
                 compile_nothing_in(connection, config.database)
                 return f"database {config.database}: made"
         except StopError as error:
             if "does not exist" not in str(error):
                 raise
-        except psycopg.errors.DuplicateDatabase:
-            return f"database {config.database}: present, made by another just now"
     raise StopError(f"PostgreSQL at {config.address}: none of {', '.join(_MAINTENANCE)} can be connected to")
