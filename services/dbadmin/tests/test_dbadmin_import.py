@@ -266,6 +266,10 @@ def test_the_table_holds_what_the_careful_reader_reads(ready: Config) -> None:
             b"url\nhttp://a/\n" + b"x" * (MAX_LINE + 500_000) + b"\nhttp://b/\n",
             ["3: is not CSV: is longer than 256 KiB, and nothing after it was read"],
         ),
+        (
+            b"url\nhttp://a/\n" + b"x" * (MAX_LINE + 10_000) + b"\nnonsense\n",
+            ["3: is not CSV: is longer than 256 KiB, and nothing after it was read"],
+        ),
     ],
     ids=itertools.count(),
 )

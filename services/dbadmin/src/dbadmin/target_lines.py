@@ -67,6 +67,9 @@ def _blocks(file: IO[bytes], read: Callable[[int], None]) -> Iterator[list[bytes
         read(len(content))
         lines = (rest + content).splitlines(keepends=True)
         rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
+        if lines and len(lines[0]) > MAX_LINE:
+            yield lines[:1]
+            return
         if lines:
             yield lines
         if len(rest) > MAX_LINE:
