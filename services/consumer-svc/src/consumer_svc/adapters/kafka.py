@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -13,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from monitoring_core.config import Assignor, GroupProtocol
 from monitoring_core.errors import OutageError
 from monitoring_core.result import one_line
+from monitoring_runtime.background import in_background
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -25,6 +27,7 @@ log = structlog.get_logger()
 _NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 _DEAD_LETTER_TIMEOUT_S = 15.0
 _STATISTICS_MS = 2_000
+_CLOSE_S = 10.0
 # What differs at every try in the text of one and the same error.
 _VARYING = re.compile(r" \(after \d+ms in state .*|\d+")
 
@@ -72,6 +75,7 @@ class KafkaSource:
                 "statistics.interval.ms": _STATISTICS_MS,
                 "error_cb": self._on_error,
                 "stats_cb": self._on_statistics,
+                "on_commit": _on_commit,
             }
             | _membership(consumer),
             logger=silent,
@@ -125,9 +129,9 @@ class KafkaSource:
             (self._consumer.pause if paused else self._consumer.resume)(self._partitions)
 
     def commit(self, offsets: Mapping[int, int]) -> None:
-        """Say for each partition that is still assigned which offset is next.
+        """Say for each partition that is still assigned which offset is next, and do not wait for Kafka's answer.
 
-        A commit that fails is harmless: the key swallows repeats.
+        It goes before the partitions do. A commit that fails is harmless: the key swallows repeats.
         """
         mine = self._numbers()
         positions = [
@@ -138,13 +142,15 @@ class KafkaSource:
         if not positions:
             return
         try:
-            self._consumer.commit(offsets=positions, asynchronous=False)
+            self._consumer.commit(offsets=positions, asynchronous=True)
         except KafkaException as error:
-            log.warning("offsets cannot be committed", error=error.args[0].str())
+            _on_commit(error.args[0], positions)
 
     def close(self) -> None:
-        """Leave the group."""
-        self._consumer.close()
+        """Leave the group. A Kafka that does not answer is not waited for longer than _CLOSE_S."""
+        closing = in_background("closing", self._consumer.close)
+        if wait([closing], _CLOSE_S).done:
+            closing.result()
 
     def _numbers(self) -> set[int]:
         """The partitions assigned now."""
@@ -192,6 +198,11 @@ class KafkaSource:
         known = statistics["topics"].get(self._config.topic_name, {"partitions": {}})["partitions"]
         lag = {number: known[str(number)]["consumer_lag"] for number in self._numbers() if str(number) in known}
         self._on_lag({number: messages for number, messages in lag.items() if messages >= 0})
+
+
+def _on_commit(error: KafkaError | None, _positions: list[TopicPartition]) -> None:
+    if error:
+        log.warning("offsets cannot be committed", error=error.str())
 
 
 def _membership(consumer: ConsumerConfig) -> dict[str, str | int]:
