@@ -7,6 +7,7 @@ import contextlib
 import json
 import math
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -49,8 +50,10 @@ def quick_website() -> Iterator[str]:
     command = [sys.executable, str(Path(__file__).with_name("quick_site.py"))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}/"
-        process.kill()
+        try:
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}/"
+        finally:
+            process.kill()
 
 
 def engine_alone(url: str, rate: float, count: int) -> tuple[float, float]:
@@ -248,16 +251,18 @@ def main() -> None:
         return
     found: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder, quick_website() as url, installed(Path(folder)) as installation:
-        cost_us, limit = in_own_process(url, math.inf, 20_000)
-        rate = arguments.rate or LOAD * limit
-        print(f"curl engine: {limit:,.0f} checks/s at its limit, {cost_us:.0f} us a check; due are {rate:,.0f}/s")
         for targets in arguments.targets:
+            _, before = in_own_process(url, math.inf, 20_000)
+            rate = arguments.rate or LOAD * before
             producer, warm_up_s, seconds = arguments.producer_svc, arguments.warm_up, arguments.seconds
             result = measure(installation, producer, targets, url, rate, warm_up_s, seconds)
+            _, after = in_own_process(url, math.inf, 20_000)
+            # The machine may have become slower or faster meanwhile.
+            result["of_capacity"] = result["rate"] / statistics.mean((before, after))
             result["engine_us"], _ = in_own_process(url, result["rate"], round(5 * result["rate"]))
             result["added_us"] = result["cpu_us"] - result["engine_us"]
             found[str(targets)] = result
-            print(f"{targets:>9,} targets  " + "  ".join(f"{key}: {value:,.1f}" for key, value in result.items()))
+            print(f"{targets:>9,} targets  " + "  ".join(f"{key}: {value:,.2f}" for key, value in result.items()))
         found["refresh"] = refresh_ms(installation, 1_000_000, url)
         print("a refresh with nothing changed, 1,000,000 targets  ", found["refresh"])
     arguments.json.write_text(json.dumps(found, indent=2) + "\n")
