@@ -290,8 +290,14 @@ class Assignment:
         self, known: _Known, added: list[tuple[Target, int]], removed: Sequence[int] = (), *, complete: bool
     ) -> Update:
         invalid = len(known.invalid)
-        targets = len(known) - invalid
-        return Update(self._held, False, tuple(added), tuple(removed), targets, invalid, complete)
+        return Update(
+            self._held,
+            added=tuple(added),
+            removed=tuple(removed),
+            targets=len(known) - invalid,
+            invalid=invalid,
+            complete=complete,
+        )
 
     def _resolve(self, record: TargetRecord) -> Target | None:
         try:
