@@ -207,12 +207,17 @@ class Rig:
 
     def step(self) -> None:
         """Let the assignment take one more step, and take what it says."""
+        self._take_step()
         self.service.assignment._next_step = self.service.assignment._next_read = 0.0
         self.service.run_once(0)
+        assert self.service.assignment._step_running is not None
+        self._take_step()
+
+    def _take_step(self) -> None:
+        """Take what the step that is running says."""
         step = self.service.assignment._step_running
-        assert step is not None
-        step.exception(5)
-        while self.service.assignment._step_running is step:
+        while step is not None and self.service.assignment._step_running is step:
+            step.exception(5)
             self.service.run_once(0)
 
     def advance(self, seconds: float, step_ms: int = 500) -> None:
