@@ -7,6 +7,7 @@ import time
 from typing import Protocol
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND = dt.timedelta(milliseconds=1)
 
 
 class Clock(Protocol):
@@ -35,9 +36,9 @@ class SystemClock:
 
 def from_ms(epoch_ms: int) -> dt.datetime:
     """The UTC moment that lies `epoch_ms` milliseconds after the epoch, exactly."""
-    return EPOCH + dt.timedelta(milliseconds=epoch_ms)
+    return EPOCH + epoch_ms * _MILLISECOND
 
 
 def to_ms(moment: dt.datetime) -> int:
     """Whole milliseconds from the epoch to an aware `moment`, rounded down."""
-    return (moment - EPOCH) // dt.timedelta(milliseconds=1)
+    return (moment - EPOCH) // _MILLISECOND

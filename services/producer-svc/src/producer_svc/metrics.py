@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
-    from monitoring_core.result import CheckResult
+    from monitoring_core.result import CheckResult, Reason, Status
 
 _LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -17,6 +17,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._of_kind: dict[tuple[Status, Reason | None], Counter] = {}
         self._checks = Counter("producer_checks", "Results.", ["status", "reason"], registry=self.registry)
         self._lag = Histogram(
             "producer_start_lag_seconds", "From due to started.", registry=self.registry, buckets=_LAG_BUCKETS
@@ -56,7 +57,11 @@ class Metrics:
 
     def finished(self, result: CheckResult) -> None:
         """Count a result."""
-        self._checks.labels(result.status, result.reason or "").inc()
+        kind = result.status, result.reason
+        counter = self._of_kind.get(kind)
+        if counter is None:
+            counter = self._of_kind[kind] = self._checks.labels(result.status, result.reason or "")
+        counter.inc()
         if result.queue_delay_s is not None:
             self._lag.observe(result.queue_delay_s)
 
