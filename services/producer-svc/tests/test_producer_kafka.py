@@ -46,7 +46,7 @@ def create(config: KafkaConfig) -> None:
 
 def entries(first: int, last: int) -> list[Entry]:
     made = {i: make_result(target_id=i, scheduled_at=from_ms(1_000 * i)) for i in range(first, last + 1)}
-    return [Entry(i, 1_000 * i, encode_key(result), encode(result), up=True) for i, result in made.items()]
+    return [Entry(1_000 * i, encode_key(result), encode(result), up=True) for i, result in made.items()]
 
 
 def acknowledged(sender: KafkaSender, timeout_s: float) -> set[int]:
@@ -54,8 +54,8 @@ def acknowledged(sender: KafkaSender, timeout_s: float) -> set[int]:
     deadline, found = time.monotonic() + timeout_s, set[int]()
     while sender.in_flight and time.monotonic() < deadline:
         sender.wait(0.1)
-        found |= {entry.id for entry in sender.take_acknowledged()}
-    return found | {entry.id for entry in sender.take_acknowledged()}
+        found |= {entry.slot_ms // 1_000 for entry in sender.take_acknowledged()}
+    return found | {entry.slot_ms // 1_000 for entry in sender.take_acknowledged()}
 
 
 def arrived(config: KafkaConfig) -> list[int]:
@@ -103,7 +103,7 @@ def test_after_a_fatal_error_a_new_session_sends_what_the_old_one_had(config: Ka
         sender.send(entry)
     ended = sender._producer
     sender._on_error(KafkaError(KafkaError._FATAL, "out of order sequence", fatal=True))
-    first = {entry.id for entry in sender.take_acknowledged()}
+    first = {entry.slot_ms // 1_000 for entry in sender.take_acknowledged()}
     assert sender._producer is not ended
     for entry in entries(21, 40):
         sender.send(entry)
@@ -141,7 +141,7 @@ def test_a_fatal_error_does_not_end_the_service(how: str) -> None:
     assert sender.in_flight == had
     sender._retry_at = 0.0
     assert sender.take_acknowledged() == []
-    assert sorted(sender._handed) == list(range(1, had + 1))
+    assert sorted(entry.slot_ms // 1_000 for entry in sender._handed) == list(range(1, had + 1))
 
 
 def test_a_new_client_that_cannot_be_made_is_tried_again(
@@ -169,4 +169,4 @@ def test_a_new_client_that_cannot_be_made_is_tried_again(
     assert sender._producer is not ended
     sender._retry_at = 0.0
     sender.take_acknowledged()
-    assert sorted(sender._handed) == list(range(1, 11))
+    assert sorted(entry.slot_ms // 1_000 for entry in sender._handed) == list(range(1, 11))

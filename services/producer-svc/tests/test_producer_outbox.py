@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import random
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
@@ -26,9 +28,11 @@ from monitoring_core.testing.clock import FakeClock
 from producer_svc import outbox as outbox_module
 from producer_svc.adapters.sqlite import SqliteStore
 from producer_svc.metrics import Metrics
-from producer_svc.outbox import RETRY_S, Entry, Outbox
+from producer_svc.outbox import RETRY_S, Batch, Entry, Outbox
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from monitoring_core.result import CheckResult
 
 
@@ -134,8 +138,8 @@ def test_a_long_outage_is_bounded_in_memory_and_loses_nothing(tmp_path: Path, mo
     for begin in range(1, 1_001, 20):
         rig.put(*range(begin, begin + 20))
         rig.turn(1)
-    assert len(rig.kafka.sent) == 50
-    assert len(rig.outbox._unsent) <= 50
+    assert len(rig.kafka.sent) == 60  # whole batches
+    assert sum(batch.size for batch in rig.outbox._unsent) <= 50
     rig.kafka.away = False
     rig.turn(100)
     assert rig.kafka.targets == list(range(1, 1_001))
@@ -143,9 +147,10 @@ def test_a_long_outage_is_bounded_in_memory_and_loses_nothing(tmp_path: Path, mo
 
 
 def test_past_its_bound_the_oldest_up_results_go_first_and_are_counted(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What websites did wrong is kept the longest."""
+    monkeypatch.setattr(outbox_module, "IN_FLIGHT", 100)
     rig = Rig(tmp_path, FakeKafka(away=True), max_bytes=300_000)
     number = 0
     for _ in range(60):
@@ -298,6 +303,87 @@ def test_what_kafka_acknowledges_after_trouble_is_not_sent_again(
     assert rig.outbox.waiting == 0
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_nothing_is_lost_or_accounted_for_twice_in_any_history(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kafka acknowledges what it likes when it likes, the file fails and comes back, and the producer crashes."""
+    chance = random.Random(seed)
+    monkeypatch.setattr(outbox_module, "IN_FLIGHT", 30)
+    monkeypatch.setattr(outbox_module, "IN_MEMORY", 20)
+    monkeypatch.setattr(outbox_module, "GROUP_ENTRIES", 7)
+    monkeypatch.setattr(outbox_module, "READ_TOGETHER", 3)
+    failing: set[str] = set()
+
+    def breakable(name: str) -> Callable[..., Any]:
+        real = getattr(SqliteStore, name)
+
+        def method(store: SqliteStore, *what: object) -> Any:
+            if name in failing:
+                raise OutageError("the disk is away")
+            return real(store, *what)
+
+        return method
+
+    for name in ("write", "first"):
+        monkeypatch.setattr(SqliteStore, name, breakable(name))
+    has, made, lost = set[int](), 0, set[int]()
+    for _ in range(3):
+        kafka, done = FakeKafka(away=True), Counter[int]()
+        rig = Rig(tmp_path, kafka)
+        rig.outbox.on_done = lambda slot_ms, done=done: done.update([slot_ms])
+        first = made + 1
+        for _ in range(chance.randint(1, 40)):
+            for _ in range(chance.choice((0, 1, 5, 40))):
+                made += 1
+                rig.put(made, reason=chance.choice((None, None, Reason.TIMEOUT)))
+            failing = {name for name in failing ^ {chance.choice(("write", "first"))} if chance.random() < 0.5}
+            chance.shuffle(kafka.unacknowledged)
+            some = chance.randint(0, len(kafka.unacknowledged))
+            rest, kafka.unacknowledged = kafka.unacknowledged[some:], kafka.unacknowledged[:some]
+            kafka.away = False
+            rig.clock.advance(chance.choice((0.001, 0.1, RETRY_S)))
+            rig.outbox.turn()
+            kafka.unacknowledged += rest
+            kafka.away = True
+            has |= {decode(entry.value).target_id for entry in kafka.sent if entry not in kafka.unacknowledged}
+            assert rig.outbox.waiting >= len(kafka.unacknowledged)
+        failing.clear()
+        if chance.random() < 0.5:
+            kafka.away = False
+            rig.turn(100, RETRY_S)
+            assert rig.outbox.waiting == 0
+            has |= set(kafka.targets)
+        lost |= {decode(entry.value).target_id for entry in rig.outbox._unsaved} - has
+        assert len(kafka.targets) == len(set(kafka.targets))
+        assert set(done.values()) <= {1}
+        assert set(done) == {1_000 * target for target in has if target >= first}
+        kill(rig)
+    last = Rig(tmp_path)
+    last.turn(200, 1.0)
+    assert last.outbox.waiting == 0
+    assert has | set(last.kafka.targets) == set(range(1, made + 1)) - lost
+
+
+def test_a_damaged_batch_is_given_up_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The others are sent."""
+    first = Rig(tmp_path, FakeKafka(away=True))
+    for number in (1, 2, 3):
+        first.put(number, number + 10)
+        first.turn(1)
+    kill(first)
+    with contextlib.closing(sqlite3.connect(tmp_path / "outbox-1.sqlite")) as database, database:
+        second = "SELECT id FROM batches ORDER BY id LIMIT 1 OFFSET 1"
+        database.execute(f"UPDATE batches SET entries = zeroblob(length(entries)) WHERE id = ({second})")
+    rig = Rig(tmp_path)
+    rig.put(4)
+    rig.turn(3)
+    assert (rig.kafka.targets, rig.dropped, rig.outbox.waiting) == ([1, 11, 3, 13, 4], 2, 0)
+    assert "its file is damaged" in capsys.readouterr().out
+    kill(rig)
+    assert Rig(tmp_path).outbox.waiting == 0
+
+
 def test_memory_is_bounded_while_neither_kafka_nor_the_disk_takes_anything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,7 +402,7 @@ def test_memory_is_bounded_while_neither_kafka_nor_the_disk_takes_anything(
         rig.turn(1, RETRY_S)
     assert rig.outbox.unsaved <= 1_100
     assert rig.outbox.unsaved + rig.dropped == 5_000
-    kept = Counter(entry.up for entry in rig.outbox._unsaved.values())
+    kept = Counter(entry.up for entry in rig.outbox._unsaved)
     assert kept[False] == 500
 
 
@@ -360,7 +446,7 @@ def test_a_file_that_cannot_be_read_is_put_aside(
 def test_a_file_that_is_damaged_in_its_middle_is_put_aside(tmp_path: Path, number: int) -> None:
     """The one that a producer would go on with, and the one of another that has ended."""
     stores = [SqliteStore(tmp_path) for _ in range(number)]
-    stores[-1].write([Entry(i, 0, b"k", b"v" * 400, up=True) for i in range(1, 501)], [])
+    stores[-1].write([Batch(i, True, [Entry(0, b"k", b"v" * 400, up=True)] * 10, 10) for i in range(1, 51)], [])
     for store in stores:
         store.close()
     file = tmp_path / f"outbox-{number}.sqlite"
@@ -405,14 +491,14 @@ WRITER = """
 import sys
 from pathlib import Path
 from producer_svc.adapters.sqlite import SqliteStore
-from producer_svc.outbox import Entry
+from producer_svc.outbox import Batch, Entry
 
 store = SqliteStore(Path(sys.argv[1]))
 number = store.last_id
 while True:
-    entries = [Entry(number + i, 0, b"k", b"v" * 400, i % 2 == 0) for i in range(1, 21)]
-    store.write(entries, [entry.id for entry in entries[:5]] if number % 2 else [])
-    number += 20
+    entries = [Entry(0, b"k", b"v" * 400, True) for _ in range(20)]
+    store.write([Batch(number + i, True, entries, 20) for i in (1, 2)], [number] if number % 4 else [])
+    number += 2
     print(number, flush=True)
 """
 
@@ -430,5 +516,7 @@ def test_what_was_written_survives_a_sigkill_at_any_moment(tmp_path: Path) -> No
         process.stdout.close()
         store = SqliteStore(tmp_path)
         assert store.last_id >= written
-        assert len(store.read(written - 20, written + 1, 100)) == 20
+        last = store.first(written - 2, written)
+        assert last is not None
+        assert (last.id, len(last.entries)) == (written - 1, 20)
         store.close()

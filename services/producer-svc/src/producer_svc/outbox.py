@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import attrs
 import structlog
@@ -15,7 +15,7 @@ from monitoring_core.errors import OutageError
 from monitoring_core.result import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from monitoring_core.clock import Clock
     from monitoring_core.result import CheckResult
@@ -24,32 +24,59 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# Written together are the results of so long, or so many.
+# Written together are the results of so long, or about so many.
 GROUP_S = 0.02
 GROUP_ENTRIES = 1_000
-# How many entries Kafka's client holds, and how many more wait in memory rather than in the file alone.
+# About how many entries Kafka's client holds, and how many more wait in memory rather than in the file alone.
 IN_FLIGHT = 10_000
 IN_MEMORY = 10_000
+# How many batches of the file are read in one turn.
+READ_TOGETHER = 100
 # How many are held while the file cannot be written, and how soon that is tried again.
 UNSAVED = 100_000
 RETRY_S = 5.0
 _DROP_SHARE = 100
 
 
-class Entry(NamedTuple):
+@attrs.define(eq=False)
+class Entry:
     """A result on its way.
 
     Attributes:
-        id: ascending in the order of finishing.
         slot_ms: of the check.
         up: whether it is among those that are given up first.
+        batch: the id of the batch in which it is saved; 0 before.
+        handed: whether Kafka's client has it. Told only of one that is not saved.
     """
 
-    id: int
     slot_ms: int
     key: bytes
     value: bytes
     up: bool
+    batch: int = 0
+    handed: bool = False
+
+
+@attrs.define(eq=False)
+class Batch:
+    """Entries that are saved, handed to Kafka, and removed together: a row for each would cost more than all else.
+
+    Attributes:
+        id: ascending in the order of saving.
+        up: whether all of them are; else none is.
+        entries: empty once they were handed over, or when they cannot be read.
+        size: how many there are, or were.
+        unacknowledged: how many of them Kafka has not acknowledged.
+    """
+
+    id: int
+    up: bool
+    entries: Sequence[Entry]
+    size: int
+    unacknowledged: int = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.unacknowledged = len(self.entries)
 
 
 @attrs.define
@@ -69,15 +96,19 @@ class Outbox:
     on_done: Callable[[int], None] = lambda _slot_ms: None
     _first_id: int = attrs.field(init=False)
     _ids: itertools.count[int] = attrs.field(init=False)
-    # In memory: what is not saved yet, and what is not handed to Kafka yet; the latter always the newest.
-    _unsaved: dict[int, Entry] = attrs.field(factory=dict, init=False)
-    _unsent: deque[Entry] = attrs.field(factory=deque, init=False)
-    _acknowledged: list[int] = attrs.field(factory=list, init=False)
-    # Handed to Kafka, and not acknowledged, or still in the file.
-    _in_flight: set[int] = attrs.field(factory=set, init=False)
-    # All saved entries up to this one were handed to Kafka.
+    # Not saved yet, oldest first; and those of them that are not handed to Kafka either.
+    _unsaved: dict[Entry, None] = attrs.field(factory=dict, init=False)
+    _fresh: deque[Entry] = attrs.field(factory=deque, init=False)
+    # Saved and not handed to Kafka yet; those that are in memory, always the newest.
+    _unsent: deque[Batch] = attrs.field(factory=deque, init=False)
+    # Handed to Kafka and still in the file, by id; and the ids of those of which Kafka has all.
+    _handed: dict[int, Batch] = attrs.field(factory=dict, init=False)
+    _finished: list[int] = attrs.field(factory=list, init=False)
+    # How many of the entries in the file Kafka has.
+    _acknowledged: int = attrs.field(default=0, init=False)
+    # All batches up to this one were handed to Kafka.
     _sent_id: int = attrs.field(default=0, init=False)
-    # Whether the file may hold entries that are neither in memory nor handed to Kafka.
+    # Whether the file may hold batches that are neither in memory nor handed to Kafka.
     _backlog: bool = attrs.field(default=True, init=False)
     _trouble: str | None = attrs.field(default=None, init=False)
     _next_save: float = attrs.field(default=0.0, init=False)
@@ -93,7 +124,7 @@ class Outbox:
     @property
     def waiting(self) -> int:
         """How many results Kafka has not acknowledged."""
-        return max(0, self._store.count - len(self._acknowledged)) + len(self._unsaved)
+        return max(0, self._store.count - self._acknowledged) + len(self._unsaved)
 
     @property
     def unsaved(self) -> int:
@@ -103,24 +134,20 @@ class Outbox:
     @property
     def seconds_to_turn(self) -> float:
         """After how long the next turn should come: soon while there is something to save."""
-        return GROUP_S if self._unsaved or self._acknowledged else float("inf")
+        return GROUP_S if self._unsaved or self._finished or self._backlog else float("inf")
 
     def put(self, result: CheckResult) -> None:
         """Take a finished result."""
-        slot_ms = to_ms(result.scheduled_at)
-        entry = Entry(next(self._ids), slot_ms, encode_key(result), encode(result), result.status is Status.UP)
-        self._unsaved[entry.id] = entry
-        self._unsent.append(entry)
+        up = result.status is Status.UP
+        entry = Entry(to_ms(result.scheduled_at), encode_key(result), encode(result), up)
+        self._unsaved[entry] = None
+        self._fresh.append(entry)
 
     def turn(self) -> None:
         """Let acknowledgements in, save what is new, and hand over what is saved."""
         for entry in self._sender.take_acknowledged():
-            self._done(entry.id, entry.slot_ms)
-            if self._unsaved.pop(entry.id, None) is None:
-                self._acknowledged.append(entry.id)
-            else:
-                self._in_flight.discard(entry.id)
-        if (self._unsaved or self._acknowledged) and (
+            self._take_acknowledged(entry)
+        if (self._unsaved or self._finished) and (
             self._clock.monotonic() >= self._next_save or (len(self._unsaved) >= GROUP_ENTRIES and not self._trouble)
         ):
             self._save()
@@ -140,11 +167,25 @@ class Outbox:
         """Close the file; what is left in it is sent at the next start."""
         self._store.close()
 
+    def _take_acknowledged(self, entry: Entry) -> None:
+        if not entry.batch:
+            del self._unsaved[entry]
+            self.on_done(entry.slot_ms)
+            return
+        self._acknowledged += 1
+        batch = self._handed[entry.batch]
+        batch.unacknowledged -= 1
+        if not batch.unacknowledged:
+            self._finished.append(batch.id)
+        if batch.id >= self._first_id:
+            self.on_done(entry.slot_ms)
+
     def _save(self) -> None:
         self._next_save = self._clock.monotonic() + GROUP_S
+        batches = self._grouped()
         try:
-            self._store.write(list(self._unsaved.values()), self._acknowledged)
-            self._saved()
+            self._store.write(batches, self._finished)
+            self._saved(batches)
             self._keep_in_bound()
         except OutageError as error:
             self._next_save = self._clock.monotonic() + RETRY_S
@@ -153,78 +194,113 @@ class Outbox:
             self._trouble = str(error)
             self._drop_unsaved()
 
-    def _saved(self) -> None:
+    def _grouped(self) -> list[Batch]:
+        """What is not saved, in batches that are up or not, and handed to Kafka or not."""
+        groups: dict[tuple[bool, bool], list[list[Entry]]] = {}
+        for entry in self._unsaved:
+            lists = groups.setdefault((entry.up, entry.handed), [[]])
+            if len(lists[-1]) == GROUP_ENTRIES:
+                lists.append([])
+            lists[-1].append(entry)
+        return [
+            Batch(next(self._ids), up, entries, len(entries)) for (up, _), lists in groups.items() for entries in lists
+        ]
+
+    def _saved(self, batches: list[Batch]) -> None:
         if self._trouble:
             log.info("the outbox is written again")
             # It may hold what could not be read before.
             self._sent_id, self._backlog = 0, True
         self._trouble = None
         self._unsaved.clear()
-        self._in_flight.difference_update(self._acknowledged)
-        self._acknowledged.clear()
+        self._fresh.clear()
+        for batch in batches:
+            for entry in batch.entries:
+                entry.batch = batch.id
+            if batch.entries[0].handed:
+                self._note_handed(batch)
+            else:
+                self._unsent.append(batch)
+        for batch_id in self._finished:
+            self._acknowledged -= self._handed.pop(batch_id).size
+        self._finished.clear()
 
     def _keep_in_bound(self) -> None:
         if self._store.used_bytes > self._max_bytes:
             self._drop_saved()
         else:
             self._dropping = False
-        if len(self._unsent) > IN_MEMORY:
+        if sum(batch.size for batch in self._unsent) > IN_MEMORY:
             self._unsent.clear()
             self._backlog = True
 
     def _send(self) -> None:
-        room = IN_FLIGHT - self._sender.in_flight
-        while self._backlog and room > 0:
-            before = self._unsent[0].id if self._unsent else None
-            try:
-                entries = self._store.read(self._sent_id, before, min(room, GROUP_ENTRIES))
-            except OutageError:
-                break  # said by the next save, or read later
-            for entry in entries:
-                self._sent_id = entry.id
-                if entry.id not in self._in_flight:
-                    self._hand_over(entry)
-            room = IN_FLIGHT - self._sender.in_flight
-            self._backlog = bool(entries)
-        while self._unsent and room > 0 and (self._trouble or not self._backlog):
-            if self._trouble is None and self._unsent[0].id in self._unsaved:
-                break
-            entry = self._unsent.popleft()
-            self._hand_over(entry)
-            self._sent_id = max(self._sent_id, entry.id)
-            room -= 1
+        if self._backlog:
+            self._send_backlog()
+        while self._unsent and self._has_room and (self._trouble or not self._backlog):
+            self._hand_over(self._unsent.popleft())
+        while self._trouble and self._fresh and self._has_room:
+            entry = self._fresh.popleft()
+            entry.handed = True
+            self._sender.send(entry)
 
-    def _hand_over(self, entry: Entry) -> None:
-        self._in_flight.add(entry.id)
-        self._sender.send(entry)
+    def _send_backlog(self) -> None:
+        before = self._unsent[0].id if self._unsent else None
+        for _ in range(READ_TOGETHER):
+            if not self._has_room:
+                return
+            try:
+                batch = self._store.first(self._sent_id, before)
+            except OutageError:
+                return  # said by the next save, or read later
+            if batch is None:
+                self._backlog = False
+                return
+            self._hand_over(batch)
+
+    @property
+    def _has_room(self) -> bool:
+        return self._sender.in_flight < IN_FLIGHT
+
+    def _hand_over(self, batch: Batch) -> None:
+        self._sent_id = batch.id
+        if batch.id in self._handed:  # after trouble with the file, the sending begins at its start again
+            return
+        for entry in batch.entries:
+            self._sender.send(entry)
+        if not batch.entries:
+            self._count_dropped(batch.size, "its file is damaged")
+            self._acknowledged += batch.size
+            self._finished.append(batch.id)
+        self._note_handed(batch)
+
+    def _note_handed(self, batch: Batch) -> None:
+        self._handed[batch.id] = batch
+        batch.entries = ()
 
     def _drop_saved(self) -> None:
         """Make room in the file: a hundredth of what it holds, of those that were not handed to Kafka yet."""
         dropped = self._store.drop(self._sent_id, max(1, self._store.count // _DROP_SHARE))
-        # After trouble with the file, the sending begins at its start again, and passes by what Kafka's client has.
-        lost = [(entry_id, slot_ms) for entry_id, slot_ms in dropped if entry_id not in self._in_flight]
-        for entry_id, slot_ms in lost:
-            self._done(entry_id, slot_ms)
+        lost = [batch for batch in dropped if batch.id not in self._handed]
+        for batch in lost:
+            if batch.id >= self._first_id:
+                for entry in batch.entries:
+                    self.on_done(entry.slot_ms)
         self._unsent.clear()
         self._backlog = True
-        self._count_dropped(len(lost), "its file has reached monitor.outbox_max_size")
+        self._count_dropped(sum(batch.size for batch in lost), "its file has reached monitor.outbox_max_size")
 
     def _drop_unsaved(self) -> None:
         over = len(self._unsaved) - UNSAVED
         if over <= 0:
             return
         over += UNSAVED // _DROP_SHARE
-        waiting = [entry for entry in self._unsent if entry.id in self._unsaved]
-        waiting.sort(key=lambda entry: not entry.up)
-        dropped = {entry.id for entry in waiting[:over]}
-        for entry_id in dropped:
-            self._done(entry_id, self._unsaved.pop(entry_id).slot_ms)
-        self._unsent = deque(entry for entry in self._unsent if entry.id not in dropped)
+        dropped = sorted(self._fresh, key=lambda entry: not entry.up)[:over]
+        for entry in dropped:
+            del self._unsaved[entry]
+            self.on_done(entry.slot_ms)
+        self._fresh = deque(entry for entry in self._fresh if entry in self._unsaved)
         self._count_dropped(len(dropped), "it cannot be written, and memory is bounded")
-
-    def _done(self, entry_id: int, slot_ms: int) -> None:
-        if entry_id >= self._first_id:
-            self.on_done(slot_ms)
 
     def _count_dropped(self, results: int, why: str) -> None:
         self._metrics.dropped(results)

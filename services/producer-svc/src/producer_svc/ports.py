@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from monitoring_core.result import CheckResult
     from monitoring_core.target import TargetRecord
     from producer_svc.check import Check
-    from producer_svc.outbox import Entry
+    from producer_svc.outbox import Batch, Entry
 
 
 class Registry(Protocol):
@@ -100,7 +100,7 @@ class Store(Protocol):
 
     @property
     def count(self) -> int:
-        """How many entries there are."""
+        """How many results there are."""
         ...
 
     @property
@@ -110,19 +110,19 @@ class Store(Protocol):
 
     @property
     def used_bytes(self) -> int:
-        """How much room the entries take."""
+        """How much room the batches take."""
         ...
 
-    def write(self, entries: Sequence[Entry], remove: Sequence[int]) -> None:
-        """Add entries and remove others, both or nothing."""
+    def write(self, batches: Sequence[Batch], remove: Sequence[int]) -> None:
+        """Add batches and remove others, both or nothing."""
         ...
 
-    def read(self, after: int, before: int | None, limit: int) -> Sequence[Entry]:
-        """The first entries between two ids, neither included."""
+    def first(self, after: int, before: int | None) -> Batch | None:
+        """The first batch between two ids, neither included. One that is damaged has no entries."""
         ...
 
-    def drop(self, after: int, limit: int) -> Sequence[tuple[int, int]]:
-        """Remove the oldest entries past an id, those that are up first; the ids and slots of what was removed."""
+    def drop(self, after: int, results: int) -> Sequence[Batch]:
+        """Remove so many results, and what is saved with them: the oldest past an id, those that are up first."""
         ...
 
     def close(self) -> None:

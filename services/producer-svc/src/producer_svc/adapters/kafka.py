@@ -34,7 +34,7 @@ class KafkaSender:
     def __init__(self, config: KafkaConfig) -> None:
         self._config = config
         self._acknowledged: list[Entry] = []
-        self._handed: dict[int, Entry] = {}
+        self._handed: dict[Entry, None] = {}
         self._returned: deque[Entry] = deque()
         self._retry_at = 0.0
         self._fatal = False
@@ -63,7 +63,7 @@ class KafkaSender:
         """Take an entry."""
 
         def on_delivery(error: KafkaError | None, _message: Message) -> None:
-            del self._handed[entry.id]
+            del self._handed[entry]
             if error is None:
                 self._acknowledged.append(entry)
                 if self._outage:
@@ -74,7 +74,7 @@ class KafkaSender:
 
         try:
             self._producer.produce(self._config.topic_name, entry.value, entry.key, on_delivery=on_delivery)
-            self._handed[entry.id] = entry
+            self._handed[entry] = None
         except BufferError:
             self._return(entry)
         except KafkaException as error:
@@ -128,7 +128,7 @@ class KafkaSender:
         self._producer = new
         # What the old one would still say of them, nobody hears any more.
         handed, self._handed = self._handed, {}
-        for entry in handed.values():
+        for entry in handed:
             self._return(entry)
 
     def _on_error(self, error: KafkaError) -> None:

@@ -9,10 +9,11 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 
 from monitoring_core.errors import OutageError
-from producer_svc.outbox import Entry
+from producer_svc.outbox import Batch, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,17 +21,17 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_TABLE = "CREATE TABLE IF NOT EXISTS outbox (id INTEGER PRIMARY KEY, slot_ms INTEGER, key BLOB, value BLOB, up INTEGER)"
-_DROP = (
-    "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE id > ? AND up = ? ORDER BY id LIMIT ?) "
-    "RETURNING id, slot_ms"
-)
-_MOVED_TOGETHER = 10_000
+_TABLE = "CREATE TABLE IF NOT EXISTS batches (id INTEGER PRIMARY KEY, size INTEGER, up INTEGER, entries BLOB)"
+_MOVED_TOGETHER = 100
 _NOT_A_DATABASE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+_Row = tuple[int, int, int, bytes]
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[tuple[int, bytes, bytes]])
 
 
 class SqliteStore:
-    """Entries in a file of `directory`, which belongs to this process as long as it lives.
+    """Batches in a file of `directory`, which belongs to this process as long as it lives.
 
     What other files hold whose processes have ended is taken over. A file that cannot be read is put aside. Written
     pages survive the death of the process, whenever it comes; a machine that loses its power may lose the last ones.
@@ -49,7 +50,7 @@ class SqliteStore:
 
     @property
     def used_bytes(self) -> int:
-        """How much of the file holds entries."""
+        """How much of the file holds batches."""
         if self._database is None:
             return 0
         with _outage(self._directory):
@@ -58,46 +59,52 @@ class SqliteStore:
             ((size,),) = self._database.execute("PRAGMA page_size")
         return int(size) * (int(pages) - int(free))
 
-    def write(self, entries: Sequence[Entry], remove: Sequence[int]) -> None:
-        """Add entries and remove others, both or nothing.
+    def write(self, batches: Sequence[Batch], remove: Sequence[int]) -> None:
+        """Add batches and remove others, both or nothing.
 
         Raises:
             OutageError: the file cannot be written.
         """
-        database = self._open()
+        database, removed = self._open(), 0
         with _outage(self._directory), database:
             database.execute("BEGIN")
-            database.executemany("INSERT INTO outbox VALUES (?, ?, ?, ?, ?)", entries)
-            # One that was sent twice is acknowledged twice.
-            removed = database.executemany("DELETE FROM outbox WHERE id = ?", ((entry_id,) for entry_id in remove))
-        self.count += len(entries) - max(0, removed.rowcount)
+            database.executemany("INSERT INTO batches VALUES (?, ?, ?, ?)", map(_row, batches))
+            for batch_id in remove:
+                gone = database.execute("DELETE FROM batches WHERE id = ? RETURNING size", (batch_id,)).fetchall()
+                removed += sum(size for (size,) in gone)
+        self.count += sum(batch.size for batch in batches) - removed
 
-    def read(self, after: int, before: int | None, limit: int) -> list[Entry]:
-        """The first entries between two ids, neither included.
+    def first(self, after: int, before: int | None) -> Batch | None:
+        """The first batch between two ids, neither included. One that is damaged has no entries.
 
         Raises:
             OutageError: the file cannot be read.
         """
         database = self._open()
         with _outage(self._directory):
-            rows = database.execute(
-                "SELECT id, slot_ms, key, value, up FROM outbox WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
-                (after, (1 << 63) - 1 if before is None else before, limit),
-            )
-            return [Entry(entry_id, slot_ms, key, value, bool(up)) for entry_id, slot_ms, key, value, up in rows]
+            row = database.execute(
+                "SELECT id, size, up, entries FROM batches WHERE id > ? AND id < ? ORDER BY id LIMIT 1",
+                (after, (1 << 63) - 1 if before is None else before),
+            ).fetchone()
+        return None if row is None else _batch(row)
 
-    def drop(self, after: int, limit: int) -> list[tuple[int, int]]:
-        """Remove the oldest entries past an id, those that are up first; the ids and slots of what was removed.
+    def drop(self, after: int, results: int) -> list[Batch]:
+        """Remove so many results, and what is saved with them: the oldest past an id, those that are up first.
 
         Raises:
             OutageError: the file cannot be written.
         """
-        database, dropped = self._open(), list[tuple[int, int]]()
+        database, dropped = self._open(), list[Batch]()
         with _outage(self._directory), database:
             database.execute("BEGIN")
             for up in (True, False):
-                dropped += database.execute(_DROP, (after, up, limit - len(dropped))).fetchall()
-        self.count -= len(dropped)
+                oldest = "SELECT id, size, up, entries FROM batches WHERE id > ? AND up = ? ORDER BY id"
+                with contextlib.closing(database.execute(oldest, (after, up))) as rows:
+                    while results > 0 and (row := rows.fetchone()):
+                        dropped.append(_batch(row))
+                        results -= dropped[-1].size
+            database.executemany("DELETE FROM batches WHERE id = ?", ((batch.id,) for batch in dropped))
+        self.count -= sum(batch.size for batch in dropped)
         return dropped
 
     def close(self) -> None:
@@ -118,7 +125,7 @@ class SqliteStore:
                 path, self._lock = self._own_file()
                 self._database = _connect(path)
                 self._adopt(self._database, path)
-                ((self.count, last),) = self._database.execute("SELECT count(*), max(id) FROM outbox")
+                ((self.count, last),) = self._database.execute("SELECT coalesce(sum(size), 0), max(id) FROM batches")
         except OutageError:
             self.close()
             raise
@@ -151,18 +158,28 @@ class SqliteStore:
 
 
 def _move(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
-    """Move all entries; for a moment they are in both files, since what is sent twice is stored once."""
-    while rows := source.execute(
-        "SELECT id, slot_ms, key, value, up FROM outbox LIMIT ?", (_MOVED_TOGETHER,)
-    ).fetchall():
+    """Move all batches; for a moment they are in both files, since what is sent twice is stored once."""
+    while rows := source.execute("SELECT id, size, up, entries FROM batches LIMIT ?", (_MOVED_TOGETHER,)).fetchall():
         with target:
             target.execute("BEGIN")
-            target.executemany(
-                "INSERT INTO outbox (slot_ms, key, value, up) VALUES (?, ?, ?, ?)", (row[1:] for row in rows)
-            )
+            target.executemany("INSERT INTO batches (size, up, entries) VALUES (?, ?, ?)", (row[1:] for row in rows))
         with source:
             source.execute("BEGIN")
-            source.executemany("DELETE FROM outbox WHERE id = ?", ((row[0],) for row in rows))
+            source.executemany("DELETE FROM batches WHERE id = ?", ((row[0],) for row in rows))
+
+
+def _row(batch: Batch) -> _Row:
+    entries = _encoder.encode([(entry.slot_ms, entry.key, entry.value) for entry in batch.entries])
+    return batch.id, batch.size, batch.up, entries
+
+
+def _batch(row: _Row) -> Batch:
+    batch_id, size, up, content = row
+    try:
+        entries = [Entry(slot_ms, key, value, bool(up), batch_id) for slot_ms, key, value in _decoder.decode(content)]
+    except msgspec.MsgspecError:
+        entries = []
+    return Batch(batch_id, bool(up), entries, size)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -173,18 +190,20 @@ def _connect(path: Path) -> sqlite3.Connection:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
             database.execute(_TABLE)
-            database.execute("SELECT count(*) FROM outbox").fetchone()  # looks at every page
+            ((damage,), *_) = database.execute("PRAGMA quick_check")  # looks at every page
         except sqlite3.DatabaseError as error:
-            database.close()
             if (error.sqlite_errorcode & 0xFF) not in _NOT_A_DATABASE:
+                database.close()
                 raise
-            aside = path.with_name(f"{path.name}.unreadable-{time.time_ns()}")
-            path.rename(aside)
-            for suffix in ("-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-            log.error("the outbox's file cannot be read and is put aside", error=str(error), file=str(aside))
-        else:
+            damage = str(error)
+        if damage == "ok":
             return database
+        database.close()
+        aside = path.with_name(f"{path.name}.unreadable-{time.time_ns()}")
+        path.rename(aside)
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        log.error("the outbox's file cannot be read and is put aside", error=damage, file=str(aside))
 
 
 def _lock(path: Path) -> int | None:
