@@ -151,7 +151,7 @@ def measure(count: int, checks: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         service = producer(count, Path(folder), clock)
         began = time.monotonic()
-        while not len(service.schedule):
+        while len(service.schedule) < count:
             service.run_once(0)
             time.sleep(0.001)
         ready_s = time.monotonic() - began

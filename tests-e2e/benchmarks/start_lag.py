@@ -164,9 +164,14 @@ class Installation:
 def measure(
     installation: Installation, producer: str, targets: int, url: str, rate: float, warm_up_s: float, seconds: float
 ) -> dict[str, float]:
-    """One producer with so many targets, as a process, at most at this rate."""
-    interval_s = max(1, round(targets / rate))
+    """One producer with so many targets, as a process, at most at this rate.
+
+    Intervals are whole seconds: the number of targets gives way by a third at most, so that the rate is met.
+    """
     name = f"lag_{targets}"
+    interval_s = max(1, round(targets / rate))
+    if targets > rate * interval_s / 2:
+        targets = int(rate * interval_s)
     file = installation.set_up(name, targets, url, interval_s)
     port = free_port()
     # As in an installed package, there is bytecode: the first command makes it.
@@ -192,6 +197,7 @@ def measure(
     lags = sorted((r.started_at - r.scheduled_at).total_seconds() for r in measured if r.started_at)
     first = min(r.started_at for r in found.values() if r.started_at)
     return {
+        "targets": targets,
         "rate": len(measured) / seconds,
         "lag_p50_ms": 1000 * lags[len(lags) // 2],
         "lag_p99_ms": 1000 * lags[int(len(lags) * 0.99)],
@@ -272,7 +278,7 @@ def main() -> None:
             result["engine_us"], _ = in_own_process(url, result["rate"], round(5 * result["rate"]))
             result["added_us"] = result["cpu_us"] - result["engine_us"]
             found[str(targets)] = result
-            print(f"{targets:>9,} targets  " + "  ".join(f"{key}: {value:,.2f}" for key, value in result.items()))
+            print(f"{targets:>9,}: " + "  ".join(f"{key}: {value:,.2f}" for key, value in result.items()))
         found["refresh"] = refresh_ms(installation, 1_000_000, url)
         print("a refresh with nothing changed, 1,000,000 targets  ", found["refresh"])
     arguments.json.write_text(json.dumps(found, indent=2) + "\n")
