@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 MAX_WAIT_S = 0.1
 # What becomes due or finishes within so long is worked together: a turn for each would cost more than the check.
-TOGETHER_S = 0.002
+TOGETHER_S = 0.004
 # At most so many become due in one turn: after a long pause there may be millions.
 MAX_TAKEN = 2_000
 # And so many of them missed: writing down an hour that nobody checked must not hold up the checks of now.
