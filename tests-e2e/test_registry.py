@@ -91,6 +91,22 @@ def test_free_ids_are_the_lowest_that_nobody_holds(stack: Stack, database: objec
     assert one.free(0, 10) == []
 
 
+def test_what_was_left_by_ids_that_nobody_holds_is_told(stack: Stack, database: object) -> None:
+    """The earliest moment within the look-back, in this location."""
+    one, other = registry(stack, "one"), registry(stack, "one", "elsewhere")
+    assert one.unheld_since(60.0) is None
+    began = {producer_id: one.acquire(producer_id, 60.0) or 0 for producer_id in (1, 2, 3)}
+    assert one.unheld_since(60.0) is None
+    other.acquire(1, 60.0)
+    other.release(1, 0)
+    assert one.unheld_since(60.0) is None
+    one.release(2, began[2] + 100)
+    one.release(3, began[3] + 50)
+    time.sleep(1.0)
+    assert one.unheld_since(60.0) == min(began[2] + 100, began[3] + 50)
+    assert one.unheld_since(0.1) is None
+
+
 def test_the_version_changes_with_the_targets_and_with_nothing_else(
     stack: Stack, database: psycopg.Connection[tuple[object, ...]]
 ) -> None:

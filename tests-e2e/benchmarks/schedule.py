@@ -118,6 +118,9 @@ class Range:
     def free(self, needed: int, limit: int) -> list[int]:
         return []
 
+    def unheld_since(self, look_back_s: float) -> int | None:
+        return None
+
     def holder(self, producer_id: int) -> str | None:
         return None
 

@@ -105,6 +105,11 @@ class FakeRegistry:
     def free(self, needed: int, limit: int) -> list[int]:
         return [number for number in range(1, needed + 1) if number not in self.holders][:limit]
 
+    def unheld_since(self, look_back_s: float) -> int | None:
+        since_ms = self.clock.now_ms() - 1000 * look_back_s
+        unheld = (ms for number, ms in self.accounted_until.items() if number not in self.holders and ms > since_ms)
+        return min(unheld, default=None)
+
     def holder(self, producer_id: int) -> str | None:
         return self.holders.get(producer_id)
 
@@ -855,6 +860,25 @@ def test_a_target_of_another_producer_is_taken_on_without_a_gap() -> None:
     assert third == list(slots_between(3, 10, third[0], rig.clock.ms + 1))
     assert third[0] < rig.clock.ms - 10_000
     assert third[0] >= moved_ms
+
+
+@pytest.mark.parametrize("ago_s", [40, LOOK_BACK_MS / 1000 + 10])
+def test_a_target_of_a_dead_producer_is_accounted_for_since_that_one_died(ago_s: float) -> None:
+    """Within the look-back: nobody else would ever write down what was not checked until the target moved."""
+    rig = Rig(records(3), websites_per_container=2)
+    rig.step()
+    rig.advance(4)
+    began_ms = rig.clock.ms
+    died_ms = rig.registry.accounted_until[2] = round(began_ms - 1000 * ago_s)
+    rig.registry.records = records(3)[1:]
+    rig.step()
+    rig.advance(10)
+    third = [slot for target_id, slot in rig.slots() if target_id == 3]
+    within = ago_s < LOOK_BACK_MS / 1000
+    assert third == list(slots_between(3, 10, died_ms if within else began_ms - 4_000, rig.clock.ms + 1))
+    assert [slot for slot in third if rig.real(3, slot)] == [slot for slot in third if slot > began_ms - 10_000]
+    second = [slot for target_id, slot in rig.slots() if target_id == 2]
+    assert second == list(slots_between(2, 10, began_ms - 4_000, rig.clock.ms + 1))
 
 
 def test_overload_names_the_number_that_would_help(capsys: pytest.CaptureFixture[str]) -> None:

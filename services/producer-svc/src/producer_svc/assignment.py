@@ -254,12 +254,16 @@ class Assignment:
         """Read the range, and tell what has changed since it was known.
 
         A target that has been active since before then comes from another producer, which may have left it right
-        after that moment: its slots count from then on. A newer one begins now; but in the first read of an ID it
-        counts since it has been active, for its last holder may have had it.
+        after that moment: its slots count from then on, or from when a producer ended whose ID nobody holds now. A
+        newer one begins now; but in the first read of an ID it counts since it has been active, for its last holder
+        may have had it.
         """
         assert self._held is not None
         first, since_ms = self._version is None, self._current_at_ms
         newer_since_ms = since_ms if first else now_ms
+        moved_since_ms = since_ms
+        if not first and (unheld_ms := self._registry.unheld_since(self._claim.max_look_back_ms / 1000)) is not None:
+            moved_since_ms = min(since_ms, unheld_ms)
         ranks = rank_range(self._held, self._claim.websites_per_container)
         before, known = self._known, _Known()
         added: list[tuple[Target, int]] = []
@@ -271,8 +275,8 @@ class Assignment:
                 target = self._resolve(record) if changed else None
                 known.add(record.id, digest, target is not None if changed else record.id not in before.invalid)
                 if target is not None:
-                    newer = active_since_ms > since_ms
-                    added.append((target, max(active_since_ms, newer_since_ms) if newer else since_ms))
+                    begin_ms = newer_since_ms if active_since_ms > since_ms else moved_since_ms
+                    added.append((target, max(active_since_ms, begin_ms)))
                 if first and len(added) >= max(_FIRST_PART, len(known) // _PART_SHARE):
                     self._parts.append(self._update(known, added, complete=False))
                     added = []

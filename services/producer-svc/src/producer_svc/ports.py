@@ -48,6 +48,10 @@ class Registry(Protocol):
         """The lowest IDs up to `needed` that nobody holds."""
         ...
 
+    def unheld_since(self, look_back_s: float) -> int | None:
+        """The earliest moment, at most so long ago, up to which an ID that nobody holds is accounted for."""
+        ...
+
     def holder(self, producer_id: int) -> str | None:
         """Who holds an ID, for a person."""
         ...

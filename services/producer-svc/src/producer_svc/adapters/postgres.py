@@ -113,6 +113,17 @@ class PostgresRegistry:
         ) as cursor:
             return [int(row[0]) for row in cursor.fetchall()]
 
+    def unheld_since(self, look_back_s: float) -> int | None:
+        """The earliest moment, at most so long ago, up to which an ID that nobody holds is accounted for."""
+        with self._executed(
+            f"SELECT {_MS.format('min(accounted_until)')} FROM {{leases}} WHERE location = %s "  # noqa: S608 (constants)
+            "AND expires_at <= clock_timestamp() AND accounted_until > clock_timestamp() - make_interval(secs => %s)",
+            self._location,
+            look_back_s,
+        ) as cursor:
+            ((moment_ms,),) = cursor.fetchall()
+        return None if moment_ms is None else int(moment_ms)
+
     def holder(self, producer_id: int) -> str | None:
         """Who holds an ID, for a person."""
         with self._executed(
