@@ -1,8 +1,9 @@
-"""The schedule against the definition of slots: whatever comes and goes, each due slot is taken once, in order."""
+"""The schedule against the definition of slots: whatever comes and goes, each due slot is taken once."""
 
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
@@ -40,7 +41,7 @@ def taken(schedule: Schedule, at_most: int = 1_000_000) -> list[Check]:
 
 @settings(max_examples=300, deadline=None)
 @given(changes)
-def test_every_due_slot_is_taken_once_and_in_order(steps: list[tuple[dict[int, int], int, int]]) -> None:
+def test_every_due_slot_is_taken_once_and_those_of_now_first(steps: list[tuple[dict[int, int], int, int]]) -> None:
     """Targets that are added, removed, changed or handed over with a past."""
     clock = FakeClock()
     schedule = Schedule(clock)
@@ -64,7 +65,8 @@ def test_every_due_slot_is_taken_once_and_in_order(steps: list[tuple[dict[int, i
         }
         found = [(check.scheduled_ms, check.target.id) for check in checks]
         assert sorted(found) == sorted(expected)
-        assert [slot for slot, _ in found] == sorted(slot for slot, _ in found)
+        # Those of the wheels in order, then the late ones in order.
+        assert sum(earlier > later for (earlier, _), (later, _) in pairwise(found)) <= 1
         assert len(schedule) == len(present)
 
 

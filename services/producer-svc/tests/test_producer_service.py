@@ -25,7 +25,7 @@ from producer_svc.clock_steps import ClockSteps
 from producer_svc.metrics import Metrics
 from producer_svc.overload import Overload
 from producer_svc.schedule import Schedule
-from producer_svc.service import ProducerService
+from producer_svc.service import MAX_MISSED, ProducerService
 from producer_svc.waiting import WaitingChecks
 
 if TYPE_CHECKING:
@@ -352,6 +352,23 @@ def test_a_read_that_breaks_off_forgets_no_target_that_is_gone() -> None:
     rig.outbox.results.clear()
     rig.advance(20)
     assert {target for target, _ in rig.slots()} == {1, 2}
+
+
+def test_what_nobody_checked_for_long_does_not_hold_up_the_checks_of_now() -> None:
+    """Nor is any of it left out: it is written down beside them."""
+    rig = Rig(records(1_000), websites_per_container=1_000)
+    start_ms = rig.registry.accounted_until[1] = rig.clock.ms - 50_000
+    rig.step()
+    while len(rig.service.schedule) < 1_000:
+        rig.service.run_once(0)
+    began_ms = rig.clock.ms
+    rig.clock.ms += 2_000
+    fresh = [(i, slot) for i in range(1, 1_001) for slot in slots_between(i, 10, began_ms, rig.clock.ms + 1)]
+    assert len(fresh) > MAX_MISSED
+    rig.service.run_once(0)
+    assert all(rig.real(target_id, slot) for target_id, slot in fresh)
+    rig.advance(30)
+    assert rig.slots() == due(rig, 1_000, start_ms)
 
 
 def test_a_first_read_that_breaks_off_leaves_no_slot_out() -> None:

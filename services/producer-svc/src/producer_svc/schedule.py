@@ -23,7 +23,8 @@ class Schedule:
 
     Targets of one interval are due in the order of their phases, over and over: a wheel. The next check is the first of
     the wheels, whatever the number of targets. Slots that were due before a target was added come from a heap, and so
-    do those that were due and not taken yet when it left its wheel.
+    do those that were due and not taken yet when it left its wheel: when nothing of the wheels is due, so that an hour
+    which nobody checked does not hold up the checks of now.
     When the wall clock steps forward, the slots passed over come late.
     """
 
@@ -82,13 +83,18 @@ class Schedule:
         self.change(targets, ())
 
     def take_due(self, limit: int) -> Iterator[Check]:
-        """The checks that are due by now and have not been taken yet, in order; at most `limit`."""
+        """The checks that are due by now and have not been taken yet, at most `limit`: of the wheels, then late ones.
+
+        Both are in order.
+        """
         now_ms, now = self._clock.now_ms(), self._clock.monotonic()
         for _ in range(limit):
-            slot_ms = self.next_ms
-            if slot_ms is None or slot_ms > now_ms:
+            if self._next and self._next[0][0] <= now_ms:
+                slot_ms, target = self._take_from_wheel()
+            elif self._late and self._late[0][0] <= now_ms:
+                slot_ms, target = self._take_late()
+            else:
                 return
-            target = self._take()
             if target:
                 yield Check(target, slot_ms, now - (now_ms - slot_ms) / 1000)
 
@@ -113,26 +119,27 @@ class Schedule:
     def __len__(self) -> int:
         return len(self._targets)
 
-    def _take(self) -> Target | None:
-        """Take the first slot; None when it does not count."""
-        if self._late and (not self._next or self._late[0][0] <= self._next[0][0]):
-            slot_ms, target_id, until_ms, number, left = self._late[0]
-            target = left or self._targets[target_id]
-            following_ms = slot_ms + 1000 * target.interval_s
-            if following_ms < until_ms:
-                heapq.heapreplace(self._late, (following_ms, target_id, until_ms, number, left))
-            else:
-                heapq.heappop(self._late)
-            return target
+    def _take_from_wheel(self) -> tuple[int, Target | None]:
+        """Take the first slot of the wheels; without the target when it does not count."""
         slot_ms, interval_s = self._next[0]
         wheel = self._wheels[interval_s]
         target = wheel.take()
         heapq.heapreplace(self._next, (wheel.next_ms, interval_s))
         if self._since and (since_ms := self._since.get(target.id)):
             if slot_ms < since_ms:
-                return None
+                return slot_ms, None
             del self._since[target.id]
-        return target
+        return slot_ms, target
+
+    def _take_late(self) -> tuple[int, Target]:
+        slot_ms, target_id, until_ms, number, left = self._late[0]
+        target = left or self._targets[target_id]
+        following_ms = slot_ms + 1000 * target.interval_s
+        if following_ms < until_ms:
+            heapq.heapreplace(self._late, (following_ms, target_id, until_ms, number, left))
+        else:
+            heapq.heappop(self._late)
+        return slot_ms, target
 
     def _phase(self, target_id: int) -> int:
         return phase_ms(target_id, self._targets[target_id].interval_s)
@@ -140,7 +147,8 @@ class Schedule:
     def _enter(self, interval_s: int, entries: list[tuple[Target, int]]) -> None:
         """Put targets on the wheel of their interval, and what was due before into the heap."""
         if interval_s not in self._wheels:
-            self._wheels[interval_s] = _Wheel(interval_s, max(from_ms for _, from_ms in entries))
+            newest_ms = max(from_ms for _, from_ms in entries)
+            self._wheels[interval_s] = _Wheel(interval_s, max(self._clock.now_ms(), newest_ms))
         first_slots = self._wheels[interval_s].add([target for target, _ in entries])
         for (target, from_ms), until_ms in zip(entries, first_slots, strict=True):
             slot_ms = slot_at_or_after(target.id, interval_s, from_ms)
