@@ -41,7 +41,7 @@ def taken(schedule: Schedule, at_most: int = 1_000_000) -> list[Check]:
 
 @settings(max_examples=300, deadline=None)
 @given(changes)
-def test_every_due_slot_is_taken_once_and_those_of_now_first(steps: list[tuple[dict[int, int], int, int]]) -> None:
+def test_every_due_slot_is_taken_once_in_order_but_for_late_ones(steps: list[tuple[dict[int, int], int, int]]) -> None:
     """Targets that are added, removed, changed or handed over with a past."""
     clock = FakeClock()
     schedule = Schedule(clock)

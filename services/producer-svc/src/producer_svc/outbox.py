@@ -134,7 +134,7 @@ class Outbox:
     @property
     def seconds_to_turn(self) -> float:
         """After how long the next turn should come: soon while there is something to save."""
-        return GROUP_S if self._unsaved or self._finished or self._backlog else float("inf")
+        return GROUP_S if self._unsaved or self._finished else float("inf")
 
     def put(self, result: CheckResult) -> None:
         """Take a finished result."""
@@ -269,7 +269,8 @@ class Outbox:
         for entry in batch.entries:
             self._sender.send(entry)
         if not batch.entries:
-            self._count_dropped(batch.size, "its file is damaged")
+            log.error("a batch of the outbox is damaged: its results are lost", results=batch.size)
+            self._metrics.dropped(batch.size)
             self._acknowledged += batch.size
             self._finished.append(batch.id)
         self._note_handed(batch)

@@ -177,7 +177,7 @@ def _batch(row: _Row) -> Batch:
     batch_id, size, up, content = row
     try:
         entries = [Entry(slot_ms, key, value, bool(up), batch_id) for slot_ms, key, value in _decoder.decode(content)]
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, TypeError):  # other bytes, or none
         entries = []
     return Batch(batch_id, bool(up), entries, size)
 
