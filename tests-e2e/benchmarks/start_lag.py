@@ -170,7 +170,7 @@ def measure(
     """
     name = f"lag_{targets}"
     interval_s = max(1, round(targets / rate))
-    if targets > rate * interval_s / 2:
+    if targets > 0.75 * rate * interval_s:
         targets = int(rate * interval_s)
     file = installation.set_up(name, targets, url, interval_s)
     port = free_port()
