@@ -18,10 +18,10 @@ from prometheus_client import CollectorRegistry, Counter
 from monitoring_core.config import ConfigError, Fault, MetricsConfig
 from monitoring_core.errors import StopError
 from monitoring_runtime.background import in_background
-from monitoring_runtime.backoff import Backoff
 from monitoring_runtime.commands import MonitoringGroup
 from monitoring_runtime.endpoint import Endpoint
 from monitoring_runtime.health import Health
+from monitoring_runtime.retry import Backoff
 
 
 def get(port: int | None, path: str) -> tuple[int, str]:

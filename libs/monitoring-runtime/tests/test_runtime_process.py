@@ -11,9 +11,9 @@ from prometheus_client import CollectorRegistry
 
 from monitoring_core.config import LoggingConfig, MetricsConfig
 from monitoring_core.config.logging import LogFormat, LogLevel
-from monitoring_runtime.backoff import Backoff
 from monitoring_runtime.endpoint import Endpoint
 from monitoring_runtime.health import Health
+from monitoring_runtime.retry import Backoff
 from monitoring_runtime.stop import Stop
 
 

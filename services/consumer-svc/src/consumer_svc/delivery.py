@@ -14,7 +14,7 @@ import structlog
 from consumer_svc.ports import Poison, Received, RefusedError, WriteCounts
 from monitoring_core.errors import OutageError
 from monitoring_core.result import one_line
-from monitoring_runtime.backoff import Backoff
+from monitoring_runtime.retry import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 
 from monitoring_core.tables import RESULT_COLUMNS, RESULT_DEFAULT_TABLE, RESULT_KEY, RESULT_TABLE
-from monitoring_runtime.backoff import Backoff
+from monitoring_runtime.retry import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

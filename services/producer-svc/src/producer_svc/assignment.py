@@ -15,7 +15,7 @@ from monitoring_core.assignment import producers_needed, rank_range
 from monitoring_core.clock import from_ms
 from monitoring_core.errors import InvalidTargetError, OutageError
 from monitoring_runtime.background import in_background
-from monitoring_runtime.backoff import Backoff
+from monitoring_runtime.retry import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -1,0 +1,60 @@
+"""What every client of Kafka shares: a silent log, and what its errors mean."""
+
+from __future__ import annotations
+
+import enum
+import logging
+from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaError
+
+if TYPE_CHECKING:
+    from monitoring_core.config import KafkaConfig
+
+# Given to each client as its logger: librdkafka's own lines would stand between ours, and what matters of them arrives
+# through the callbacks.
+SILENT = logging.getLogger("monitoring_runtime.librdkafka")
+SILENT.addHandler(logging.NullHandler())
+SILENT.propagate = False
+
+
+class Trouble(enum.Enum):
+    """What kind of trouble an error of Kafka is."""
+
+    UNREACHABLE = enum.auto()
+    TOPIC_MISSING = enum.auto()
+    OTHER = enum.auto()
+
+
+_BY_CODE = {
+    KafkaError._TRANSPORT: Trouble.UNREACHABLE,
+    KafkaError._ALL_BROKERS_DOWN: Trouble.UNREACHABLE,
+    KafkaError._RESOLVE: Trouble.UNREACHABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART: Trouble.TOPIC_MISSING,
+    KafkaError._UNKNOWN_TOPIC: Trouble.TOPIC_MISSING,
+}
+
+
+def diagnose(error: KafkaError) -> Trouble:
+    """Find out what an error means."""
+    return _BY_CODE.get(error.code(), Trouble.OTHER)
+
+
+def explain(error: KafkaError, config: KafkaConfig) -> str:
+    """An error in one plain line, with the address or the topic and, where it is known, the command that mends it."""
+    match diagnose(error):
+        case Trouble.UNREACHABLE:
+            return f"{where(config)} cannot be reached"
+        case Trouble.TOPIC_MISSING:
+            return f"topic {config.topic_name} does not exist: run dbadmin create-topics"
+    return f"{where(config)}: {detail(error)}"
+
+
+def detail(error: KafkaError) -> str:
+    """What librdkafka says of an error, one line."""
+    return " ".join(error.str().split())[:300]
+
+
+def where(config: KafkaConfig) -> str:
+    """The cluster, as every message names it."""
+    return f"Kafka at {config.bootstrap_servers}"

@@ -1,0 +1,161 @@
+"""Connections to PostgreSQL: how each begins, which schema it works with, and what its errors mean."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from monitoring_core.errors import OutageError, StopError
+from monitoring_core.revision import QUERY, why_unfit
+from monitoring_core.tables import SCHEMA_VERSION_TABLE
+
+if TYPE_CHECKING:
+    from monitoring_core.config import DatabaseConfig
+
+
+def connect(
+    config: DatabaseConfig,
+    application_name: str,
+    *,
+    database: str | None = None,
+    autocommit: bool = False,
+    connect_timeout_s: int | None = None,
+    statement_timeout_s: float | None = None,
+) -> psycopg.Connection[Any]:
+    """A new connection, its session pinned.
+
+    Args:
+        application_name: what pg_stat_activity shows.
+        database: another one than the configuration names.
+        connect_timeout_s: another one than the configuration says.
+        statement_timeout_s: after which the server ends a statement; None leaves it to the server.
+
+    Raises:
+        psycopg.Error: there is no connection; `explain` says why.
+    """
+    parameters = config.connection_parameters(application_name)
+    if database is not None:
+        parameters["dbname"] = database
+    if connect_timeout_s is not None:
+        parameters["connect_timeout"] = str(connect_timeout_s)
+    connection: psycopg.Connection[Any] = psycopg.connect(make_conninfo(**parameters), autocommit=True)
+    try:
+        pin_session(connection, statement_timeout_s)
+        connection.autocommit = autocommit
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def pin_session(connection: psycopg.Connection[Any], statement_timeout_s: float | None) -> None:
+    """Give the session the settings that must not depend on the server, its database or the account.
+
+    They are set by a statement, not when connecting: connection poolers refuse start-up options.
+    """
+    if statement_timeout_s is not None:
+        connection.execute(
+            "SELECT set_config('statement_timeout', %s, false)", (str(round(1000 * statement_timeout_s)),)
+        )
+
+
+class RevisionGuard:
+    """Keeps a service from working with a schema that is not for it (docs/adr/0008).
+
+    Until a fit schema was seen, an unfit one is a reason to stop: somebody started the wrong release. After that it is
+    an outage: somebody is changing the schema, and the service goes on with what it has.
+    """
+
+    def __init__(self, needed: str, config: DatabaseConfig) -> None:
+        """Args: needed: the oldest revision that has all that the service uses."""
+        self._needed = needed
+        self._config = config
+        self._was_fit = False
+
+    def check(self, connection: psycopg.Connection[Any]) -> None:
+        """Look at the schema's revision, on each new connection before it is used.
+
+        Raises:
+            OutageError: it is not fit, and was before.
+            StopError: it is not fit, and never was.
+            psycopg.Error: it cannot be read.
+        """
+        schema = self._config.schema
+        query = sql.SQL(QUERY).format(versions=sql.Identifier(schema, SCHEMA_VERSION_TABLE))
+        present, oldest_served = connection.execute(query).fetchone() or (None, None)
+        if why := why_unfit(self._needed, present, oldest_served, schema):
+            raise (OutageError if self._was_fit else StopError)(f"{where(self._config)}, {why}")
+        self._was_fit = True
+
+
+class Trouble(enum.Enum):
+    """What kind of trouble an error of PostgreSQL is."""
+
+    UNREACHABLE = enum.auto()
+    LOGIN_REFUSED = enum.auto()
+    TABLES_MISSING = enum.auto()
+    RIGHTS_MISSING = enum.auto()
+    OTHER = enum.auto()
+
+
+# PostgreSQL documentation, appendix A. A connection that was never made has no SQLSTATE: libpq does not hand it on.
+_BY_SQLSTATE = {
+    "42P01": Trouble.TABLES_MISSING,  # undefined_table
+    "3F000": Trouble.TABLES_MISSING,  # invalid_schema_name
+    "42501": Trouble.RIGHTS_MISSING,  # insufficient_privilege
+}
+
+
+@attrs.frozen
+class Diagnosis:
+    """What an error of PostgreSQL means.
+
+    Attributes:
+        detail: what the server or libpq said, one line.
+    """
+
+    trouble: Trouble
+    detail: str
+
+
+def diagnose(error: psycopg.Error) -> Diagnosis:
+    """Find out what an error means."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    if error.sqlstate is not None:
+        return Diagnosis(_BY_SQLSTATE.get(error.sqlstate, Trouble.OTHER), line)
+    if not isinstance(error, psycopg.OperationalError):
+        return Diagnosis(Trouble.OTHER, line)
+    _, refused, why = line.partition("FATAL:  ")
+    if refused:
+        return Diagnosis(Trouble.LOGIN_REFUSED, why)
+    return Diagnosis(Trouble.UNREACHABLE, line.rpartition("failed: ")[2])
+
+
+def explain(error: psycopg.Error, config: DatabaseConfig, failure: str) -> str:
+    """An error in one plain line, with the address and, where it is known, the command that mends it.
+
+    Args:
+        failure: what does not work, for trouble of no known kind: "cannot store results".
+    """
+    diagnosis = diagnose(error)
+    match diagnosis.trouble:
+        case Trouble.UNREACHABLE:
+            return f"{where(config)} cannot be reached: {diagnosis.detail}"
+        case Trouble.LOGIN_REFUSED:
+            return f"{where(config)} refuses the connection: {diagnosis.detail}"
+        case Trouble.TABLES_MISSING:
+            missing = f"has not all tables of schema {config.schema}"
+            return f"{where(config)}, database {config.database} {missing}: run dbadmin create-schema"
+        case Trouble.RIGHTS_MISSING:
+            return f"{where(config)} {failure}: {diagnosis.detail} (run dbadmin create-roles)"
+    return f"{where(config)} {failure}: {diagnosis.detail}"
+
+
+def where(config: DatabaseConfig) -> str:
+    """The server, as every message names it."""
+    return f"PostgreSQL at {config.address}"
