@@ -27,7 +27,7 @@ import pycurl
 import trustme
 import urllib3
 
-from monitoring_core.config import Engine, MonitorConfig
+from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.result import Status
 from monitoring_core.testing.builders import make_target
 from producer_svc.check import Check, Origin
@@ -124,7 +124,7 @@ def bare_urllib3(url: str, authorities: str) -> Callable[[int], None]:
     return lambda count: list(threads.map(check, range(count))).clear()
 
 
-def on_engine(name: Engine, url: str, authorities: str) -> Callable[[int], None]:
+def on_engine(name: EngineName, url: str, authorities: str) -> Callable[[int], None]:
     """A check's whole path in an engine: submit to finished, judged result."""
     os.environ["SSL_CERT_FILE"] = authorities
     engine = build_engine(MonitorConfig(engine=name, max_concurrent_checks=AT_ONCE), Origin(1, "bench"))
@@ -179,9 +179,9 @@ def blackbox_exporter(url: str, authorities: str) -> Callable[[int], None]:
 BLACKBOX = shutil.which("blackbox_exporter") or shutil.which("prometheus-blackbox-exporter")
 SUBJECTS: dict[str, Callable[[str, str], Callable[[int], None]]] = {
     "bare CurlMulti": bare_curl,
-    "curl engine": partial(on_engine, Engine.CURL),
+    "curl engine": partial(on_engine, EngineName.CURL),
     "bare urllib3": bare_urllib3,
-    "requests engine": partial(on_engine, Engine.REQUESTS),
+    "requests engine": partial(on_engine, EngineName.REQUESTS),
 }
 if BLACKBOX:
     SUBJECTS["blackbox_exporter"] = blackbox_exporter
@@ -204,7 +204,7 @@ def run_subject(subject: str, url: str, count: int, authorities: str) -> None:
     print((cpu_s(pid) - cpu) / count * 1e6, count / (time.monotonic() - wall))
 
 
-def errors_ms(name: Engine, url: str, seconds: float) -> dict[str, float]:
+def errors_ms(name: EngineName, url: str, seconds: float) -> dict[str, float]:
     """How far measured times are from the truth, milliseconds: the site answers after exactly DELAY_S."""
     engine = build_engine(MonitorConfig(engine=name, max_concurrent_checks=200), Origin(1, "bench"))
     target = make_target(url=url, regexp=PATTERN)
@@ -269,7 +269,7 @@ def main() -> None:
                     print(f"{subject:<18}{costs[subject]:>14.0f}{rate:>10.0f}{shown}")
         with website(directory, DELAY_S) as (url, _):
             print(f"\n{f'errors at {RATE}/s, ms':<18}{'resp. p50':>11}{'p99':>8}{'1st byte p50':>14}{'p99':>8}")
-            for engine in Engine:
+            for engine in EngineName:
                 errors = found[f"errors_ms {engine}"] = errors_ms(engine, url, 5.0)
                 print("{:<18}{:>11.1f}{:>8.1f}{:>14.1f}{:>8.1f}".format(f"{engine} engine", *errors.values()))
     arguments.json.write_text(json.dumps(found, indent=2) + "\n")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import trustme
 
-from monitoring_core.config import Engine, MonitorConfig
+from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.config.values import Size
 from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
 from monitoring_core.testing.builders import make_target
@@ -44,7 +44,7 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def in_flight(name: Engine, url: str) -> dict[str, float]:
+def in_flight(name: EngineName, url: str) -> dict[str, float]:
     """Megabytes that checks in flight add to an engine that has made one check before."""
     engine = build_engine(MonitorConfig(engine=name, max_concurrent_checks=IN_FLIGHT), Origin(1, "bench"))
     work(engine, [make_target(url=url)])
@@ -56,7 +56,7 @@ def in_flight(name: Engine, url: str) -> dict[str, float]:
     return {"MB": (memory_bytes() - before) / 1e6}
 
 
-def soak(name: Engine, table: list[dict[str, Any]], count: int) -> dict[str, float]:
+def soak(name: EngineName, table: list[dict[str, Any]], count: int) -> dict[str, float]:
     """Memory and descriptors after a tenth of the checks of hostile websites, and after all of them."""
     config = MonitorConfig(engine=name, max_concurrent_checks=IN_FLIGHT, max_body=Size(10_000), max_redirects=3)
     engine = build_engine(config, Origin(1, "bench"))
@@ -125,14 +125,14 @@ def main() -> None:
         with subprocess.Popen(site, stdout=subprocess.PIPE, text=True) as slow:
             assert slow.stdout is not None
             url = f"http://127.0.0.1:{slow.stdout.readline().split()[0]}/"
-            for engine in Engine:
+            for engine in EngineName:
                 found[f"{IN_FLIGHT} in flight, {engine}"] = measure("in_flight", engine, url)
             slow.terminate()
     hostile = [sys.executable, __file__, "--hostile"]
     with subprocess.Popen(hostile, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as websites:
         assert websites.stdout is not None
         table = websites.stdout.readline()
-        for engine in Engine:
+        for engine in EngineName:
             found[f"{arguments.checks:,} hostile, {engine}"] = measure("soak", engine, table, str(arguments.checks))
     for what, values in found.items():
         print(f"{what:<32}", "  ".join(f"{name}: {value:,.1f}" for name, value in values.items()))
@@ -145,8 +145,8 @@ if __name__ == "__main__":
         case ["--hostile"]:
             serve_hostile_websites()
         case ["--measure", "in_flight", engine, url]:
-            print(json.dumps(in_flight(Engine(engine), url)))
+            print(json.dumps(in_flight(EngineName(engine), url)))
         case ["--measure", "soak", engine, table, count]:
-            print(json.dumps(soak(Engine(engine), json.loads(table), int(count))))
+            print(json.dumps(soak(EngineName(engine), json.loads(table), int(count))))
         case _:
             main()

@@ -26,7 +26,7 @@ from probe import cpu_s
 from local_stack.servers import ApacheKafka, Child, Postgres, embedded_postgresql, free_port
 from local_stack.stack import Service, script
 from monitoring_core.clock import to_ms
-from monitoring_core.config import DatabaseConfig, Engine, MonitorConfig
+from monitoring_core.config import DatabaseConfig, EngineName, MonitorConfig
 from monitoring_core.result import CheckResult, Status
 from monitoring_core.schedule import slots_between
 from monitoring_core.testing.builders import make_target
@@ -65,7 +65,7 @@ def engine_alone(url: str, rate: float, count: int) -> tuple[float, float]:
     Returns:
         Processor time, µs a check, and checks a second.
     """
-    engine = build_engine(MonitorConfig(engine=Engine.CURL, max_concurrent_checks=MANY), Origin(1, "bench"))
+    engine = build_engine(MonitorConfig(engine=EngineName.CURL, max_concurrent_checks=MANY), Origin(1, "bench"))
     target = make_target(url=url)
     submitted = finished = 0
     began, cpu = time.monotonic(), time.process_time()

@@ -15,6 +15,7 @@ from monitoring_core.assignment import producers_needed, rank_range
 from monitoring_core.codec import SCHEMA_FILE, decode, encode, json_schema
 from monitoring_core.errors import DecodeError, DecodeReason, InvalidTargetError
 from monitoring_core.result import CheckResult
+from monitoring_core.result_lines import from_line, to_line
 from monitoring_core.schedule import phase_ms, slot_at_or_after, slots_between
 from monitoring_core.tables import RESULT_COLUMNS
 from monitoring_core.target import TargetRecord
@@ -161,3 +162,23 @@ def test_a_bad_target_is_refused_with_its_reason(name: str) -> None:
     with pytest.raises(InvalidTargetError) as caught:
         TargetRecord.parse(fields)
     assert problem in str(caught.value)
+
+
+@given(results())
+def test_a_printed_result_reads_back_the_same(result: CheckResult) -> None:
+    """What `--json` prints is one line, whatever a website said, and the same result again."""
+    line = to_line(result)
+    assert len(line.splitlines()) == 1
+    assert from_line(line) == result
+
+
+def test_what_is_printed_is_not_bound_to_the_wire_format() -> None:
+    """A change of the wire format leaves what scripts read as it is: these names are promised to them."""
+    printed = json.loads(to_line(make_result()))
+    assert list(printed) == [*RESULT_COLUMNS, "schema_version"]
+
+
+def test_a_line_that_is_no_result_is_refused() -> None:
+    """One plain error, which the reader puts into its own words."""
+    with pytest.raises(ValueError, match="target_id"):
+        from_line("{}")

@@ -20,7 +20,7 @@ from dbadmin.inventory import read_row_bytes
 from dbadmin.planning import CHECK_US, Circumstances, Costs, Load, plan
 from dbadmin.schema import create_schema
 from dbadmin.setup import create_database
-from monitoring_core.config import Config, Engine, load_config
+from monitoring_core.config import Config, EngineName, load_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ def plain(tmp_path: Path) -> Path:
 
 
 def needs(config: Config, loads: list[Load], known: Circumstances | None = None) -> dict[str, float]:
-    found = plan(config, loads, Costs(check_us=CHECK_US[Engine.REQUESTS]), known or Circumstances())
+    found = plan(config, loads, Costs(check_us=CHECK_US[EngineName.REQUESTS]), known or Circumstances())
     return {need.what: need.need for need in found}
 
 

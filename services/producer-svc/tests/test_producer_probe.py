@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from monitoring_core.codec import decode, encode
-from monitoring_core.config import Engine, MonitorConfig
+from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.config.values import Size
 from monitoring_core.result import Reason, Status
 from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
@@ -60,7 +60,7 @@ MAX_BODY = 10_000
 class Prober:
     """One check at a time on an engine."""
 
-    def __init__(self, engine: Engine, **settings: Any) -> None:
+    def __init__(self, engine: EngineName, **settings: Any) -> None:
         settings = {"max_body": Size(MAX_BODY), "max_redirects": 3} | settings
         self.engine = build_engine(MonitorConfig(engine=engine, **settings), Origin(3, "here"))
 
@@ -70,7 +70,7 @@ class Prober:
         return result
 
 
-@pytest.fixture(scope="module", params=list(Engine))
+@pytest.fixture(scope="module", params=list(EngineName))
 def probe(request: pytest.FixtureRequest) -> Prober:
     return Prober(request.param)
 
@@ -401,8 +401,8 @@ def test_the_measurements_of_a_check_add_up(probe: Prober, website: RawWebsite) 
     assert (result.http_status, result.body_bytes, result.producer_id, result.location) == (200, 5, 3, "here")
 
 
-@pytest.mark.parametrize("engine", Engine)
-def test_denied_networks_are_not_connected_to_on_any_hop(engine: Engine, website: RawWebsite) -> None:
+@pytest.mark.parametrize("engine", EngineName)
+def test_denied_networks_are_not_connected_to_on_any_hop(engine: EngineName, website: RawWebsite) -> None:
     """Neither a target nor a redirect leads into them."""
     probe = Prober(engine, denied_networks=("127.0.0.2/32",))
     website.answer(says(page(status="302 Found", headers=f"Location: http://127.0.0.2:{website.port}/\r\n")))
@@ -445,7 +445,7 @@ def test_a_post_sends_its_body_and_a_redirect_makes_it_a_get(probe: Prober, webs
 def test_a_failed_check_keeps_what_shows_why(website: RawWebsite) -> None:
     """The last URL, and the beginning of the page that the regexp was not found in; neither when it is up."""
     website.answer(says(page(b"Sorry\x00!\nBack soon")))
-    for engine in Engine:
+    for engine in EngineName:
         probe = Prober(engine, body_excerpt=Size(9))
         result = check(probe, website.url + "path?a=b#c", regexp="Welcome")
         assert (result.final_url, result.body_excerpt) == (website.url + "path?a=b", "Sorry !\nB")
@@ -491,9 +491,11 @@ def old(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
-@pytest.mark.parametrize("engine", Engine)
+@pytest.mark.parametrize("engine", EngineName)
 @pytest.mark.parametrize("name", TLS_CASES)
-def test_tls_trouble_is_told_apart(name: str, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tls_trouble_is_told_apart(
+    name: str, engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A certificate or protocol that is not to be trusted, and a peer that hangs or hangs up."""
     make, reason = TLS_CASES[name]
     authority = trustme.CA()
@@ -540,9 +542,9 @@ def test_a_target_that_cannot_be_requested_ends_as_the_probers_fault(probe: Prob
     assert probe.engine.running == 0
 
 
-@pytest.mark.parametrize("engine", Engine)
+@pytest.mark.parametrize("engine", EngineName)
 def test_a_certificate_is_recorded_and_shown_when_the_check_fails(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its expiry always, with a trusted authority and without verification; its names when something is wrong."""
     authority = trustme.CA()
@@ -577,8 +579,8 @@ def test_a_certificate_is_recorded_and_shown_when_the_check_fails(
 
 
 @pytest.mark.parametrize("verify_tls", [True, False])
-@pytest.mark.parametrize("engine", Engine)
-def test_a_certificate_that_is_not_in_utf_8_is_no_trouble(engine: Engine, verify_tls: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", EngineName)
+def test_a_certificate_that_is_not_in_utf_8_is_no_trouble(engine: EngineName, verify_tls: bool, tmp_path: Path) -> None:
     """libcurl tells all of it, such as a comment in another encoding."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Shop")])
@@ -628,7 +630,7 @@ def test_authorities_that_cannot_be_read_are_the_probers_own_fault() -> None:
                 secure.recv(65536)
 
         served = pool.submit(serve)
-        prober = Prober(Engine.CURL)
+        prober = Prober(EngineName.CURL)
         assert isinstance(prober.engine, CurlEngine)
         os.ftruncate(prober.engine._authorities, 0)
         result = check(prober, f"https://127.0.0.1:{listener.getsockname()[1]}/")
@@ -637,8 +639,8 @@ def test_authorities_that_cannot_be_read_are_the_probers_own_fault() -> None:
     assert "the prober cannot check: " in (result.error or "")
 
 
-@pytest.mark.parametrize("engine", Engine)
-def test_a_refused_certificate_is_kept(engine: Engine) -> None:
+@pytest.mark.parametrize("engine", EngineName)
+def test_a_refused_certificate_is_kept(engine: EngineName) -> None:
     """Who it names and when it expires is what a person asks first. Nothing is sent to fetch it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     expired = dt.datetime(2020, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
@@ -662,8 +664,8 @@ def test_a_refused_certificate_is_kept(engine: Engine) -> None:
     assert b"".join(received) == b""
 
 
-@pytest.mark.parametrize("engine", Engine)
-def test_a_refused_certificate_is_fetched_within_the_budget(engine: Engine) -> None:
+@pytest.mark.parametrize("engine", EngineName)
+def test_a_refused_certificate_is_fetched_within_the_budget(engine: EngineName) -> None:
     """A website that hangs in the second handshake costs no more than the target's timeout, and none of its time."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
@@ -689,9 +691,11 @@ def test_a_refused_certificate_is_fetched_within_the_budget(engine: Engine) -> N
     assert took < 1.5
 
 
-@pytest.mark.parametrize("engine", Engine)
+@pytest.mark.parametrize("engine", EngineName)
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_running_out_of_descriptors_is_the_probers_own_fault(engine: Engine, host: str, website: RawWebsite) -> None:
+def test_running_out_of_descriptors_is_the_probers_own_fault(
+    engine: EngineName, host: str, website: RawWebsite
+) -> None:
     """Neither a connection nor a look-up that found no descriptor left says anything about the website."""
     website.answer(says(page()))
     url = f"http://{host}:{website.port}/"
@@ -717,8 +721,8 @@ def no_descriptors() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.mark.parametrize("engine", Engine)
-def test_a_name_with_a_dead_address_first_is_reached_by_the_next(engine: Engine, website: RawWebsite) -> None:
+@pytest.mark.parametrize("engine", EngineName)
+def test_a_name_with_a_dead_address_first_is_reached_by_the_next(engine: EngineName, website: RawWebsite) -> None:
     """localhost is ::1 first where there is IPv6; the website listens on 127.0.0.1 alone."""
     website.answer(says(page()))
     result = check(Prober(engine), f"http://localhost:{website.port}/")
@@ -726,8 +730,8 @@ def test_a_name_with_a_dead_address_first_is_reached_by_the_next(engine: Engine,
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
-@pytest.mark.parametrize("engine", Engine)
-def test_a_website_on_ipv6_alone(engine: Engine) -> None:
+@pytest.mark.parametrize("engine", EngineName)
+def test_a_website_on_ipv6_alone(engine: EngineName) -> None:
     """A literal address in brackets, and what the result says of it."""
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener, ThreadPoolExecutor() as pool:
 
@@ -743,8 +747,8 @@ def test_a_website_on_ipv6_alone(engine: Engine) -> None:
     assert (result.status, result.remote_address) == (Status.UP, "::1")
 
 
-@pytest.mark.parametrize("engine", Engine)
-def test_a_connection_that_nobody_answers_ends_with_the_budget(engine: Engine) -> None:
+@pytest.mark.parametrize("engine", EngineName)
+def test_a_connection_that_nobody_answers_ends_with_the_budget(engine: EngineName) -> None:
     """A full accept queue swallows what comes, as a firewall that drops does."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
@@ -795,15 +799,15 @@ def test_a_timeout_while_the_prober_stood_still_is_its_own_fault() -> None:
     assert re.fullmatch(r"the prober stood still for [12]\.\d s", ending.detail)
 
 
-@pytest.mark.parametrize("engine", Engine)
-def test_signals_leave_no_engine_waiting(engine: Engine) -> None:
+@pytest.mark.parametrize("engine", EngineName)
+def test_signals_leave_no_engine_waiting(engine: EngineName) -> None:
     """However close to the end of its wait one comes: a producer would else neither check nor stop any more."""
     program = (
         "import signal\n"
-        "from monitoring_core.config import Engine, MonitorConfig\n"
+        "from monitoring_core.config import EngineName, MonitorConfig\n"
         "from producer_svc.check import Origin\n"
         "from producer_svc.wiring import build_engine\n"
-        f"engine = build_engine(MonitorConfig(engine=Engine({str(engine)!r})), Origin(1, 'here'))\n"
+        f"engine = build_engine(MonitorConfig(engine=EngineName({str(engine)!r})), Origin(1, 'here'))\n"
         "signal.signal(signal.SIGALRM, lambda *_: None)\n"
         "signal.setitimer(signal.ITIMER_REAL, 0.0007, 0.0007)\n"
         "for _ in range(2_000):\n    engine.take_finished(0.002)\n"

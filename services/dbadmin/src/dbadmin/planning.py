@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from monitoring_core.assignment import producers_needed
-from monitoring_core.config import Engine
+from monitoring_core.config import EngineName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ class Costs:
 
 
 # The engine's check over HTTPS and 21 µs for what is around it.
-CHECK_US = {Engine.CURL: 841.0, Engine.REQUESTS: 2151.0}
+CHECK_US = {EngineName.CURL: 841.0, EngineName.REQUESTS: 2151.0}
 
 
 @attrs.frozen

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from monitoring_core.codec import decode
 from monitoring_core.errors import StopError
+from monitoring_core.result_lines import from_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from monitoring_core.config import Engine, MonitorConfig
+    from monitoring_core.config import EngineName, MonitorConfig
     from monitoring_core.result import CheckResult
     from monitoring_core.target import TargetRecord
 
@@ -29,7 +29,7 @@ PROGRAM = "producer-svc"
 _GRACE_S = 30.0
 
 
-def probe(records: Sequence[TargetRecord], engine: Engine, monitor: MonitorConfig) -> list[CheckResult]:
+def probe(records: Sequence[TargetRecord], engine: EngineName, monitor: MonitorConfig) -> list[CheckResult]:
     """Check each record once, several at a time; the results in the order of the records.
 
     Raises:
@@ -53,7 +53,10 @@ def probe(records: Sequence[TargetRecord], engine: Engine, monitor: MonitorConfi
         raise StopError(f"{program} did not end within {longest_s + _GRACE_S:.0f} s") from None
     if done.returncode not in (0, 1):
         raise StopError(f"{program} probe: {(done.stderr.strip().splitlines() or ['it failed'])[-1]}")
-    results = {result.target_id: result for result in map(decode, done.stdout.encode().splitlines())}
+    try:
+        results = {result.target_id: result for result in map(from_line, done.stdout.splitlines())}
+    except ValueError as error:
+        raise StopError(f"{program} probe: a line is not a result: {error}") from None
     if len(results) != len(records):
         raise StopError(f"{program} probe: {(done.stderr.strip().splitlines() or ['a result is missing'])[-1]}")
     return [results[number] for number in range(1, len(records) + 1)]

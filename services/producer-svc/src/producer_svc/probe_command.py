@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from monitoring_core.codec import encode
-from monitoring_core.config import Engine, MonitorConfig
+from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.errors import InvalidTargetError, StopError
 from monitoring_core.result import CheckResult, Reason, Status
+from monitoring_core.result_lines import to_line
 from monitoring_core.target import MAX_INTERVAL_S, TargetRecord, without_credentials
 from producer_svc import wiring
 from producer_svc.check import Check, Origin
@@ -57,8 +57,8 @@ _MEANINGS = {
 @click.option("--regexp", metavar="REGEXP", help="What the body must hold (RE2 syntax).")
 @click.option(
     "--engine",
-    type=click.Choice([engine.value for engine in Engine]),
-    default=Engine.REQUESTS.value,
+    type=click.Choice([engine.value for engine in EngineName]),
+    default=EngineName.REQUESTS.value,
     show_default=True,
     help="What makes the request.",
 )
@@ -77,12 +77,12 @@ def probe(url: str, as_json: bool, regexp: str | None, engine: str, timeout_s: f
 
     Ends with status 0 when the website is up, 1 when it is not, and 2 when URL cannot be checked or REGEXP is bad.
     """
-    monitor = MonitorConfig(engine=Engine(engine))
+    monitor = MonitorConfig(engine=EngineName(engine))
     if url == "-":
         sys.exit(0 if _probe_all(sys.stdin, monitor) else 1)
     target = _target(url, regexp, timeout_s, monitor)
     result = _check(target, monitor)
-    click.echo(encode(result) if as_json else "\n".join(explain(result, target)))
+    click.echo(to_line(result) if as_json else "\n".join(explain(result, target)))
     sys.exit(0 if result.status is Status.UP else 1)
 
 
@@ -101,7 +101,7 @@ def _probe_all(lines: Iterable[str], monitor: MonitorConfig) -> bool:
             raise StopError("the engine did not end its checks")
         for result in engine.take_finished(0.1):
             all_up = all_up and result.status is Status.UP
-            click.echo(encode(result))
+            click.echo(to_line(result))
     return all_up
 
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from monitoring_core.clock import SystemClock
-from monitoring_core.config import ConfigError, Fault
-from monitoring_core.config import Engine as EngineName
+from monitoring_core.config import ConfigError, EngineName, Fault
 from monitoring_core.config.values import split_host_port
 from monitoring_runtime.endpoint import Endpoint
 from monitoring_runtime.health import Health

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Engine(enum.StrEnum):
+class EngineName(enum.StrEnum):
     """What makes the HTTP requests."""
 
     REQUESTS = "requests"
@@ -53,7 +53,7 @@ class MonitorConfig:
     location: Annotated[
         str, Matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "1 to 63 letters, digits, dots, dashes or underscores")
     ] = "default"
-    engine: Engine = Engine.REQUESTS
+    engine: EngineName = EngineName.REQUESTS
     max_concurrent_checks: Annotated[int, Between(1, 1_000)] = 50
     max_body: Annotated[Size, Between(Size(1), Size(64 << 20))] = _DEFAULT_MAX_BODY
     max_redirects: Annotated[int, Between(0, 50)] = 10

@@ -26,7 +26,7 @@ _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]/@]+)):(\d{1,5})", r
 _SIZE = re.compile(r"(\d{1,9}) ?(B|KiB|MiB|GiB)", re.ASCII)
 
 
-class Check(Protocol):
+class Constraint(Protocol):
     """What a value must fulfil beyond its type, as a part of an `Annotated` type."""
 
     def fault(self, value: Any) -> str | None:

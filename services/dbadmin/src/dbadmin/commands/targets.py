@@ -19,10 +19,10 @@ from dbadmin.staging import staging
 from dbadmin.target_files import FileFormat
 from dbadmin.target_import import Import
 from dbadmin.target_lines import Lines
-from monitoring_core.codec import encode
-from monitoring_core.config import Engine
+from monitoring_core.config import EngineName
 from monitoring_core.errors import InvalidTargetError, StopError
 from monitoring_core.result import Status
+from monitoring_core.result_lines import to_line
 from monitoring_core.target import METHODS, TargetRecord, without_credentials
 from monitoring_runtime.commands import config_options
 
@@ -135,7 +135,7 @@ def _switch(config: Config, names: tuple[str, ...], active: bool) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="FILE|ID|URL...")
 @click.option(
     "--engine",
-    type=click.Choice(list(Engine), case_sensitive=False),
+    type=click.Choice(list(EngineName), case_sensitive=False),
     help="What makes the requests. [default: monitor.engine]",
 )
 @click.option(
@@ -143,7 +143,7 @@ def _switch(config: Config, names: tuple[str, ...], active: bool) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print each result as one JSON object a line.")
 @config_options
-def check_targets(config: Config, names: tuple[str, ...], engine: Engine | None, limit: int, as_json: bool) -> None:
+def check_targets(config: Config, names: tuple[str, ...], engine: EngineName | None, limit: int, as_json: bool) -> None:
     """Check targets now, before they are saved or after: those of a FILE, a saved one by its ID or URL, or any URL.
 
     Nothing is stored. Status 1 when one of them is not up. It needs producer-svc on this machine.
@@ -155,7 +155,7 @@ def check_targets(config: Config, names: tuple[str, ...], engine: Engine | None,
     for record, result in zip(records, results, strict=True):
         not_up += result.status is not Status.UP
         if as_json:
-            click.echo(encode(result))
+            click.echo(to_line(result))
             continue
         time = "" if result.response_time_s is None else f"{1000 * result.response_time_s:.0f} ms"
         url = without_credentials(record.url)
