@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 
-import local_stack.secured
-from local_stack.secured import Secured, kafka_tls, tls_postgresql
-from local_stack.servers import ApacheKafka, embedded_broker, embedded_postgresql
+from local_stack.servers import embedded_broker, embedded_postgresql
 from local_stack.stack import Stack
+from monitoring_testkit.needs import need
+from monitoring_testkit.servers.apache_kafka import ApacheKafka
+from monitoring_testkit.servers.certificates import kafka_tls
+from monitoring_testkit.servers.secured import Secured
+from monitoring_testkit.servers.tls_postgresql import missing, tls_postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
-def _need(what: str, missing: str | None) -> None:
-    """Skip the test on a developer's machine that lacks something; in CI nothing may lack."""
-    if missing and os.environ.get("CI"):
-        pytest.fail(f"no {what} can be started: {missing}")
-    if missing:
-        pytest.skip(f"no {what} can be started: {missing}")
-
-
 def _apache_kafka(directory: Path) -> Iterator[str]:
-    _need("real Apache Kafka", ApacheKafka.missing())
+    need("real Apache Kafka", ApacheKafka.missing())
     kafka = ApacheKafka(directory)
     kafka.start()
     yield kafka.bootstrap_servers
@@ -63,8 +57,8 @@ def stack(broker: str, tmp_path: Path) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """A fresh PostgreSQL with TLS and passwords and a fresh Apache Kafka with client certificates; nothing set up."""
-    _need("real Apache Kafka", ApacheKafka.missing())
-    _need("PostgreSQL with TLS", local_stack.secured.missing())
+    need("real Apache Kafka", ApacheKafka.missing())
+    need("PostgreSQL with TLS", missing())
     directory, authority = tmp_path_factory.mktemp("secured"), trustme.CA()
     tls = kafka_tls(directory, authority)
     kafka = ApacheKafka(directory, tls)

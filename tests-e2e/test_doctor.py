@@ -19,21 +19,21 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own nam
     ResourceType,
 )
 
-import local_stack.secured
 from dbadmin.cli import main
 from dbadmin.doctor import certificates, kafka, postgres
 from dbadmin.doctor.examine import examine
 from dbadmin.doctor.findings import Finding, Level
-from local_stack.secured import tls_postgresql
 from monitoring_core.clock import SystemClock
 from monitoring_core.config import Config, load_config
 from monitoring_core.config.values import Secret
+from monitoring_testkit.needs import need
+from monitoring_testkit.servers.tls_postgresql import missing, tls_postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from local_stack.secured import Secured
+    from monitoring_testkit.servers.secured import Secured
 
 pytestmark = pytest.mark.integration_test
 NO_CONSUMER = "warn  group monitoring-consumer: no consumer runs, 0 messages wait → start consumer-svc run"
@@ -152,8 +152,7 @@ def test_a_client_certificate_that_kafka_does_not_know_is_told(config: Config) -
 
 def test_a_servers_certificate_that_is_over_is_told() -> None:
     """Of a real server, whose certificate ended yesterday."""
-    if missing := local_stack.secured.missing():
-        pytest.skip(missing)
+    need("PostgreSQL with TLS", missing())
     authority, end = trustme.CA(), dt.datetime.now(dt.UTC).replace(microsecond=0) - dt.timedelta(days=1)
 
     class Late:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +18,12 @@ from dbadmin.maintain import maintain
 from dbadmin.schema import create_schema
 from dbadmin.setup import create_database
 from local_stack.servers import embedded_postgresql
-from local_stack.timescale import missing, timescaledb
 from monitoring_core.config import DatabaseConfig, TimeSeries
 from monitoring_core.errors import StopError
 from monitoring_core.result import Reason
 from monitoring_core.testing.builders import make_result
+from monitoring_testkit.needs import need
+from monitoring_testkit.servers.timescaledb import missing, timescaledb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,10 +43,7 @@ def _native(directory: Path) -> Iterator[DatabaseConfig]:
 
 
 def _timescaledb(directory: Path) -> Iterator[DatabaseConfig]:
-    if lacking := missing():
-        if os.environ.get("CI"):
-            pytest.fail(f"no real TimescaleDB can be started: {lacking}")
-        pytest.skip(f"no real TimescaleDB can be started: {lacking}")
+    need("real TimescaleDB", missing())
     with timescaledb(directory) as server:
         yield DatabaseConfig(host=server.host, port=server.port, user=server.user, timeseries=TimeSeries.TIMESCALEDB)
 

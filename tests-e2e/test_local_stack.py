@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local_stack.stack import script
+from local_stack.processes import script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from local_stack.accounting import account
+from local_stack.comparison import compare
+from local_stack.processes import Service, script
 from local_stack.servers import connect
-from local_stack.stack import DATABASE, Service, Stack, script
+from local_stack.stack import DATABASE, Stack
+from monitoring_testkit.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.end_to_end
 
@@ -43,13 +45,6 @@ def website() -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-
-
-def until(condition: Callable[[], bool], timeout_s: float = 40.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "did not come true in time"
-        time.sleep(0.1)
 
 
 def published(stack: Stack, topic: str = TOPIC) -> set[tuple[int, str, str]]:
@@ -111,8 +106,8 @@ def test_every_check_that_is_due_becomes_one_row(stack: Stack, website: str) -> 
     since = {i: p.metric("producer_accounted_since_seconds") for i, p in enumerate(producers, start=1)}
     until(lambda: stored(stack) >= 60)
     windows = stack.windows(since, end(producers))
-    until(lambda: account(windows, stack.rows(began), {}).missing == 0)
-    result = account(windows, stack.rows(began), {})
+    until(lambda: compare(windows, stack.rows(began), {}).missing == 0)
+    result = compare(windows, stack.rows(began), {})
     assert (result.missing, result.duplicates) == (0, 0)
     assert result.due >= 45
     assert {(row.status, row.reason) for row in stack.rows(began)} == {("up", None)}
@@ -134,8 +129,8 @@ def test_of_two_producers_with_the_same_id_one_stands_by_and_takes_over(stack: S
     more = stored(stack) + 20
     until(lambda: stored(stack) >= more)
     windows = stack.windows(since, end([second, first]))
-    until(lambda: account(windows, stack.rows(began), {}).missing == 0)
-    result = account(windows, stack.rows(began), {})
+    until(lambda: compare(windows, stack.rows(began), {}).missing == 0)
+    result = compare(windows, stack.rows(began), {})
     assert (result.missing, result.duplicates) == (0, 0)
     assert {(row.status, row.reason) for row in stack.rows(began)} <= {("up", None), ("unknown", "missed_window")}
 
@@ -230,14 +225,14 @@ def test_the_local_stack_watches_its_samples_and_accounts_for_all() -> None:
 
 
 def test_the_packages_install_and_run_from_wheels_alone(tmp_path: Path) -> None:
-    """Each of the six is built into a wheel; a clean environment needs nothing of the checkout."""
+    """Each of the seven is built into a wheel; a clean environment needs nothing of the checkout."""
     root = Path(__file__).parents[1]
     packages = [*sorted((root / "libs").iterdir()), *sorted((root / "services").iterdir())]
     wheels = tmp_path / "wheels"
     for package in packages:
         build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheels)]
         subprocess.run(build, cwd=package, check=True, capture_output=True)
-    assert len(list(wheels.glob("*.whl"))) == 6
+    assert len(list(wheels.glob("*.whl"))) == 7
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", str(python.parents[1])], check=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

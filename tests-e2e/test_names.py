@@ -16,11 +16,11 @@ from click.testing import CliRunner
 
 from consumer_svc.adapters.postgres import PostgresWriter
 from dbadmin.cli import main
-from local_stack.secured import OWNER
+from local_stack.processes import script
 from local_stack.servers import embedded_broker, embedded_postgresql
-from local_stack.stack import script
 from monitoring_core.config import Config, Role, load_config
 from monitoring_core.testing.builders import make_result
+from monitoring_testkit.servers.tls_postgresql import OWNER
 from producer_svc.adapters.postgres import PostgresRegistry
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ import pytest
 
 from local_stack.servers import embedded_broker, embedded_postgresql
 from local_stack.stack import Stack
+from monitoring_testkit.needs import cannot_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,9 +35,7 @@ def ip(*arguments: str) -> None:
 def namespace(tmp_path: Path) -> Iterator[str]:
     """A network namespace with websites, at the other end of a cable."""
     if os.geteuid() or not shutil.which("ip"):
-        if os.environ.get("CI"):
-            pytest.fail("network namespaces need root and the command ip (iproute2)")
-        pytest.skip("network namespaces need root and the command ip (iproute2)")
+        cannot_run("network namespaces need root and the command ip (iproute2)")
     name, near = f"websites{os.getpid()}", f"near{os.getpid()}"
     ip("netns", "add", name)
     try:

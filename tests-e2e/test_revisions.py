@@ -24,10 +24,11 @@ from monitoring_core.config import Config, load_config
 from monitoring_core.errors import OutageError, StopError
 from monitoring_core.revision import CONSUMER_NEEDS, PRODUCER_NEEDS, why_unfit
 from monitoring_core.testing.builders import make_result
+from monitoring_testkit.waiting import until
 from producer_svc.adapters.postgres import PostgresRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from local_stack.servers import Postgres
@@ -142,13 +143,6 @@ class Writing:
                 except OutageError as error:
                     self.outages.append(str(error))
             self.longest_s = max(self.longest_s, time.monotonic() - began)
-
-
-def until(holds: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, "did not come true in time"
-        time.sleep(0.01)
 
 
 def test_every_revision_says_whom_it_still_serves(config: Config) -> None:

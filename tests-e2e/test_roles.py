@@ -14,7 +14,6 @@ import trustme
 import yaml
 from psycopg import sql
 
-import local_stack.secured
 from consumer_svc.adapters.postgres import PostgresWriter
 from dbadmin.roles import create_roles
 from dbadmin.schema import create_schema
@@ -24,12 +23,13 @@ from dbadmin.target_files import FileFormat
 from dbadmin.target_import import Import
 from dbadmin.target_lines import Lines
 from dbadmin.targets import read_all
-from local_stack.secured import OWNER, tls_postgresql
 from local_stack.servers import embedded_postgresql
 from monitoring_core.config import Config, Role, load_config
 from monitoring_core.errors import StopError
 from monitoring_core.result import Reason, Status
 from monitoring_core.testing.builders import make_result
+from monitoring_testkit.needs import need
+from monitoring_testkit.servers.tls_postgresql import OWNER, missing, tls_postgresql
 from producer_svc.adapters.postgres import PostgresRegistry
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
                 connection.execute(f"CREATE ROLE {OWNER} LOGIN CREATEROLE CREATEDB")
             yield Server(where | {"user": OWNER}, superuser, False, directory)
         return
-    if missing := local_stack.secured.missing():
-        pytest.fail(missing)
+    need("PostgreSQL with TLS", missing())
     with tls_postgresql(trustme.CA()) as secured:
         (directory / "owner").write_text(secured.owner_password)
         where = {"host": secured.postgres.host, "port": secured.postgres.port, "sslmode": "require"}

@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
-from local_stack.servers import Child, free_port
-from local_stack.stack import Service, script
+from local_stack.processes import Child, Service, free_port, script
 from monitoring_core.config import Config, Role, load_config
+from monitoring_testkit.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from local_stack.secured import Secured
+    from monitoring_testkit.servers.secured import Secured
 
 pytestmark = pytest.mark.end_to_end
 
@@ -42,13 +41,6 @@ def website() -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-
-
-def until(holds: Callable[[], bool], timeout_s: float = 40.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, "did not come true in time"
-        time.sleep(0.1)
 
 
 def dbadmin(secured: Secured, *arguments: str) -> str:

@@ -15,7 +15,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own nam
 )
 
 from dbadmin.cli import main
-from local_stack.servers import free_port
+from local_stack.processes import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,11 +16,13 @@ import psutil
 from confluent_kafka import Consumer, Producer, TopicPartition
 from psycopg import sql
 
-from local_stack.servers import ApacheKafka, Postgres, connect, embedded_postgresql
-from local_stack.stack import DATABASE, Service, Stack
+from local_stack.processes import Service
+from local_stack.servers import Postgres, connect, embedded_postgresql
+from local_stack.stack import DATABASE, Stack
 from monitoring_core.codec import decode, encode, encode_key
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.tables import RESULT_COLUMNS, RESULT_KEY, RESULT_TABLE
+from monitoring_testkit.servers.apache_kafka import ApacheKafka
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -296,7 +298,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
-        kafka = ApacheKafka(directory)
+        kafka = ApacheKafka(directory, optimised=True)
         kafka.start()
         with embedded_postgresql(directory / "postgres") as postgres:
             postmaster = int((directory / "postgres" / "postmaster.pid").read_text().splitlines()[0])

@@ -23,13 +23,14 @@ import yaml
 from confluent_kafka import Consumer, TopicPartition
 from probe import cpu_s
 
-from local_stack.servers import ApacheKafka, Child, Postgres, embedded_postgresql, free_port
-from local_stack.stack import Service, script
+from local_stack.processes import Child, Service, free_port, script
+from local_stack.servers import Postgres, embedded_postgresql
 from monitoring_core.clock import to_ms
 from monitoring_core.config import DatabaseConfig, EngineName, MonitorConfig
 from monitoring_core.result import CheckResult, Status
 from monitoring_core.schedule import slots_between
 from monitoring_core.testing.builders import make_target
+from monitoring_testkit.servers.apache_kafka import ApacheKafka
 from producer_svc.adapters.postgres import PostgresRegistry
 from producer_svc.check import Check, Origin
 from producer_svc.service import TOGETHER_S
@@ -236,7 +237,7 @@ def installed(directory: Path) -> Iterator[Installation]:
     directory.chmod(0o755)
     for name in ("kafka", "postgres"):
         (directory / name).mkdir()
-    kafka = ApacheKafka(directory / "kafka")
+    kafka = ApacheKafka(directory / "kafka", optimised=True)
     kafka.start()
     try:
         with embedded_postgresql(directory / "postgres") as postgres:

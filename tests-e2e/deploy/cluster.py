@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import yaml
 
-from .engine import IMAGES, ROOT, Engine, blocks
-from .servers import secrets, until
+from monitoring_testkit.waiting import until
+
+from .engine import IMAGES, ROOT, DockerEngine, blocks
+from .servers import secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +60,7 @@ class Deployment:
     """A filled-in copy of `infra`, and what it becomes in the cluster."""
 
     directory: Path
-    engine: Engine
+    engine: DockerEngine
     authority: Authority
     kafka: SecureKafka
     postgres: SecurePostgres

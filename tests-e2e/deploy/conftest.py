@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import os
-from typing import NoReturn
 
 import pytest
 
-from local_stack import secured
-from local_stack.servers import ApacheKafka
+from monitoring_testkit.needs import cannot_run, need
+from monitoring_testkit.servers import tls_postgresql
+from monitoring_testkit.servers.apache_kafka import ApacheKafka
 
-from .engine import DEFAULT_BASE, IMAGES, ROOT, STAND_IN, Engine, blocks
-
-
-def not_here(why: str) -> NoReturn:
-    """Fail in CI, skip elsewhere."""
-    if os.environ.get("CI"):
-        pytest.fail(why)
-    pytest.skip(why)
+from .engine import DEFAULT_BASE, IMAGES, ROOT, STAND_IN, DockerEngine, blocks
 
 
 @pytest.fixture(scope="session")
-def engine() -> Engine:
-    found = Engine(os.environ.get("DOCKER") or "docker")
+def engine() -> DockerEngine:
+    found = DockerEngine(os.environ.get("DOCKER") or "docker")
     if why := found.missing:
-        not_here(f"no Docker engine: {why}")
+        cannot_run(f"no Docker engine: {why}")
     return found
 
 
 @pytest.fixture(scope="session")
-def base_image(engine: Engine) -> str:
+def base_image(engine: DockerEngine) -> str:
     if engine.pulled(DEFAULT_BASE):
         return DEFAULT_BASE
     if not os.environ.get("CI"):
@@ -40,7 +33,7 @@ def base_image(engine: Engine) -> str:
 
 
 @pytest.fixture(scope="session")
-def images(engine: Engine, base_image: str) -> Engine:
+def images(engine: DockerEngine, base_image: str) -> DockerEngine:
     """The engine with monitoring_producer, monitoring_consumer and monitoring_dbadmin, built as documented."""
     commands = "".join(blocks(ROOT / "infra/README.md", "Images")).splitlines()
     assert len(commands) == len(IMAGES)
@@ -52,7 +45,5 @@ def images(engine: Engine, base_image: str) -> Engine:
 @pytest.fixture(scope="session")
 def secured_servers() -> None:
     """What the secured servers need is installed."""
-    if missing := ApacheKafka.missing():
-        not_here(f"no real Apache Kafka can be started: {missing}")
-    if missing := secured.missing():
-        not_here(f"no PostgreSQL with TLS can be started: {missing}")
+    need("real Apache Kafka", ApacheKafka.missing())
+    need("PostgreSQL with TLS", tls_postgresql.missing())

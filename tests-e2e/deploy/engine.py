@@ -53,7 +53,7 @@ def rendered(overlay: Path) -> list[dict[str, Any]]:
 
 
 @attrs.frozen
-class Engine:
+class DockerEngine:
     """A Docker engine by its client."""
 
     client: str

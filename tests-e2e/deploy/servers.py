@@ -9,37 +9,25 @@ import shutil
 import subprocess
 import tempfile
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import trustme
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
 from psycopg import sql
 
-from local_stack.accounting import Account, Row, Window, account
-from local_stack.secured import OWNER, binaries
-from local_stack.servers import ApacheKafka, free_port
+from local_stack.comparison import Comparison, Row, Window, compare
+from local_stack.processes import free_port
 from monitoring_core.clock import to_ms
 from monitoring_core.tables import RESULT_TABLE
+from monitoring_testkit.servers.apache_kafka import ApacheKafka
+from monitoring_testkit.servers.certificates import pem_pair
+from monitoring_testkit.servers.postgresql import binaries
+from monitoring_testkit.servers.tls_postgresql import OWNER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-
-def until(holds: Callable[[], bool], timeout_s: float = 180.0, what: Callable[[], str] = lambda: "") -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, f"did not come true in {timeout_s:g} s: {what()}"
-        time.sleep(0.2)
+    from collections.abc import Iterator, Sequence
 
 
 class Authority:
@@ -56,18 +44,11 @@ class Authority:
 
     def client(self, name: str) -> tuple[str, str]:
         """A client's certificate and key, PEM, as a provider issues them."""
-        return _pem(self._authority.issue_cert(f"{name}.monitoring.example", common_name=name))
+        return pem_pair(self._authority.issue_cert(f"{name}.monitoring.example", common_name=name))
 
-    def server_pem(self) -> tuple[str, str]:
+    def serverpem_pair(self) -> tuple[str, str]:
         """The servers' certificate and key, PEM."""
-        return _pem(self.server)
-
-
-def _pem(leaf: trustme.LeafCert) -> tuple[str, str]:
-    """The chain and the key in the form that Kafka reads too (PKCS 8)."""
-    key = load_pem_private_key(leaf.private_key_pem.bytes(), None)
-    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    return "".join(pem.bytes().decode() for pem in leaf.cert_chain_pems), text
+        return pem_pair(self.server)
 
 
 class SecureKafka(ApacheKafka):
@@ -77,7 +58,7 @@ class SecureKafka(ApacheKafka):
         super().__init__(directory)
         self.secure_servers = f"{host}:{free_port()}"
         port = self.secure_servers.rpartition(":")[2]
-        certificate, key = authority.server_pem()
+        certificate, key = authority.serverpem_pair()
         properties = directory / "server.properties"
         known = dict(line.split("=", 1) for line in properties.read_text().splitlines())
         more = {
@@ -114,7 +95,7 @@ class SecurePostgres:
         password = self._write("password", self.password)
         options = ["--username", OWNER, "--pwfile", str(password), "--auth", "scram-sha-256", "--no-sync"]
         self._run("initdb", "--pgdata", str(self._data), *options)
-        certificate, key = self._authority.server_pem()
+        certificate, key = self._authority.serverpem_pair()
         self._write("data/server.crt", certificate)
         self._write("data/server.key", key)
         self._write("data/pg_hba.conf", "hostssl all all all scram-sha-256\n")
@@ -165,7 +146,7 @@ class SecurePostgres:
             found = connection.execute(f"SELECT target_id, scheduled_at, status, reason FROM monitoring.{RESULT_TABLE}")
             return [Row(*row) for row in found]
 
-    def account(self, ends_ms: dict[int, int], interval_s: int) -> Account:
+    def compare(self, ends_ms: dict[int, int], interval_s: int) -> Comparison:
         """Every slot of these targets from their first row to their end, against the rows."""
         rows = self.rows()
         firsts = {
@@ -175,7 +156,7 @@ class SecurePostgres:
         missing = [target for target, first in firsts.items() if first is None]
         assert not missing, f"targets {missing} have no row"
         windows = [Window(target, interval_s, first or 0, ends_ms[target]) for target, first in firsts.items()]
-        return account(windows, rows, {})
+        return compare(windows, rows, {})
 
     def _write(self, name: str, text: str) -> Path:
         path = self._directory / name

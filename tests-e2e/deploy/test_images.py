@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from local_stack.servers import free_port
+from local_stack.processes import free_port
+from monitoring_testkit.waiting import until
 
-from .engine import IMAGES, ROOT, Engine, blocks, hardened, set_of
-from .servers import Authority, SecureKafka, SecurePostgres, secrets, until, website
+from .engine import IMAGES, ROOT, DockerEngine, blocks, hardened, set_of
+from .servers import Authority, SecureKafka, SecurePostgres, secrets, website
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,7 +45,7 @@ SETTINGS = [
 class Containers:
     """Containers of the three images against secured servers of this machine."""
 
-    engine: Engine
+    engine: DockerEngine
     directory: Path
     kafka: SecureKafka
     postgres: SecurePostgres
@@ -129,7 +130,9 @@ class Containers:
 
 
 @pytest.fixture(scope="module")
-def containers(images: Engine, secured_servers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
+def containers(
+    images: DockerEngine, secured_servers: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Containers]:
     directory = tmp_path_factory.mktemp("containers")
     authority = Authority("127.0.0.1")
     kafka = SecureKafka(tmp_path_factory.mktemp("kafka"), "127.0.0.1", authority)
@@ -165,18 +168,18 @@ def test_every_slot_becomes_one_row_and_a_stop_loses_none(containers: Containers
         containers.start(name, *command)
     for name in ("monitoring-test-consumer", *producers):
         containers.until_healthy(name)
-    until(lambda: len(containers.postgres.rows()) >= 60)
+    until(lambda: len(containers.postgres.rows()) >= 60, 180)
     for name, command in producers.items():
         containers.stop(name)
         containers.start(name, *command)
     containers.stop("monitoring-test-consumer")
     containers.start("monitoring-test-consumer", "consumer", "run")
     more = len(containers.postgres.rows()) + 60
-    until(lambda: len(containers.postgres.rows()) >= more)
+    until(lambda: len(containers.postgres.rows()) >= more, 180)
     ends = dict.fromkeys(range(1, 16), time.time_ns() // 1_000_000)
-    until(lambda: containers.postgres.account(ends, INTERVAL_S).missing == 0)
-    account = containers.postgres.account(ends, INTERVAL_S)
-    assert (account.missing, account.duplicates, account.due >= 90) == (0, 0, True)
+    until(lambda: containers.postgres.compare(ends, INTERVAL_S).missing == 0, 180)
+    comparison = containers.postgres.compare(ends, INTERVAL_S)
+    assert (comparison.missing, comparison.duplicates, comparison.due >= 90) == (0, 0, True)
     assert {(row.status, row.reason) for row in containers.postgres.rows()} <= {
         ("up", None),
         ("unknown", "missed_window"),
@@ -213,7 +216,7 @@ def test_a_wrong_or_missing_secret_is_one_plain_line_and_status_2(
 
 
 @pytest.mark.parametrize("image", IMAGES)
-def test_an_image_holds_its_service_and_little_else(images: Engine, base_image: str, image: str) -> None:
+def test_an_image_holds_its_service_and_little_else(images: DockerEngine, base_image: str, image: str) -> None:
     """At most 60 MB over its base, no compiler, no package manager of Python's, no cache, nobody's root."""
     name = f"monitoring_{image}"
     sizes = [int(images("image", "inspect", "--format", "{{.Size}}", found)) for found in (name, base_image)]
@@ -228,7 +231,7 @@ def test_an_image_holds_its_service_and_little_else(images: Engine, base_image: 
     assert len(services) == 1
 
 
-def test_a_producer_has_both_engines(images: Engine) -> None:
+def test_a_producer_has_both_engines(images: DockerEngine) -> None:
     """The one that is set needs nothing more."""
     program = "from producer_svc.adapters import curl_engine, requests_engine"
     done = images.run("--read-only", "--entrypoint", "/opt/venv/bin/python", "monitoring_producer", "-c", program)
@@ -236,7 +239,7 @@ def test_a_producer_has_both_engines(images: Engine) -> None:
 
 
 @pytest.mark.parametrize("image", IMAGES)
-def test_an_image_has_the_version_of_its_package(images: Engine, image: str) -> None:
+def test_an_image_has_the_version_of_its_package(images: DockerEngine, image: str) -> None:
     """In its label and in what it says itself."""
     package = PACKAGES[image]
     command = [sys.executable, "-m", "hatchling", "version"]
@@ -249,7 +252,7 @@ def test_an_image_has_the_version_of_its_package(images: Engine, image: str) -> 
     )
 
 
-def test_an_image_of_another_version_than_its_package_is_not_built(images: Engine, base_image: str) -> None:
+def test_an_image_of_another_version_than_its_package_is_not_built(images: DockerEngine, base_image: str) -> None:
     """A label cannot say what is not true."""
     command = blocks(ROOT / "infra/README.md", "Images")[0].splitlines()[2]
     assert "dbadmin" in command
@@ -257,7 +260,7 @@ def test_an_image_of_another_version_than_its_package_is_not_built(images: Engin
         images.build(command, base_image, "--build-arg", "VERSION=9.9.9")
 
 
-def test_the_same_sources_make_the_same_files(images: Engine, base_image: str) -> None:
+def test_the_same_sources_make_the_same_files(images: DockerEngine, base_image: str) -> None:
     """Built anew without any cache: every file the same, and of the same date."""
     command = blocks(ROOT / "infra/README.md", "Images")[0].splitlines()[2]
     before = added_files(images, "monitoring_dbadmin", base_image)
@@ -285,7 +288,7 @@ def test_a_container_ends_at_sigterm_even_before_it_works(containers: Containers
         f"monitoring_{image}",
     ]
     with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        until(lambda: "monitoring-test-ends" in containers.engine("ps", "--format", "{{.Names}}"))
+        until(lambda: "monitoring-test-ends" in containers.engine("ps", "--format", "{{.Names}}"), 180)
         time.sleep(2.5 if image == "dbadmin" else 0)  # it says nothing that could be waited for
         if image != "dbadmin":
             assert process.stderr
@@ -297,13 +300,13 @@ def test_a_container_ends_at_sigterm_even_before_it_works(containers: Containers
     assert status == (128 + signal.SIGTERM if image == "dbadmin" else 0)
 
 
-def added_files(engine: Engine, image: str, base: str) -> dict[str, tuple[str, int]]:
+def added_files(engine: DockerEngine, image: str, base: str) -> dict[str, tuple[str, int]]:
     """Content hash and date of every file that an image has and its base has not."""
     known = files(engine, base).keys()
     return {path: found for path, found in files(engine, image).items() if path not in known}
 
 
-def files(engine: Engine, image: str) -> dict[str, tuple[str, int]]:
+def files(engine: DockerEngine, image: str) -> dict[str, tuple[str, int]]:
     """Content hash and date of every file of an image."""
     container = engine("create", image, "none")
     exported = subprocess.run([engine.client, "export", container], capture_output=True, check=True).stdout

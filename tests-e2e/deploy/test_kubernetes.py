@@ -18,10 +18,12 @@ import attrs
 import pytest
 import yaml
 
+from monitoring_testkit.needs import cannot_run
+from monitoring_testkit.waiting import until
+
 from .cluster import NAMESPACE, Deployment, host_address, kubectl, why_no_cluster
-from .conftest import not_here
-from .engine import IMAGES, Engine, rendered
-from .servers import Authority, SecureKafka, SecurePostgres, until, website
+from .engine import IMAGES, DockerEngine, rendered
+from .servers import Authority, SecureKafka, SecurePostgres, website
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,17 +72,17 @@ class Watched(Deployment):
         """Every slot until now has its row, none has two, and no website is blamed."""
         now = time.time_ns() // 1_000_000
         ends = {target: end or now for target, end in self.targets.items()}
-        until(lambda: self.postgres.account(ends, INTERVAL_S).missing == 0, 120, lambda: self._missing(ends))
-        account = self.postgres.account(ends, INTERVAL_S)
-        assert (account.missing, account.duplicates) == (0, 0)
+        until(lambda: self.postgres.compare(ends, INTERVAL_S).missing == 0, 120, lambda: self._missing(ends))
+        comparison = self.postgres.compare(ends, INTERVAL_S)
+        assert (comparison.missing, comparison.duplicates) == (0, 0)
         rows = self.postgres.rows()
         assert {(row.status, row.reason) for row in rows} <= {("up", None), ("unknown", "missed_window")}
         missed = sum(row.reason == "missed_window" for row in rows)
-        print(f"{account.due} slots due, {account.rows} rows, missing 0, double 0, missed_window {missed}")
+        print(f"{comparison.due} slots due, {comparison.rows} rows, missing 0, double 0, missed_window {missed}")
         assert missed < len(rows) / 2
 
     def _missing(self, ends: dict[int, int]) -> str:
-        return f"{self.postgres.account(ends, INTERVAL_S)}\n{self.state()}"
+        return f"{self.postgres.compare(ends, INTERVAL_S)}\n{self.state()}"
 
     def use_images(self, tag: str) -> None:
         """Name other images in the overlay."""
@@ -91,10 +93,12 @@ class Watched(Deployment):
 
 
 @pytest.fixture(scope="module")
-def prepared(images: Engine, secured_servers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+def prepared(
+    images: DockerEngine, secured_servers: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Watched]:
     """Servers, a filled-in copy of `infra`, and the images in the cluster."""
     if why := why_no_cluster():
-        not_here(f"no Kubernetes: {why}")
+        cannot_run(f"no Kubernetes: {why}")
     host = host_address()
     authority = Authority(host)
     kafka = SecureKafka(tmp_path_factory.mktemp("kafka"), host, authority)
@@ -230,7 +234,7 @@ def test_a_changed_secret_is_taken_up_as_documented(deployed: Watched) -> None:
 def test_keda_takes_the_objects_and_its_query_counts_right(deployed: Watched) -> None:
     """A server with KEDA's definitions accepts them; what PostgreSQL answers makes the autoscaler's number right."""
     if not shutil.which("go"):
-        not_here("KEDA's definitions come as a Go module, and go is not installed")
+        cannot_run("KEDA's definitions come as a Go module, and go is not installed")
     done = subprocess.run(["go", "mod", "download", "-json", KEDA], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     definitions = Path(json.loads(done.stdout)["Dir"]) / "config/crd/bases"

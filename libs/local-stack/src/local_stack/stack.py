@@ -1,23 +1,19 @@
-"""The stack: servers, services as processes of their own, and what is in the database."""
+"""The stack: its servers and services, its configuration, and its database."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import subprocess
-import sys
-import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import yaml
 
-from local_stack.accounting import Row, Window
-from local_stack.servers import Child, Postgres, connect, embedded_broker, embedded_postgresql, free_port
+from local_stack.comparison import Row, Window
+from local_stack.processes import Child, Service, free_port, script
+from local_stack.servers import Postgres, connect, embedded_broker, embedded_postgresql
 from local_stack.websites import MAX_BODY
 from monitoring_core.errors import StopError
 from monitoring_core.tables import RESULT_TABLE
@@ -25,56 +21,9 @@ from monitoring_core.target import TargetRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
 DATABASE = "monitoring"
-READY_S = 30.0
-DRAIN_S = 20.0
-
-
-def script(name: str) -> str:
-    """The console script of a service, beside this Python or on the path."""
-    beside = Path(sys.executable).parent / name
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if not found:
-        raise StopError(f"{name} is not installed")
-    return found
-
-
-@attrs.define
-class Service:
-    """A service as a process of its own."""
-
-    child: Child
-    port: int
-
-    def get(self, path: str) -> str | None:
-        """The body of one of its pages; None while there is none, or it says no."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=2) as answer:
-                return str(answer.read().decode())
-        except OSError:
-            return None
-
-    def wait_until_ready(self) -> None:
-        """Wait for /readyz.
-
-        Raises:
-            StopError: it ended, or is not ready in time; the text holds its last lines.
-        """
-        deadline = time.monotonic() + READY_S
-        while self.get("/readyz") is None:
-            if self.child.status is not None or time.monotonic() > deadline:
-                raise StopError(
-                    f"{self.child.name} is not ready (status {self.child.status}):\n{self.child.last_lines()}"
-                )
-            time.sleep(0.05)
-
-    def metric(self, name: str) -> float:
-        """The value of a metric without labels."""
-        for line in (self.get("/metrics") or "").splitlines():
-            if line.startswith(f"{name} "):
-                return float(line.split()[1])
-        raise StopError(f"{self.child.name} has no metric {name}")
 
 
 @attrs.define

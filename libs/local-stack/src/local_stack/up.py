@@ -13,20 +13,21 @@ import attrs
 from rich.console import Console
 from rich.live import Live
 
-from local_stack.accounting import Account, account
+from local_stack.comparison import Comparison, compare
 from local_stack.display import hints, live_table
-from local_stack.stack import DRAIN_S, Stack, running_stack
+from local_stack.stack import Stack, running_stack
 from local_stack.websites import SampleWebsite, sample_websites
 from monitoring_core.errors import StopError
 from monitoring_runtime.stop import stop_on_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from monitoring_runtime.stop import Stop
 
 TIMEOUT_S = 2.0
 REFRESH_S = 0.5
+DRAIN_S = 20.0
 _SAMPLE = "sample website"
 
 
@@ -42,7 +43,7 @@ class Options:
     data: Path | None
 
 
-def up(options: Options) -> Account:
+def up(options: Options) -> Comparison:
     """Run the stack until the duration is over or a signal comes, and compare.
 
     Raises:
@@ -75,7 +76,7 @@ def up(options: Options) -> Account:
             # Not stop: a second signal would end it at once.
             producer.child.wait()
         windows = stack.windows(since, end_ms)
-        result = _settled(lambda: account(windows, stack.rows(began), sampled))
+        result = _settled(lambda: compare(windows, stack.rows(began), sampled))
         console.print(live_table(stack, names))
         return result
 
@@ -91,11 +92,11 @@ def _import(stack: Stack, options: Options, samples: Sequence[SampleWebsite]) ->
         stack.import_targets(records)
 
 
-def _settled(compare: Any) -> Account:
+def _settled(compared: Callable[[], Comparison]) -> Comparison:
     """The comparison once nothing is missing any more, or nothing is to be hoped for."""
     deadline = time.monotonic() + DRAIN_S
     while True:
-        result: Account = compare()
+        result = compared()
         if not result.missing or time.monotonic() > deadline:
             return result
         time.sleep(0.2)
@@ -127,7 +128,7 @@ def _directory(data: Path | None) -> Iterator[Path]:
     yield data.resolve()
 
 
-def summary(result: Account) -> str:
+def summary(result: Comparison) -> str:
     """The comparison in words."""
     lines = [
         f"{result.targets} websites, {result.due} checks due, {result.rows} rows",

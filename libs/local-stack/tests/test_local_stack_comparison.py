@@ -7,8 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from local_stack.accounting import Row, Window, account
-from local_stack.servers import ApacheKafka
+from local_stack.comparison import Row, Window, compare
 from local_stack.websites import SampleWebsite, sample_websites
 from monitoring_core.clock import from_ms
 from monitoring_core.result import Reason
@@ -19,7 +18,7 @@ FINE = {7: SampleWebsite("fine", "http://x/")}
 
 
 def figures(rows: list[Row], samples: dict[int, SampleWebsite] = FINE) -> tuple[int, int, int, int, int]:
-    result = account([WINDOW], rows, samples)
+    result = compare([WINDOW], rows, samples)
     return result.due, result.rows, result.missing, result.duplicates, len(result.misjudged)
 
 
@@ -27,7 +26,7 @@ def test_twelve_slots_a_minute_and_a_row_each_is_right() -> None:
     """Nothing is found where nothing is wrong, and rows outside the window do not count."""
     outside = Row(7, from_ms(2_000_000), "up", None)
     assert figures([*ROWS, outside]) == (12, 12, 0, 0, 0)
-    assert account([WINDOW], ROWS, FINE).right
+    assert compare([WINDOW], ROWS, FINE).right
 
 
 CASES: dict[str, tuple[list[Row], tuple[int, int, int, int, int]]] = {
@@ -43,7 +42,7 @@ def test_what_is_wrong_is_found(name: str) -> None:
     """A missing row, a double one, and a wrong verdict each show, and the run is not right."""
     rows, expected = CASES[name]
     assert figures(rows) == expected
-    assert not account([WINDOW], rows, FINE).right
+    assert not compare([WINDOW], rows, FINE).right
 
 
 def test_a_website_that_changes_is_judged_check_by_check() -> None:
@@ -51,8 +50,8 @@ def test_a_website_that_changes_is_judged_check_by_check() -> None:
     answers: Any = [None, None, Reason.STATUS_MISMATCH]
     sample = {7: SampleWebsite("flapping", "http://x/", {}, answers)}
     down = attrs.evolve(ROWS[2], status="down", reason="status_mismatch")
-    assert account([WINDOW], [*ROWS[:2], down], sample).misjudged == []
-    assert len(account([WINDOW], ROWS[:3], sample).misjudged) == 1
+    assert compare([WINDOW], [*ROWS[:2], down], sample).misjudged == []
+    assert len(compare([WINDOW], ROWS[:3], sample).misjudged) == 1
 
 
 def test_there_are_samples_for_every_reason_a_website_can_give() -> None:
@@ -62,9 +61,3 @@ def test_there_are_samples_for_every_reason_a_website_can_give() -> None:
         seen = {sample.expected for sample in samples if not isinstance(sample.expected, list)}
     not_the_website = {Reason.MISSED_WINDOW, Reason.PROBER_ERROR}
     assert seen == {None, *Reason} - not_the_website
-
-
-def test_what_apache_kafka_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A skip names what is missing."""
-    monkeypatch.setenv("PATH", "/nowhere")
-    assert ApacheKafka.missing() == "java is not installed"

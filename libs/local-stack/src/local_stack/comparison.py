@@ -1,4 +1,4 @@
-"""The comparison at the end: what was due against what is in the database."""
+"""The comparison at the end: the checks that were due against the rows in the database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monitoring_core.schedule import slots_between
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from local_stack.websites import SampleWebsite
     from monitoring_core.result import Reason
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Window:
-    """The slots that one target was due at: milliseconds since the epoch, the end not included."""
+    """When a target was to be checked: milliseconds since the epoch, the end not included."""
 
     target_id: int
     interval_s: int
@@ -28,14 +28,14 @@ class Window:
     end_ms: int
 
     def slots(self) -> set[tuple[int, dt.datetime]]:
-        """The keys of the rows that there must be."""
+        """The target and slot of each row that must be there."""
         slots = slots_between(self.target_id, self.interval_s, self.start_ms, self.end_ms)
         return {(self.target_id, from_ms(slot)) for slot in slots}
 
 
 @attrs.frozen
 class Row:
-    """What the comparison needs of a row."""
+    """The part of a row that is compared."""
 
     target_id: int
     scheduled_at: dt.datetime
@@ -44,8 +44,8 @@ class Row:
 
 
 @attrs.frozen
-class Account:
-    """How the rows stand against what was due."""
+class Comparison:
+    """How the rows stand against the slots that were due."""
 
     targets: int
     due: int
@@ -61,8 +61,14 @@ class Account:
         return not (self.missing or self.duplicates or self.misjudged)
 
 
-def account(windows: Sequence[Window], rows: Iterable[Row], samples: dict[int, SampleWebsite]) -> Account:
-    """Compare. Rows outside the windows count for nothing but for the judgement of samples that change."""
+def compare(windows: Sequence[Window], rows: Iterable[Row], samples: Mapping[int, SampleWebsite]) -> Comparison:
+    """Compare the rows with the slots of the windows, and the verdicts on samples with those that they deserve.
+
+    A row outside the windows counts for nothing but the judgement of its sample.
+
+    Args:
+        samples: by target.
+    """
     due = {key for window in windows for key in window.slots()}
     ordered = sorted(rows, key=lambda row: (row.target_id, row.scheduled_at))
     found = Counter((row.target_id, row.scheduled_at) for row in ordered)
@@ -74,7 +80,7 @@ def account(windows: Sequence[Window], rows: Iterable[Row], samples: dict[int, S
                 judged += 1
             else:
                 misjudged.append(_misjudgement(row, expected, sample))
-    return Account(
+    return Comparison(
         targets=len(windows),
         due=len(due),
         rows=sum(found[key] for key in within),

@@ -1,0 +1,144 @@
+"""Programs as processes of their own: started with a log, asked over HTTP, stopped in order."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from monitoring_core.errors import StopError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+READY_S = 30.0
+_STOP_S = 40.0
+
+
+def free_port() -> int:
+    """A TCP port of the loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def script(name: str) -> str:
+    """The console script of a service, beside this Python or on the path.
+
+    Raises:
+        StopError: there is none.
+    """
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if not found:
+        raise StopError(f"{name} is not installed")
+    return found
+
+
+class Child:
+    """A process in a session of its own, so that Ctrl-C in the terminal reaches it only through us."""
+
+    def __init__(self, name: str, command: list[str], log: Path, env: Mapping[str, str] | None = None) -> None:
+        """Start the command with more variables in its environment; what it writes is added to `log`."""
+        self.name = name
+        self._log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=os.environ | dict(env or {}),
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    @property
+    def status(self) -> int | None:
+        """The exit status; None while it runs."""
+        return self._process.poll()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, unless it has ended."""
+        if self.status is None:
+            self._process.send_signal(number)
+
+    def stop(self, timeout_s: float = _STOP_S) -> int:
+        """SIGTERM, and SIGKILL when it has not ended by then; the exit status."""
+        self.signal(signal.SIGTERM)
+        return self.wait(timeout_s)
+
+    def wait(self, timeout_s: float = _STOP_S) -> int:
+        """Wait for the end, and SIGKILL when it does not come; the exit status.
+
+        Before that comes SIGUSR1, at which our services write to the log what each thread is doing.
+        """
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.signal(signal.SIGUSR1)
+            time.sleep(1)
+            return self.kill()
+
+    def kill(self) -> int:
+        """SIGKILL; the exit status."""
+        self.signal(signal.SIGKILL)
+        return self._process.wait()
+
+    def last_lines(self, count: int = 5) -> str:
+        """The end of what it wrote."""
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-count:])
+
+
+@attrs.define
+class Service:
+    """A service as a process of its own, with its HTTP endpoint on a port of this machine."""
+
+    child: Child
+    port: int
+
+    def get(self, path: str) -> str | None:
+        """The body of one of its pages; None while nothing answers, or the status is an error."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=2) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return None
+
+    def wait_until_ready(self) -> None:
+        """Wait for /readyz.
+
+        Raises:
+            StopError: it ended, or is not ready in time; the text holds its last lines.
+        """
+        deadline = time.monotonic() + READY_S
+        while self.get("/readyz") is None:
+            if self.child.status is not None or time.monotonic() > deadline:
+                raise StopError(
+                    f"{self.child.name} is not ready (status {self.child.status}):\n{self.child.last_lines()}"
+                )
+            time.sleep(0.05)
+
+    def metric(self, name: str) -> float:
+        """The value of a metric without labels.
+
+        Raises:
+            StopError: it has no such metric.
+        """
+        for line in (self.get("/metrics") or "").splitlines():
+            if line.startswith(f"{name} "):
+                return float(line.split()[1])
+        raise StopError(f"{self.child.name} has no metric {name}")
