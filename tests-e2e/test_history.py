@@ -13,11 +13,11 @@ import pytest
 
 from consumer_svc.adapters.postgres import PostgresWriter
 from consumer_svc.ports import WriteCounts
-from dbadmin import partitions
 from dbadmin.connect import conninfo
-from dbadmin.maintain import maintain
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.history import partitions
+from dbadmin.history.maintain import maintain
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
 from local_stack.servers import embedded_postgresql
 from local_stack.timescale import missing, timescaledb
 from monitoring_core.config import DatabaseConfig, TimeSeries

@@ -15,9 +15,9 @@ import attrs
 import psycopg
 
 from dbadmin.connect import conninfo
-from dbadmin.maintain import maintain
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.history.maintain import maintain
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
 from local_stack.servers import embedded_postgresql
 from monitoring_core.config import DatabaseConfig
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from dbadmin.connect import conninfo
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
 from local_stack.servers import embedded_postgresql
 from monitoring_core.config import DatabaseConfig, load_config
 

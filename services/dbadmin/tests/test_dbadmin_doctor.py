@@ -20,9 +20,9 @@ from dbadmin.doctor.certificates import check_own
 from dbadmin.doctor.clocks import judge
 from dbadmin.doctor.examine import examine
 from dbadmin.doctor.findings import Finding, Level
-from dbadmin.roles import create_roles
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.install.roles import create_roles
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
 from monitoring_core.clock import SystemClock
 from monitoring_core.config import Config, Role, load_config
 

@@ -18,12 +18,12 @@ import pytest
 import stamina
 from click.testing import CliRunner
 
-from dbadmin import partitions, retention
 from dbadmin.cli import main
 from dbadmin.connect import conninfo
-from dbadmin.maintain import maintain
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.history import partitions, retention
+from dbadmin.history.maintain import maintain
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,10 +16,10 @@ from click.testing import CliRunner
 
 from dbadmin.cli import main
 from dbadmin.connect import conninfo
-from dbadmin.inventory import read_row_bytes
-from dbadmin.planning import CHECK_US, Circumstances, Costs, Load, plan
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
+from dbadmin.sizing.inventory import read_row_bytes
+from dbadmin.sizing.planning import CHECK_US, Circumstances, Costs, Load, plan
 from monitoring_core.config import Config, EngineName, load_config
 
 if TYPE_CHECKING:

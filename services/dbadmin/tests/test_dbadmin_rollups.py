@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dbadmin.connect import conninfo
-from dbadmin.rollups import RELATIVE_ERROR, dirty_days, dirty_hours, roll_up_day, roll_up_hour
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.history.rollups import RELATIVE_ERROR, dirty_days, dirty_hours, roll_up_day, roll_up_hour
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

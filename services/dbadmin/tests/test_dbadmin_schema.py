@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 from dbadmin.cli import main
 from dbadmin.connect import conninfo
-from dbadmin.partitions import days
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.history.partitions import days
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
 from monitoring_core.tables import (
     ACTIVE_SINCE_COLUMN,
     RESULT_COLUMNS,

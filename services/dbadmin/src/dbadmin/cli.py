@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import stamina
 
-from dbadmin import __version__, topics
+from dbadmin import __version__
 from dbadmin.commands.doctor import doctor_command
 from dbadmin.commands.maintain import maintain_command
 from dbadmin.commands.options import Duration
@@ -15,6 +15,7 @@ from dbadmin.commands.plan import plan_command, producer_count
 from dbadmin.commands.roles import create_roles_command
 from dbadmin.commands.schema import create_schema, downgrade_schema
 from dbadmin.commands.targets import targets_group
+from dbadmin.install import topics
 from dbadmin.kubernetes_secrets import KubernetesSecrets
 from monitoring_core.config import Role
 from monitoring_core.errors import OutageError
@@ -47,7 +48,7 @@ def create_topics(config: Config, partitions: int | None, replication_factor: in
 @config_options_of_the_owner
 def set_up(config: Config, wait: float) -> None:
     """Make the database if it is missing, the accounts, the schema and the topics, in that order. May be repeated."""
-    from dbadmin import setup  # loads Alembic and SQLAlchemy, half a second that other commands need not wait
+    from dbadmin.install import setup  # loads Alembic and SQLAlchemy, half a second that other commands need not wait
 
     for attempt in stamina.retry_context(on=OutageError, attempts=None if wait else 1, timeout=wait or None):
         with attempt:

@@ -11,18 +11,18 @@ import click
 from rich.filesize import decimal
 from rich.table import Table
 
-from dbadmin import targets
 from dbadmin.commands.options import Duration
-from dbadmin.commands.tables import print_table
-from dbadmin.inventory import read_loads, read_max_connections, read_row_bytes
-from dbadmin.planning import CHECK_US, Circumstances, Costs, Load, Need, plan
+from dbadmin.commands.printing import print_table
+from dbadmin.sizing.inventory import read_loads, read_max_connections, read_row_bytes
+from dbadmin.sizing.planning import CHECK_US, Circumstances, Costs, Load, Need, plan
+from dbadmin.targets.table import producer_count as count_producers
 from monitoring_core.errors import OutageError
 from monitoring_runtime.commands import config_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dbadmin.targets import ProducerCount
+    from dbadmin.targets.table import ProducerCount
     from monitoring_core.config import Config
 
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @config_options
 def producer_count(config: Config, as_json: bool, watch: bool, every: float) -> None:
     """How many producers the active targets need: their number over websites_per_container, rounded up."""
-    for count in _changes(config, every) if watch else [targets.producer_count(config)]:
+    for count in _changes(config, every) if watch else [count_producers(config)]:
         click.echo(json.dumps(attrs.asdict(count)) if as_json else str(count.producers))
         if not as_json:
             click.echo(f"{count.active} active targets, {count.websites_per_container} for each producer", err=True)
@@ -44,7 +44,7 @@ def _changes(config: Config, every_s: float) -> Iterator[ProducerCount]:
     known, away = None, False
     while True:
         try:
-            count = targets.producer_count(config)
+            count = count_producers(config)
         except OutageError as error:
             if known is None:
                 raise

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dbadmin.roles import create_roles
+from dbadmin.install.roles import create_roles
 from monitoring_runtime.commands import config_options_of_the_owner
 
 if TYPE_CHECKING:

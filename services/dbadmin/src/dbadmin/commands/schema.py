@@ -23,7 +23,7 @@ def create_schema(config: Config, as_sql: bool) -> None:
 
     The accounts of the section `roles` get their rights on what is new. Services go on meanwhile.
     """
-    from dbadmin import schema
+    from dbadmin.install import schema
 
     today = dt.datetime.now(dt.UTC).date()
     if as_sql:
@@ -43,7 +43,7 @@ def downgrade_schema(config: Config, revision: str, yes: bool, as_sql: bool) -> 
 
     With `base` nothing is left, neither targets nor results.
     """
-    from dbadmin import revisions
+    from dbadmin.install import revisions
 
     if as_sql:
         click.echo(revisions.downgrade_sql(config.database, revision))

@@ -11,14 +11,14 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from dbadmin import probing, target_files, targets
 from dbadmin.commands.options import Duration
+from dbadmin.commands.printing import print_table
 from dbadmin.commands.progress import import_progress
-from dbadmin.commands.tables import print_table
-from dbadmin.staging import staging
-from dbadmin.target_files import FileFormat
-from dbadmin.target_import import Import
-from dbadmin.target_lines import Lines
+from dbadmin.targets import files, probing, table
+from dbadmin.targets.files import FileFormat
+from dbadmin.targets.importing import Import
+from dbadmin.targets.lines import Lines
+from dbadmin.targets.staging import staging
 from monitoring_core.config import EngineName
 from monitoring_core.errors import InvalidTargetError, StopError
 from monitoring_core.result import Status
@@ -98,7 +98,7 @@ def add_target(
         record = TargetRecord.parse(fields)
     except InvalidTargetError as error:
         raise click.UsageError("; ".join(error.problems)) from None
-    click.echo(f"target {targets.add(config.database, record)} added")
+    click.echo(f"target {table.add(config.database, record)} added")
 
 
 def _pairs(name: str, texts: tuple[str, ...], sign: str) -> dict[str, dict[str, str]]:
@@ -125,7 +125,7 @@ def deactivate(config: Config, names: tuple[str, ...]) -> None:
 
 
 def _switch(config: Config, names: tuple[str, ...], active: bool) -> None:
-    switched = targets.set_active(config.database, active, names)
+    switched = table.set_active(config.database, active, names)
     click.echo(
         f"{switched} targets {'activated' if active else 'deactivated'}, {len(names) - switched} were so already"
     )
@@ -151,7 +151,7 @@ def check_targets(config: Config, names: tuple[str, ...], engine: EngineName | N
     records = list(islice(_records(config, names), limit))
     results = probing.probe(records, engine or config.monitor.engine, config.monitor)
     not_up = 0
-    table = Table("url", "status", "reason", "HTTP", "time", "error", box=None)
+    shown = Table("url", "status", "reason", "HTTP", "time", "error", box=None)
     for record, result in zip(records, results, strict=True):
         not_up += result.status is not Status.UP
         if as_json:
@@ -159,11 +159,11 @@ def check_targets(config: Config, names: tuple[str, ...], engine: EngineName | N
             continue
         time = "" if result.response_time_s is None else f"{1000 * result.response_time_s:.0f} ms"
         url = without_credentials(record.url)
-        table.add_row(
+        shown.add_row(
             url, result.status, result.reason or "", str(result.http_status or ""), time, escape(result.error or "")
         )
     if not as_json:
-        print_table(table)
+        print_table(shown)
         click.echo(f"{len(records)} checked, {not_up} not up", err=True)
     sys.exit(1 if not_up else 0)
 
@@ -172,11 +172,11 @@ def _records(config: Config, names: tuple[str, ...]) -> Iterator[TargetRecord]:
     for name in names:
         if Path(name).is_file():
             with Path(name).open("rb") as file:
-                for line in target_files.read_targets(file, by_ending(Path(name))):
+                for line in files.read_targets(file, by_ending(Path(name))):
                     if line.record is None:
                         raise StopError(f"{name}:{line.number}: {'; '.join(line.problems)}")
                     yield line.record
-        elif found := targets.find(config.database, [name]):
+        elif found := table.find(config.database, [name]):
             yield from found
         elif name.isdecimal():
             raise StopError(f"{name}: there is no such target")
@@ -199,7 +199,7 @@ def _records(config: Config, names: tuple[str, ...]) -> Iterator[TargetRecord]:
 def export_targets(config: Config, file: TextIO, file_format: FileFormat | None) -> None:
     """Write all targets to FILE (standard output when it is not given), so that importing them changes nothing."""
     chosen = file_format or by_ending(Path(file.name))
-    count = target_files.write_targets(file, chosen, targets.read_all(config.database))
+    count = files.write_targets(file, chosen, table.read_all(config.database))
     click.echo(f"{count} targets written", err=True)
 
 
@@ -209,13 +209,13 @@ def export_targets(config: Config, file: TextIO, file_format: FileFormat | None)
 @config_options
 def list_targets(config: Config, active: bool, limit: int) -> None:
     """Show targets in a table."""
-    table = Table("id", "url", "regexp", "active", "interval", "timeout", box=None)
-    for record in targets.read_all(config.database, active_only=active, limit=limit):
+    shown = Table("id", "url", "regexp", "active", "interval", "timeout", box=None)
+    for record in table.read_all(config.database, active_only=active, limit=limit):
         interval = f"{record.check_interval_s} s" if record.check_interval_s else "default"
         timeout = f"{record.timeout_s:g} s" if record.timeout_s else "default"
         url = without_credentials(record.url)
-        table.add_row(str(record.id), url, record.regexp or "", "yes" if record.active else "no", interval, timeout)
-    print_table(table)
+        shown.add_row(str(record.id), url, record.regexp or "", "yes" if record.active else "no", interval, timeout)
+    print_table(shown)
 
 
 def by_ending(file: Path) -> FileFormat:

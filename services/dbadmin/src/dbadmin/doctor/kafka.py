@@ -26,7 +26,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own nam
 
 from dbadmin.doctor.clocks import judge
 from dbadmin.doctor.findings import Finding, failed, passed, warned
-from dbadmin.topics import DEAD_LETTER_MESSAGE_BYTES, silent
+from dbadmin.install.topics import DEAD_LETTER_MESSAGE_BYTES, silent
 from monitoring_core.codec import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from dbadmin import partitions
 from dbadmin.connect import conninfo, explained
 from dbadmin.doctor.clocks import judge
 from dbadmin.doctor.findings import Finding, failed, passed, warned
-from dbadmin.inventory import loads_in, max_connections_in
-from dbadmin.planning import CHECK_US, Circumstances, Costs, plan
-from dbadmin.privileges import PRIVILEGES
-from dbadmin.revisions import newest_revision
+from dbadmin.history import partitions
+from dbadmin.install.privileges import PRIVILEGES
+from dbadmin.install.revisions import newest_revision
+from dbadmin.sizing.inventory import loads_in, max_connections_in
+from dbadmin.sizing.planning import CHECK_US, Circumstances, Costs, plan
 from monitoring_core.assignment import producers_needed
 from monitoring_core.clock import from_ms
 from monitoring_core.config import Role

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from dbadmin.partitions import is_partitioned
+from dbadmin.history.partitions import is_partitioned
 from monitoring_core.config import TimeSeries
 from monitoring_core.errors import StopError
 from monitoring_core.tables import RESULT_KEY, RESULT_TABLE

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbadmin import partitions, timescale
 from dbadmin.connect import connected
-from dbadmin.locks import INSTALLATION_LOCK
-from dbadmin.privileges import grant_privileges
-from dbadmin.revisions import upgrade, upgrade_sql
+from dbadmin.history import partitions, timescale
+from dbadmin.install.locks import INSTALLATION_LOCK
+from dbadmin.install.privileges import grant_privileges
+from dbadmin.install.revisions import upgrade, upgrade_sql
 from monitoring_core.config import TimeSeries
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from psycopg import sql
 
 from dbadmin.connect import conninfo, explained
-from dbadmin.locks import INSTALLATION_LOCK
+from dbadmin.install.locks import INSTALLATION_LOCK
 from monitoring_core.errors import StopError
 from monitoring_core.tables import SCHEMA_VERSION_TABLE
 
@@ -38,7 +38,7 @@ class _BusyError(Exception):
 
 def newest_revision() -> str:
     """The revision that `upgrade` brings a schema to."""
-    folder = str(Path(__file__).parent / "migrations").replace("%", "%%")
+    folder = str(Path(__file__).parents[1] / "migrations").replace("%", "%%")
     alembic = AlembicConfig()
     alembic.set_main_option("script_location", folder)
     return str(ScriptDirectory.from_config(alembic).get_current_head())
@@ -174,7 +174,7 @@ def _engine(config: DatabaseConfig) -> Iterator[sqlalchemy.Engine]:
 def _alembic(config: DatabaseConfig) -> AlembicConfig:
     alembic = AlembicConfig()
     # ConfigParser takes a percent sign for the beginning of something else.
-    folder = str(Path(__file__).parent / "migrations").replace("%", "%%")
+    folder = str(Path(__file__).parents[1] / "migrations").replace("%", "%%")
     alembic.set_main_option("script_location", folder)
     alembic.attributes["schema"] = config.schema
     return alembic

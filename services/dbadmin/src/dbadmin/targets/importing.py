@@ -8,14 +8,14 @@ import attrs
 from psycopg import sql
 
 from dbadmin.connect import connected
-from dbadmin.staging import Rows
+from dbadmin.targets.staging import Rows
 from monitoring_core.errors import StopError
 from monitoring_core.tables import TARGET_COLUMNS, TARGET_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dbadmin.staging import CsvStaging, JsonStaging
+    from dbadmin.targets.staging import CsvStaging, JsonStaging
     from monitoring_core.config import DatabaseConfig
 
 MAX_REPORTED = 100

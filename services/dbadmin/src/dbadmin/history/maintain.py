@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from dbadmin import partitions, planner, retention, timescale
 from dbadmin.connect import connected
-from dbadmin.rollups import dirty_days, dirty_hours, roll_up_day, roll_up_hour
+from dbadmin.history import partitions, retention, statistics, timescale
+from dbadmin.history.rollups import dirty_days, dirty_hours, roll_up_day, roll_up_hour
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,7 @@ class _Run:
             first = max(self.horizon, found[0])
             retention.mark_since(self.connection, self.schema, max(since, retention.midnight(first)))
         yield from self._roll_up()
-        planner.analyze_small_tables(self.connection, self.schema)
+        statistics.analyze_small_tables(self.connection, self.schema)
         if not self._late():
             yield from self._expire_results(native)
             yield from self._expire_rollups()

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import attrs
 
-from dbadmin.target_lines import MAX_LINE, Lines
+from dbadmin.targets.lines import MAX_LINE, Lines
 from monitoring_core.errors import InvalidTargetError
 from monitoring_core.target import TargetRecord
 

@@ -9,10 +9,10 @@ import psycopg
 from psycopg import sql
 
 from dbadmin.connect import connected
-from dbadmin.planner import compile_nothing_in
-from dbadmin.roles import create_roles
-from dbadmin.schema import create_schema
-from dbadmin.topics import create_topics
+from dbadmin.history.statistics import compile_nothing_in
+from dbadmin.install.roles import create_roles
+from dbadmin.install.schema import create_schema
+from dbadmin.install.topics import create_topics
 from monitoring_core.config import Role
 from monitoring_core.errors import StopError
 

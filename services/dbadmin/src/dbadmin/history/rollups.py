@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from dbadmin import incidents
+from dbadmin.history import incidents
 
 if TYPE_CHECKING:
     import psycopg

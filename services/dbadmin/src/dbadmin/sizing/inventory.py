@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from dbadmin.connect import connected
-from dbadmin.planning import Load
+from dbadmin.sizing.planning import Load
 from monitoring_core.tables import RESULT_TABLE, TARGET_TABLE
 
 if TYPE_CHECKING:

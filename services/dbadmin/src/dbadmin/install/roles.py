@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from dbadmin.connect import connected
-from dbadmin.locks import INSTALLATION_LOCK
-from dbadmin.planner import compile_nothing_for
-from dbadmin.privileges import grant_privileges, grant_to_database
+from dbadmin.history.statistics import compile_nothing_for
+from dbadmin.install.locks import INSTALLATION_LOCK
+from dbadmin.install.privileges import grant_privileges, grant_to_database
 from monitoring_core.config import Role
 from monitoring_core.errors import StopError
 

@@ -1,0 +1,1 @@
+"""What becomes of results: partitions of days, roll-ups, incidents, retention."""

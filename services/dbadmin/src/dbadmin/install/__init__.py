@@ -1,0 +1,1 @@
+"""Making the installation: database, accounts, schema and topics, each repeatable."""
