@@ -13,7 +13,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import psycopg
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
@@ -22,7 +21,7 @@ from rich.console import Console
 
 from dbadmin.cli import main
 from dbadmin.commands.progress import import_progress
-from dbadmin.connect import connected, conninfo
+from dbadmin.connect import connected
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
 from dbadmin.targets import table
@@ -33,6 +32,7 @@ from dbadmin.targets.plain_lines import PlainLines, plain_json
 from dbadmin.targets.staging import Rows, staging
 from monitoring_core.target import TargetRecord
 from monitoring_core.testing.strategies import records
+from monitoring_runtime.postgres import connect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -373,7 +373,7 @@ def test_others_change_targets_while_a_file_is_read(ready: Config) -> None:
     worker.start()
     try:
         assert reached.wait(30)
-        with psycopg.connect(conninfo(ready.database), options="-c statement_timeout=5000") as other:
+        with connect(ready.database, "test", statement_timeout_s=5) as other:
             other.execute("UPDATE monitoring.availability_monitor_config SET amc_regexp = 'x'")
     finally:
         go_on.set()

@@ -1,4 +1,4 @@
-"""`dbadmin maintain`."""
+"""`dbadmin maintain`: what is due of partitions, roll-ups, incidents and retention."""
 
 from __future__ import annotations
 

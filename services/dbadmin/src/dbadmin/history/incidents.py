@@ -1,10 +1,10 @@
-"""Incidents: what lies between the first check of a target that is down and the next that is up.
+"""Incidents: each lasts from the first check of a target that is down to the next one that is up.
 
-An unknown check says nothing of the website: it neither begins nor ends an incident, and one between two downs does
-not part them. The table always says what the hours rolled up so far say, in whatever order they are rolled up. To
-compute an hour anew, the incidents that touch it are cut out, its checks are read, and both ends are joined to what
-lies around: left, the incident that was open when the hour began; right, the first down and the first up after its
-end. Nothing else is read, however long the history.
+An unknown check says nothing of the website: it neither begins nor ends an incident, and does not split one. The table
+is at all times what the hours rolled up so far add up to, in whatever order they were rolled up. To roll up an hour
+again, the incidents that touch it are deleted and built anew from its checks and from its neighbours: on the left the
+incident that was open when the hour began, on the right the first down and the first up after its end. Nothing else is
+read, however long the history.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CREATE TEMP TABLE IF NOT EXISTS touched (
     next_down_at timestamptz, next_reason text, next_up_at timestamptz
 ) ON COMMIT DELETE ROWS"""
 
-# Targets with a down in the hour, now or before, or with an incident that reaches into it.
+# Targets that are down in the hour, or were when it was rolled up before, or have an incident that reaches into it.
 _TOUCH = """
 INSERT INTO pg_temp.touched (target_id, location)
 SELECT target_id, location FROM {schema}.availability_down_run WHERE hour = %(start)s
@@ -32,7 +32,7 @@ UNION SELECT target_id, location FROM pg_temp.hour_sums WHERE down > 0
 UNION SELECT target_id, location FROM {schema}.availability_incident
 WHERE began_at < %(end)s AND (ended_at IS NULL OR ended_at >= %(start)s)"""
 
-# How many checks of the open incident came before the hour: the number that it has, less those from the hour on.
+# The checks of the open incident before the hour: all that it counts, less those from the hour on.
 _LOOK_LEFT = """
 UPDATE pg_temp.touched t SET open_since = i.began_at, open_reason = i.reason, open_checks = i.checks - (
     SELECT coalesce(sum(d.checks), 0) FROM {schema}.availability_down_run d WHERE d.target_id = t.target_id
@@ -58,7 +58,7 @@ UPDATE pg_temp.touched t SET (next_down_at, next_reason) = (
 ), next_up_at = (
     SELECT first_up_at FROM {schema}.availability_hourly h WHERE h.target_id = t.target_id
     AND h.location = t.location AND h.hour >= %(end)s AND h.first_up_at IS NOT NULL ORDER BY hour LIMIT 1)"""
-# The incident that goes on on the right is part of it; a later one behind an up is not.
+# A down on the right continues the incident, unless an up comes before it.
 _LEAVE_LATER = "UPDATE pg_temp.touched SET next_down_at = NULL WHERE next_down_at > next_up_at"
 
 _FORGET = """
@@ -97,7 +97,7 @@ FROM pg_temp.touched t WHERE s.target_id = t.target_id AND s.location = t.locati
 
 
 def splice(connection: psycopg.Connection[Any], schema: str, span: Mapping[str, Any]) -> None:
-    """Bring the incidents to what the rows of an hour say; `rollups` has filled pg_temp.hour_sums and the hourly table.
+    """Rebuild the incidents that touch an hour. `rollups` has filled pg_temp.hour_sums and the hourly table before.
 
     Args:
         span: `start` and `end` of the hour.
@@ -118,5 +118,5 @@ def splice(connection: psycopg.Connection[Any], schema: str, span: Mapping[str, 
 
 
 def note_recoveries(connection: psycopg.Connection[Any], schema: str) -> None:
-    """Keep in the state of what `splice` touched when its last incident ended."""
+    """Store when the last incident ended, in the states of the targets that `splice` touched."""
     connection.execute(sql.SQL(_RECOVERED).format(schema=sql.Identifier(schema)))

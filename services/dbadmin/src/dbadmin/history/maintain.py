@@ -1,4 +1,4 @@
-"""One run of maintenance: partitions, roll-ups, retention. What one run leaves, the next does."""
+"""One run of maintenance: partitions, roll-ups, retention. What one run leaves undone, the next one does."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from dbadmin.connect import connected
-from dbadmin.history import partitions, retention, statistics, timescale
+from dbadmin.history import default_partition, dropping, partitions, retention, statistics, time_index, timescale
+from dbadmin.history.locking import LockedOutError
 from dbadmin.history.rollups import dirty_days, dirty_hours, roll_up_day, roll_up_hour
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     import psycopg
 
@@ -25,12 +26,12 @@ _LOCK = 0x77616D61
 
 @attrs.frozen
 class Done:
-    """One thing that a run did, or why it did not.
+    """One step of a run, done or left undone.
 
     Attributes:
-        step: which kind of thing, one word.
+        step: the kind of step, one word.
         text: the line for a person.
-        seconds: what it took.
+        seconds: how long it took.
     """
 
     step: str
@@ -40,12 +41,12 @@ class Done:
 
 def maintain(
     config: DatabaseConfig, now: dt.datetime, time_limit_s: float | None = None, since: dt.datetime | None = None
-) -> Iterator[Done]:
-    """Do all that is due, each thing in a transaction of its own, so that a run may be killed at any moment.
+) -> Generator[Done, None, None]:
+    """Do everything that is due, each step in a transaction of its own, so that a run may be killed at any moment.
 
     Args:
-        time_limit_s: begin nothing more after so long; None for no limit.
-        since: compute all hours from this moment on anew, whether they are marked or not.
+        time_limit_s: after which no further step begins; None for no limit.
+        since: roll up all hours from this moment on, marked or not.
 
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
@@ -57,13 +58,14 @@ def maintain(
             yield Done("lock", "another dbadmin maintain is at work: nothing to do", 0.0)
             return
         connection.execute("SET timezone = 'UTC'")
-        # Compiling takes longer than these statements do.
+        # Compiling these statements would take longer than running them.
         connection.execute("SET jit = off")
         deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
         try:
             yield from _Run(connection, config, now, deadline).all(since)
         finally:
-            # PostgreSQL would do it some time after the connection is closed, when the next run may have begun.
+            # PostgreSQL would release it only some time after the connection is closed, and the next run might be there
+            # by then.
             if not connection.broken:
                 connection.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", (_LOCK, config.schema))
 
@@ -75,8 +77,9 @@ class _Run:
     now: dt.datetime
     deadline: float | None
     _began: float = attrs.field(factory=time.monotonic)
-    _told: float = attrs.field(factory=time.monotonic)
-    _counts: dict[str, int] = attrs.field(factory=dict)
+    _reported: float = attrs.field(factory=time.monotonic)
+    _hours: int = 0
+    _days: int = 0
 
     @property
     def schema(self) -> str:
@@ -91,7 +94,7 @@ class _Run:
         native = partitions.is_partitioned(self.connection, self.schema)
         if native:
             yield from self._partitions()
-        if since and (found := self._days(native)):
+        if since and (found := self._result_days(native)):
             first = max(self.horizon, found[0])
             retention.mark_since(self.connection, self.schema, max(since, retention.midnight(first)))
         yield from self._roll_up()
@@ -102,21 +105,21 @@ class _Run:
         yield self._summary()
 
     def _partitions(self) -> Iterator[Done]:
-        if dropped := partitions.drop_expired(self.connection, self.schema):
+        if dropped := dropping.drop_expired(self.connection, self.schema):
             yield self._done("retention", f"{dropped} partitions dropped that an earlier run had detached")
-        if expired := partitions.expire_default(self.connection, self.schema, self.horizon):
+        if expired := default_partition.expire_default(self.connection, self.schema, self.horizon):
             yield self._done("retention", f"default partition: {expired} results older than database.retention deleted")
-        for line in partitions.empty_default(self.connection, self.schema):
+        for line in default_partition.empty_default(self.connection, self.schema):
             yield self._done("partitions", line)
         ahead = self.config.partitions_ahead
         for line in partitions.make_ahead(self.connection, self.schema, self.now.date(), ahead):
             yield self._done("partitions", line)
-        for line in partitions.index_times(self.connection, self.schema):
+        for line in time_index.index_times(self.connection, self.schema):
             yield self._done("partitions", line)
-        partitions.summarize(self.connection, self.schema)
+        time_index.summarize(self.connection, self.schema)
 
     def _roll_up(self) -> Iterator[Done]:
-        """The newest hour first, so that today is right also while there is much to do; then in the order of time."""
+        """Roll up the marked hours from the oldest on, the newest before them, so that today is right soon."""
         horizon = retention.midnight(self.horizon)
         if skipped := retention.forget_marks(self.connection, self.schema, horizon):
             yield self._done("rollups", f"{skipped} hours older than database.retention left as they are: too late")
@@ -125,7 +128,7 @@ class _Run:
             if self._late():
                 return
             roll_up_hour(self.connection, self.schema, hour)
-            self._counts["hours"] = self._counts.get("hours", 0) + 1
+            self._hours += 1
             yield self._done("hour", f"hour {hour:%Y-%m-%d %H:00}: rolled up")
         yield from self._roll_up_days()
 
@@ -134,30 +137,30 @@ class _Run:
             if self._late():
                 return
             roll_up_day(self.connection, self.schema, day)
-            self._counts["days"] = self._counts.get("days", 0) + 1
+            self._days += 1
             yield self._done("day", f"day {day:%Y-%m-%d}: rolled up")
 
     def _expire_results(self, native: bool) -> Iterator[Done]:
-        """Drop the days before the horizon, each when it is rolled up; yesterday is looked after as well."""
-        old = [day for day in self._days(native) if day < self.horizon]
+        """Drop each day before the horizon once its roll-ups are right, and audit yesterday, which has just ended."""
+        old = [day for day in self._result_days(native) if day < self.horizon]
         yesterday = self.now.date() - dt.timedelta(days=1)
         if retention.audit_once(self.connection, self.schema, yesterday):
-            yield from self._roll_up_late(yesterday)
+            yield from self._roll_up_audited(yesterday)
         for day in old:
             if self._late():
                 return
             if retention.audit(self.connection, self.schema, day):
-                yield from self._roll_up_late(day)
+                yield from self._roll_up_audited(day)
             yield from self._drop(day, native)
-        # A day that was kept may be computed once more.
-        first = min([self.horizon, *self._days(native)])
+        # A day that could not be dropped may be rolled up once more, and needs its runs for that.
+        first = min([self.horizon, *self._result_days(native)])
         retention.forget_runs(self.connection, self.schema, retention.midnight(first))
 
-    def _days(self, native: bool) -> list[dt.date]:
+    def _result_days(self, native: bool) -> list[dt.date]:
         """The days that have a partition or a chunk, oldest first."""
         return (partitions.attached_days if native else timescale.days)(self.connection, self.schema)
 
-    def _roll_up_late(self, day: dt.date) -> Iterator[Done]:
+    def _roll_up_audited(self, day: dt.date) -> Iterator[Done]:
         for hour in dirty_hours(self.connection, self.schema):
             if hour.date() != day:
                 continue
@@ -174,14 +177,14 @@ class _Run:
             yield self._done("retention", f"chunk of {day}: dropped")
             return
         try:
-            detached = partitions.detach(
+            detached = dropping.detach(
                 self.connection, self.schema, day, lambda: not retention.is_dirty(self.connection, self.schema, day)
             )
-        except partitions.LockedOutError:
+        except LockedOutError:
             yield self._done("retention", f"results of {day}: kept, a long query holds them; the next run tries again")
             return
         if detached:
-            partitions.drop_expired(self.connection, self.schema)
+            dropping.drop_expired(self.connection, self.schema)
             yield self._done("retention", f"results of {day}: dropped")
         else:
             yield self._done("retention", f"results of {day}: kept, more came just now; the next run rolls them up")
@@ -198,15 +201,15 @@ class _Run:
 
     def _summary(self) -> Done:
         left = len(dirty_hours(self.connection, self.schema))
-        did = f"{self._counts.get('hours', 0)} hours and {self._counts.get('days', 0)} days rolled up"
-        took = time.monotonic() - self._began
+        did = f"{self._hours} hours and {self._days} days rolled up"
+        seconds = time.monotonic() - self._began
         if self._late():
-            return Done("end", f"stopped at the time limit: {did}, {left} hours left for the next run", took)
-        return Done("end", f"done: {did}, {left} hours marked since", took)
+            return Done("end", f"stopped at the time limit: {did}, {left} hours left for the next run", seconds)
+        return Done("end", f"done: {did}, {left} hours marked since", seconds)
 
     def _late(self) -> bool:
         return self.deadline is not None and time.monotonic() > self.deadline
 
     def _done(self, step: str, text: str) -> Done:
-        before, self._told = self._told, time.monotonic()
-        return Done(step, text, self._told - before)
+        before, self._reported = self._reported, time.monotonic()
+        return Done(step, text, self._reported - before)

@@ -1,4 +1,4 @@
-"""What is too old goes: single results once they are rolled up, and later the roll-ups."""
+"""Retention: results are deleted once they are rolled up, and roll-ups later."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
     import psycopg
 
+# Rows deleted in one transaction.
 _BATCH = 20_000
 
-# Rows that were written without a mark, by hand or by a consumer of an older release.
+# Finds rows that were written without a mark, by hand or by a consumer of an older release.
 _AUDIT = """
 INSERT INTO {schema}.availability_dirty_hour
 SELECT DISTINCT hour FROM (
@@ -28,15 +29,15 @@ SELECT DISTINCT hour FROM (
 _FORGET_MARKS = """
 WITH gone AS (DELETE FROM {schema}.availability_dirty_hour WHERE hour < %(horizon)s RETURNING hour)
 SELECT count(DISTINCT hour) FROM gone"""
-# Consumers never take a row away: where roll-ups count more than there is, the day was dropped, and what is there came
-# after that.
+# Consumers never delete rows. A roll-up that counts more checks than there are rows means that the day was dropped, and
+# that these rows arrived afterwards.
 _FORGET_DROPPED = """
 DELETE FROM {schema}.availability_dirty_hour WHERE hour = %(start)s AND EXISTS (
     SELECT FROM {schema}.availability_hourly h WHERE h.hour = %(start)s AND h.up + h.down + h.unknown > (
         SELECT count(*) FROM {schema}.availability_result r WHERE r.target_id = h.target_id
         AND r.location = h.location AND r.scheduled_at >= %(start)s AND r.scheduled_at < %(end)s))"""
 _DIRTY = "SELECT FROM {schema}.availability_dirty_hour WHERE hour >= %(start)s AND hour < %(end)s LIMIT 1"
-# An incident that is still open keeps the number of its checks, so that these are not needed any more.
+# An open incident holds the number of its checks itself.
 _FORGET_RUNS = "DELETE FROM {schema}.availability_down_run WHERE hour < %(horizon)s"
 _OLD = (
     ("availability_hourly", "hour < %(horizon)s"),
@@ -51,14 +52,13 @@ def midnight(day: dt.date) -> dt.datetime:
 
 
 def audit(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> bool:
-    """Mark the hours of a day whose roll-ups differ from the rows; whether any hour of it is marked now."""
-    span = {"start": midnight(day), "end": midnight(day + dt.timedelta(days=1))}
-    _run(connection, schema, _AUDIT, span)
+    """Mark the hours of a day whose roll-ups differ from the rows; whether any hour of the day is marked now."""
+    _run(connection, schema, _AUDIT, _span(day))
     return is_dirty(connection, schema, day)
 
 
 def audit_once(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> bool:
-    """As `audit`, if nobody has done it for this day yet: it reads the whole day."""
+    """As `audit`, unless it was done for this day or a later one before: it reads the whole day."""
     statement = """
         UPDATE {schema}.availability_progress SET compared_until = %(day)s
         WHERE compared_until IS NULL OR compared_until < %(day)s"""
@@ -68,25 +68,27 @@ def audit_once(connection: psycopg.Connection[Any], schema: str, day: dt.date) -
 
 
 def is_dirty(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> bool:
-    """Whether an hour of the day is to be rolled up."""
-    span = {"start": midnight(day), "end": midnight(day + dt.timedelta(days=1))}
-    return bool(_run(connection, schema, _DIRTY, span).fetchone() is not None)
+    """Whether any hour of the day is marked."""
+    return _run(connection, schema, _DIRTY, _span(day)).fetchone() is not None
 
 
 def forget_marks(connection: psycopg.Connection[Any], schema: str, horizon: dt.datetime) -> int:
-    """Leave hours alone whose rows are dropped, save the few that came too late; of how many hours such came."""
-    row = _run(connection, schema, _FORGET_MARKS, {"horizon": horizon}).fetchone()
-    return int(row[0])
+    """Delete the marks of hours before the horizon; the number of hours.
+
+    Rolled up again, such an hour would count only the few results that arrived after its day was dropped.
+    """
+    (hours,) = _run(connection, schema, _FORGET_MARKS, {"horizon": horizon}).fetchone() or (0,)
+    return int(hours)
 
 
 def forget_dropped(connection: psycopg.Connection[Any], schema: str, hour: dt.datetime) -> bool:
-    """Leave an hour alone when its day was dropped before and its results are some that came since; whether it was."""
+    """Delete the mark of an hour whose day was dropped before its rows arrived; whether that is so."""
     span = {"start": hour, "end": hour + dt.timedelta(hours=1)}
     return bool(_run(connection, schema, _FORGET_DROPPED, span).rowcount)
 
 
 def forget_runs(connection: psycopg.Connection[Any], schema: str, horizon: dt.datetime) -> None:
-    """Delete what only serves to compute hours again that cannot be any more."""
+    """Delete the runs of downs before the horizon: they serve to roll up their hours again, which cannot happen now."""
     _run(connection, schema, _FORGET_RUNS, {"horizon": horizon})
 
 
@@ -108,5 +110,11 @@ def mark_since(connection: psycopg.Connection[Any], schema: str, since: dt.datet
     _run(connection, schema, statement, {"since": since})
 
 
-def _run(connection: psycopg.Connection[Any], schema: str, statement: str, values: dict[str, Any]) -> Any:
+def _span(day: dt.date) -> dict[str, dt.datetime]:
+    return {"start": midnight(day), "end": midnight(day + dt.timedelta(days=1))}
+
+
+def _run(
+    connection: psycopg.Connection[Any], schema: str, statement: str, values: dict[str, Any]
+) -> psycopg.Cursor[Any]:
     return connection.execute(sql.SQL(statement).format(schema=sql.Identifier(schema)), values)

@@ -1,10 +1,10 @@
 """Roll-ups of an hour from its rows, and of a day from its hours, with percentiles that can be merged.
 
-A sketch counts response times by buckets whose bounds grow by 4 %: bucket b > 0 holds what is above 0.1 ms · 1.04^(b-1)
-and at most 0.1 ms · 1.04^b; bucket 0 holds what is not above 0.1 ms. A percentile (the nearest rank) is told as the
-middle of its bucket, which is within 2 % of it. Buckets merge by adding their counts, so that a day's percentiles are
-as good as an hour's (Masson, Rim, Lee: "DDSketch", VLDB 2019). In the tables a sketch is an array of
-`bucket << 20 | count`: a day holds fewer than 2^20 checks of one target.
+A sketch counts response times in buckets whose bounds grow by 4 %: bucket b > 0 counts times above 0.1 ms · 1.04^(b-1)
+and up to 0.1 ms · 1.04^b, bucket 0 those up to 0.1 ms. A percentile (nearest rank) is given as the middle of its
+bucket, which is at most 2 % off. Sketches merge by adding their counts, so a day's percentiles are as exact as an
+hour's (Masson, Rim, Lee: "DDSketch", VLDB 2019). In the tables a sketch is an array of `bucket << 20 | count`: a day
+has fewer than 2^20 checks of one target.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _RANKED = """
         sum(n) FILTER (WHERE bucket IS NOT NULL) OVER (PARTITION BY target_id, location) AS total
     FROM bucketed"""
 
-# Of the session: what is known of each target in the hour at hand.
+# The sums of the hour that is being rolled up, one row for each target and location. It lives as long as the session.
 _TEMPORARY = """
 CREATE TEMP TABLE IF NOT EXISTS hour_sums (
     target_id bigint, location text, up integer, down integer, unknown integer, p50_s real, p95_s real, p99_s real,
@@ -111,7 +111,8 @@ UPDATE {schema}.availability_state t SET
     first_up_at = least(t.first_up_at, s.first_up_at), last_real_at = greatest(t.last_real_at, s.last_real_at)
 FROM pg_temp.hour_sums s WHERE t.target_id = s.target_id AND t.location = s.location
 AND (s.first_up_at < coalesce(t.first_up_at, 'infinity') OR s.last_real_at > coalesce(t.last_real_at, '-infinity'))"""
-# What is known stays when the results of its day are dropped.
+# The first unknown check after the last real one. Its row may have been dropped with its day, so a moment that was
+# stored before and is earlier stays.
 _UNKNOWN_SINCE = """
 UPDATE {schema}.availability_state t SET unknown_since = CASE WHEN t.status = 'unknown' THEN least(
     CASE WHEN t.unknown_since > coalesce(t.last_real_at, '-infinity') THEN t.unknown_since END,
@@ -120,7 +121,8 @@ UPDATE {schema}.availability_state t SET unknown_since = CASE WHEN t.status = 'u
 FROM pg_temp.hour_sums s WHERE t.target_id = s.target_id AND t.location = s.location
 AND (t.status = 'unknown' OR t.unknown_since IS NOT NULL)"""
 
-# Of what is still checked: the view looks up the rest one by one, however much that has become over the years.
+# The view of the status reads all rows from this moment on in one sweep, and looks up targets with older states one by
+# one. Targets that are no longer checked must not pull the moment back, however many they become over the years.
 _PROGRESS = """
 UPDATE {schema}.availability_progress SET tail_from = (
     SELECT percentile_disc(0.05) WITHIN GROUP (ORDER BY scheduled_at) FROM {schema}.availability_state
@@ -132,20 +134,21 @@ _CONSUME_DAY = "DELETE FROM {schema}.availability_dirty_day WHERE day = %(start)
 
 
 def dirty_hours(connection: psycopg.Connection[Any], schema: str) -> list[dt.datetime]:
-    """The hours whose roll-ups are not what the rows say, oldest first."""
+    """The marked hours, oldest first: rows were written since they were rolled up."""
     return _moments(connection, schema, "SELECT DISTINCT hour FROM {schema}.availability_dirty_hour ORDER BY hour")
 
 
 def dirty_days(connection: psycopg.Connection[Any], schema: str) -> list[dt.datetime]:
-    """The days whose roll-ups are not what their hours say, oldest first."""
+    """The marked days, oldest first: an hour of them was rolled up since they were."""
     return _moments(connection, schema, "SELECT DISTINCT day FROM {schema}.availability_dirty_day ORDER BY day")
 
 
 def roll_up_hour(connection: psycopg.Connection[Any], schema: str, hour: dt.datetime) -> None:
-    """Compute all that is kept of an hour anew from its rows, in one transaction.
+    """Roll up an hour from its rows: its sums, its part of incidents, and the states of its targets. One transaction.
 
-    Its marks are deleted first: a row that is committed later is not read perhaps, but its mark, committed with it, was
-    not deleted either, so that the hour is computed again. Only one may work at a time.
+    Its marks are deleted before its rows are read. A row that is committed too late to be read brings a mark that was
+    too late to be deleted, so the hour is rolled up again. Needs the lock of `maintain`: two at once would overwrite
+    each other.
     """
     span = {"start": hour, "end": hour + dt.timedelta(hours=1)}
     connection.execute(_TEMPORARY)
@@ -159,7 +162,7 @@ def roll_up_hour(connection: psycopg.Connection[Any], schema: str, hour: dt.date
 
 
 def roll_up_day(connection: psycopg.Connection[Any], schema: str, day: dt.datetime) -> None:
-    """Compute a day anew from its hours, in one transaction."""
+    """Roll up a day from its hours, in one transaction."""
     with connection.transaction():
         _run(connection, schema, {"start": day}, _CONSUME_DAY, _STORE_DAY, _FORGET_DAY)
 

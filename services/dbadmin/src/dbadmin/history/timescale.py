@@ -1,7 +1,7 @@
 """TimescaleDB in place of partitions: the table of results as a hypertable of day chunks.
 
-Only what its Apache edition has is used: no compression, no continuous aggregates, no jobs. Roll-ups and views are the
-same.
+Only the features of its Apache edition are used: no compression, no continuous aggregates, no jobs. Roll-ups and views
+are the same as with partitions.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
+from dbadmin.connect import one_row
 from dbadmin.history.partitions import is_partitioned
 from monitoring_core.config import TimeSeries
 from monitoring_core.errors import StopError
 from monitoring_core.tables import RESULT_KEY, RESULT_TABLE
+from monitoring_runtime.postgres import where
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -29,11 +31,12 @@ _VIEWS = """
     WHERE d.classid = 'pg_rewrite'::regclass AND n.nspname = %s AND t.relname = %s AND v.relkind = 'v'"""
 
 
-def settle(connection: psycopg.Connection[Any], config: DatabaseConfig) -> Iterator[str]:
-    """Make the table of results what `database.timeseries` says; a line when that changed something.
+def apply_setting(connection: psycopg.Connection[Any], config: DatabaseConfig) -> Iterator[str]:
+    """Make the table of results a hypertable if `database.timeseries` says so; one line when it was not yet.
 
     Raises:
-        StopError: it cannot be that: rows are stored already, or the extension is missing.
+        StopError: the setting is timescaledb, and the extension is missing or the table holds rows; or it is native,
+            and the table is a hypertable already.
     """
     native = is_partitioned(connection, config.schema)
     if config.timeseries is TimeSeries.NATIVE:
@@ -49,14 +52,14 @@ def _need_extension(connection: psycopg.Connection[Any], config: DatabaseConfig)
     known = connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb'").fetchone()
     if known is None:
         raise StopError(
-            f"PostgreSQL at {config.address} has no extension timescaledb: install it there, or set "
-            "database.timeseries to native"
+            f"{where(config)} has no extension timescaledb: install it there, or set database.timeseries to native"
         )
     connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
 
 
 def _convert(connection: psycopg.Connection[Any], schema: str) -> None:
-    table, beside = sql.Identifier(schema, RESULT_TABLE), sql.Identifier(schema, f"{RESULT_TABLE}_new")
+    """Replace the partitioned table by a hypertable. Its views are dropped with it, and made again."""
+    table = sql.Identifier(schema, RESULT_TABLE)
     with connection.transaction():
         connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table))
         if connection.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(table)).fetchone():
@@ -67,24 +70,29 @@ def _convert(connection: psycopg.Connection[Any], schema: str) -> None:
         views = connection.execute(_VIEWS, (schema, RESULT_TABLE)).fetchall()
         for name, _ in views:
             connection.execute(sql.SQL("DROP VIEW {}").format(sql.Identifier(schema, name)))
-        connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL EXCLUDING INDEXES)").format(beside, table))
-        connection.execute(sql.SQL("DROP TABLE {}").format(table))
-        connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(beside, sql.Identifier(RESULT_TABLE)))
-        key = sql.SQL(", ").join(map(sql.Identifier, RESULT_KEY))
-        connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(table, key))
-        connection.execute(
-            "SELECT create_hypertable(format('%%I.%%I', %s::text, %s::text)::regclass, 'scheduled_at', "
-            "chunk_time_interval => interval '1 day', create_default_indexes => false)",
-            (schema, RESULT_TABLE),
-        )
-        connection.execute(
-            sql.SQL(
-                "CREATE INDEX availability_result_time ON {} USING brin (scheduled_at) WITH (pages_per_range = 32)"
-            ).format(table)
-        )
+        _replace(connection, schema)
         for name, definition in views:
             view = sql.SQL("CREATE VIEW {} AS ").format(sql.Identifier(schema, name))
             connection.execute(view + sql.SQL(definition.replace("{", "{{").replace("}", "}}")))
+
+
+def _replace(connection: psycopg.Connection[Any], schema: str) -> None:
+    table, beside = sql.Identifier(schema, RESULT_TABLE), sql.Identifier(schema, f"{RESULT_TABLE}_new")
+    key = sql.SQL(", ").join(map(sql.Identifier, RESULT_KEY))
+    for statement in (
+        sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL EXCLUDING INDEXES)").format(beside, table),
+        sql.SQL("DROP TABLE {}").format(table),
+        sql.SQL("ALTER TABLE {} RENAME TO {}").format(beside, sql.Identifier(RESULT_TABLE)),
+        sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(table, key),
+    ):
+        connection.execute(statement)
+    connection.execute(
+        "SELECT create_hypertable(format('%%I.%%I', %s::text, %s::text)::regclass, 'scheduled_at', "
+        "chunk_time_interval => interval '1 day', create_default_indexes => false)",
+        (schema, RESULT_TABLE),
+    )
+    index = "CREATE INDEX availability_result_time ON {} USING brin (scheduled_at) WITH (pages_per_range = 32)"
+    connection.execute(sql.SQL(index).format(table))
 
 
 def days(connection: psycopg.Connection[Any], schema: str) -> list[dt.date]:
@@ -96,7 +104,7 @@ def days(connection: psycopg.Connection[Any], schema: str) -> list[dt.date]:
 
 
 def drop_before(connection: psycopg.Connection[Any], schema: str, moment: dt.datetime) -> int:
-    """Drop the chunks that end before the moment; how many."""
+    """Drop the chunks that end before the moment; the number of chunks."""
     query = "SELECT count(*) FROM drop_chunks(format('%%I.%%I', %s::text, %s::text)::regclass, older_than => %s)"
-    row = connection.execute(query, (schema, RESULT_TABLE, moment)).fetchone()
-    return int(row[0]) if row else 0
+    (dropped,) = one_row(connection, query, (schema, RESULT_TABLE, moment))
+    return int(dropped)

@@ -1,1 +1,1 @@
-"""Making the installation: database, accounts, schema and topics, each repeatable."""
+"""Making an installation: the database, its accounts, the schema and the topics. Everything may be repeated."""

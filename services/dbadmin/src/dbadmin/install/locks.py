@@ -1,4 +1,4 @@
-"""The lock that whatever changes the installation takes, so that one works at a time."""
+"""The advisory lock of everything that changes the installation, so that one change happens at a time."""
 
 from __future__ import annotations
 

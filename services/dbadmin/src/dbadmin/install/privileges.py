@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
+from dbadmin.connect import one_row
 from monitoring_core.config import Role
 from monitoring_core.tables import (
     DIRTY_HOUR_TABLE,
@@ -18,10 +19,13 @@ from monitoring_core.tables import (
 )
 
 if TYPE_CHECKING:
+    import psycopg
+
     from monitoring_core.config import Config, RolesConfig
 
 _READ = frozenset({"SELECT"})
-# Rights on the parent are enough for every day partition, those to come too. The administrator owns it all.
+# Rights on the partitioned table are enough for each of its partitions, future ones included. The administrator owns
+# every table.
 PRIVILEGES: dict[Role, dict[str, frozenset[str]]] = {
     Role.PRODUCER: {
         SCHEMA_VERSION_TABLE: _READ,
@@ -32,7 +36,7 @@ PRIVILEGES: dict[Role, dict[str, frozenset[str]]] = {
     Role.CONSUMER: {
         SCHEMA_VERSION_TABLE: _READ,
         RESULT_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
-        # Its rows are counted.
+        # The consumer counts its rows for a metric.
         RESULT_DEFAULT_TABLE: _READ,
         DIRTY_HOUR_TABLE: frozenset({"INSERT"}),
     },
@@ -40,7 +44,7 @@ PRIVILEGES: dict[Role, dict[str, frozenset[str]]] = {
         ("website_status", "website_availability_hourly", "website_availability_daily", "website_incident"), _READ
     ),
 }
-# The consumer puts rows that conflict aside in a temporary table; imports of targets do so too.
+# The consumer stages rows that conflict in a temporary table, and an import of targets stages every row.
 _DATABASE: dict[Role, tuple[str, ...]] = {
     Role.ADMINISTRATOR: ("CONNECT", "CREATE", "TEMPORARY"),
     Role.PRODUCER: ("CONNECT",),
@@ -53,16 +57,17 @@ LEFT JOIN LATERAL aclexplode(c.relacl) a ON true LEFT JOIN pg_roles r ON r.oid =
 WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'v')"""
 
 
-def grant_to_database(connection: Any, config: Config) -> None:
-    """Let each account connect and do what it must outside of the schema.
+def grant_to_database(connection: psycopg.Connection[Any], config: Config) -> None:
+    """Let each account connect, and give it the rights on the database that it needs.
 
-    Where the database is this user's own, nobody else may make temporary tables, nor anything in the schema public.
+    Where this user owns the database, only the accounts may make temporary tables, and nobody may make anything in the
+    schema public.
     """
     database = sql.Identifier(config.database.database)
-    (owner,) = connection.execute(
-        "SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = current_database()"
-    ).fetchone()
-    if owner:
+    (owns,) = one_row(
+        connection, "SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = current_database()"
+    )
+    if owns:
         connection.execute(sql.SQL("REVOKE CREATE, TEMPORARY ON DATABASE {} FROM PUBLIC").format(database))
         if _owns_schema(connection, "public") and config.database.schema != "public":
             connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
@@ -72,30 +77,30 @@ def grant_to_database(connection: Any, config: Config) -> None:
             connection.execute(statement.format(sql.SQL(", ".join(rights)), database, sql.Identifier(user)))
 
 
-def grant_privileges(connection: Any, schema: str, roles: RolesConfig) -> list[str]:
-    """Give each account exactly the rights that it needs on what is in the schema now; a line for each changed.
+def grant_privileges(connection: psycopg.Connection[Any], schema: str, roles: RolesConfig) -> list[str]:
+    """Give each account exactly the rights that it needs on the schema's tables and views; one line for each change.
 
-    Rights on the schema's tables and views beyond those are taken away. An account that is not there yet is told of.
+    Other rights on them are revoked. An account that does not exist yet gets a line too.
     """
     if not _owns_schema(connection, schema):
         return []
-    said = []
+    lines = []
     for role, wanted in PRIVILEGES.items():
         user = roles.user(role)
         if user is None:
             continue
         if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (user,)).fetchone():
-            said.append(f"role {user}: missing, run dbadmin create-roles")
+            lines.append(f"role {user}: missing, run dbadmin create-roles")
             continue
         name = sql.Identifier(user)
         connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(schema), name))
         if changed := _make_exact(connection, schema, user, wanted):
-            said.append(f"role {user}: {changed} rights in schema {schema} changed")
-    return said
+            lines.append(f"role {user}: {changed} rights in schema {schema} changed")
+    return lines
 
 
-def _make_exact(connection: Any, schema: str, user: str, wanted: dict[str, frozenset[str]]) -> int:
-    """Grant what lacks, revoke what is too much; how many rights that were."""
+def _make_exact(connection: psycopg.Connection[Any], schema: str, user: str, wanted: dict[str, frozenset[str]]) -> int:
+    """Grant the missing rights and revoke the others; the number of rights changed."""
     present: dict[str, set[str]] = {}
     for relation, ours, right in connection.execute(_PRESENT, (user, schema)).fetchall():
         present.setdefault(relation, set()).update({right} if ours else set())
@@ -110,7 +115,7 @@ def _make_exact(connection: Any, schema: str, user: str, wanted: dict[str, froze
     return changed
 
 
-def _owns_schema(connection: Any, schema: str) -> bool:
+def _owns_schema(connection: psycopg.Connection[Any], schema: str) -> bool:
     row = connection.execute(
         "SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = %s", (schema,)
     ).fetchone()

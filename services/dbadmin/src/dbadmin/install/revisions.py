@@ -1,66 +1,73 @@
-"""From one revision of the schema to another, forwards and backwards, without holding up who writes."""
+"""From one revision of the schema to another, forwards and backwards, without holding up writers."""
 
 from __future__ import annotations
 
 import io
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import sqlalchemy
-import stamina
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg import sql
 
-from dbadmin.connect import conninfo, explained
+from dbadmin.connect import APPLICATION_NAME, outage_or_stop
 from dbadmin.install.locks import INSTALLATION_LOCK
 from monitoring_core.errors import StopError
 from monitoring_core.tables import SCHEMA_VERSION_TABLE
+from monitoring_runtime.postgres import connect
+from monitoring_runtime.retry import LOCKED, attempts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from alembic.script import Script
+
     from monitoring_core.config import DatabaseConfig
 
+    # What to do with the schema, given Alembic's configuration and the present revision.
+    Change = Callable[[AlembicConfig, str | None], None]
+
 BASE = "base"
-# While a change waits for a table, whoever comes to write waits behind it: not longer than this, again and again.
+# Writers queue behind a change that waits for a table, so each wait is short and there are many of them.
 LOCK_TIMEOUT_MS = 1_000
 GIVE_UP_S = 120.0
+_MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
 class _BusyError(Exception):
-    """Somebody holds a table for longer than writers are let wait."""
+    """Another session has held a table for longer than LOCK_TIMEOUT_MS."""
 
 
 def newest_revision() -> str:
     """The revision that `upgrade` brings a schema to."""
-    folder = str(Path(__file__).parents[1] / "migrations").replace("%", "%%")
-    alembic = AlembicConfig()
-    alembic.set_main_option("script_location", folder)
-    return str(ScriptDirectory.from_config(alembic).get_current_head())
+    return str(ScriptDirectory.from_config(_located()).get_current_head())
 
 
 def upgrade(config: DatabaseConfig) -> str:
-    """Bring the schema to the newest revision; what was done. All of it in one transaction, or nothing.
+    """Bring the schema to the newest revision, in one transaction; one line that says from where to where.
 
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
     before, after = _migrate(config, lambda alembic, _: command.upgrade(alembic, "head"))
-    return f"schema {config.schema}: at revision {after}" + (
-        " already" if before == after else f", was {before or 'empty'}"
-    )
+    was = " already" if before == after else f", was {before or 'empty'}"
+    return f"schema {config.schema}: at revision {after}{was}"
 
 
 def downgrade(config: DatabaseConfig, revision: str) -> str:
-    """Bring the schema back to a revision, or with `base` to nothing; what was done. All of it, or nothing.
+    """Bring the schema back to a revision, in one transaction; one line that says from where to where.
+
+    Args:
+        revision: an earlier one than the present, or `base` for an empty schema.
 
     Raises:
-        OutageError, StopError: PostgreSQL cannot be reached, or refuses; there is no such revision before the present.
+        OutageError, StopError: PostgreSQL cannot be reached, or refuses; there is no such earlier revision.
     """
 
     def back(alembic: AlembicConfig, before: str | None) -> None:
@@ -72,7 +79,7 @@ def downgrade(config: DatabaseConfig, revision: str) -> str:
 
 
 def undone(config: DatabaseConfig, revision: str) -> list[str]:
-    """What going back to a revision undoes: a line for each later revision, the newest first.
+    """The revisions that `downgrade` would undo: one line for each, the newest first.
 
     Raises:
         OutageError, StopError: as `downgrade`.
@@ -88,7 +95,7 @@ def upgrade_sql(config: DatabaseConfig) -> str:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
     create = _create_schema(config.schema).as_string() + ";\n\n"
-    return create + _written(config, lambda alembic, before: command.upgrade(alembic, _span(before, "head"), sql=True))
+    return create + _printed(config, lambda alembic, before: command.upgrade(alembic, _span(before, "head"), sql=True))
 
 
 def downgrade_sql(config: DatabaseConfig, revision: str) -> str:
@@ -102,31 +109,27 @@ def downgrade_sql(config: DatabaseConfig, revision: str) -> str:
         _undone(alembic, before, revision, config.schema)
         command.downgrade(alembic, _span(before, revision), sql=True)
 
-    return _written(config, back)
+    return _printed(config, back)
 
 
 def _span(before: str | None, after: str) -> str:
     return f"{before}:{after}" if before else after
 
 
-def _written(config: DatabaseConfig, write: Callable[[AlembicConfig, str | None], None]) -> str:
+def _printed(config: DatabaseConfig, change: Change) -> str:
     with _engine(config) as engine, engine.connect() as connection:
         before = _revision(connection, config.schema)
     alembic = _alembic(config)
     alembic.output_buffer = io.StringIO()
     _known(alembic, before, config.schema)
-    write(alembic, before)
+    change(alembic, before)
     return alembic.output_buffer.getvalue()
 
 
-def _migrate(
-    config: DatabaseConfig, change: Callable[[AlembicConfig, str | None], None]
-) -> tuple[str | None, str | None]:
-    """The revisions before and after a change."""
+def _migrate(config: DatabaseConfig, change: Change) -> tuple[str | None, str | None]:
+    """Change the schema; the revisions before and after."""
     try:
-        for attempt in stamina.retry_context(
-            on=_BusyError, attempts=None, timeout=GIVE_UP_S, wait_initial=0.2, wait_max=5
-        ):
+        for attempt in attempts(_BusyError, GIVE_UP_S, LOCKED):
             with attempt:
                 return _try_to_migrate(config, change)
     except _BusyError:
@@ -137,14 +140,12 @@ def _migrate(
     )
 
 
-def _try_to_migrate(
-    config: DatabaseConfig, change: Callable[[AlembicConfig, str | None], None]
-) -> tuple[str | None, str | None]:
+def _try_to_migrate(config: DatabaseConfig, change: Change) -> tuple[str | None, str | None]:
     with _engine(config) as engine, engine.begin() as connection:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (INSTALLATION_LOCK,))
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
         driver: Any = connection.connection.driver_connection
-        # Said only where it lacks: it takes a right that the owner of the schema need not have.
+        # Even IF NOT EXISTS needs the right to create schemas, which the owner of this one may lack.
         if not driver.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (config.schema,)).fetchone():
             driver.execute(_create_schema(config.schema))
         before = _revision(connection, config.schema)
@@ -157,7 +158,7 @@ def _try_to_migrate(
 
 @contextmanager
 def _engine(config: DatabaseConfig) -> Iterator[sqlalchemy.Engine]:
-    engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo(config)))
+    engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=partial(connect, config, APPLICATION_NAME))
     try:
         yield engine
     except (psycopg.Error, sqlalchemy.exc.DBAPIError) as error:
@@ -165,18 +166,22 @@ def _engine(config: DatabaseConfig) -> Iterator[sqlalchemy.Engine]:
         if isinstance(origin, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected):
             raise _BusyError from None
         if isinstance(origin, psycopg.Error):
-            raise explained(origin, config) from None
+            raise outage_or_stop(origin, config) from None
         raise
     finally:
         engine.dispose()
 
 
 def _alembic(config: DatabaseConfig) -> AlembicConfig:
-    alembic = AlembicConfig()
-    # ConfigParser takes a percent sign for the beginning of something else.
-    folder = str(Path(__file__).parents[1] / "migrations").replace("%", "%%")
-    alembic.set_main_option("script_location", folder)
+    alembic = _located()
     alembic.attributes["schema"] = config.schema
+    return alembic
+
+
+def _located() -> AlembicConfig:
+    alembic = AlembicConfig()
+    # ConfigParser reads a percent sign as the beginning of an interpolation.
+    alembic.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     return alembic
 
 
@@ -189,8 +194,8 @@ def _revision(connection: sqlalchemy.Connection, schema: str) -> str | None:
     return MigrationContext.configure(connection, opts=options).get_current_revision()
 
 
-def _known(alembic: AlembicConfig, revision: str | None, schema: str) -> list[Any]:
-    """The revisions that there are, the newest first.
+def _known(alembic: AlembicConfig, revision: str | None, schema: str) -> list[Script]:
+    """All revisions of this dbadmin, the newest first.
 
     Raises:
         StopError: the present one is not among them.

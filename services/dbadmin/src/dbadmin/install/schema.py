@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 
 def create_schema(config: DatabaseConfig, today: dt.date, roles: RolesConfig | None = None) -> Iterator[str]:
-    """Bring the schema to the newest revision and make the day partitions; a line for each thing done.
-
-    The accounts in `roles` get their rights on what is new.
+    """Bring the schema to the newest revision and make the day partitions; one line for each step.
 
     May be repeated, also by several at once: an advisory lock lets one work at a time. Each step is one transaction.
+
+    Args:
+        roles: the accounts that are given their rights on everything new.
 
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
@@ -31,24 +32,26 @@ def create_schema(config: DatabaseConfig, today: dt.date, roles: RolesConfig | N
     yield upgrade(config)
     with connected(config, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (INSTALLATION_LOCK,))
-        yield from timescale.settle(connection, config)
+        yield from timescale.apply_setting(connection, config)
         if partitions.is_partitioned(connection, config.schema):
             yield from partitions.make_ahead(connection, config.schema, today, config.partitions_ahead)
         if roles:
             with connection.transaction():
-                said = grant_privileges(connection, config.schema, roles)
-            yield from said
+                lines = grant_privileges(connection, config.schema, roles)
+            yield from lines
 
 
 def create_schema_sql(config: DatabaseConfig, today: dt.date) -> str:
-    """The statements that create_schema would run, but for rights and TimescaleDB. Nothing is changed.
+    """The statements that create_schema would run, without rights and TimescaleDB. Nothing is changed.
 
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
     with connected(config) as connection:
-        known = partitions.present(connection, config.schema)
-    missing = [day for day in partitions.days(today, config.partitions_ahead) if not known.get(partitions.name_of(day))]
+        tables = partitions.day_tables(connection, config.schema)
+    missing = [
+        day for day in partitions.days(today, config.partitions_ahead) if not tables.get(partitions.name_of(day))
+    ]
     if config.timeseries is not TimeSeries.NATIVE:
         missing = []
     statements = [statement for day in missing for statement in partitions.statements(config.schema, day)]

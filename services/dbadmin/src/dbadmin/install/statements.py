@@ -1,4 +1,4 @@
-"""The statements of the revisions: run, or written down for whoever wants to see them first."""
+"""The statements of the revisions: run, or printed for a person who wants to see them first."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from monitoring_core.tables import SCHEMA_VERSION_TABLE
 
 
 def run(statement: str, *, column: str | None = None, oldest: str | None = None) -> None:
-    """Run a statement in a revision, or write it down.
+    """Run a statement of a revision, or print it.
 
-    In it `{schema}`, `{versions}` and `{column}` become quoted names, `{name}` the schema's name as a text and
-    `{oldest}` a text.
+    `{schema}`, `{versions}` and `{column}` in it become quoted names, `{name}` becomes the schema's name as a text
+    literal and `{oldest}` a text literal.
     """
     schema = context.config.attributes["schema"]
     composed = sql.SQL(statement).format(
@@ -27,6 +27,6 @@ def run(statement: str, *, column: str | None = None, oldest: str | None = None)
     if context.is_offline_mode():
         context.get_context().impl.static_output(f"{composed.as_string().strip()};\n")
         return
-    # Not through SQLAlchemy, which takes colons and percent signs for parameters.
+    # Not through SQLAlchemy, which reads colons and percent signs as parameters.
     driver: Any = context.get_bind().connection.driver_connection
     driver.execute(composed)

@@ -1,4 +1,4 @@
-"""What there is in PostgreSQL, for plans: targets by interval, the size of a row, connections."""
+"""What PostgreSQL has, for plans: targets by interval, the size of a row, connections."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from dbadmin.connect import connected
+from dbadmin.connect import connected, one_row
 from dbadmin.sizing.planning import Load
 from monitoring_core.tables import RESULT_TABLE, TARGET_TABLE
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from monitoring_core.config import Config, DatabaseConfig
 
-# Fewer rows say more about the pages that a table begins with than about rows.
+# In a smaller table the pages that every table begins with would make its rows look larger than they are.
 _ENOUGH_ROWS = 10_000
 
 _CONNECTIONS = """
@@ -28,7 +28,7 @@ _ROWS = """
 
 
 def read_loads(config: Config) -> list[Load]:
-    """The active targets by their intervals.
+    """The number of active targets for each interval.
 
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
@@ -38,7 +38,7 @@ def read_loads(config: Config) -> list[Load]:
 
 
 def loads_in(connection: psycopg.Connection[Any], config: Config) -> list[Load]:
-    """As `read_loads`, on a connection."""
+    """As `read_loads`, on an open connection."""
     statement = sql.SQL("""
         SELECT count(*), coalesce(amc_check_interval_s, %s) FROM {} WHERE amc_active GROUP BY 2 ORDER BY 2""").format(
         sql.Identifier(config.database.schema, TARGET_TABLE)
@@ -48,7 +48,7 @@ def loads_in(connection: psycopg.Connection[Any], config: Config) -> list[Load]:
 
 
 def read_max_connections(config: DatabaseConfig) -> int:
-    """The connections that PostgreSQL gives to others than superusers.
+    """The number of connections that PostgreSQL allows to users that are no superusers.
 
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
@@ -58,16 +58,18 @@ def read_max_connections(config: DatabaseConfig) -> int:
 
 
 def max_connections_in(connection: psycopg.Connection[Any]) -> int:
-    """As `read_max_connections`, on a connection."""
-    row = connection.execute(_CONNECTIONS).fetchone()
-    return int(row[0]) if row else 0
+    """As `read_max_connections`, on an open connection."""
+    return int(one_row(connection, _CONNECTIONS)[0])
 
 
 def read_row_bytes(config: DatabaseConfig) -> float | None:
-    """Bytes on disk for one stored result with its part of the indexes; None while there are too few to tell.
+    """Bytes on disk for one stored result with its part of the indexes; None while there are too few rows to tell.
 
-    PostgreSQL counts rows when it analyzes a table; days that it has not yet analyzed are left out.
+    PostgreSQL counts the rows of a table when it analyzes it, so days that it has not analyzed yet are left out.
+
+    Raises:
+        OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
     with connected(config) as connection:
-        row = connection.execute(_ROWS, (config.schema, RESULT_TABLE, _ENOUGH_ROWS)).fetchone()
-    return float(row[0]) / float(row[1]) if row and row[1] else None
+        size, rows = one_row(connection, _ROWS, (config.schema, RESULT_TABLE, _ENOUGH_ROWS))
+    return float(size) / float(rows) if rows else None

@@ -1,4 +1,4 @@
-"""What an installation needs, from its targets and from what things cost, as measured."""
+"""What an installation needs, computed from its targets and from what each check, row and message costs."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from monitoring_core.assignment import producers_needed
 from monitoring_core.config import EngineName
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from monitoring_core.config import Config
 
 MONTH_S = 30 * 86_400
-# The share of a processor, and of what a consumer did at most, that is planned to be used.
+# The share of a processor, and of a consumer's highest rate, that a plan uses.
 _HEADROOM = 0.5
-# For dbadmin's own: maintain, doctor and a person.
+# Connections of dbadmin: maintain, doctor and a person.
 _OTHER_CONNECTIONS = 3
 
 
 @attrs.frozen(kw_only=True)
 class Costs:
-    """What things cost: the medians of tests-e2e/benchmarks/README.md, unless others are given.
+    """What things cost: by default the medians of tests-e2e/benchmarks/README.md.
 
     Attributes:
-        check_us: processor time of a producer for one check over HTTPS, in microseconds, engine and all around it.
-        row_us: processor time of a consumer for one row; `row_database_us` that of PostgreSQL.
+        check_us: processor time of a producer for one check over HTTPS, in microseconds; see `check_us`.
+        row_us: processor time of a consumer for one row, in microseconds.
+        row_database_us: processor time of PostgreSQL for one row, in microseconds.
         consumer_rows: rows that one consumer stores in a second at most.
-        row_bytes: disk of PostgreSQL for one result, its part of the indexes included.
+        row_bytes: disk of PostgreSQL for one result, with its part of the indexes.
         message_bytes: disk of Kafka for one result, on one broker.
         response_time_s: how long a check lasts.
     """
@@ -44,13 +45,18 @@ class Costs:
     response_time_s: float = 0.5
 
 
-# The engine's check over HTTPS and 21 µs for what is around it.
+# Microseconds: the engine's own part of a check over HTTPS, and 21 for the producer's.
 CHECK_US = {EngineName.CURL: 841.0, EngineName.REQUESTS: 2151.0}
+
+
+def check_us(engine: EngineName) -> float:
+    """Processor time of a producer for one check, in microseconds; an engine without a figure counts as the dearest."""
+    return CHECK_US.get(engine, max(CHECK_US.values()))
 
 
 @attrs.frozen
 class Load:
-    """So many targets that are checked once in `interval_s`."""
+    """A number of targets that are all checked once in `interval_s`."""
 
     targets: int
     interval_s: float
@@ -61,8 +67,10 @@ class Need:
     """One line of a plan.
 
     Attributes:
-        have: what there is or is configured; None when that is not known, or nothing to compare with.
-        advice: what to do, when it is not enough.
+        need: how much is needed.
+        have: how much there is or is configured; None when that is unknown or unlimited.
+        advice: what to do when it is not enough.
+        because: how the need was computed.
     """
 
     what: str
@@ -78,7 +86,7 @@ class Circumstances:
     """What is known of the servers.
 
     Attributes:
-        max_connections: that PostgreSQL gives to others than superusers.
+        max_connections: that PostgreSQL allows to users that are no superusers; None when it was not asked.
     """
 
     max_connections: int | None = None
@@ -87,74 +95,78 @@ class Circumstances:
 
 
 def plan(config: Config, loads: Sequence[Load], costs: Costs, known: Circumstances) -> list[Need]:
-    """What these targets need."""
+    """What the targets need."""
     active = sum(load.targets for load in loads)
     rate = sum(load.targets / load.interval_s for load in loads)
     size = config.monitor.websites_per_container
     producers = producers_needed(active, size)
-    each = rate / producers if producers else 0.0
     consumers = max(1, math.ceil(rate / (_HEADROOM * costs.consumer_rows)))
-    connections = producers + consumers + _OTHER_CONNECTIONS
     return [
         Need("active targets", active),
         Need("checks a second", rate),
         Need("producers", producers, because=f"{size:,} websites each"),
-        *_producer(config, each, costs, size),
-        Need(
-            "consumers", consumers, because=f"{_HEADROOM * costs.consumer_rows:,.0f} rows/s each; one more to take over"
-        ),
-        Need("consumers' processors", rate * costs.row_us / 1e6, because=f"{costs.row_us:g} µs a row"),
-        Need(
-            "partitions of the topic",
-            consumers,
-            have=config.kafka.partitions,
-            advice=f"kafka.partitions: {2 * consumers}, then dbadmin create-topics",
-            because="no more consumers than partitions work",
-        ),
-        Need(
-            "connections to PostgreSQL",
-            connections,
-            have=known.max_connections,
-            advice=f"allow {connections}, or raise monitor.websites_per_container for fewer producers",
-            because=f"one for each producer and consumer, {_OTHER_CONNECTIONS} for dbadmin",
-        ),
-        Need(
-            "PostgreSQL's processors", rate * costs.row_database_us / 1e6, because=f"{costs.row_database_us:g} µs a row"
-        ),
-        Need(
-            "PostgreSQL's disk a month",
-            rate * MONTH_S * costs.row_bytes,
-            "B",
-            because=f"{costs.row_bytes:,.0f} bytes a row",
-        ),
-        Need(
-            "Kafka's disk",
-            rate * known.kafka_retention_s * costs.message_bytes * known.replication,
-            "B",
-            because=f"{costs.message_bytes:,.0f} bytes a message, {known.kafka_retention_s / 86_400:g} days, "
-            f"{known.replication} replicas",
-        ),
+        *_of_a_producer(config, rate / producers if producers else 0.0, costs),
+        *_of_consumers(config, rate, consumers, costs),
+        _connections(producers, consumers, known),
+        *_of_servers(rate, costs, known),
     ]
 
 
-def _producer(config: Config, each: float, costs: Costs, size: int) -> list[Need]:
-    """What one producer does, which is one process: more than one processor does not help it."""
-    processors = each * costs.check_us / 1e6
+def _of_a_producer(config: Config, rate: float, costs: Costs) -> Iterator[Need]:
+    """What one producer does. It is one process, so more than one processor does not help it."""
+    size = config.monitor.websites_per_container
+    processors = rate * costs.check_us / 1e6
     fitting = max(1, int(size * _HEADROOM / processors)) if processors else size
-    at_once = math.ceil(each * costs.response_time_s)
-    return [
-        Need(
-            "processor of each producer",
-            processors,
-            have=1.0,
-            advice=f"monitor.websites_per_container: {fitting}, or monitor.engine: curl",
-            because=f"{each:,.1f} checks/s, {costs.check_us:,.0f} µs each with engine {config.monitor.engine}",
-        ),
-        Need(
-            "checks at once of each producer",
-            at_once,
-            have=config.monitor.max_concurrent_checks,
-            advice=f"monitor.max_concurrent_checks: {2 * at_once}",
-            because=f"{1000 * costs.response_time_s:g} ms each",
-        ),
-    ]
+    at_once = math.ceil(rate * costs.response_time_s)
+    yield Need(
+        "processor of each producer",
+        processors,
+        have=1.0,
+        advice=f"monitor.websites_per_container: {fitting}, or monitor.engine: curl",
+        because=f"{rate:,.1f} checks/s, {costs.check_us:,.0f} µs each with engine {config.monitor.engine}",
+    )
+    yield Need(
+        "checks at once of each producer",
+        at_once,
+        have=config.monitor.max_concurrent_checks,
+        advice=f"monitor.max_concurrent_checks: {2 * at_once}",
+        because=f"{1000 * costs.response_time_s:g} ms each",
+    )
+
+
+def _of_consumers(config: Config, rate: float, consumers: int, costs: Costs) -> Iterator[Need]:
+    because = f"{_HEADROOM * costs.consumer_rows:,.0f} rows/s each; one more to take over"
+    yield Need("consumers", consumers, because=because)
+    yield Need("consumers' processors", rate * costs.row_us / 1e6, because=f"{costs.row_us:g} µs a row")
+    yield Need(
+        "partitions of the topic",
+        consumers,
+        have=config.kafka.partitions,
+        advice=f"kafka.partitions: {2 * consumers}, then dbadmin create-topics",
+        because="no more consumers than partitions work",
+    )
+
+
+def _connections(producers: int, consumers: int, known: Circumstances) -> Need:
+    connections = producers + consumers + _OTHER_CONNECTIONS
+    return Need(
+        "connections to PostgreSQL",
+        connections,
+        have=known.max_connections,
+        advice=f"allow {connections}, or raise monitor.websites_per_container for fewer producers",
+        because=f"one for each producer and consumer, {_OTHER_CONNECTIONS} for dbadmin",
+    )
+
+
+def _of_servers(rate: float, costs: Costs, known: Circumstances) -> Iterator[Need]:
+    because = f"{costs.row_database_us:g} µs a row"
+    yield Need("PostgreSQL's processors", rate * costs.row_database_us / 1e6, because=because)
+    because = f"{costs.row_bytes:,.0f} bytes a row"
+    yield Need("PostgreSQL's disk a month", rate * MONTH_S * costs.row_bytes, "B", because=because)
+    yield Need(
+        "Kafka's disk",
+        rate * known.kafka_retention_s * costs.message_bytes * known.replication,
+        "B",
+        because=f"{costs.message_bytes:,.0f} bytes a message, {known.kafka_retention_s / 86_400:g} days, "
+        f"{known.replication} replicas",
+    )

@@ -1,1 +1,1 @@
-"""The targets: in files and in the table, one by one and by the million."""
+"""The targets: in the database's table, in files, and from one into the other."""

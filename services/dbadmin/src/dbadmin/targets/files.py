@@ -31,7 +31,7 @@ class FileFormat(enum.StrEnum):
 
 @attrs.frozen
 class Line:
-    """One line of a file: the record in it, or what is wrong with it."""
+    """One line of a file: its record, or its problems."""
 
     number: int
     record: TargetRecord | None
@@ -39,13 +39,13 @@ class Line:
 
 
 def read_targets(file: IO[bytes], file_format: FileFormat) -> Iterator[Line]:
-    """The targets of a file, line by line; empty lines are passed over."""
+    """The targets of a file, line by line; empty lines are skipped."""
     lines = Lines(file)
     return CsvRecords(lines) if file_format is FileFormat.CSV else JsonRecords(lines)
 
 
 class JsonRecords:
-    """Targets of JSON Lines; it takes the lines that it needs, and no more."""
+    """Targets of JSON Lines. Reads no line before it is needed, so that others may read from the same `lines`."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
@@ -74,10 +74,10 @@ class JsonRecords:
 
 
 class CsvRecords:
-    """Targets of CSV; it takes the lines that it needs, and no more.
+    """Targets of CSV. Reads no line before it is needed, so that others may read from the same `lines`.
 
     Attributes:
-        columns: the header's fields; empty when there is no header, or a wrong one, of which the iteration tells then.
+        columns: the header's fields; empty when the header is missing, or wrong, which is then the only line.
     """
 
     def __init__(self, lines: Lines) -> None:
@@ -108,7 +108,7 @@ class CsvRecords:
         return self._record(values)
 
     def _next(self) -> tuple[list[str], Line | None]:
-        """The next values that are not of an empty line; none at the end."""
+        """The values of the next line that is not empty; none at the end."""
         try:
             return next(filter(None, self._reader), []), None
         except csv.Error as error:
@@ -157,7 +157,7 @@ def _parsed(lines: Lines, fields: dict[str, Any], from_text: bool) -> Line:
 
 
 def write_targets(file: IO[str], file_format: FileFormat, records: Iterable[TargetRecord]) -> int:
-    """Write targets so that reading them gives the same; how many were written."""
+    """Write targets so that reading them gives the same; the number of targets."""
     writer = csv.DictWriter(file, FIELDS)
     if file_format is FileFormat.CSV:
         writer.writeheader()

@@ -1,4 +1,4 @@
-"""A file as blocks of whole lines, in bounded memory whatever the file holds."""
+"""A file as blocks of whole lines, in bounded memory whatever the file contains."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ MAX_LINE = 256 * 1024
 
 
 class Lines:
-    """The lines of a file as bytes with their ends, one by one or as many as are at hand.
+    """The lines of a file as bytes with their line ends: one by one, or all of the present block together.
 
-    `number` is the one-based number of the last line that was taken. A UTF-8 byte order mark is passed over.
+    A UTF-8 byte order mark is skipped.
 
-    Args:
-        read: is told the number of bytes of each block.
+    Attributes:
+        number: the one-based number of the last line that was returned or skipped.
     """
 
     def __init__(self, file: IO[bytes], read: Callable[[int], None] = lambda _: None) -> None:
+        """Args: read: is given the number of bytes of each block."""
         self._blocks = _blocks(file, read)
         self._lines: list[bytes] = []
         self._at = 0
@@ -36,8 +37,8 @@ class Lines:
         self.skip(1)
         return self._lines[self._at - 1]
 
-    def at_hand(self) -> list[bytes]:
-        """The lines that come next, without taking them; empty at the end of the file."""
+    def block(self) -> list[bytes]:
+        """What is left of the present block, or the next block, without moving on; empty at the end of the file."""
         if self._at == len(self._lines):
             try:
                 self._load()
@@ -46,11 +47,11 @@ class Lines:
         return self._lines[self._at :] if self._at else self._lines
 
     def peek(self) -> bytes:
-        """The line that comes next, without taking it; empty at the end of the file."""
-        return self._lines[self._at] if self._at < len(self._lines) else b"".join(self.at_hand()[:1])
+        """The next line, without moving on; empty at the end of the file."""
+        return self._lines[self._at] if self._at < len(self._lines) else b"".join(self.block()[:1])
 
     def skip(self, count: int) -> None:
-        """Take so many of the lines at hand."""
+        """Move on by a number of lines, at most to the end of the block."""
         self._at += count
         self.number += count
 
@@ -59,7 +60,7 @@ class Lines:
 
 
 def _blocks(file: IO[bytes], read: Callable[[int], None]) -> Iterator[list[bytes]]:
-    """Whole lines. After the beginning of one that is longer than MAX_LINE nothing is read."""
+    """Blocks of whole lines. The beginning of a line longer than MAX_LINE is the last; nothing is read after it."""
     rest = file.read(len(codecs.BOM_UTF8))
     read(len(rest))
     rest = rest.removeprefix(codecs.BOM_UTF8)

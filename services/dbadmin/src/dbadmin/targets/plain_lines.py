@@ -1,13 +1,13 @@
-"""Which lines are good beyond doubt: of CSV, by one regular expression at the speed of RE2's automaton.
+"""The quick way to know that a line is good: for CSV one regular expression, which RE2 matches in linear time.
 
-What it accepts is a part of what TargetRecord.parse accepts, and PostgreSQL reads the same from it (property tests hold
-both). Of any other line TargetRecord.parse decides.
+It accepts less than TargetRecord.parse, and nothing that TargetRecord.parse refuses; PostgreSQL's COPY reads the same
+values from it (property tests hold both). Every other line is left to TargetRecord.parse.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 import msgspec
@@ -18,7 +18,7 @@ from monitoring_core.target import METHODS, TargetRecord
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Bounds the length of every field without counting in the expression.
+# Bytes. It bounds every field too: a bound in the expression itself would make the automaton many times larger.
 _MAX_LINE = 900
 
 _URL = r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::[1-9][0-9]{0,3})?(?:[/?#][A-Za-z0-9/?#=&_.%~+:;@!$'()*-]*)?"
@@ -39,7 +39,7 @@ _PATTERNS = {
     "labels": rf'|"\{{{_LABEL}(?:, ?{_LABEL})*\}}"',
     "body": "",
 }
-# Interval and timeout, so that the timeout is the shorter one.
+# Pairs of interval and timeout in which one is missing, or the timeout is surely the shorter.
 _TIMES = (
     ("|[1-9][0-9]{0,3}|[1-7][0-9]{4}", ""),
     ("", f"[1-9][0-9]?{_FRACTION}|[12][0-9]{{2}}"),
@@ -50,7 +50,7 @@ _TIMES = (
 
 
 class PlainLines:
-    """Tells plain lines of a file with these columns from those that need a closer look."""
+    """Recognises the plain lines of a file with these columns."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         ways = (_PATTERNS | {"check_interval_s": interval, "timeout_s": timeout} for interval, timeout in _TIMES)
@@ -66,7 +66,7 @@ class PlainLines:
         return len(line) <= _MAX_LINE and self._one(line) is not None
 
 
-# The fields and the bounds of TargetRecord, at a third of the time, and refusing fields that are not known.
+# Decodes the fields of TargetRecord within their bounds in a third of the time, and refuses unknown fields.
 _Fields: Any = msgspec.defstruct(
     "_Fields",
     [
@@ -81,9 +81,9 @@ _is_plain_url = re.compile(_URL).fullmatch
 _is_plain_text = re.compile(f"(?:{_TEXT}|,)*").fullmatch
 
 
-def plain_json(line: bytes) -> Any:
-    """The fields of TargetRecord as attributes, when the line is good beyond doubt; else None."""
-    if b"\\" in line:  # nothing is escaped: neither NUL nor half a character
+def plain_json(line: bytes) -> TargetRecord | None:
+    """The fields of TargetRecord as attributes when the line is surely good, else None."""
+    if b"\\" in line:  # an escape may stand for NUL or for half a surrogate pair
         return None
     try:
         fields = _decode(line)
@@ -96,4 +96,4 @@ def plain_json(line: bytes) -> Any:
         and (fields.method is None or fields.method in METHODS)
         and fields.expected_status is fields.headers is fields.body is None
     )
-    return fields if good else None
+    return cast("TargetRecord", fields) if good else None

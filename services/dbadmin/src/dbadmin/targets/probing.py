@@ -1,7 +1,7 @@
-"""Checks of targets that are made now, by the producer's own engines.
+"""Checking targets now, with the producer's own engines.
 
-They are in another package, which this one does not import: its command is run as a process of its own, and given the
-targets through a pipe, since URLs and headers may hold passwords and any user can see command lines.
+Services do not import each other, so the producer's command is run as a process. It reads the targets from a pipe: URLs
+and headers may hold passwords, and every user can see command lines.
 """
 
 from __future__ import annotations
@@ -35,31 +35,31 @@ def probe(records: Sequence[TargetRecord], engine: EngineName, monitor: MonitorC
     Raises:
         StopError: the producer is not installed, or its command fails.
     """
-    program = _program()
-    default_s = monitor.timeout.total_seconds()
-    stated = [attrs.evolve(record, id=number) for number, record in enumerate(records, start=1)]
-    lines = "".join(json.dumps(_fields(record, default_s)) + "\n" for record in stated)
-    longest_s = sum(record.timeout_s or default_s for record in records)
-    try:
-        done = subprocess.run(
-            [program, "probe", "-", "--engine", engine],
-            input=lines,
-            capture_output=True,
-            text=True,
-            timeout=longest_s + _GRACE_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise StopError(f"{program} did not end within {longest_s + _GRACE_S:.0f} s") from None
+    program, default_s = _program(), monitor.timeout.total_seconds()
+    numbered = [attrs.evolve(record, id=number) for number, record in enumerate(records, start=1)]
+    lines = "".join(json.dumps(_fields(record, default_s)) + "\n" for record in numbered)
+    done = _run([program, "probe", "-", "--engine", engine], lines, sum(r.timeout_s or default_s for r in records))
     if done.returncode not in (0, 1):
-        raise StopError(f"{program} probe: {(done.stderr.strip().splitlines() or ['it failed'])[-1]}")
+        raise StopError(f"{program} probe: {_last_line(done.stderr) or 'it failed'}")
     try:
         results = {result.target_id: result for result in map(from_line, done.stdout.splitlines())}
     except ValueError as error:
         raise StopError(f"{program} probe: a line is not a result: {error}") from None
     if len(results) != len(records):
-        raise StopError(f"{program} probe: {(done.stderr.strip().splitlines() or ['a result is missing'])[-1]}")
+        raise StopError(f"{program} probe: {_last_line(done.stderr) or 'a result is missing'}")
     return [results[number] for number in range(1, len(records) + 1)]
+
+
+def _run(command: list[str], lines: str, checks_s: float) -> subprocess.CompletedProcess[str]:
+    timeout_s = checks_s + _GRACE_S
+    try:
+        return subprocess.run(command, input=lines, capture_output=True, text=True, timeout=timeout_s, check=False)
+    except subprocess.TimeoutExpired:
+        raise StopError(f"{command[0]} did not end within {timeout_s:.0f} s") from None
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[-1]
 
 
 def _fields(record: TargetRecord, default_s: float) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""A file of targets as rows that PostgreSQL takes by COPY: most lines as they stand, the others after a closer look."""
+"""A file of targets as rows for PostgreSQL's COPY: plain lines as they are, the others after they were parsed."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Rows:
-    """Good lines: for each the line's number and the columns, in PostgreSQL's CSV."""
+    """Good lines as PostgreSQL's CSV: the number of the line, then its columns."""
 
     count: int
     content: bytes
 
 
 class CsvStaging:
-    """A CSV file; plain lines go on as they are.
+    """A CSV file. Plain lines are passed on as they are.
 
     Attributes:
         columns: the fields that each row has, in order.
@@ -37,21 +37,21 @@ class CsvStaging:
         self.columns = self._records.columns
 
     def __iter__(self) -> Iterator[Rows | Line]:
-        """Good lines as rows, bad ones as what is wrong with them."""
+        """The good lines as rows, the bad ones as lines with their problems."""
         if not self.columns:
             yield from self._records
             return
         plain = PlainLines(self.columns)
-        while at_hand := self._lines.at_hand():
+        while block := self._lines.block():
             first = self._lines.number + 1
-            if plain.all(at_hand):
-                self._lines.skip(len(at_hand))
-                yield Rows(len(at_hand), b"".join([_numbered(n, line) for n, line in enumerate(at_hand, first)]))
+            if plain.all(block):
+                self._lines.skip(len(block))
+                yield Rows(len(block), b"".join([_numbered(n, line) for n, line in enumerate(block, first)]))
             else:
-                yield from _gathered(self._one_by_one(plain, first + len(at_hand)))
+                yield from _joined(self._one_by_one(plain, first + len(block)))
 
     def _one_by_one(self, plain: PlainLines, end: int) -> Iterator[bytes | Line]:
-        """Up to the end of the lines at hand, or beyond where their last record goes on there."""
+        """The lines before `end`, and those after it that belong to the last record."""
         lines = self._lines
         while lines.number + 1 < end:
             if (line := lines.peek()) in plain:
@@ -75,16 +75,16 @@ class JsonStaging:
         self._records = JsonRecords(lines)
 
     def __iter__(self) -> Iterator[Rows | Line]:
-        """Good lines as rows, bad ones as what is wrong with them."""
-        while at_hand := self._lines.at_hand():
-            yield from _gathered(self._one_by_one(at_hand))
+        """The good lines as rows, the bad ones as lines with their problems."""
+        while block := self._lines.block():
+            yield from _joined(self._one_by_one(block))
 
-    def _one_by_one(self, at_hand: Sequence[bytes]) -> Iterator[bytes | Line]:
-        for line in at_hand:
+    def _one_by_one(self, block: Sequence[bytes]) -> Iterator[bytes | Line]:
+        for line in block:
             if record := plain_json(line):
                 self._lines.skip(1)
                 yield _row(Line(self._lines.number, record), FIELDS)
-            elif not line.strip():  # the records would pass over it and take the next line too
+            elif not line.strip():  # the records would skip it and read the next line too
                 self._lines.skip(1)
             elif found := next(self._records, None):
                 yield _row(found, FIELDS)
@@ -99,8 +99,8 @@ def _numbered(number: int, line: bytes) -> bytes:
     return b"%d,%b\n" % (number, line.rstrip(b"\r\n"))
 
 
-def _gathered(parts: Iterator[bytes | Line]) -> Iterator[Rows | Line]:
-    """Rows one after another as one."""
+def _joined(parts: Iterator[bytes | Line]) -> Iterator[Rows | Line]:
+    """The rows joined into one Rows, after the bad lines among them."""
     rows: list[bytes] = []
     for part in parts:
         if isinstance(part, bytes):
@@ -112,7 +112,7 @@ def _gathered(parts: Iterator[bytes | Line]) -> Iterator[Rows | Line]:
 
 
 def _row(line: Line, columns: Sequence[str]) -> bytes | Line:
-    """The record as a row; the line itself when there is none in it."""
+    """The record as a row; the line itself when it has no record."""
     if line.record is None:
         return line
     values = (getattr(line.record, column) for column in columns)
@@ -120,7 +120,7 @@ def _row(line: Line, columns: Sequence[str]) -> bytes | Line:
 
 
 def _csv(value: Any) -> str:
-    """A value in PostgreSQL's CSV, in which only what is not quoted can be NULL."""
+    """A value in PostgreSQL's CSV, which reads an empty value as NULL unless it is quoted."""
     match value:
         case None:
             return ""

@@ -1,4 +1,4 @@
-"""Targets in the database: read, count, switch on and off."""
+"""Targets in the database: read, count, add, switch on and off."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from psycopg import sql
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from dbadmin.connect import connected
+from dbadmin.connect import connected, one_row
 from monitoring_core.assignment import producers_needed
 from monitoring_core.errors import StopError
 from monitoring_core.tables import TARGET_COLUMNS, TARGET_TABLE
@@ -30,14 +30,14 @@ def read_all(config: DatabaseConfig, active_only: bool = False, limit: int | Non
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
     statement = sql.SQL("SELECT {} FROM {} WHERE amc_active OR NOT %s ORDER BY amc_id LIMIT %s").format(
-        _columns(), sql.Identifier(config.schema, TARGET_TABLE)
+        aliased_columns(), sql.Identifier(config.schema, TARGET_TABLE)
     )
     with connected(config) as connection, connection.cursor("targets", row_factory=class_row(TargetRecord)) as cursor:
         cursor.execute(statement, (active_only, limit))
         yield from cursor
 
 
-def _columns() -> sql.Composed:
+def aliased_columns() -> sql.Composed:
     """The columns of a target under the names of TargetRecord's attributes."""
     return sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(sql.Identifier(column), sql.Identifier(name))
@@ -61,18 +61,22 @@ def producer_count(config: Config) -> ProducerCount:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
     with connected(config.database) as connection:
-        statement = sql.SQL("SELECT count(*) FROM {} WHERE amc_active")
-        row = connection.execute(statement.format(sql.Identifier(config.database.schema, TARGET_TABLE))).fetchone()
-    active = int(row[0]) if row else 0
+        active = count_active(connection, config.database.schema)
     size = config.monitor.websites_per_container
     return ProducerCount(active, size, producers_needed(active, size))
 
 
+def count_active(connection: psycopg.Connection[Any], schema: str) -> int:
+    """The number of active targets."""
+    statement = sql.SQL("SELECT count(*) FROM {} WHERE amc_active").format(sql.Identifier(schema, TARGET_TABLE))
+    return int(one_row(connection, statement)[0])
+
+
 def add(config: DatabaseConfig, record: TargetRecord) -> int:
-    """Add a target; its id.
+    """Add a target; the id that it gets.
 
     Raises:
-        OutageError, StopError: PostgreSQL cannot be reached, or refuses; the URL is there already.
+        OutageError, StopError: PostgreSQL cannot be reached, or refuses; another target has this URL.
     """
     values = {TARGET_COLUMNS[name]: value for name, value in attrs.asdict(record).items() if value is not None}
     statement = sql.SQL("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT (amc_url) DO NOTHING RETURNING amc_id").format(
@@ -90,7 +94,10 @@ def add(config: DatabaseConfig, record: TargetRecord) -> int:
 
 
 def set_active(config: DatabaseConfig, active: bool, names: Sequence[str]) -> int:
-    """Switch targets on or off, by id or URL; all of them or none. How many were not so already.
+    """Switch targets on or off, all of them or none; the number of targets that this changed.
+
+    Args:
+        names: their ids or URLs.
 
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses; one of them does not exist.
@@ -107,7 +114,7 @@ def set_active(config: DatabaseConfig, active: bool, names: Sequence[str]) -> in
 
 
 def find(config: DatabaseConfig, names: Sequence[str]) -> list[TargetRecord]:
-    """The targets that have one of these ids or URLs, in order of id.
+    """The targets with one of these ids or URLs, in order of id; a name without a target is left out.
 
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
@@ -119,7 +126,7 @@ def find(config: DatabaseConfig, names: Sequence[str]) -> list[TargetRecord]:
 def find_in(connection: psycopg.Connection[Any], schema: str, names: Sequence[str]) -> list[TargetRecord]:
     """As `find`, on a connection."""
     statement = sql.SQL("SELECT {} FROM {} WHERE amc_id = ANY(%s) OR amc_url = ANY(%s) ORDER BY amc_id").format(
-        _columns(), sql.Identifier(schema, TARGET_TABLE)
+        aliased_columns(), sql.Identifier(schema, TARGET_TABLE)
     )
     ids = [int(name) for name in names if name.isascii() and name.isdecimal() and len(name) <= 18]
     with connection.cursor(row_factory=class_row(TargetRecord)) as cursor:

@@ -1,4 +1,4 @@
-"""The command that makes the accounts of the parts."""
+"""`dbadmin create-roles`: the accounts of the parts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dbadmin.commands.printing import print_lines
 from dbadmin.install.roles import create_roles
 from monitoring_runtime.commands import config_options_of_the_owner
 
@@ -20,5 +21,4 @@ def create_roles_command(config: Config) -> None:
 
     Connects as database.user, which needs CREATEROLE. Passwords are set to what the configuration says now.
     """
-    for line in create_roles(config):
-        click.echo(line)
+    print_lines(create_roles(config))
