@@ -14,11 +14,12 @@ from alembic import command
 from click.testing import CliRunner
 
 from consumer_svc.adapters.postgres import PostgresWriter
-from dbadmin import partitions, revisions
 from dbadmin.cli import main
 from dbadmin.connect import connected
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.history import partitions
+from dbadmin.install import revisions
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
 from local_stack.servers import embedded_postgresql
 from monitoring_core.config import Config, load_config
 from monitoring_core.errors import OutageError, StopError

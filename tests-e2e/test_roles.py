@@ -15,14 +15,14 @@ import yaml
 from psycopg import sql
 
 from consumer_svc.adapters.postgres import PostgresWriter
-from dbadmin.roles import create_roles
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
-from dbadmin.staging import staging
-from dbadmin.target_files import FileFormat
-from dbadmin.target_import import Import
-from dbadmin.target_lines import Lines
-from dbadmin.targets import read_all
+from dbadmin.install.roles import create_roles
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
+from dbadmin.targets.files import FileFormat
+from dbadmin.targets.importing import Import
+from dbadmin.targets.lines import Lines
+from dbadmin.targets.staging import staging
+from dbadmin.targets.table import read_all
 from local_stack.servers import embedded_postgresql
 from monitoring_core.config import Config, Role, load_config
 from monitoring_core.errors import StopError

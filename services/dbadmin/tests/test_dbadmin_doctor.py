@@ -8,23 +8,23 @@ import time
 from typing import TYPE_CHECKING
 
 import attrs
-import psycopg
 import pytest
 import trustme
 from click.testing import CliRunner
 
 from dbadmin.cli import main
-from dbadmin.connect import conninfo
 from dbadmin.doctor import postgres
 from dbadmin.doctor.certificates import check_own
 from dbadmin.doctor.clocks import judge
 from dbadmin.doctor.examine import examine
 from dbadmin.doctor.findings import Finding, Level
-from dbadmin.roles import create_roles
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.install.revisions import newest_revision
+from dbadmin.install.roles import create_roles
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
 from monitoring_core.clock import SystemClock
 from monitoring_core.config import Config, Role, load_config
+from monitoring_runtime.postgres import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def installed(config: Config, config_file: Path) -> Iterator[Config]:
     list(create_schema(config.database, TODAY, config.roles))
     list(create_roles(config))
     yield config
-    with psycopg.connect(conninfo(config.database, "postgres"), autocommit=True) as connection:
+    with connect(config.database, "test", database="postgres", autocommit=True) as connection:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
         for role in Role:
             connection.execute(f'DROP ROLE IF EXISTS "{name}-{role}"')
@@ -177,8 +177,8 @@ FAULTS: dict[str, tuple[str, str]] = {
 def test_a_fault_in_the_database_is_told_with_what_mends_it(installed: Config, fault: str) -> None:
     """One line for it, and no other complaint."""
     statement, line = FAULTS[fault]
-    names = {"name": installed.database.database, "newest": postgres.newest_revision()}
-    with psycopg.connect(conninfo(installed.database), autocommit=True) as connection:
+    names = {"name": installed.database.database, "newest": newest_revision()}
+    with connect(installed.database, "test", autocommit=True) as connection:
         connection.execute(statement.format(**names))
     complaints = words(server(installed), Level.WARN, Level.FAIL)
     assert line.format(**names) in complaints
@@ -212,7 +212,7 @@ def test_a_missing_database_a_wrong_user_and_no_server_are_told_apart(installed:
 )
 def test_a_clock_that_is_off_is_told(installed: Config, seconds: float, line: str | None) -> None:
     """By how much and which way, against a real server."""
-    with psycopg.connect(conninfo(installed.database)) as connection:
+    with connect(installed.database, "test") as connection:
         found = postgres.check_clock(connection, Ahead(seconds))
     assert words([found], Level.WARN, Level.FAIL) == ([line] if line else [])
 

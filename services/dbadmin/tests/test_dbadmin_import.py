@@ -13,26 +13,26 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import psycopg
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from dbadmin import targets
 from dbadmin.cli import main
 from dbadmin.commands.progress import import_progress
-from dbadmin.connect import connected, conninfo
-from dbadmin.plain_lines import PlainLines, plain_json
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
-from dbadmin.staging import Rows, staging
-from dbadmin.target_files import FIELDS, FileFormat, read_targets, write_targets
-from dbadmin.target_import import Import
-from dbadmin.target_lines import MAX_LINE, Lines
+from dbadmin.connect import connected
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
+from dbadmin.targets import table
+from dbadmin.targets.files import FIELDS, FileFormat, read_targets, write_targets
+from dbadmin.targets.importing import Import
+from dbadmin.targets.lines import MAX_LINE, Lines
+from dbadmin.targets.plain_lines import PlainLines, plain_json
+from dbadmin.targets.staging import Rows, staging
 from monitoring_core.target import TargetRecord
 from monitoring_core.testing.strategies import records
+from monitoring_runtime.postgres import connect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -237,9 +237,9 @@ def test_the_table_holds_what_the_careful_reader_reads(ready: Config) -> None:
     counts, said = run_import(ready, content.encode(), FileFormat.CSV)
     assert said == []
     assert counts.added == len(expected)
-    assert [attrs.evolve(record, id=None) for record in targets.read_all(ready.database)] == expected
+    assert [attrs.evolve(record, id=None) for record in table.read_all(ready.database)] == expected
     file = io.StringIO()
-    write_targets(file, FileFormat.JSONL, targets.read_all(ready.database))
+    write_targets(file, FileFormat.JSONL, table.read_all(ready.database))
     counts, said = run_import(ready, file.getvalue().encode(), FileFormat.JSONL)
     assert (said, counts.unchanged) == ([], len(expected))
 
@@ -309,7 +309,7 @@ def test_of_many_bad_lines_the_first_are_shown_and_all_are_counted(ready: Config
         400,
     )
     assert said[-1].startswith("101: ")
-    assert list(targets.read_all(ready.database)) == []
+    assert list(table.read_all(ready.database)) == []
 
 
 @pytest.mark.integration_test
@@ -321,11 +321,11 @@ def test_what_is_missing_is_deactivated_when_asked_and_comes_back(ready: Config)
         counts, said = run_import(ready, new, FileFormat.CSV, dry_run=dry_run, deactivate_missing=True)
         assert said == []
         assert (counts.added, counts.updated, counts.unchanged, counts.deactivated) == (1, 1, 1, 1)
-    state = [(record.url, record.active) for record in targets.read_all(ready.database)]
+    state = [(record.url, record.active) for record in table.read_all(ready.database)]
     assert state == [("http://a/", False), ("http://b/", True), ("http://moved/", True), ("http://d/", True)]
     counts, _ = run_import(ready, b"url\nhttp://a/\n", FileFormat.CSV, deactivate_missing=True)
     assert (counts.updated, counts.deactivated) == (1, 3)
-    assert [r.active for r in targets.read_all(ready.database)] == [True, False, False, False]
+    assert [r.active for r in table.read_all(ready.database)] == [True, False, False, False]
 
 
 @pytest.mark.integration_test
@@ -338,7 +338,7 @@ def test_an_empty_file_deactivates_nothing(ready: Config, config_file: Path, tmp
     )
     assert done.exit_code == 1
     assert done.output == "the file has no targets, and --deactivate-missing would deactivate all of them\n"
-    assert [r.active for r in targets.read_all(ready.database)] == [True]
+    assert [r.active for r in table.read_all(ready.database)] == [True]
 
 
 @pytest.mark.integration_test
@@ -373,7 +373,7 @@ def test_others_change_targets_while_a_file_is_read(ready: Config) -> None:
     worker.start()
     try:
         assert reached.wait(30)
-        with psycopg.connect(conninfo(ready.database), options="-c statement_timeout=5000") as other:
+        with connect(ready.database, "test", statement_timeout_s=5) as other:
             other.execute("UPDATE monitoring.availability_monitor_config SET amc_regexp = 'x'")
     finally:
         go_on.set()
@@ -402,9 +402,9 @@ def test_memory_stays_bounded_whatever_the_length() -> None:
 
 _PEAK = """
 import io, itertools, resource, sys
-from dbadmin.staging import staging
-from dbadmin.target_files import FileFormat
-from dbadmin.target_lines import Lines
+from dbadmin.targets.staging import staging
+from dbadmin.targets.files import FileFormat
+from dbadmin.targets.lines import Lines
 
 class File:
     def __init__(self, count):

@@ -18,12 +18,12 @@ import pytest
 import stamina
 from click.testing import CliRunner
 
-from dbadmin import partitions, retention
 from dbadmin.cli import main
-from dbadmin.connect import conninfo
-from dbadmin.maintain import maintain
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.history import default_partition, locking, partitions, retention
+from dbadmin.history.maintain import maintain
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
+from monitoring_runtime.postgres import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def database(config: Config) -> DatabaseConfig:
 
 @pytest.fixture
 def connection(database: DatabaseConfig) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(conninfo(database), autocommit=True) as made:
+    with connect(database, "test", autocommit=True) as made:
         yield made
 
 
@@ -182,7 +182,7 @@ def test_results_that_come_too_late_while_maintain_runs_harm_nothing(
     later = NOW + dt.timedelta(days=4)
     run(database, later)
     with monkeypatch.context() as patched:
-        module = partitions if after == "expire_default" else retention
+        module = default_partition if after == "expire_default" else retention
         step = getattr(module, after)
 
         def stepped(*arguments: Any) -> Any:
@@ -260,7 +260,7 @@ def test_rows_that_come_or_change_while_the_default_partition_is_copied_are_move
     """Nobody waits for the copy; what happened meanwhile is copied under the lock."""
     far = NOW + dt.timedelta(days=10)
     write(connection, far)
-    copy = partitions._copy
+    copy = default_partition._copy
 
     def copied(mine: psycopg.Connection[Any], schema: str, day: dt.date, since: str | None = None) -> None:
         copy(mine, schema, day, since)
@@ -268,7 +268,7 @@ def test_rows_that_come_or_change_while_the_default_partition_is_copied_are_move
             write(connection, far + dt.timedelta(minutes=1), 7, 8)
             connection.execute("UPDATE monitoring.availability_result SET error = 'changed' WHERE target_id = 2")
 
-    monkeypatch.setattr(partitions, "_copy", copied)
+    monkeypatch.setattr(default_partition, "_copy", copied)
     assert run(database, far)[0] == "default partition: 5 rows moved into partitions of 2026-03-11"
     found = "SELECT target_id, error FROM monitoring.availability_result_20260311 ORDER BY 1"
     assert connection.execute(found).fetchall() == [(1, None), (2, "changed"), (3, None), (7, None), (8, None)]
@@ -278,10 +278,10 @@ def test_a_long_query_is_not_waited_for(
     database: DatabaseConfig, connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A consumer would wait behind us: the day stays until the next run, and roll-ups go on."""
-    monkeypatch.setattr(partitions, "LOCK_ATTEMPTS", 2)
+    monkeypatch.setattr(locking, "LOCK_ATTEMPTS", 2)
     write(connection, NOW)
     later = NOW + dt.timedelta(days=4)
-    with psycopg.connect(conninfo(database)) as reader:
+    with connect(database, "test") as reader:
         reader.execute("SELECT * FROM monitoring.availability_result")
         said = run(database, later)
         assert "results of 2026-03-01: kept, a long query holds them; the next run tries again" in said
@@ -293,11 +293,11 @@ def test_a_day_that_was_kept_is_still_computed_right(
     database: DatabaseConfig, connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What comes until it is dropped joins the incidents as it would have before."""
-    monkeypatch.setattr(partitions, "LOCK_ATTEMPTS", 2)
+    monkeypatch.setattr(locking, "LOCK_ATTEMPTS", 2)
     for hours in (0, 1, 24):
         write(connection, NOW + dt.timedelta(hours=hours), 3, 3)
     later = NOW + dt.timedelta(days=4)
-    with psycopg.connect(conninfo(database)) as reader:
+    with connect(database, "test") as reader:
         reader.execute("SELECT * FROM monitoring.availability_result")
         assert any("2026-03-01: kept" in line for line in run(database, later))
     write(connection, NOW + dt.timedelta(minutes=10), 3, 3)
@@ -350,7 +350,7 @@ def test_killed_again_and_again_beside_a_writer_nothing_is_lost_or_doubled(
     order = random.Random(7)
 
     def keep_writing() -> None:
-        with psycopg.connect(conninfo(database), autocommit=True) as mine:
+        with connect(database, "test", autocommit=True) as mine:
             target_id = 0
             while not stop.is_set() or target_id < 300:
                 target_id += 1

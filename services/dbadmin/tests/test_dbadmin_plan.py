@@ -10,17 +10,16 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 from click.testing import CliRunner
 
 from dbadmin.cli import main
-from dbadmin.connect import conninfo
-from dbadmin.inventory import read_row_bytes
-from dbadmin.planning import CHECK_US, Circumstances, Costs, Load, plan
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
+from dbadmin.sizing.inventory import read_row_bytes
+from dbadmin.sizing.planning import CHECK_US, Circumstances, Costs, Load, plan
 from monitoring_core.config import Config, EngineName, load_config
+from monitoring_runtime.postgres import connect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,7 +116,7 @@ ROWS = """
 def test_the_size_of_a_row_is_the_tables_own(ready: Config) -> None:
     """With rows stored it is measured; the documented estimate is near what rows of websites that are up take."""
     assert read_row_bytes(ready.database) is None
-    with psycopg.connect(conninfo(ready.database), autocommit=True) as connection:
+    with connect(ready.database, "test", autocommit=True) as connection:
         connection.execute(ROWS, (99_999,))
         connection.execute("ANALYZE monitoring.availability_result")
         row = connection.execute(
@@ -133,7 +132,7 @@ def test_the_size_of_a_row_is_the_tables_own(ready: Config) -> None:
 @pytest.mark.integration_test
 def test_a_plan_of_what_there_is(ready: Config, config_file: Path) -> None:
     """Active targets, by their own intervals; and PostgreSQL's connections."""
-    with psycopg.connect(conninfo(ready.database)) as connection:
+    with connect(ready.database, "test") as connection:
         connection.execute(
             "INSERT INTO monitoring.availability_monitor_config (amc_url, amc_active, amc_check_interval_s) "
             "SELECT 'http://' || i, i % 10 > 0, CASE WHEN i % 2 = 0 THEN 30 END FROM generate_series(1, 100) i"
@@ -144,7 +143,7 @@ def test_a_plan_of_what_there_is(ready: Config, config_file: Path) -> None:
     assert found["active targets"]["need"] == 90
     assert found["checks a second"]["need"] == pytest.approx(40 / 30 + 50 / 60)
     assert found["connections to PostgreSQL"]["have"] == 97
-    with psycopg.connect(conninfo(ready.database)) as connection:
+    with connect(ready.database, "test") as connection:
         connection.execute("UPDATE monitoring.availability_monitor_config SET amc_active = true")
     status, said = run(config_file, "plan", "--set", "monitor.websites_per_container=1")
     assert (status, "→ allow 104, or raise monitor.websites_per_container" in said) == (1, True)
@@ -160,7 +159,7 @@ def test_the_count_is_watched(ready: Config, config_file: Path) -> None:
         assert watching.stdout
         try:
             assert json.loads(watching.stdout.readline())["producers"] == 0
-            with psycopg.connect(conninfo(ready.database), autocommit=True) as connection:
+            with connect(ready.database, "test", autocommit=True) as connection:
                 for number, producers in ((1, 1), (2, 1), (3, 2)):
                     connection.execute(
                         "INSERT INTO monitoring.availability_monitor_config (amc_url) VALUES (%s)",

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dbadmin.connect import conninfo
-from dbadmin.rollups import RELATIVE_ERROR, dirty_days, dirty_hours, roll_up_day, roll_up_hour
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.history.rollups import RELATIVE_ERROR, dirty_days, dirty_hours, roll_up_day, roll_up_hour
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
+from monitoring_runtime.postgres import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +94,7 @@ def connection(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     config: Config = load_config(path, environ={})
     create_database(config.database)
     list(create_schema(config.database, NOW.date()))
-    with psycopg.connect(conninfo(config.database), autocommit=True) as made:
+    with connect(config.database, "test", autocommit=True) as made:
         made.execute("SET timezone = 'Asia/Kathmandu'")  # whatever the session's, the days are UTC's
         yield made
 

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from dbadmin.cli import main
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
-from dbadmin.targets import read_all
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
+from dbadmin.targets.table import read_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

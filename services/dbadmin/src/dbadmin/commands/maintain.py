@@ -1,4 +1,4 @@
-"""`dbadmin maintain`."""
+"""`dbadmin maintain`: what is due of partitions, roll-ups, incidents and retention."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dbadmin.commands.options import Duration
-from dbadmin.maintain import maintain
+from dbadmin.history.maintain import maintain
 from monitoring_runtime.commands import config_options
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""What is wrong with an installation, and what mends it."""
+"""Looking at a set-up from outside: what is wrong in it, and what mends it."""

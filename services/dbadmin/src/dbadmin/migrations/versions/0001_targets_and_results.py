@@ -1,6 +1,6 @@
 """The tables of targets and of results."""
 
-from dbadmin.statements import run
+from dbadmin.install.statements import run
 
 revision = "0001"
 down_revision = None

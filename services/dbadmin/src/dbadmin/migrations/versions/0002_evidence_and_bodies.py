@@ -1,6 +1,6 @@
 """What a failed check saw, and the bodies that targets send."""
 
-from dbadmin.statements import run
+from dbadmin.install.statements import run
 
 revision = "0002"
 down_revision = "0001"

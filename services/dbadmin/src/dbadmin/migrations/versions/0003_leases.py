@@ -1,6 +1,6 @@
 """Who works which targets, when they changed, and since when each is active as it is."""
 
-from dbadmin.statements import run
+from dbadmin.install.statements import run
 
 revision = "0003"
 down_revision = "0002"

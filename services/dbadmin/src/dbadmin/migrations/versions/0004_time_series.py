@@ -1,6 +1,6 @@
 """Roll-ups, incidents, the newest state of each target, what must be recomputed, and the views for people."""
 
-from dbadmin.statements import run
+from dbadmin.install.statements import run
 
 revision = "0004"
 down_revision = "0003"
