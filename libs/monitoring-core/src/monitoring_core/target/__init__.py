@@ -1,4 +1,4 @@
-"""Targets: the websites to check, as a user states them and as a producer works them."""
+"""Targets: the websites to check, as a user states them and as a producer checks them."""
 
 from monitoring_core.target.contents import MAX_BODY_LENGTH, MAX_HEADERS, METHODS
 from monitoring_core.target.record import MAX_INTERVAL_S, MIN_INTERVAL_S, TargetRecord

@@ -106,7 +106,7 @@ class TargetRecord:
                 yield "expected_status", str(error)
 
     def resolve(self, defaults: CheckDefaults) -> Target:
-        """The target that a producer works, with the configuration's defaults filled in.
+        """The target that a producer checks, with the configuration's defaults filled in.
 
         A target that states its interval but not its timeout gets nine tenths of that interval at most.
 
