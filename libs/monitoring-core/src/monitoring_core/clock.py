@@ -1,4 +1,4 @@
-"""Time, passed in where it matters so that tests can move it."""
+"""Clocks, passed in where time matters so that tests can move it."""
 
 from __future__ import annotations
 

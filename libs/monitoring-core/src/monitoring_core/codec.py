@@ -36,7 +36,7 @@ def decode(value: bytes | None) -> CheckResult:
     """The result in a message value.
 
     Raises:
-        DecodeError: the bytes are not a result of a version this reader knows. Nothing else is ever raised.
+        DecodeError: the bytes are not a result in a version that this reader knows. Nothing else is ever raised.
     """
     if not value:
         raise DecodeError(DecodeReason.EMPTY, "the message has no value")
@@ -65,15 +65,15 @@ def json_schema() -> dict[str, Any]:
 
 
 def _fault(result: CheckResult, value: bytes) -> str | None:
-    """What the types alone do not say. Every message goes through here: written for speed."""
+    """What is wrong with a result beyond its types, or None. Written for speed: every message passes through here."""
     if _STATUS[result.reason] is not result.status:
         return f"status {result.status} does not go with reason {result.reason or 'null'}"
     for moment in (result.scheduled_at, result.started_at, result.finished_at, result.certificate_expires_at):
         if moment is not None and moment.tzinfo is not dt.UTC and moment.utcoffset():
             return f"{moment.isoformat()} must be in UTC"
     if result.scheduled_at.year == dt.MAXYEAR:
-        return "scheduled_at is in the last year that there is, after which no hour and no day can be told to end"
-    # JSON can write a NUL in one way alone, as an escape; one byte is found faster than six.
+        return "scheduled_at: year 9999 is not supported"  # the end of its last hour is no datetime
+    # JSON writes a NUL only as an escape. A backslash alone is found faster than the whole escape.
     if b"\\" in value and b"\\u0000" in value:
         for name, content in msgspec.structs.asdict(result).items():
             if isinstance(content, str) and "\0" in content:
@@ -82,7 +82,7 @@ def _fault(result: CheckResult, value: bytes) -> str | None:
 
 
 def _refuse(value: bytes, error: Exception) -> NoReturn:
-    """Raise the DecodeError that says best why typed decoding failed."""
+    """Raise the DecodeError that tells best why typed decoding failed."""
     try:
         content = msgspec.json.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as malformed:

@@ -25,7 +25,7 @@ class InvalidTargetError(MonitoringError):
     """A target that can never be checked as it stands.
 
     Attributes:
-        problems: one sentence a fault, all of them, never empty.
+        problems: one sentence for each fault, never empty.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Section `consumer`: how results are taken from Kafka in batches."""
+"""Section `consumer`: how results are read from Kafka in batches."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_NAME_BYTES = 63
-# A server that is silently gone shows within half a minute, not after the kernel's quarter of an hour.
+# Find out within half a minute that a server is gone without a word; the kernel alone takes a quarter of an hour.
 _KEEPALIVE = {
     "keepalives_idle": "10",
     "keepalives_interval": "5",

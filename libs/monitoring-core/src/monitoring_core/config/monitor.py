@@ -27,8 +27,8 @@ class EngineName(enum.StrEnum):
 _DEFAULT_MAX_BODY = Size(1 << 20)
 _NO_EXCERPT = Size(0)
 _DEFAULT_OUTBOX = Size(1 << 30)
-# Link-local addresses (RFC 3927, RFC 4291) and, beyond those, where clouds serve a machine its credentials: AWS over
-# IPv6, Alibaba Cloud, Azure, Oracle Cloud (from the documentation of each).
+# Link-local addresses (RFC 3927, RFC 4291), and the other addresses at which clouds give a machine its credentials:
+# AWS over IPv6, Alibaba Cloud, Azure, Oracle Cloud (from the documentation of each).
 _METADATA_NETWORKS = (
     "169.254.0.0/16",
     "fe80::/10",
