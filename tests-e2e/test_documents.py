@@ -1,0 +1,64 @@
+"""The documents say what is so: generated pages are up to date, and what the runbook quotes is in the sources."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from monitoring_runtime import retry
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+
+
+def generated(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, DOCS / "generate", "--check", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_configuration_reference_is_what_the_example_and_the_classes_say() -> None:
+    """A setting that is added, or whose bounds change, changes the page."""
+    done = generated("configuration")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_reference_that_says_something_else_is_told(tmp_path: Path) -> None:
+    """The check can fail, and says how to mend it."""
+    page = (DOCS / "configuration.md").read_text()
+    (tmp_path / "configuration.md").write_text(page.replace("1s to 1d", "1s to 2d"))
+    done = generated("configuration", "--docs", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.rstrip().endswith("configuration.md is out of date: hatch run docs configuration")
+
+
+RECORDS = sorted((DOCS / "adr").glob("[0-9]*.md"))
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.stem)
+def test_a_decision_has_a_number_a_date_a_status_and_a_place_in_the_index(record: Path) -> None:
+    """Whoever reads a record knows when it was decided and whether it still holds."""
+    title, _, dated, *_ = record.read_text().splitlines()
+    number = int(record.name[:4])
+    assert title.startswith(f"# {number}. ")
+    match = re.fullmatch(r"Date: (20\d\d-\d\d-\d\d)\. Status: (accepted|no decision|superseded by \d+)\b.*\.", dated)
+    assert match, dated
+    row = f"| [{title.removeprefix('# ')}]({record.name}) | {match[1]} | {match[2]} |"
+    assert row in (DOCS / "adr" / "README.md").read_text().splitlines()
+
+
+def test_decisions_are_numbered_without_a_gap() -> None:
+    """A number that is missing would make one wonder what it was."""
+    assert [int(record.name[:4]) for record in RECORDS] == list(range(1, len(RECORDS) + 1))
+
+
+def test_the_record_on_retries_tells_the_policies_that_there_are() -> None:
+    """ADR 5 names each policy of the one module with its delays, and no other."""
+    policies = {name: value for name, value in vars(retry).items() if isinstance(value, retry.RetryPolicy)}
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) s \| ([\d.]+) s \|", RECORDS[4].read_text(), re.MULTILINE)
+    assert {name: (float(first), float(longest)) for name, first, longest in rows} == {
+        name: (policy.initial_s, policy.maximum_s) for name, policy in policies.items()
+    }
