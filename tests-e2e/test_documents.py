@@ -62,3 +62,14 @@ def test_the_record_on_retries_tells_the_policies_that_there_are() -> None:
     assert {name: (float(first), float(longest)) for name, first, longest in rows} == {
         name: (policy.initial_s, policy.maximum_s) for name, policy in policies.items()
     }
+
+
+def test_the_glossary_explains_no_word_twice() -> None:
+    """One word for one thing, each in one sentence."""
+    entries = re.findall(r"^- \*\*([\w -]+)\*\*: (.+)$", (DOCS / "glossary.md").read_text(), re.MULTILINE)
+    terms = [term for term, _ in entries]
+    assert len(terms) > 50
+    assert sorted(terms) == sorted(set(terms))
+    for term, sentence in entries:
+        assert sentence.endswith("."), term
+        assert ". " not in sentence, term
