@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+import yaml
 
+from consumer_svc.cli import main as consumer_svc
+from dbadmin.cli import main as dbadmin
 from monitoring_runtime import retry
+from producer_svc.cli import main as producer_svc
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -73,3 +79,54 @@ def test_the_glossary_explains_no_word_twice() -> None:
     for term, sentence in entries:
         assert sentence.endswith("."), term
         assert ". " not in sentence, term
+
+
+PROGRAMS: dict[str, click.Command] = {"dbadmin": dbadmin, "producer-svc": producer_svc, "consumer-svc": consumer_svc}
+# OpenSSL's own.
+FOREIGN = {"SSL_CERT_FILE"}
+
+
+def strings() -> list[str]:
+    """Every string in the sources that is not a docstring; of an f-string, the parts between its values."""
+    found = []
+    for file in [*ROOT.glob("libs/*/src/**/*.py"), *ROOT.glob("services/*/src/**/*.py")]:
+        tree = ast.parse(file.read_text())
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+        docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)}
+        constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+        found += [value for value in constants if isinstance(value, str) and value not in docstrings]
+    return found
+
+
+def is_command(words: list[str]) -> bool:
+    """Whether the words, up to the first argument or option, name a command of one of the programs."""
+    command = PROGRAMS[words[0]]
+    for word in words[1:]:
+        if not isinstance(command, click.Group):
+            return True
+        if word not in command.commands:
+            return False
+        command = command.commands[word]
+    return True
+
+
+def test_what_the_runbook_quotes_is_there() -> None:
+    """A tired operator searches for the very words: log lines, metrics, settings and commands that there are."""
+    settings = yaml.safe_load((ROOT / "infra/config/config.yaml").read_text())
+    reference = (DOCS / "configuration.md").read_text()
+    said = "\n".join(strings())
+    unknown = []
+    for quote in re.findall(r"`([^`\n]+)`", (DOCS / "runbook.md").read_text()):
+        section, _, key = quote.partition(".")
+        if quote.startswith("SELECT "):
+            continue
+        if quote.split()[0] in PROGRAMS:
+            known = is_command(quote.split())
+        elif section in settings and key.isidentifier():
+            known = f"| `{key}` |" in reference.partition(f"## {section}\n")[2].partition("\n## ")[0]
+        else:
+            parts = re.split(r"…| / |=1$", quote.removesuffix("_total"))
+            known = quote in FOREIGN or all(part in said for part in parts)
+        if not known:
+            unknown.append(quote)
+    assert unknown == []
