@@ -130,3 +130,15 @@ def test_what_the_runbook_quotes_is_there() -> None:
         if not known:
             unknown.append(quote)
     assert unknown == []
+
+
+def test_the_runbook_explains_every_warning_and_error_of_the_services() -> None:
+    """Whatever a service complains of, somebody will look it up."""
+    runbook = (DOCS / "runbook.md").read_text()
+    events = []
+    for file in ROOT.glob("services/*/src/**/*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("log.warning", "log.error"):
+                events.append(ast.literal_eval(node.args[0]))
+    assert len(events) > 20
+    assert [event for event in events if f"`{event}" not in runbook] == []
