@@ -135,10 +135,39 @@ def test_what_the_runbook_quotes_is_there() -> None:
 def test_the_runbook_explains_every_warning_and_error_of_the_services() -> None:
     """Whatever a service complains of, somebody will look it up."""
     runbook = (DOCS / "runbook.md").read_text()
-    events = []
-    for file in ROOT.glob("services/*/src/**/*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("log.warning", "log.error"):
-                events.append(ast.literal_eval(node.args[0]))
+    calls = (
+        node
+        for file in ROOT.glob("services/*/src/**/*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("log.warning", "log.error")
+    )
+    events = [ast.literal_eval(call.args[0]) for call in calls]
     assert len(events) > 20
     assert [event for event in events if f"`{event}" not in runbook] == []
+
+
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(file for folder in ("docs", "infra") for file in (ROOT / folder).rglob("*.md")),
+    *(file for folder in ("libs", "services") for file in (ROOT / folder).glob("*/*.md")),
+    *(ROOT / "tests-e2e").glob("*/*.md"),
+]
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link to a heading of the page may end with, as hosts make it of the heading's words."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Within the repository: to a file or folder that there is, and to a heading that it has."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if link.startswith("https://"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
