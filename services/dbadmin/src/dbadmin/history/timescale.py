@@ -30,6 +30,16 @@ _VIEWS = """
     JOIN pg_namespace n ON n.oid = t.relnamespace
     WHERE d.classid = 'pg_rewrite'::regclass AND n.nspname = %s AND t.relname = %s AND v.relkind = 'v'"""
 
+# What the comments on these tables and views are said with.
+_COMMENTS = """
+    SELECT CASE WHEN a.attname IS NULL
+        THEN format('COMMENT ON %%s %%I.%%I IS %%L', CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END,
+            n.nspname, c.relname, d.description)
+        ELSE format('COMMENT ON COLUMN %%I.%%I.%%I IS %%L', n.nspname, c.relname, a.attname, d.description) END
+    FROM pg_description d JOIN pg_class c ON c.oid = d.objoid JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.objsubid AND d.objsubid > 0
+    WHERE d.classoid = 'pg_class'::regclass AND n.nspname = %s AND c.relname = ANY (%s)"""
+
 
 def apply_setting(connection: psycopg.Connection[Any], config: DatabaseConfig) -> Iterator[str]:
     """Make the table of results a hypertable if `database.timeseries` says so; one line when it was not yet.
@@ -68,12 +78,16 @@ def _convert(connection: psycopg.Connection[Any], schema: str) -> None:
                 "to native, or use an empty schema"
             )
         views = connection.execute(_VIEWS, (schema, RESULT_TABLE)).fetchall()
+        names = [RESULT_TABLE, *(name for name, _ in views)]
+        comments = connection.execute(_COMMENTS, (schema, names)).fetchall()
         for name, _ in views:
             connection.execute(sql.SQL("DROP VIEW {}").format(sql.Identifier(schema, name)))
         _replace(connection, schema)
         for name, definition in views:
             view = sql.SQL("CREATE VIEW {} AS ").format(sql.Identifier(schema, name))
             connection.execute(view + sql.SQL(definition.replace("{", "{{").replace("}", "}}")))
+        for (statement,) in comments:
+            connection.execute(statement)
 
 
 def _replace(connection: psycopg.Connection[Any], schema: str) -> None:
