@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
 from local_stack.timescale import missing, timescaledb
 from monitoring_core.config import DatabaseConfig, TimeSeries
 

@@ -2,7 +2,7 @@
 
 from psycopg import sql
 
-from dbadmin.statements import run
+from dbadmin.install.statements import run
 
 revision = "0005"
 down_revision = "0004"
