@@ -14,8 +14,8 @@ import pytest
 
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
-from local_stack.timescale import missing, timescaledb
 from monitoring_core.config import DatabaseConfig, TimeSeries
+from monitoring_testkit.servers.timescaledb import missing, timescaledb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
