@@ -195,6 +195,19 @@ def test_every_pair_of_values_is_judged_no_milder_than_by_the_careful_reader() -
         assert (name, value) in accepted
 
 
+@pytest.mark.parametrize(("length", "is_plain"), [(899, True), (900, True), (901, False), (1100, False), (5000, False)])
+@pytest.mark.parametrize("columns", [("url",), ("url", "regexp")])
+def test_a_long_line_is_judged_by_the_careful_reader(columns: tuple[str, ...], length: int, is_plain: bool) -> None:
+    """The expression bounds no field: a line of 900 bytes cannot hold one that is too long, a longer one may."""
+    begin = b"http://a/" if len(columns) == 1 else b"http://a/,"
+    line = begin + b"x" * (length - len(begin) - 1) + b"\n"
+    assert len(line) == length
+    plain = plain_lines(columns)
+    assert (line in plain) is is_plain
+    assert plain.all([line]) is is_plain
+    assert not is_plain or slow(columns, line)[0] is not None
+
+
 ODD = ["http://a/", "http://a/é", "x", "", "OK", "(", "\0", "a\\b", 0, 1, 60, 1.5, True, None, {}, {"a": "b"}]
 NAMES = [*FIELDS, "colour"]
 
