@@ -17,7 +17,7 @@ from dbadmin.cli import main
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
 from dbadmin.sizing.inventory import read_row_bytes
-from dbadmin.sizing.planning import CHECK_US, Circumstances, Costs, Load, plan
+from dbadmin.sizing.planning import CHECK_US, Circumstances, Costs, Load, check_us, plan
 from monitoring_core.config import Config, EngineName, load_config
 from monitoring_runtime.postgres import connect
 
@@ -54,6 +54,29 @@ def test_without_targets_a_plan_needs_no_producer(plain: Path) -> None:
     """Nothing divides by zero."""
     found = needs(load_config(plain, environ={}), [])
     assert (found["producers"], found["checks a second"], found["consumers"]) == (0, 0, 1)
+
+
+def test_every_engine_has_a_measured_figure() -> None:
+    """A new one is measured by tests-e2e/benchmarks before it is planned for."""
+    assert set(CHECK_US) == set(EngineName)
+
+
+def test_an_engine_that_was_not_measured_is_planned_as_the_dearest(
+    plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may cost as much, and a plan that is too small is found out too late."""
+    assert [check_us(engine) for engine in (EngineName.CURL, EngineName.REQUESTS)] == [841.0, 2151.0]
+    monkeypatch.delitem(CHECK_US, EngineName.CURL)
+    assert check_us(EngineName.CURL) == 2151.0
+    status, said = run(plain, "plan", "--targets", "1", "--set", "monitor.engine=curl")
+    assert (status, "2,151 µs each with engine curl" in said) == (0, True)
+
+
+def test_another_consumer_is_planned_when_half_of_the_measured_rate_is_passed(plain: Path) -> None:
+    """The other half is for catching up after an outage."""
+    config = load_config(plain, environ={})
+    assert needs(config, [Load(56_000, 1)])["consumers"] == 1
+    assert needs(config, [Load(56_001, 1)])["consumers"] == 2
 
 
 def run(path: Path, *arguments: str) -> tuple[int, str]:

@@ -137,7 +137,7 @@ def counts(rows: list[Row], period: dt.timedelta) -> dict[tuple[Any, ...], tuple
 
 def incidents(rows: list[Row]) -> list[tuple[Any, ...]]:
     """Between the first check that is down and the next that is up, unknown ones left out."""
-    found = []
+    found: list[tuple[Any, ...]] = []
     for key, some in groupby(rows, lambda one: (one.target_id, one.location)):
         open_: list[Row] = []
         for one in [one for one in some if one.status != "unknown"]:
@@ -176,10 +176,8 @@ def assert_right(connection: psycopg.Connection[Any], rows: list[Row]) -> None:
     for table, period in (("hourly", HOUR), ("daily", 24 * HOUR)):
         name = "hour" if period == HOUR else "day"
         kept = connection.execute(f"SELECT * FROM monitoring.availability_{table}").fetchall()
-        columns = [
-            c.name for c in connection.execute(f"SELECT * FROM monitoring.availability_{table}").description or ()
-        ]
-        found = [dict(zip(columns, values, strict=True)) for values in kept]
+        names = [c.name for c in connection.execute(f"SELECT * FROM monitoring.availability_{table}").description or ()]
+        found = [dict(zip(names, values, strict=True)) for values in kept]
         got = {
             (r["target_id"], r["location"], r[name].astimezone(dt.UTC)): (r["up"], r["down"], r["unknown"])
             for r in found
@@ -296,7 +294,7 @@ def test_a_row_that_commits_after_the_marks_are_taken_and_before_the_rows_are_re
                     write(other, [row(2, 1, "here", "down")])
                 return done
 
-        roll_up_hour(Late(), "monitoring", BASE)  # type: ignore[arg-type]
+        roll_up_hour(Late(), "monitoring", BASE)  # type: ignore[arg-type]  # it has what is used of one
     assert dirty_hours(empty, "monitoring") == [BASE]
     roll_up(empty)
     assert counted(empty) == [(1, 1), (2, 1)]
