@@ -131,8 +131,8 @@ def test_after_conflicts_batches_go_straight_again(database: DatabaseConfig, ser
     left = []
     for target_id in [1] * 8 + [2, 3, 4, 5, 1]:
         writer.write([UP.replace(target_id=target_id)])
-        left.append(writer._aside)
-    # A conflict, one aside, a conflict, two aside, a conflict, four aside; then new rows alone, and a first conflict.
+        left.append(writer._staged_left)
+    # A conflict, one staged, a conflict, two staged, a conflict, four staged; then only new rows, and a first conflict.
     assert left == [1, 0, 2, 1, 0, 4, 3, 2, 1, 0, 0, 0, 1]
     assert len(rows(server)) == 5
 
