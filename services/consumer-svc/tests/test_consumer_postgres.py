@@ -137,6 +137,17 @@ def test_after_conflicts_batches_go_straight_again(database: DatabaseConfig, ser
     assert len(rows(server)) == 5
 
 
+def test_however_long_conflicts_last_the_straight_way_is_tried_every_64_batches(database: DatabaseConfig) -> None:
+    """So that it is found again when they end."""
+    writer, left = PostgresWriter(database), []
+    for _ in range(260):
+        writer.write([UP])
+        left.append(writer._staged_left)
+    conflicts = [number for number, staged_left in enumerate(left) if staged_left == 64]
+    assert max(left) == 64
+    assert conflicts[1] - conflicts[0] == 65  # the batch that conflicted is staged as well
+
+
 def test_every_value_arrives_as_it_was(database: DatabaseConfig, server: str) -> None:
     """Times to the microsecond, text of any script, and what was not measured as null."""
     full = UP.replace(
