@@ -53,7 +53,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def run(*args: str, **environ: str) -> tuple[int, str]:
-    done = CliRunner(env={"MONITORING_CONFIG": None, "MONITORING_DEBUG": None} | environ).invoke(main, args)
+    done = CliRunner(env={"MONITORING_CONFIG": None, "MONITORING_DEBUG": None, **environ}).invoke(main, args)
     return done.exit_code, done.output
 
 

@@ -131,10 +131,21 @@ def test_after_conflicts_batches_go_straight_again(database: DatabaseConfig, ser
     left = []
     for target_id in [1] * 8 + [2, 3, 4, 5, 1]:
         writer.write([UP.replace(target_id=target_id)])
-        left.append(writer._aside)
-    # A conflict, one aside, a conflict, two aside, a conflict, four aside; then new rows alone, and a first conflict.
+        left.append(writer._staged_left)
+    # A conflict, one staged, a conflict, two staged, a conflict, four staged; then only new rows, and a first conflict.
     assert left == [1, 0, 2, 1, 0, 4, 3, 2, 1, 0, 0, 0, 1]
     assert len(rows(server)) == 5
+
+
+def test_however_long_conflicts_last_the_straight_way_is_tried_every_64_batches(database: DatabaseConfig) -> None:
+    """So that it is found again when they end."""
+    writer, left = PostgresWriter(database), []
+    for _ in range(260):
+        writer.write([UP])
+        left.append(writer._staged_left)
+    conflicts = [number for number, staged_left in enumerate(left) if staged_left == 64]
+    assert max(left) == 64
+    assert conflicts[1] - conflicts[0] == 65  # the batch that conflicted is staged as well
 
 
 def test_every_value_arrives_as_it_was(database: DatabaseConfig, server: str) -> None:

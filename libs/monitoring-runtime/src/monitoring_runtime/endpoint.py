@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +31,8 @@ class Endpoint:
         self._registry = registry
         self._health = health
         self._server: ThreadingHTTPServer | None = None
+        self._thread: threading.Thread | None = None
+        self._end: socket.socket | None = None
 
     @property
     def port(self) -> int | None:
@@ -52,15 +55,30 @@ class Endpoint:
                 f"metrics: cannot listen on {host}:{port}: {error.strerror or error} "
                 "(set metrics.port, 0 for any free port)"
             ) from None
-        threading.Thread(target=self._server.serve_forever, name="endpoint", daemon=True).start()
+        self._end, ends = socket.socketpair()
+        self._thread = threading.Thread(target=_serve, args=(self._server, ends), name="endpoint", daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._server:
-            self._server.shutdown()
+        if self._server and self._thread and self._end:
+            self._end.close()
+            self._thread.join()
             self._server.server_close()
+
+
+def _serve(server: ThreadingHTTPServer, ends: socket.socket) -> None:
+    """Answer requests until the other end of `ends` is closed.
+
+    The server's own `serve_forever` looks twice a second whether it is to end, and is waited for as long.
+    """
+    with ends, selectors.DefaultSelector() as selector:
+        selector.register(server, selectors.EVENT_READ)
+        selector.register(ends, selectors.EVENT_READ)
+        while all(key.fileobj is not ends for key, _ in selector.select()):
+            server.handle_request()
 
 
 def _server(host: str, port: int, registry: CollectorRegistry, health: Health) -> ThreadingHTTPServer:
@@ -91,13 +109,14 @@ def _server(host: str, port: int, registry: CollectorRegistry, health: Health) -
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name in the base class)
-            """Say nothing: a probe every few seconds is no news."""
+            """Write nothing: a probe every few seconds is no news."""
 
     class Server(ThreadingHTTPServer):
         address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         daemon_threads = True
+        timeout = 0  # handle_request is called when there is a request, and must not wait for another one
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """Say nothing: a client that went away is no news."""
+            """Write nothing: a client that went away is no news."""
 
     return Server((host, port), Handler)
