@@ -14,6 +14,7 @@ from monitoring_testkit.servers.apache_kafka import ApacheKafka
 from monitoring_testkit.servers.certificates import kafka_tls
 from monitoring_testkit.servers.secured import Secured
 from monitoring_testkit.servers.tls_postgresql import missing, tls_postgresql
+from monitoring_testkit.websites import fine_website
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,13 @@ def stack(broker: str, tmp_path: Path) -> Iterator[Stack]:
         made.dbadmin("setup")
         yield made
         made.stop_all()
+
+
+@pytest.fixture(scope="session")
+def website() -> Iterator[str]:
+    """The URL of a website that answers OK to everything."""
+    with fine_website() as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")

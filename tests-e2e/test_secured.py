@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -16,31 +14,11 @@ from monitoring_core.config import Config, Role, load_config
 from monitoring_testkit.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from monitoring_testkit.servers.secured import Secured
 
 pytestmark = pytest.mark.end_to_end
 
 SECRETS = {"producer-svc": "producer", "consumer-svc": "consumer"}
-
-
-@pytest.fixture(scope="module")
-def website() -> Iterator[str]:
-    class Fine(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"OK")
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Fine) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def dbadmin(secured: Secured, *arguments: str) -> str:

@@ -20,6 +20,7 @@ from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.config.values import Size
 from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
 from monitoring_core.testing.builders import make_target
+from monitoring_testkit.websites import RawWebsite
 from producer_svc.check import Check, Origin
 from producer_svc.wiring import build_engine
 
@@ -87,7 +88,6 @@ def serve_hostile_websites() -> None:
     """Print the table of hostile websites as the fields of targets, one website each, and serve them."""
     sys.path.insert(0, str(HOSTILE))
     import test_producer_probe  # type: ignore[import-not-found]
-    from conftest import RawWebsite  # type: ignore[import-not-found]
 
     table = []
     for act, fields, _ in test_producer_probe.CASES.values():

@@ -31,6 +31,7 @@ from monitoring_core.result import CheckResult, Status
 from monitoring_core.schedule import slots_between
 from monitoring_core.testing.builders import make_target
 from monitoring_testkit.servers.apache_kafka import ApacheKafka
+from monitoring_testkit.websites import quick_website
 from producer_svc.adapters.postgres import PostgresRegistry
 from producer_svc.check import Check, Origin
 from producer_svc.service import TOGETHER_S
@@ -44,18 +45,6 @@ CORES = sorted(os.sched_getaffinity(0))
 LOAD = 0.7
 # More than are ever at once while the website answers at once.
 MANY = 300
-
-
-@contextlib.contextmanager
-def quick_website() -> Iterator[str]:
-    """The URL of a website that costs next to nothing, and lives as long as the block."""
-    command = [sys.executable, str(Path(__file__).with_name("quick_site.py"))]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{process.stdout.readline().strip()}/"
-        finally:
-            process.kill()
 
 
 def engine_alone(url: str, rate: float, count: int) -> tuple[float, float]:

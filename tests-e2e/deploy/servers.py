@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pwd
 import shutil
 import subprocess
 import tempfile
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +24,7 @@ from monitoring_testkit.servers.postgresql import binaries
 from monitoring_testkit.servers.tls_postgresql import OWNER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 
 class Authority:
@@ -179,26 +176,6 @@ class SecurePostgres:
         with (self._directory / f"{program}.out").open("ab") as output:
             done = subprocess.run(command, stdout=output, stderr=output, check=False, cwd="/")
         assert done.returncode == 0, (self._directory / f"{program}.out").read_text()
-
-
-@contextlib.contextmanager
-def website() -> Iterator[int]:
-    """A website that is fine, at all addresses of this machine; its port."""
-
-    class Fine(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"OK")
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    with ThreadingHTTPServer(("0.0.0.0", 0), Fine) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_port
-        server.shutdown()
 
 
 def secrets(authority: Authority, postgres: SecurePostgres, name: str) -> dict[str, str]:

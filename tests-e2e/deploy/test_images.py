@@ -18,9 +18,10 @@ import pytest
 
 from local_stack.processes import free_port
 from monitoring_testkit.waiting import until
+from monitoring_testkit.websites import fine_website
 
 from .engine import IMAGES, ROOT, DockerEngine, blocks, hardened, set_of
-from .servers import Authority, SecureKafka, SecurePostgres, secrets, website
+from .servers import Authority, SecureKafka, SecurePostgres, secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -138,7 +139,7 @@ def containers(
     kafka = SecureKafka(tmp_path_factory.mktemp("kafka"), "127.0.0.1", authority)
     postgres = SecurePostgres("127.0.0.1", authority)
     with contextlib.ExitStack() as stack:
-        port = stack.enter_context(website())
+        port = stack.enter_context(fine_website("0.0.0.0"))
         kafka.start()
         stack.callback(kafka.stop)
         postgres.start()

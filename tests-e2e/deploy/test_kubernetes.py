@@ -20,10 +20,11 @@ import yaml
 
 from monitoring_testkit.needs import cannot_run
 from monitoring_testkit.waiting import until
+from monitoring_testkit.websites import fine_website
 
 from .cluster import NAMESPACE, Deployment, host_address, kubectl, why_no_cluster
 from .engine import IMAGES, DockerEngine, rendered
-from .servers import Authority, SecureKafka, SecurePostgres, website
+from .servers import Authority, SecureKafka, SecurePostgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +105,7 @@ def prepared(
     kafka = SecureKafka(tmp_path_factory.mktemp("kafka"), host, authority)
     postgres = SecurePostgres(host, authority)
     with contextlib.ExitStack() as stack:
-        port = stack.enter_context(website())
+        port = stack.enter_context(fine_website("0.0.0.0"))
         kafka.start()
         stack.callback(kafka.stop)
         postgres.start()

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import random
 import signal
 import threading
 import time
-from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
 
-from monitoring_core.codec import encode, encode_key
 from monitoring_core.result import Reason, Status
 from monitoring_testkit.waiting import until
 
-from .conftest import BATCH_ROWS, fill, results
+from .disks import fill
+from .pipeline import BATCH_ROWS
+from .published import results
 
 if TYPE_CHECKING:
-    from .conftest import Pipeline
+    from local_stack.processes import Service
+
+    from .pipeline import Pipeline
 
 pytestmark = pytest.mark.end_to_end
 
@@ -69,11 +70,11 @@ def test_consumers_that_join_and_leave(pipeline: Pipeline, settings: dict[str, s
 
     threading.Thread(target=publish, daemon=True).start()
     pipeline.consumer("first")
-    for turn in range(3):
-        other = pipeline.consumer(f"other{turn}")
-        until(lambda other=other: other.get("/readyz") is not None, what=pipeline.logs())
+    for number in range(3):
+        other = pipeline.consumer(f"other{number}")
+        until(partial(ready, other), what=pipeline.logs)
         time.sleep(0.5)
-        other.child.signal(signal.SIGKILL if turn % 2 else signal.SIGTERM)
+        other.child.signal(signal.SIGKILL if number % 2 else signal.SIGTERM)
         other.child.wait()
     assert done.wait(60)
     assert not error
@@ -139,7 +140,7 @@ def test_a_database_without_a_free_connection(pipeline: Pipeline) -> None:
         with contextlib.suppress(psycopg.OperationalError):
             while True:
                 taken.enter_context(pipeline.postgres.connect())
-        until(lambda: pipeline.services["1"].get("/readyz") is None, what=pipeline.logs())
+        until(lambda: pipeline.services["1"].get("/readyz") is None, what=pipeline.logs)
     pipeline.until_stored()
     pipeline.compare()
 
@@ -152,7 +153,7 @@ def test_a_database_that_is_read_only(pipeline: Pipeline) -> None:
     with pipeline.postgres.connect() as admin:
         admin.execute("ALTER DATABASE monitoring SET default_transaction_read_only = on")
         terminate(admin)
-        until(lambda: pipeline.services["1"].get("/readyz") is None, what=pipeline.logs())
+        until(lambda: pipeline.services["1"].get("/readyz") is None, what=pipeline.logs)
         time.sleep(1)
         admin.execute("SET default_transaction_read_only = off")
         admin.execute("ALTER DATABASE monitoring RESET default_transaction_read_only")
@@ -171,22 +172,22 @@ def test_a_statement_timeout_and_a_lock(pipeline: Pipeline) -> None:
             pipeline.until_stored(COUNT // 10)
             with admin.transaction():
                 admin.execute(f"LOCK TABLE {pipeline.table} IN SHARE MODE")
-                until(lambda: pipeline.services["1"].get("/readyz") is None, what=pipeline.logs())
+                until(lambda: pipeline.services["1"].get("/readyz") is None, what=pipeline.logs)
             pipeline.until_stored()
         finally:
             admin.execute("ALTER DATABASE monitoring RESET statement_timeout")
     pipeline.compare()
 
 
-def test_a_disk_that_is_full(small_disk: Pipeline) -> None:
+def test_a_disk_that_is_full(on_small_disk: Pipeline) -> None:
     """Whether PostgreSQL refuses or falls over, all is stored once there is room."""
-    pipeline = small_disk
+    pipeline = on_small_disk
     pipeline.publish_results(results(COUNT))
     pipeline.consumer(batch_max_rows=50)
     pipeline.until_stored(COUNT // 10)
     filler = pipeline.directory / "disk" / "filler"
     fill(filler)
-    until(lambda: pipeline.services["1"].get("/readyz") is None, what=pipeline.logs())
+    until(lambda: pipeline.services["1"].get("/readyz") is None, what=pipeline.logs)
     time.sleep(1)
     filler.unlink()
     pipeline.postgres.start()
@@ -228,7 +229,7 @@ def test_a_topic_that_is_read_again_from_the_start(pipeline: Pipeline) -> None:
     pipeline.until_stored()
     assert pipeline.services["first"].child.stop() == 0
     again = pipeline.consumer("again", group_id=f"{pipeline.name}-again")
-    until(lambda: f'kind="duplicate"}} {float(COUNT)}' in (again.get("/metrics") or ""), what=pipeline.logs())
+    until(lambda: f'kind="duplicate"}} {float(COUNT)}' in (again.get("/metrics") or ""), what=pipeline.logs)
     pipeline.compare()
 
 
@@ -241,7 +242,7 @@ def test_two_groups_that_write_the_same_rows_at_once(pipeline: Pipeline) -> None
         pipeline.consumer(name, group_id=f"{pipeline.name}-{name}")
     pipeline.until_stored()
     for service in pipeline.services.values():
-        until(lambda service=service: accounted(service.get("/metrics") or "") == COUNT, what=pipeline.logs())
+        until(partial(has_accounted, service, COUNT), what=pipeline.logs)
     pipeline.compare()
 
 
@@ -260,120 +261,7 @@ def test_a_real_result_replaces_an_unknown_one(pipeline: Pipeline) -> None:
         pipeline.publish_results(both[begin : begin + 1_000])
         time.sleep(0.1)
     pipeline.publish_results(real[4_000:])
-    until(lambda: pipeline.unread() == 0, what=pipeline.logs())
-    pipeline.compare()
-
-
-def poison(count: int) -> list[tuple[bytes | None, bytes | None]]:
-    """Messages that can never be stored, of every kind."""
-    (result,) = results(1)
-    good = json.loads(encode(result))
-    key = encode_key(result)
-    kinds: list[tuple[bytes | None, bytes | None]] = [
-        (key, b"{not json"),
-        (key, b"[]"),
-        (key, b""),
-        (key, None),
-        (key, b"\xff\xfe"),
-        (key, json.dumps(good | {"schema_version": 2}).encode()),
-        (key, json.dumps(good | {"target_id": "one"}).encode()),
-        (key, json.dumps(good | {"target_id": 2**63}).encode()),
-        (key, json.dumps(good | {"response_time_s": 1e300}).encode()),
-        (key, json.dumps(good | {"error": "a\0b"}).encode()),
-        (key, json.dumps(good | {"error": "\ud800"}).encode()),
-        (key, json.dumps(good | {"scheduled_at": "0000-01-01T00:00:00Z"}).encode()),
-        (key, json.dumps(good | {"error": "x" * 70_000}).encode()),
-        (key, b"[" * 60_000),
-        (None, encode(result)),
-        (b"2", encode(result)),
-    ]
-    return [kinds[number % len(kinds)] for number in range(count)]
-
-
-def test_poison_among_good_results(pipeline: Pipeline) -> None:
-    """One in a hundred, SIGKILL included: it is in the dead-letter topic unchanged, and all else is stored."""
-    bad = poison(COUNT // 100)
-    good = results(COUNT)
-    for part in range(100):
-        size = COUNT // 100
-        pipeline.publish_results(good[part * size : (part + 1) * size])
-        pipeline.publish(bad[part * len(bad) // 100 : (part + 1) * len(bad) // 100])
-    pipeline.consumer()
-    pipeline.until_stored(COUNT // 5)
-    pipeline.services["1"].child.kill()
-    pipeline.consumer("2")
-    until(lambda: pipeline.unread() == 0, what=pipeline.logs())
-    assert Counter(value for value, _ in pipeline.dead_letters().elements()) == Counter(value for _, value in bad)
-    pipeline.compare()
-
-
-def test_rows_that_the_database_alone_refuses(pipeline: Pipeline) -> None:
-    """They are found by halving and set aside; their neighbours are stored."""
-    with pipeline.postgres.connect() as admin:
-        admin.execute(f"ALTER TABLE {pipeline.table} ADD CONSTRAINT lucky CHECK (target_id <> 13)")
-    good = results(COUNT // 4)
-    refused = [result for result in good if result.target_id == 13]
-    pipeline.publish((encode_key(result), encode(result)) for result in refused)
-    pipeline.publish_results(result for result in good if result.target_id != 13)
-    pipeline.consumer()
-    until(lambda: pipeline.unread() == 0, what=pipeline.logs())
-    assert pipeline.dead_letters() == Counter((encode(result), "refused_by_database") for result in refused)
-    pipeline.compare()
-
-
-def test_a_topic_of_nothing_but_poison(pipeline: Pipeline) -> None:
-    """The schema must be wrong, not the data: the service becomes not ready and says why; nothing is lost."""
-    bad = poison(2_000)
-    pipeline.publish(bad)
-    consumer = pipeline.consumer()
-    until(lambda: "of the last" in pipeline.services["1"].child.last_lines(50), what=pipeline.logs())
-    until(lambda: consumer.get("/readyz") is None, what="not ready from the loop's next turn on")
-    until(lambda: pipeline.unread() == 0, what=pipeline.logs())
-    assert Counter(value for value, _ in pipeline.dead_letters().elements()) == Counter(value for _, value in bad)
-    pipeline.publish_results(results(COUNT // 4))
-    pipeline.until_stored()
-    pipeline.compare()
-
-
-def test_a_dead_letter_topic_that_cannot_be_written(pipeline: Pipeline) -> None:
-    """Nothing is skipped and nothing committed until it can."""
-    admin = AdminClient({"bootstrap.servers": pipeline.kafka.bootstrap_servers})
-    admin.delete_topics([pipeline.dead_letter_topic])[pipeline.dead_letter_topic].result(10)
-    bad = poison(8)
-    pipeline.publish(bad)
-    consumer = pipeline.consumer()
-    until(lambda: "cannot be written" in consumer.child.last_lines(50), what=pipeline.logs())
-    assert consumer.get("/readyz") is None
-    assert pipeline.unread() == len(bad)
-    topic = NewTopic(pipeline.dead_letter_topic, 1, 1)
-    admin.create_topics([topic])[pipeline.dead_letter_topic].result(10)
-    until(lambda: pipeline.unread() == 0, what=pipeline.logs())
-    assert Counter(value for value, _ in pipeline.dead_letters().elements()) == Counter(value for _, value in bad)
-    pipeline.compare()
-
-
-def test_dead_letters_are_shown_and_replayed_after_a_fix(pipeline: Pipeline) -> None:
-    """What the database refused is stored once it does not refuse any more; what is no result comes back."""
-    with pipeline.postgres.connect() as admin:
-        admin.execute(f"ALTER TABLE {pipeline.table} ADD CONSTRAINT lucky CHECK (target_id <> 13)")
-        good = results(3_000)
-        pipeline.publish_results(good)
-        pipeline.publish([(b"1", b"{not json")])
-        pipeline.consumer()
-        until(lambda: pipeline.unread() == 0, what=pipeline.logs())
-        lines = pipeline.command("dead-letters", "list", "--json").splitlines()
-        assert sorted(json.loads(line)["reason"] for line in lines) == ["not_json", *3 * ["refused_by_database"]]
-        place = next(json.loads(line)["place"] for line in lines if "not_json" in line)
-        assert pipeline.command("dead-letters", "show", place, "--raw") == "{not json"
-        assert "not_json" in pipeline.command("dead-letters", "show", place)
-        admin.execute(f"ALTER TABLE {pipeline.table} DROP CONSTRAINT lucky")
-    assert pipeline.command("dead-letters", "replay", "--dry-run").startswith("4 messages would be sent")
-    assert pipeline.command("dead-letters", "replay").startswith("4 messages sent")
-    pipeline.until_stored()
-    until(lambda: pipeline.unread() == 0, what=pipeline.logs())
-    assert pipeline.command("dead-letters", "replay", "--reason", "not_json").startswith("1 messages sent")
-    until(lambda: pipeline.unread() == 0, what=pipeline.logs())
-    assert "6 dead letters, 2 shown: 3 " in pipeline.command("dead-letters", "list", "--limit", "2")
+    until(lambda: pipeline.unread() == 0, what=pipeline.logs)
     pipeline.compare()
 
 
@@ -395,9 +283,14 @@ def assignments(pipeline: Pipeline) -> int:
     return (pipeline.directory / "consumer-1.log").read_text().count("assigned")
 
 
-def accounted(metrics: str) -> int:
-    lines = [line for line in metrics.splitlines() if line.startswith("consumer_rows_total")]
-    return round(sum(float(line.rpartition(" ")[2]) for line in lines))
+def ready(service: Service) -> bool:
+    return service.get("/readyz") is not None
+
+
+def has_accounted(service: Service, count: int) -> bool:
+    """Whether a consumer has stored, replaced or met so many rows."""
+    lines = [line for line in (service.get("/metrics") or "").splitlines() if line.startswith("consumer_rows_total")]
+    return round(sum(float(line.rpartition(" ")[2]) for line in lines)) == count
 
 
 def terminate(admin: psycopg.Connection[tuple[object, ...]]) -> None:

@@ -2,94 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import signal
 import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
-import attrs
 import pytest
 
-from monitoring_core.clock import to_ms
-from monitoring_core.schedule import slots_between
-from monitoring_testkit.needs import cannot_run, need_root
 from monitoring_testkit.waiting import until
+from monitoring_testkit.websites import quick_website
 
-from .conftest import fill
+from .checks import TARGETS, Checks, now_ms
+from .disks import fill, small_disk
+from .machine_clock import MachineClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from local_stack.processes import Service
 
-    from .conftest import Pipeline
+    from .pipeline import Pipeline
 
 pytestmark = pytest.mark.end_to_end
 
-TARGETS = 20
 ROUNDS = 5
-WEBSITE = Path(__file__).parents[1] / "benchmarks" / "quick_site.py"
-FAKE_TIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-@attrs.define
-class Checks:
-    """Targets of a website that answers, their producers, and what must be in the table at the end."""
-
-    pipeline: Pipeline
-    targets: int = TARGETS
-    interval_s: int = 1
-    since_ms: int = 0
-    began_ms: int = attrs.field(factory=lambda: now_ms())
-
-    def start(self, name: str, producer_id: str = "1", env: Mapping[str, str] | None = None) -> Service:
-        """Start a producer; from when the first one is ready, every slot counts."""
-        service = self.pipeline.producer(name, producer_id, env)
-        if not self.since_ms:
-            service.wait_until_ready()
-            self.since_ms = round(1_000 * service.metric("producer_accounted_since_seconds"))
-        return service
-
-    def statuses(self) -> dict[tuple[int, int], str]:
-        with self.pipeline.postgres.connect() as connection:
-            query = f"SELECT target_id, scheduled_at, status || coalesce(' ' || reason, '') FROM {self.pipeline.table}"
-            return {(int(row[0]), to_ms(row[1])): str(row[2]) for row in connection.execute(query)}
-
-    def due(self, end_ms: int) -> set[tuple[int, int]]:
-        """Every slot of every target until a moment."""
-        return {
-            (target_id, slot)
-            for target_id in range(1, self.targets + 1)
-            for slot in slots_between(target_id, self.interval_s, self.since_ms, end_ms)
-        }
-
-    def compare(self, end_ms: int | None = None, latest_ms: int | None = None) -> set[str]:
-        """Stop the producers in order, and compare the rows with what was due; which verdicts there are.
-
-        Args:
-            end_ms: until when every slot was due, if not now.
-            latest_ms: until when slots may have been due, if not until the producers have stopped.
-        """
-        end_ms = end_ms or now_ms()
-        for name, service in self.pipeline.services.items():
-            if name.startswith("producer") and service.child.status is None:
-                assert service.child.stop() == 0, self.pipeline.logs()
-        due = self.due(end_ms)
-        until(lambda: not due - self.statuses().keys(), 30, self.pipeline.logs())
-        rows = self.statuses()
-        assert len(due) >= 2 * self.targets
-        latest_ms = latest_ms or now_ms()
-        assert all(self.began_ms <= slot <= latest_ms for _, slot in rows.keys() - due), self.pipeline.logs()
-        return set(rows.values())
 
 
 def held(service: Service) -> float | None:
@@ -97,19 +35,20 @@ def held(service: Service) -> float | None:
     return service.metric("producer_id") if service.get("/metrics") else None
 
 
+def holds(service: Service, producer_id: int) -> bool:
+    return held(service) == producer_id
+
+
 @pytest.fixture
 def checks(pipeline: Pipeline) -> Iterator[Checks]:
-    # In a process of its own: while the test is busy, the website is not slow.
-    with subprocess.Popen([sys.executable, str(WEBSITE)], stdout=subprocess.PIPE, text=True) as website:
-        assert website.stdout is not None
-        url = f"http://127.0.0.1:{website.stdout.readline().strip()}/"
+    with quick_website() as url:
         pipeline.monitor = {
             "check_interval": "1s",
             "timeout": "800ms",
             "lease_duration": "2s",
             "refresh_interval": "1s",
+            "outbox_directory": str(pipeline.directory / "outbox"),
         }
-        pipeline.monitor["outbox_directory"] = str(pipeline.directory / "outbox")
         with pipeline.postgres.connect() as connection:
             connection.execute(
                 f"INSERT INTO {pipeline.name}.availability_monitor_config (amc_url) "
@@ -118,14 +57,13 @@ def checks(pipeline: Pipeline) -> Iterator[Checks]:
             )
         pipeline.consumer()
         yield Checks(pipeline)
-        website.kill()
 
 
 def test_a_producer_that_is_killed_at_any_moment(checks: Checks) -> None:
     """Five rounds; the next one accounts for what nobody ran, and sends what the last one had not."""
-    for turn in range(ROUNDS):
-        producer = checks.start(f"producer {turn}")
-        until(lambda producer=producer: held(producer) == 1, what=checks.pipeline.logs())
+    for number in range(ROUNDS):
+        producer = checks.start(f"producer {number}")
+        until(partial(holds, producer, 1), what=checks.pipeline.logs)
         time.sleep(random.uniform(0.1, 2.0))
         producer.child.signal(signal.SIGKILL)
         producer.child.wait()
@@ -201,7 +139,7 @@ def test_a_database_that_is_away_stops_no_checks(checks: Checks) -> None:
 
 def test_a_full_disk_under_the_outbox_costs_no_result(checks: Checks) -> None:
     """Results are in memory meanwhile, and the log says so, and when that is over."""
-    with small_disk(checks.pipeline.directory / "outbox") as disk:
+    with small_disk(checks.pipeline.directory / "outbox", 1) as disk:
         producer = checks.start("producer")
         fill(disk / "full")
         until(lambda: "the outbox cannot be written" in producer.child.last_lines(20))
@@ -234,29 +172,6 @@ def test_a_thousand_websites_that_hang_hold_up_no_others(checks: Checks) -> None
         assert checks.compare() == {"up", "down timeout"}
     for (target_id, _), status in checks.statuses().items():
         assert status == ("up" if target_id % 2 else "down timeout")
-
-
-@attrs.define
-class MachineClock:
-    """The wall clock of processes that are started with `env`, which can be set."""
-
-    file: Path
-
-    def __attrs_post_init__(self) -> None:
-        if not FAKE_TIME.exists():
-            cannot_run("setting the clock of a process needs libfaketime")
-        self.set_ahead(0)
-
-    @property
-    def env(self) -> dict[str, str]:
-        settings = {"TIMESTAMP_FILE": str(self.file), "NO_CACHE": "1", "DONT_FAKE_MONOTONIC": "1"}
-        return {"LD_PRELOAD": str(FAKE_TIME)} | {f"FAKETIME_{name}": value for name, value in settings.items()}
-
-    def set_ahead(self, seconds: int) -> None:
-        """Set it so far ahead of the true time."""
-        new = self.file.with_suffix(".new")
-        new.write_text(f"{seconds:+d}")
-        new.replace(self.file)
 
 
 def test_a_clock_that_goes_an_hour_ahead_and_back_costs_no_check(checks: Checks) -> None:
@@ -295,15 +210,3 @@ def test_a_clock_that_goes_an_hour_back_stops_no_checks(checks: Checks) -> None:
     # Of the hour that it was behind, little was checked: all of it is accounted for.
     checks.pipeline.until_stored(TARGETS * 3600)
     assert checks.compare() == {"up", "unknown missed_window"}
-
-
-@contextlib.contextmanager
-def small_disk(directory: Path) -> Iterator[Path]:
-    """A disk of one megabyte."""
-    need_root("a disk of its own")
-    directory.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(directory)], check=True)
-    try:
-        yield directory
-    finally:
-        subprocess.run(["umount", "-l", str(directory)], check=True)

@@ -45,9 +45,8 @@ from producer_svc.wiring import build_engine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conftest import RawWebsite
-
     from monitoring_core.result import CheckResult
+    from monitoring_testkit.websites import RawWebsite
 
     Act = Callable[[socket.socket, bytes], None]
 

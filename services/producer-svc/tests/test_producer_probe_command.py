@@ -19,7 +19,7 @@ from producer_svc.cli import main
 from producer_svc.probe_command import waterfall
 
 if TYPE_CHECKING:
-    from conftest import RawWebsite
+    from monitoring_testkit.websites import RawWebsite
 
 ENGINES = pytest.mark.parametrize("engine", ["requests", "curl"])
 

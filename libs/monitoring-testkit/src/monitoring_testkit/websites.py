@@ -1,0 +1,94 @@
+"""Websites of this machine, for producers to check."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class RawWebsite:
+    """Answers every connection with what a function does to the socket, after the request's headers came."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.requests: list[bytes] = []
+        self.closing = threading.Event()
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    def answer(self, act: Callable[[socket.socket, bytes], object]) -> None:
+        """From now on, call `act` for every connection, with its socket and what it has sent."""
+        threading.Thread(target=self._serve, args=(act,), daemon=True).start()
+
+    def close(self) -> None:
+        """Accept no more connections, and tell those that wait for `closing`."""
+        self.closing.set()
+        self._listener.close()
+
+    def _serve(self, act: Callable[[socket.socket, bytes], object]) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._handle, args=(connection, act), daemon=True).start()
+
+    def _handle(self, connection: socket.socket, act: Callable[[socket.socket, bytes], object]) -> None:
+        with connection:
+            try:
+                head = b""
+                while b"\r\n\r\n" not in head and (chunk := connection.recv(65536)):
+                    head += chunk
+                if not head:
+                    return
+                self.requests.append(head)
+                act(connection, head)
+            except OSError:
+                return
+
+
+class _Fine(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"OK")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name in the base class)
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def fine_website(host: str = "127.0.0.1") -> Iterator[int]:
+    """A website on this address that answers OK to everything; its port. It ends with the block."""
+    with ThreadingHTTPServer((host, 0), _Fine) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@contextlib.contextmanager
+def quick_website() -> Iterator[str]:
+    """The URL of a website that costs next to nothing, in a process of its own, so that a busy test does not slow it.
+
+    It ends with the block.
+    """
+    command = [sys.executable, "-m", "monitoring_testkit.quick_site"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}/"
+        finally:
+            process.kill()

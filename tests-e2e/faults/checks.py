@@ -1,0 +1,76 @@
+"""Targets, the producers that check them, and every row that there must be in the end."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import attrs
+
+from monitoring_core.clock import to_ms
+from monitoring_core.schedule import slots_between
+from monitoring_testkit.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from local_stack.processes import Service
+
+    from .pipeline import Pipeline
+
+TARGETS = 20
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@attrs.define
+class Checks:
+    """Targets of a website that answers, their producers, and what must be in the table at the end."""
+
+    pipeline: Pipeline
+    targets: int = TARGETS
+    interval_s: int = 1
+    since_ms: int = 0
+    began_ms: int = attrs.field(factory=lambda: now_ms())
+
+    def start(self, name: str, producer_id: str = "1", env: Mapping[str, str] | None = None) -> Service:
+        """Start a producer; from when the first one is ready, every slot counts."""
+        service = self.pipeline.producer(name, producer_id, env)
+        if not self.since_ms:
+            service.wait_until_ready()
+            self.since_ms = round(1_000 * service.metric("producer_accounted_since_seconds"))
+        return service
+
+    def statuses(self) -> dict[tuple[int, int], str]:
+        with self.pipeline.postgres.connect() as connection:
+            query = f"SELECT target_id, scheduled_at, status || coalesce(' ' || reason, '') FROM {self.pipeline.table}"
+            return {(int(row[0]), to_ms(row[1])): str(row[2]) for row in connection.execute(query)}
+
+    def due(self, end_ms: int) -> set[tuple[int, int]]:
+        """Every slot of every target until a moment."""
+        return {
+            (target_id, slot)
+            for target_id in range(1, self.targets + 1)
+            for slot in slots_between(target_id, self.interval_s, self.since_ms, end_ms)
+        }
+
+    def compare(self, end_ms: int | None = None, latest_ms: int | None = None) -> set[str]:
+        """Stop the producers in order, and compare the rows with what was due; which verdicts there are.
+
+        Args:
+            end_ms: until when every slot was due, if not now.
+            latest_ms: until when slots may have been due, if not until the producers have stopped.
+        """
+        end_ms = end_ms or now_ms()
+        for name, service in self.pipeline.services.items():
+            if name.startswith("producer") and service.child.status is None:
+                assert service.child.stop() == 0, self.pipeline.logs()
+        due = self.due(end_ms)
+        until(lambda: not due - self.statuses().keys(), 30, self.pipeline.logs)
+        rows = self.statuses()
+        assert len(due) >= 2 * self.targets
+        latest_ms = latest_ms or now_ms()
+        assert all(self.began_ms <= slot <= latest_ms for _, slot in rows.keys() - due), self.pipeline.logs()
+        return set(rows.values())
