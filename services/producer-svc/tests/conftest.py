@@ -1,15 +1,20 @@
-"""Fakes of the ports, and a website that tests script."""
+"""A website that tests script, and the way to the fakes."""
 
 from __future__ import annotations
 
 import socket
+import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+# Test modules are imported each by itself (--import-mode=importlib): this is how they find producer_fakes.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 class RawWebsite:
