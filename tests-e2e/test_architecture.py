@@ -105,11 +105,10 @@ def test_a_long_module_says_why() -> None:
 
 
 @pytest.mark.parametrize("package", [source.parent for source in SOURCES], ids=lambda folder: folder.name)
-def test_dependencies_are_those_that_are_imported(package: Path) -> None:
-    """What a package imports it declares, and what it declares it imports: no more, no less, extras too."""
-    done = subprocess.run(
-        [Path(sys.executable).with_name("deptry"), "src"], cwd=package, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+def test_declared_dependencies_are_compared_with_imports(package: Path) -> None:
+    """`hatch run check` runs deptry on every package; deptry sees no extras, so the pool of psycopg is looked at here."""
+    folder = package.relative_to(ROOT)
+    checks = tomllib.loads((ROOT / "hatch.toml").read_text())["envs"]["default"]["scripts"]["check"]
+    assert f"deptry {folder}/src --config {folder}/pyproject.toml" in checks
     pooled = any("psycopg_pool" in file.read_text() for file in package.glob("src/**/*.py"))
     assert ("pool]" in (package / "pyproject.toml").read_text()) == pooled
