@@ -106,7 +106,7 @@ def test_a_long_module_says_why() -> None:
 
 @pytest.mark.parametrize("package", [source.parent for source in SOURCES], ids=lambda folder: folder.name)
 def test_declared_dependencies_are_compared_with_imports(package: Path) -> None:
-    """`hatch run check` runs deptry on every package; deptry sees no extras, so the pool of psycopg is looked at here."""
+    """`hatch run check` runs deptry on every package. Deptry sees no extras: the pool of psycopg is looked at here."""
     folder = package.relative_to(ROOT)
     checks = tomllib.loads((ROOT / "hatch.toml").read_text())["envs"]["default"]["scripts"]["check"]
     assert f"deptry {folder}/src --config {folder}/pyproject.toml" in checks
