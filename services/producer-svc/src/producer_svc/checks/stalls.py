@@ -7,9 +7,10 @@ import time
 from collections import deque
 
 from monitoring_core.result import Reason
-from producer_svc.exchange import EndingError
+from producer_svc.checks.ending import EndingError
 
 TICK_S = 0.05
+# Shorter pauses are ordinary scheduling, and no website times out for want of them.
 STALL_S = 0.25
 
 
@@ -29,7 +30,7 @@ class StallWatch:
         return sum(length for end, length in stalls if end > moment and length >= STALL_S)
 
     def _tick(self) -> None:
-        # time.sleep has an absolute deadline, which whoever fakes the wall clock of a process moves with it.
+        # Not time.sleep: it waits for an absolute moment, which moves with the wall clock where that is faked.
         never = threading.Event()
         while not never.wait(TICK_S):
             now = time.monotonic()
@@ -40,7 +41,7 @@ class StallWatch:
 
 
 def timed_out(started: float, timeout_s: float, stalls: StallWatch) -> EndingError:
-    """The budget of a check that started at `started` is spent: by the website, or because this process stood still."""
+    """The end of a check that started at `started` and has used up its time: the website's fault, or this process's."""
     stood_still_s = stalls.since(started)
     if stood_still_s:
         return EndingError(Reason.PROBER_ERROR, f"the prober stood still for {stood_still_s:.1f} s")

@@ -1,42 +1,39 @@
-"""One check with requests."""
+"""One check with requests, from its first request to its result."""
 
 from __future__ import annotations
 
 import http.client
-import ssl
 import time
-import warnings
 from email import errors as email_errors
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import requests
 import urllib3.exceptions
-from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
-from requests.structures import CaseInsensitiveDict
-from urllib3.poolmanager import PoolManager
 
 from monitoring_core.result import Reason
-from producer_svc.adapters.connection import (
-    BudgetTlsSocket,
+from producer_svc.checks.ending import EndingError
+from producer_svc.checks.http.exchange import Exchange
+from producer_svc.checks.http.progress import (
     ConnectError,
     DeadlineError,
     DnsError,
     OwnFaultError,
     Progress,
-    Resolver,
     TlsError,
-    pool_classes,
 )
-from producer_svc.adapters.network import DeniedNetworks, trusted_authorities
-from producer_svc.exchange import EndingError, Exchange, Limits, Request
-from producer_svc.stalls import StallWatch, timed_out
+from producer_svc.checks.http.requests_adapter import BudgetAdapter, prepared
+from producer_svc.checks.stalls import StallWatch, timed_out
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
 
     from monitoring_core.result import CheckResult
     from producer_svc.check import Check, Origin
+    from producer_svc.checks.http.limits import Limits
+    from producer_svc.checks.http.resolver import Resolver
+    from producer_svc.checks.network import DeniedNetworks
 
 _CHUNK = 64 * 1024
 _BAD_URL = (
@@ -54,41 +51,24 @@ _MALFORMED = (
 )
 
 
-def tls_contexts() -> dict[bool, ssl.SSLContext]:
-    """The contexts for all checks, by whether the certificate is verified.
-
-    They are shared because loading the certificate authorities costs ten times as much as a check.
-    """
-    verifying = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    verifying.load_verify_locations(cadata=trusted_authorities())
-    trusting = ssl._create_unverified_context()  # noqa: S323 (only for targets with verify_tls false)
-    # The target says so; a line on standard error for each of its checks would help nobody.
-    warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
-    for context in (verifying, trusting):
-        context.sslsocket_class = BudgetTlsSocket
-    return {True: verifying, False: trusting}
-
-
 class Probe:
     """Checks one target at a time, each on a fresh connection. Not for more than one thread at once."""
 
     def __init__(
         self,
-        origin: Origin,
         limits: Limits,
         contexts: Mapping[bool, ssl.SSLContext],
         resolver: Resolver,
         networks: DeniedNetworks,
         stalls: StallWatch,
     ) -> None:
-        self._origin = origin
         self._limits = limits
         self._stalls = stalls
-        self._adapter = _Adapter(contexts, resolver, networks)
+        self._adapter = BudgetAdapter(contexts, resolver, networks)
 
-    def check(self, check: Check) -> CheckResult:
+    def check(self, check: Check, origin: Origin) -> CheckResult:
         """Run a check to its verdict. Whatever the website does, this ends with the target's timeout."""
-        exchange = Exchange(check, self._limits)
+        exchange = Exchange(check, origin, self._limits)
         progress = self._adapter.progress = Progress(exchange.deadline)
         self._adapter.verify = check.target.verify_tls
         ending: EndingError | None = None
@@ -104,7 +84,7 @@ class Probe:
         exchange.dns_s, exchange.connect_s, exchange.tls_s = progress.dns_s, progress.connect_s, progress.tls_s
         exchange.remote_address, exchange.certificate = progress.remote_address, progress.certificate
         exchange.ended = progress.refused
-        return exchange.result(self._origin, ending)
+        return exchange.result(ending)
 
     def _run(self, exchange: Exchange, progress: Progress) -> None:
         """Return when the website is up.
@@ -131,10 +111,10 @@ class Probe:
     def _send(self, exchange: Exchange, progress: Progress, cookies: RequestsCookieJar | None) -> requests.Response:
         """The response to the exchange's request, headers read."""
         before, began = progress.connecting_s, time.monotonic()
-        prepared, progress.header_bytes = _prepared(exchange.request, cookies), 0
+        request, progress.header_bytes = prepared(exchange.request, cookies), 0
         try:
             # Not Session.send: it reads the whole body of a redirect, without a bound, even when it is not to follow.
-            response = self._adapter.send(prepared, stream=True, timeout=progress.remaining_s())
+            response = self._adapter.send(request, stream=True, timeout=progress.remaining_s())
         finally:
             progress.header_bytes = None
             waited_s = time.monotonic() - began - (progress.connecting_s - before)
@@ -146,7 +126,7 @@ class Probe:
         return response
 
     def _read(self, exchange: Exchange, response: requests.Response) -> None:
-        """The body, as it comes over the wire."""
+        """Read the body as it comes over the wire."""
         began = time.monotonic()
         try:
             while chunk := response.raw.read(_CHUNK, decode_content=False):
@@ -175,46 +155,6 @@ class Probe:
             case requests.exceptions.RequestException():
                 return EndingError(Reason.CONNECTION_ERROR, _innermost(failure))
         return EndingError(Reason.PROBER_ERROR, f"internal error: {type(failure).__name__}")
-
-
-class _Adapter(HTTPAdapter):
-    """requests' adapter, on connections that keep the budget and with shared TLS contexts."""
-
-    progress: Progress
-    verify: bool
-
-    def __init__(self, contexts: Mapping[bool, ssl.SSLContext], resolver: Resolver, networks: DeniedNetworks) -> None:
-        self._contexts = contexts
-        self._resolver = resolver
-        self._networks = networks
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
-        self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = pool_classes(
-            self._resolver, self._networks, self._contexts[False], lambda: self.progress
-        )
-
-    def get_connection_with_tls_context(
-        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
-    ) -> Any:
-        context = {"ssl_context": self._contexts[self.verify]} if str(request.url).startswith("https") else {}
-        return self.poolmanager.connection_from_url(str(request.url), pool_kwargs=context)
-
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Nothing: the shared context knows whether and against what to verify."""
-
-
-def _prepared(request: Request, cookies: RequestsCookieJar | None) -> requests.PreparedRequest:
-    """What requests sends. Its own `prepare` would normalise the URL again, for a tenth of the cost of a check."""
-    prepared = requests.PreparedRequest()
-    prepared.method, prepared.url, prepared.body = request.method, request.url, request.body
-    prepared.headers = CaseInsensitiveDict(request.headers)
-    if request.method == "POST":
-        prepared.prepare_content_length(request.body)
-    if cookies:
-        prepared.prepare_cookies(cookies)
-    return prepared
 
 
 def _innermost(error: BaseException) -> str:
