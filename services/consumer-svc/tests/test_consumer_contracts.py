@@ -25,7 +25,9 @@ from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.revision import CONSUMER_NEEDS
 from monitoring_core.tables import RESULT_COLUMNS
 from monitoring_runtime.kafka import SILENT
-from monitoring_testkit.consumer.contracts import DeadLettersContract, Letter, SourceContract, WriterContract
+from monitoring_testkit.consumer.contracts.dead_letters import DeadLettersContract, Letter
+from monitoring_testkit.consumer.contracts.source import SourceContract
+from monitoring_testkit.consumer.contracts.writer import WriterContract
 from monitoring_testkit.consumer.fakes import FakeDeadLetters, FakeSource, FakeWriter
 from monitoring_testkit.consumer.messages import FakeMessage
 from monitoring_testkit.topics import headers, messages
