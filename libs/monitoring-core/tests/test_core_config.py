@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from monitoring_core.config import Config, ConfigError, Role, load_config
 from monitoring_core.config.document import DocumentError, parse_document
+from monitoring_core.config.sections import SECTIONS
 from monitoring_core.config.values import Secret
 
 if TYPE_CHECKING:
@@ -110,6 +110,52 @@ def test_a_file_that_is_no_configuration_at_all_is_refused(content: bytes, folde
     assert str(caught.value).count("\n") == 0
 
 
+def test_a_file_may_have_256_kib(folder: Path) -> None:
+    """One byte more is not read: it is no configuration."""
+    Path("config.yaml").write_text(GOOD + "#" * (256 * 1024 - len(GOOD)))
+    load_config(Path("config.yaml"), environ={})
+    said = faults(GOOD + "#" * (256 * 1024 - len(GOOD) + 1))
+    assert said == "config.yaml: is larger than 256 KiB"
+
+
+@pytest.mark.parametrize(("depth", "said"), [(19, "must be a whole number, got a list"), (20, "is nested too deeply")])
+def test_settings_are_nested_at_most_twenty_levels_deep(folder: Path, depth: int, said: str) -> None:
+    """The section is the first of them; no setting needs more than four."""
+    assert faults(GOOD + "metrics: {port: " + "[" * depth + "]" * depth + "}").endswith(f": {said}")
+
+
+@pytest.mark.parametrize("source", ["file", "kubernetes"])
+def test_a_secret_may_have_64_kib(folder: Path, source: str) -> None:
+    """It is a password or a certificate: one that is empty or larger is somebody's mistake."""
+    content = ""
+
+    def read(_namespace: str, _secret: str, _key: str) -> str:
+        return content
+
+    def loaded(text: str) -> Config:
+        nonlocal content
+        content = text
+        (folder / "secret.txt").write_text(text)
+        return load_config(Path("config.yaml"), environ={}, kubernetes=read)
+
+    reference = "{file: secret.txt}" if source == "file" else "{kubernetes: {namespace: n, secret: s, key: k}}"
+    Path("config.yaml").write_text(
+        f"kafka: {{bootstrap_servers: 'k:1'}}\ndatabase: {{host: h, user: u, password: {reference}}}\n"
+    )
+    password = loaded("x" * 65_536).database.password
+    assert password
+    assert len(password.reveal()) == 65_536
+    for text in ("x" * 65_537, "", "\n", "a\0b"):
+        with pytest.raises(ConfigError, match=r"must hold 1 to 65536 bytes of text$"):
+            loaded(text)
+
+
+def test_a_long_value_is_cut_in_its_fault(folder: Path) -> None:
+    """A line about it stays a line."""
+    assert faults(GOOD + f"metrics: {{port: {'x' * 78}}}\n").endswith(f"got '{'x' * 78}'")
+    assert faults(GOOD + f"metrics: {{port: {'x' * 79}}}\n").endswith(f"got '{'x' * 78}…")
+
+
 def test_a_file_that_is_missing_is_refused_by_name(folder: Path) -> None:
     """The path that was looked for is in the message."""
     with pytest.raises(ConfigError, match=r"^nowhere\.yaml: cannot be read: No such file or directory$"):
@@ -133,30 +179,29 @@ _values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-_settings = {
-    name: st.sampled_from([f.name for f in attrs.fields(section.type)])
-    for name, section in attrs.fields_dict(attrs.resolve_types(Config)).items()
-}
+_settings = [(name, field.name) for name, section in SECTIONS.items() for field in attrs.fields(section)]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file for the examples of a module."""
+    return tmp_path_factory.mktemp("config") / "config.yaml"
 
 
 @settings(max_examples=200)
-@given(
-    st.fixed_dictionaries(
-        {}, optional={name: st.dictionaries(keys, _values, max_size=4) for name, keys in _settings.items()}
-    )
-)
+@given(st.dictionaries(st.sampled_from(_settings), _values, max_size=8))
 def test_no_values_make_the_loader_raise_anything_but_its_own_error(
-    tmp_path_factory: pytest.TempPathFactory, content: dict[str, object]
+    written: Path, values: dict[tuple[str, str], object]
 ) -> None:
     """Any value under any setting either loads or is a fault of the configuration."""
-    file = tmp_path_factory.mktemp("config") / "config.yaml"
-    file.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8", errors="replace")
+    content: dict[str, dict[str, object]] = {}
+    for (section, key), value in values.items():
+        content.setdefault(section, {})[key] = value
+    written.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8", errors="replace")
     try:
-        assert isinstance(load_config(file, environ={}), Config)
+        assert isinstance(load_config(written, environ={}), Config)
     except ConfigError as error:
         assert error.faults
-    finally:
-        shutil.rmtree(file.parent)
 
 
 def test_the_example_is_valid_and_mentions_every_setting(folder: Path) -> None:

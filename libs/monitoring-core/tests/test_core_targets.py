@@ -29,6 +29,9 @@ GOOD = [
     {"check_interval_s": 86_400, "timeout_s": 300},
     {"expected_status": "200-299, 301,404"},
     {"method": "POST", "body": "q=☃"},
+    {"regexp": "x" * 1_000, "headers": {"X" * 100: "v" * 4_000}},
+    {"method": "POST", "body": "x" * 16_384},
+    {"headers": {f"X{i}": "" for i in range(50)}},
     {"method": "HEAD", "follow_redirects": False, "verify_tls": False, "labels": {"team": "a ☃"}},
 ]
 
@@ -72,6 +75,10 @@ BAD = [
     ({"id": 2**63}, ["id: expected int <= 9223372036854775807"]),
     ({"labels": {"a": "\0"}}, ["labels: must not hold a NUL character"]),
     ({"labels": {"a": "\ud800"}}, ["labels: must be valid Unicode"]),
+    ({"regexp": "x" * 1_001}, ["regexp: expected str of length <= 1000"]),
+    ({"headers": {"X" * 101: ""}}, [f"headers: {'X' * 100!r} is not a header name"]),
+    ({"headers": {"X": "v" * 4_001}}, [HEADER_VALUE]),
+    ({"body": "x" * 16_385, "method": "POST"}, ["body: expected str of length <= 16384"]),
     ({"body": "a=1"}, ["body: needs method POST"]),
     ({"body": "a\0", "method": "POST"}, ["body: must not hold a NUL character"]),
     ({"colour": 1, "method": "BREW"}, ["colour: no such field", "method: must be one of GET, HEAD, POST, got 'BREW'"]),

@@ -9,7 +9,7 @@ from consumer_svc import service as service_module
 from consumer_svc.batch import Batch
 from consumer_svc.delivery import Delivery, GivenUpError
 from consumer_svc.metrics import Metrics
-from consumer_svc.poison_watch import POISON_MINIMUM
+from consumer_svc.poison_watch import POISON_MINIMUM, PoisonWatch
 from consumer_svc.ports import Received
 from consumer_svc.service import ConsumerService
 from monitoring_core.clock import SystemClock
@@ -146,6 +146,17 @@ def test_poison_is_judged_from_a_hundred_messages_on() -> None:
         is None
     )
     assert after(Delivery(FakeWriter(), FakeDeadLetters(), Health(), Metrics(), 0.1), mixed(0, 0, 100)).too_much_poison
+
+
+def test_poison_is_judged_over_the_last_thousand_messages() -> None:
+    """What came before them says nothing about now."""
+    watch = PoisonWatch(max_ratio=0.0)
+    watch.add(1, 1)
+    for _ in range(999):
+        watch.add(1, 0)
+    assert (watch.alarm or "").startswith("1 of the last 1000 messages were poison")
+    watch.add(1, 0)
+    assert watch.alarm is None
 
 
 def test_only_the_partitions_given_up_are_forgotten() -> None:

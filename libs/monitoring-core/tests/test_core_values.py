@@ -1,0 +1,106 @@
+"""Durations and sizes as people write them, and the schema's revisions that a service works with."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from monitoring_core.config import format_duration, parse_duration
+from monitoring_core.config.values.quantities import format_size, parse_size
+from monitoring_core.result import one_line
+from monitoring_core.revision import why_unfit
+
+DURATIONS = {
+    "500ms": (dt.timedelta(milliseconds=500), "500 ms"),
+    "0s": (dt.timedelta(0), "0 ms"),
+    "1s": (dt.timedelta(seconds=1), "1 s"),
+    "1.5m": (dt.timedelta(seconds=90), "90 s"),
+    "59 m": (dt.timedelta(minutes=59), "3540 s"),
+    "1h": (dt.timedelta(hours=1), "1 h"),
+    "90m": (dt.timedelta(minutes=90), "5400 s"),
+    "2d": (dt.timedelta(days=2), "48 h"),
+}
+
+
+@pytest.mark.parametrize("text", DURATIONS)
+def test_a_duration_is_read_and_shown(text: str) -> None:
+    """In milliseconds below a second, in hours when they are whole, else in seconds."""
+    duration, shown = DURATIONS[text]
+    assert parse_duration(text) == duration
+    assert format_duration(duration) == shown
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "-1s", "1e3s", "1 w", " 1s", "1s ", "1.s", "1234567890s", "1.1234567s"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    """Nothing is guessed."""
+    with pytest.raises(ValueError, match="must be a duration like 500ms, 10s, 5m or 1h"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "shown"),
+    [
+        ("0B", 0, "0 B"),
+        ("1023 B", 1_023, "1023 B"),
+        ("64KiB", 65_536, "64 KiB"),
+        ("1024KiB", 1 << 20, "1 MiB"),
+        ("3GiB", 3 << 30, "3 GiB"),
+    ],
+)
+def test_a_size_is_read_and_shown(text: str, size: int, shown: str) -> None:
+    """In the largest unit that leaves a whole number."""
+    assert parse_size(text) == size
+    assert format_size(size) == shown
+
+
+@pytest.mark.parametrize("text", ["", "1", "1KB", "1 TiB", "-1B", "1.5MiB", "1234567890B"])
+def test_what_is_no_size_is_none(text: str) -> None:
+    """Powers of ten are not meant by KiB, and are not accepted in its place."""
+    assert parse_size(text) is None
+
+
+TOO_NEW = "too new for this service, which needs 0004: use a newer release of it, or run dbadmin downgrade-schema 0004"
+
+
+@pytest.mark.parametrize(
+    ("present", "oldest_served", "why"),
+    [
+        (None, None, "is empty, too old for this service, which needs 0004: run dbadmin create-schema"),
+        ("0003", None, "is at revision 0003, too old for this service, which needs 0004: run dbadmin create-schema"),
+        ("0003", "0001", "is at revision 0003, too old for this service, which needs 0004: run dbadmin create-schema"),
+        ("0004", None, None),
+        ("0005", "0004", None),
+        (
+            "0005",
+            None,
+            f"is at revision 0005, {TOO_NEW}",
+        ),
+        (
+            "0006",
+            "0005",
+            f"is at revision 0006, {TOO_NEW}",
+        ),
+    ],
+)
+def test_a_service_works_with_its_revision_and_with_later_ones_that_serve_it(
+    present: str | None, oldest_served: str | None, why: str | None
+) -> None:
+    """With no other; the line names the command that mends it."""
+    assert why_unfit("0004", present, oldest_served, "m") == (why and f"schema m {why}")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a\n\tb\0c\x1b[2J", "a b c [2J"),
+        ("x" * 10, "x" * 10),
+        ("x" * 11, "x" * 9 + "…"),
+        ("  ", ""),
+        (" " * 39 + "x", "x"),
+        (" " * 40 + "x", ""),
+    ],
+)
+def test_any_text_becomes_one_bounded_line(text: str, line: str) -> None:
+    """Fit for a row and a log. Only the beginning of an endless text is looked at."""
+    assert one_line(text, 10) == line
