@@ -7,16 +7,18 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from local_stack.comparison import compare
 from local_stack.processes import Service, script
 from local_stack.servers import connect
 from local_stack.stack import DATABASE, Stack
+from monitoring_testkit import topics
 from monitoring_testkit.waiting import until
 
 if TYPE_CHECKING:
@@ -33,31 +35,18 @@ def published(stack: Stack, topic: str = TOPIC) -> set[tuple[int, str, str]]:
 
 
 def messages(stack: Stack, topic: str) -> list[bytes]:
-    consumer = Consumer(
-        {"bootstrap.servers": stack.bootstrap_servers, "group.id": "oracle", "enable.auto.commit": False}
-    )
-    try:
-        partitions = [TopicPartition(topic, p) for p in consumer.list_topics(topic, 10).topics[topic].partitions]
-        ends = {p.partition: consumer.get_watermark_offsets(p, 10)[1] for p in partitions}
-        left = sum(ends.values())
-        for partition in partitions:
-            partition.offset = 0
-        consumer.assign(partitions)
-        found: list[bytes] = []
-        deadline = time.monotonic() + 30
-        # The embedded broker's watermark counts a batch as one message: go on until there is no more.
-        while (came := consumer.consume(1000, 1)) or len(found) < left:
-            assert time.monotonic() < deadline
-            found += [m.value() or b"" for m in came if not m.error()]
-        return found
-    finally:
-        consumer.close()
+    """The values of all messages of a topic."""
+    return [message.value() or b"" for message in topics.messages(stack.bootstrap_servers, topic)]
 
 
 def stored(stack: Stack) -> int:
     with connect(stack.postgres, DATABASE) as connection:
         row = connection.execute("SELECT count(*) FROM monitoring.availability_result").fetchone()
-    return int(str(row[0])) if row else 0
+    return int(row[0]) if row else 0
+
+
+def has_stored(stack: Stack, count: int) -> bool:
+    return stored(stack) >= count
 
 
 def started(stack: Stack, website: str, *ids: str) -> list[Service]:
@@ -119,8 +108,7 @@ def test_a_consumer_killed_or_stopped_in_the_middle_loses_and_doubles_nothing(st
     """Counted against what was published: SIGKILL, then SIGTERM, each followed by a new start."""
     producers = started(stack, website, "1", "2")
     for number in (signal.SIGKILL, signal.SIGTERM):
-        before = stored(stack)
-        until(lambda before=before: stored(stack) >= before + 20)  # type: ignore[misc]
+        until(partial(has_stored, stack, stored(stack) + 20))
         stack.services["consumer-svc"].child.signal(number)
         stack.services["consumer-svc"].child.wait()
         stack.start("consumer-svc")

@@ -24,12 +24,15 @@ from monitoring_core.config import Config, load_config
 from monitoring_core.errors import OutageError, StopError
 from monitoring_core.revision import CONSUMER_NEEDS, PRODUCER_NEEDS, why_unfit
 from monitoring_core.testing.builders import make_result
+from monitoring_testkit import database
 from monitoring_testkit.waiting import until
 from producer_svc.adapters.postgres import PostgresRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from psycopg.rows import TupleRow
 
     from local_stack.servers import Postgres
 
@@ -64,8 +67,8 @@ def config(config_file: Path) -> Config:
     return load_config(config_file, environ={})
 
 
-def connect(config: Config) -> psycopg.Connection[tuple[object, ...]]:
-    return psycopg.connect(**config.database.connection_parameters("test"), autocommit=True)  # type: ignore[arg-type]
+def connect(config: Config) -> psycopg.Connection[TupleRow]:
+    return database.connect(config.database)
 
 
 def known(config: Config) -> list[str]:
@@ -127,7 +130,8 @@ class Writing:
 
     def more(self) -> None:
         """Wait until it has stored more."""
-        until(lambda before=self.stored: self.stored > before)  # type: ignore[misc]
+        before = self.stored
+        until(lambda: self.stored > before)
 
     def _run(self) -> None:
         start = dt.datetime.combine(TODAY, dt.time(), dt.UTC)
@@ -235,12 +239,16 @@ def test_an_older_consumer_writes_through_every_upgrade(config: Config) -> None:
                 connection.execute(statement)
                 written[0] += 1
 
+    def more() -> None:
+        before = written[0]
+        until(lambda: written[0] > before)
+
     writer = threading.Thread(target=write)
     writer.start()
     try:
         for number in later:
             up_to(config, number)
-            until(lambda before=written[0]: written[0] > before)  # type: ignore[misc]
+            more()
     finally:
         stop.set()
         writer.join(30)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
 from local_stack.processes import Child, Service, free_port, script
 from monitoring_core.config import Config, Role, load_config
+from monitoring_testkit import database
 from monitoring_testkit.waiting import until
 
 if TYPE_CHECKING:
+    from psycopg.rows import TupleRow
+
     from monitoring_testkit.servers.secured import Secured
 
 pytestmark = pytest.mark.end_to_end
@@ -32,11 +35,10 @@ def loaded(secured: Secured) -> Config:
     return load_config(secured.config_file, environ={})
 
 
-def connect(secured: Secured, role: Role) -> psycopg.Connection[tuple[Any, ...]]:
-    database = loaded(secured).database_as(role)
-    assert database
-    parameters: dict[str, Any] = database.connection_parameters("test")
-    return psycopg.connect(**parameters, autocommit=True)
+def connect(secured: Secured, role: Role) -> psycopg.Connection[TupleRow]:
+    account = loaded(secured).database_as(role)
+    assert account
+    return database.connect(account)
 
 
 def test_nobody_gets_in_without_tls_and_a_certificate_or_password(secured: Secured) -> None:
@@ -86,7 +88,7 @@ def test_one_command_makes_all_and_the_services_run_under_their_accounts(secured
         services[0].wait_until_ready()
         with connect(secured, Role.ADMINISTRATOR) as owner, connect(secured, Role.READER) as reader:
             count = "SELECT count(*) FROM monitoring.availability_result WHERE status = 'up'"
-            until(lambda: int(str(owner.execute(count).fetchone()[0])) >= 20)  # type: ignore[index]
+            until(lambda: owner.execute(count).fetchall() >= [(20,)])
             users = "SELECT usename FROM pg_stat_activity WHERE application_name = ANY(%s) AND usename IS NOT NULL"
             with psycopg.connect(superuser(secured), autocommit=True) as onlooker:
                 working = onlooker.execute(users, (list(SECRETS),)).fetchall()

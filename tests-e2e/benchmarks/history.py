@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 import psycopg
+from psycopg.rows import TupleRow
 
 from dbadmin.connect import conninfo
 from dbadmin.maintain import maintain
@@ -71,7 +72,7 @@ QUERIES = {
 }
 
 
-def timed(connection: psycopg.Connection[Any], query: str) -> float:
+def timed(connection: psycopg.Connection[TupleRow], query: str) -> float:
     """The median of the milliseconds from sending to the last row."""
     found = []
     for _ in range(ROUNDS):
@@ -81,7 +82,7 @@ def timed(connection: psycopg.Connection[Any], query: str) -> float:
     return statistics.median(found)
 
 
-def fill(connection: psycopg.Connection[Any], targets: int, start: dt.datetime, end: dt.datetime) -> None:
+def fill(connection: psycopg.Connection[TupleRow], targets: int, start: dt.datetime, end: dt.datetime) -> None:
     """Roll-ups and incidents of a span of whole days."""
     for statement in (HOURLY, DAILY, INCIDENTS):
         connection.execute(statement, {"start": start, "end": end, "targets": targets})

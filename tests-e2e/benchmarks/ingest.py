@@ -10,7 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -165,7 +165,7 @@ def ready_batches(postgres: Postgres) -> list[bytes]:
         )
         connection.execute("CREATE INDEX ON numbered (n)")
         found = connection.execute("SELECT count(*) FROM numbered").fetchone()
-        size = int(str(found[0])) if found else 0
+        size = int(found[0]) if found else 0
         batches = []
         for begin in range(0, size, BATCH):
             part = sql.SQL("COPY (SELECT {} FROM numbered WHERE n >= {} AND n < {}) TO STDOUT (FORMAT binary)").format(
@@ -201,7 +201,7 @@ def by_executemany(postgres: Postgres, servers: str, count: int, size: int) -> N
     values = sql.SQL(", ").join(sql.Placeholder() * len(RESULT_COLUMNS))
     insert = sql.SQL("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO NOTHING").format(TABLE, COLUMNS, values, KEY)
     with connect(postgres, DATABASE) as connection:
-        pending: list[Any] = []
+        pending: list[tuple[object, ...]] = []
         for came in messages(servers, count):
             pending += [row(decode(value)) for value in came]
             while len(pending) >= size:
@@ -255,7 +255,7 @@ def end_to_end(stack: Stack, rate: int, seconds: int, backlog: int) -> dict[str,
             )
             while len(delays) < rate * seconds // 100:
                 for (moment,) in connection.execute(query, (last,)).fetchall():
-                    last = moment  # type: ignore[assignment]
+                    last = moment
                     delays.append(1000 * (time.monotonic() - sent[last]))
                 time.sleep(0.005)
 

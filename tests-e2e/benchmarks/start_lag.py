@@ -31,7 +31,7 @@ from monitoring_core.result import CheckResult, Status
 from monitoring_core.schedule import slots_between
 from monitoring_core.testing.builders import make_target
 from monitoring_testkit.servers.apache_kafka import ApacheKafka
-from monitoring_testkit.websites import quick_website
+from monitoring_testkit.websites import fine_website
 from producer_svc.adapters.postgres import PostgresRegistry
 from producer_svc.check import Check, Origin
 from producer_svc.service import TOGETHER_S
@@ -39,6 +39,8 @@ from producer_svc.wiring import build_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from psycopg.rows import TupleRow
 
 CORES = sorted(os.sched_getaffinity(0))
 # Of what the engine does in a second when it does nothing else.
@@ -128,7 +130,7 @@ class Installation:
             connection.execute("VACUUM ANALYZE")
         return file
 
-    def connect(self) -> psycopg.Connection[tuple[object, ...]]:
+    def connect(self) -> psycopg.Connection[TupleRow]:
         return psycopg.connect(
             host=self.postgres.host,
             port=self.postgres.port,
@@ -211,12 +213,12 @@ def refresh_ms(installation: Installation, targets: int, url: str) -> dict[str, 
     with installation.connect() as connection:
         query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'producer-svc'"
         ((backend,),) = connection.execute(query).fetchall()
-    began, cpu = time.monotonic(), cpu_s(int(str(backend)))
+    began, cpu = time.monotonic(), cpu_s(int(backend))
     for _ in range(times):
         registry.version()
         registry.renew(1, 0, 60)
     return {
-        "cpu_ms": 1e3 * (cpu_s(int(str(backend))) - cpu) / times,
+        "cpu_ms": 1e3 * (cpu_s(int(backend)) - cpu) / times,
         "elapsed_ms": 1e3 * (time.monotonic() - began) / times,
     }
 
@@ -256,7 +258,8 @@ def main() -> None:
         return
     found: dict[str, dict[str, float]] = {}
     os.sched_setaffinity(0, CORES[1:] or CORES)
-    with tempfile.TemporaryDirectory() as folder, quick_website() as url, installed(Path(folder)) as installation:
+    with tempfile.TemporaryDirectory() as folder, fine_website() as port, installed(Path(folder)) as installation:
+        url = f"http://127.0.0.1:{port}/"
         for targets in arguments.targets:
             _, before = in_own_process(url, math.inf, 20_000)
             rate = arguments.rate or LOAD * before

@@ -116,8 +116,8 @@ class Deployment:
         if any("storageclass.kubernetes.io/is-default-class" in c["metadata"].get("annotations", {}) for c in classes):
             return
         (node,) = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
-        hostname = {"key": "kubernetes.io/hostname", "operator": "In"}
-        hostname |= {"values": [node["metadata"]["labels"]["kubernetes.io/hostname"]]}
+        hostname = node["metadata"]["labels"]["kubernetes.io/hostname"]
+        on_node = {"key": "kubernetes.io/hostname", "operator": "In", "values": [hostname]}
         for _ in range(count):
             self.volumes += 1
             path = self.directory / f"volume-{self.volumes}"
@@ -127,7 +127,7 @@ class Deployment:
                 "accessModes": ["ReadWriteOnce"],
                 "persistentVolumeReclaimPolicy": "Retain",
                 "local": {"path": str(path)},
-                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [hostname]}]}},
+                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [on_node]}]}},
             }
             volume = {"apiVersion": "v1", "kind": "PersistentVolume", "spec": spec}
             volume["metadata"] = {"name": f"monitoring-test-{self.volumes}", "labels": {"monitoring-test": "yes"}}

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 import trustme
@@ -25,6 +25,8 @@ from monitoring_testkit.servers.tls_postgresql import OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from psycopg.rows import TupleRow
 
 
 class Authority:
@@ -104,7 +106,7 @@ class SecurePostgres:
         self._run("pg_ctl", "-D", str(self._data), "-w", "-m", "fast", "stop")
         shutil.rmtree(self._directory)
 
-    def connect(self, database: str = "monitoring") -> psycopg.Connection[tuple[Any, ...]]:
+    def connect(self, database: str = "monitoring") -> psycopg.Connection[TupleRow]:
         """A connection of the administrator's."""
         return psycopg.connect(
             host="127.0.0.1",

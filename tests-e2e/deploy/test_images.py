@@ -129,6 +129,11 @@ class Containers:
         self.engine("rm", "--force", name)
         self.names.remove(name)
 
+    def remove_all(self) -> None:
+        """End all at once."""
+        for name in list(self.names):
+            self.remove(name)
+
 
 @pytest.fixture(scope="module")
 def containers(
@@ -150,7 +155,7 @@ def containers(
         # What an earlier run left in it is no part of this one.
         images("volume", "rm", "--force", OUTBOX)
         stack.callback(images, "volume", "rm", "--force", OUTBOX)
-        stack.callback(lambda: [made.remove(name) for name in list(made.names)])
+        stack.callback(made.remove_all)
         done = made.dbadmin("setup", "--wait", "60s")
         assert done.returncode == 0, done.stderr
         yield made

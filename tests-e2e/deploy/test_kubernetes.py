@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -177,7 +178,7 @@ def test_a_deleted_pod_comes_back_and_goes_on(deployed: Watched) -> None:
         for name in ("producer", "consumer"):
             (pod,) = deployed.pods(name)
             kubectl("-n", NAMESPACE, "delete", "pod", pod["metadata"]["name"], *options)
-            until(lambda name=name, pod=pod: _uids(deployed, name).isdisjoint({pod["metadata"]["uid"]}), 90)  # type: ignore[misc]
+            until(partial(_is_gone, deployed, name, pod["metadata"]["uid"]), 90)
             deployed.until_ready(name, 1)
         deployed.go_on()
     deployed.compare()
@@ -277,6 +278,10 @@ def _established(name: str) -> bool:
     """Whether the server serves one of KEDA's definitions."""
     status = json.loads(kubectl("get", "crd", f"{name}.keda.sh", "-o", "json")).get("status", {})
     return {"Established": "True"}.items() <= {c["type"]: c["status"] for c in status.get("conditions") or []}.items()
+
+
+def _is_gone(deployed: Watched, name: str, uid: str) -> bool:
+    return uid not in _uids(deployed, name)
 
 
 def _uids(deployed: Watched, name: str) -> set[str]:

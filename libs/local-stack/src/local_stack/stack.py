@@ -137,7 +137,7 @@ class Stack:
                 "SELECT amc_id, amc_url, amc_check_interval_s FROM monitoring.availability_monitor_config "
                 "WHERE amc_active ORDER BY amc_id"
             ).fetchall()
-        return [TargetRecord(id=int(str(i)), url=str(url), check_interval_s=interval) for i, url, interval in rows]  # type: ignore[arg-type]  # as the table says
+        return [TargetRecord(id=i, url=url, check_interval_s=interval) for i, url, interval in rows]
 
     def windows(self, since: Mapping[int, float], end_ms: int) -> list[Window]:
         """The windows of all targets. `since`: by one-based producer, from when it accounts, seconds."""
@@ -159,7 +159,7 @@ class Stack:
                 "WHERE scheduled_at >= to_timestamp(%s)",
                 (since_s,),
             ).fetchall()
-        return [Row(*row) for row in found]  # type: ignore[arg-type]  # as the table says
+        return [Row(*row) for row in found]
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import trustme
 from monitoring_core.result import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 SLOW_S = 0.8
 MAX_BODY = 256 * 1024
@@ -29,13 +29,13 @@ class SampleWebsite:
 
     Attributes:
         fields: the rest of its target record.
-        expected: the reason, None for up; a sequence when it changes, one for each check in turn.
+        expected: the reason, None for up; a list when it changes, one for each check in order.
     """
 
     name: str
     url: str
     fields: dict[str, Any] = attrs.field(factory=dict)
-    expected: Reason | Sequence[Reason | None] | None = None
+    expected: Reason | list[Reason | None] | None = None
 
 
 @contextlib.contextmanager
