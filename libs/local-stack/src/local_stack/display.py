@@ -1,4 +1,4 @@
-"""The live table."""
+"""The table of websites, drawn anew while the stack runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WHERE amc_active ORDER BY amc_id LIMIT 40
 
 
 def live_table(stack: Stack, names: Mapping[int, str]) -> Table:
-    """The websites as they stand in the database now."""
+    """Each website with its latest verdict in the database and its number of rows."""
     table = Table("website", "verdict", "reason", "response time", "rows", box=None, header_style="bold")
     with connect(stack.postgres, DATABASE) as connection:
         for target_id, url, status, reason, seconds, rows in connection.execute(_LATEST).fetchall():
