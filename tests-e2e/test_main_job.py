@@ -60,7 +60,7 @@ def started(stack: Stack, website: str, *ids: str) -> list[Service]:
 
 
 def end(producers: list[Service]) -> int:
-    """Stop producers; the moment of it, milliseconds since the epoch."""
+    """Stop producers in order; the moment of it, milliseconds since the epoch."""
     end_ms = time.time_ns() // 1_000_000
     for producer in producers:
         producer.child.signal(signal.SIGTERM)
@@ -86,7 +86,7 @@ def test_of_two_producers_with_the_same_id_one_stands_by_and_takes_over(stack: S
     """Even when the first only stood still, and goes on when the second has begun: no slot is missing or double."""
     began = time.time()
     (first,) = started(stack, website, "1")
-    since = {1: first.metric("producer_accounted_since_seconds"), 2: 1e11}  # nobody is 2
+    since = {1: first.metric("producer_accounted_since_seconds"), 2: 1e11}  # no producer has ID 2
     second = stack.start("producer-svc again", "--id", "1")
     until(lambda: second.get("/healthz") is not None)
     until(lambda: stored(stack) >= 10)
@@ -196,7 +196,7 @@ def test_the_packages_install_and_run_from_wheels_alone(tmp_path: Path) -> None:
     """Each of the six is built into a wheel; a clean environment needs nothing of the checkout."""
     root = Path(__file__).parents[1]
     packages = [*sorted((root / "libs").iterdir()), *sorted((root / "services").iterdir())]
-    # Without it, so that nothing that ships can be in need of it.
+    # It does not ship: what ships must run without it.
     packages.remove(root / "libs" / "monitoring-testkit")
     wheels = tmp_path / "wheels"
     for package in packages:

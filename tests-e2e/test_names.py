@@ -78,7 +78,7 @@ def configured(postgres: Postgres, broker: str, directory: Path, database: str, 
             "database": database,
             "schema": schema,
         },
-        # At most 63 bytes, and one for each.
+        # A name for each role, of at most 63 bytes.
         "roles": {f"{role}_user": f"{accounts[:30]}{role[0]}" for role in Role},
     }
     file = directory / "config.yaml"
@@ -261,7 +261,7 @@ def has_passed(deadline: float) -> bool:
 
 
 def killed(file: Path, connection: psycopg.Connection[TupleRow], when: Callable[[], bool]) -> int:
-    """Kill `create-schema` at some moment; its exit status, when the server has noticed."""
+    """Kill `create-schema` when a condition holds; its exit status, once the server has noticed."""
     command = [script("dbadmin"), "create-schema", "--config", str(file)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
     while not when() and process.poll() is None:

@@ -81,7 +81,7 @@ def up_to(config: Config, revision: str) -> None:
 
 
 def described(config: Config) -> list[tuple[object, ...]]:
-    """All that a revision makes: columns, constraints, indexes, triggers, functions, views. Not the version's own."""
+    """All that a revision makes but the version table: columns, constraints, indexes, triggers, functions, views."""
     with connect(config) as connection:
         return connection.execute(
             """
@@ -109,7 +109,7 @@ def described(config: Config) -> list[tuple[object, ...]]:
 
 
 class Writing:
-    """A consumer that writes on and on, and how long its longest write took."""
+    """A consumer that writes without a pause, and the time of its longest write."""
 
     def __init__(self, config: Config) -> None:
         self._writer = PostgresWriter(config.database)
@@ -191,7 +191,7 @@ def create_partitions_of(config: Config) -> Iterator[str]:
 
 
 def plain(described: list[tuple[object, ...]]) -> set[tuple[object, ...]]:
-    """Without the day partitions, which are no revision's."""
+    """Without the partitions of days, which no revision makes."""
     return {row for row in described if "availability_result_2" not in str(row[1])}
 
 

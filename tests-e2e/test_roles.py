@@ -51,7 +51,13 @@ VIEWS = ("website_status", "website_availability_hourly", "website_availability_
 
 @attrs.frozen
 class Server:
-    """A PostgreSQL, how its owner reaches it, and how its superuser does, who only looks on."""
+    """A PostgreSQL.
+
+    Attributes:
+        database: how the owner of the database connects, as the configuration says it.
+        superuser: how the superuser connects, who only looks on.
+        passwords: whether it asks for passwords.
+    """
 
     database: dict[str, object]
     superuser: dict[str, str]

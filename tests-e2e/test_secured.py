@@ -42,7 +42,7 @@ def connect(secured: Secured, role: Role) -> psycopg.Connection[TupleRow]:
 
 
 def test_nobody_gets_in_without_tls_and_a_certificate_or_password(secured: Secured) -> None:
-    """The servers that the others are tested with are what they are said to be."""
+    """The servers that the other tests use are as strict as they are said to be."""
     where = secured.database.postgres
     address = f"host={where.host} port={where.port} dbname=postgres user=monitoring_owner"
     for options, why in (
@@ -125,7 +125,7 @@ def superuser(secured: Secured) -> str:
 
 
 def start(secured: Secured, name: str, *arguments: str) -> Service:
-    """A service with the secrets that it needs, the others being away."""
+    """Start a service with the secrets that it needs; the files of all others are missing."""
     folder = secured.directory / name
     folder.mkdir()
     text = secured.config_file.read_text()

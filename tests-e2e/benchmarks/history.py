@@ -83,7 +83,7 @@ def timed(connection: psycopg.Connection[TupleRow], query: str) -> float:
 
 
 def fill(connection: psycopg.Connection[TupleRow], targets: int, start: dt.datetime, end: dt.datetime) -> None:
-    """Roll-ups and incidents of a span of whole days."""
+    """Make roll-ups and incidents of a span of whole days."""
     for statement in (HOURLY, DAILY, INCIDENTS):
         connection.execute(statement, {"start": start, "end": end, "targets": targets})
 
@@ -116,7 +116,7 @@ def measure(config: DatabaseConfig, targets: int, raw_hours: int, stages: list[i
         seconds, hours = run(config)
         found["maintain, seconds for a day of results"] = 24 * seconds / hours
         found["maintain again, seconds"] = run(config)[0]
-        # What came in the five minutes since.
+        # The results of the last five minutes.
         connection.execute(RAW, {"start": span["end"], "end": now, "targets": targets})
         kept = today - dt.timedelta(days=1)
         for days in stages:

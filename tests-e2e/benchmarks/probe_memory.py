@@ -1,4 +1,4 @@
-"""What checks hold on to: `hatch run bench:probe-memory`. The method is described in README.md."""
+"""The memory that checks hold: `hatch run bench:probe-memory`. The method is described in README.md."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DEFAULTS = CheckDefaults(interval_s=60, timeout_s=0.5, expected_status=StatusSet
 
 
 def memory_bytes() -> int:
-    """What of this process is in memory now."""
+    """The resident memory of this process."""
     gc.collect()
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

@@ -90,7 +90,7 @@ class NoKafka:
 
 
 class Range:
-    """So many targets, as PostgreSQL would give them."""
+    """A number of targets, read as from PostgreSQL."""
 
     def __init__(self, count: int, clock: FakeClock) -> None:
         self._count = count
@@ -146,7 +146,7 @@ def producer(count: int, directory: Path, clock: FakeClock) -> ProducerService:
 
 
 def measure(count: int, checks: int) -> dict[str, float]:
-    """One producer with so many targets, in this process."""
+    """One producer with this number of targets, in this process."""
     keep_memory_together()
     collect_garbage_seldom()
     clock = FakeClock()
@@ -189,7 +189,7 @@ def main() -> None:
         return
     found = {}
     for count in arguments.targets:
-        # In a process of its own: memory that one has had is not given back.
+        # In a process of its own: a process does not give back its memory.
         checks = min(arguments.checks, 20 * count)
         command = [sys.executable, __file__, "--one", str(count), "--checks", str(checks)]
         lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()

@@ -43,16 +43,16 @@ if TYPE_CHECKING:
     from psycopg.rows import TupleRow
 
 CORES = sorted(os.sched_getaffinity(0))
-# Of what the engine does in a second when it does nothing else.
+# The part of its greatest rate that the engine is given.
 LOAD = 0.7
-# More than are ever at once while the website answers at once.
+# More checks at once than there ever are while the website answers at once.
 MANY = 300
 
 
 def engine_alone(url: str, rate: float, count: int) -> tuple[float, float]:
-    """The curl engine with checks that are due evenly at a rate, or, when it is infinite, whenever there is room.
+    """The curl engine with checks that become due at an even rate; an infinite one: whenever the engine has room.
 
-    Checks that are due or finish together are worked together, as the producer's loop does.
+    What becomes due or finishes within TOGETHER_S is handled together, as in the producer's loop.
 
     Returns:
         Processor time, µs a check, and checks a second.
@@ -62,12 +62,12 @@ def engine_alone(url: str, rate: float, count: int) -> tuple[float, float]:
     submitted = finished = 0
     began, cpu = time.monotonic(), time.process_time()
     while finished < count:
-        turn = time.monotonic()
-        due = count if math.isinf(rate) else min(count, int((turn - began) * rate))
+        iteration = time.monotonic()
+        due = count if math.isinf(rate) else min(count, int((iteration - began) * rate))
         while submitted < due and engine.free:
             engine.submit(Check(target, submitted, time.monotonic()))
             submitted += 1
-        while (left_s := turn + TOGETHER_S - time.monotonic()) > 0 and finished < submitted:
+        while (left_s := iteration + TOGETHER_S - time.monotonic()) > 0 and finished < submitted:
             for result in engine.take_finished(left_s):
                 assert result.status is Status.UP, result
                 finished += 1
@@ -98,7 +98,7 @@ class Installation:
     postgres: Postgres
 
     def set_up(self, name: str, targets: int, url: str, interval_s: int) -> Path:
-        """A schema with its targets and a topic, both of this name; the configuration."""
+        """Make a schema with targets and a topic, both of this name; the configuration file."""
         content = {
             "monitor": {
                 "websites_per_container": targets,
@@ -140,7 +140,7 @@ class Installation:
         )
 
     def results(self, topic: str) -> Iterator[CheckResult]:
-        """All that a topic holds."""
+        """All results of a topic."""
         consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": "bench"})
         partition = TopicPartition(topic, 0, 0)
         left = consumer.get_watermark_offsets(partition, 10)[1]
@@ -156,9 +156,9 @@ class Installation:
 def measure(
     installation: Installation, producer: str, targets: int, url: str, rate: float, warm_up_s: float, seconds: float
 ) -> dict[str, float]:
-    """One producer with so many targets, as a process, at most at this rate.
+    """One producer with this number of targets, as a process, at most at this rate.
 
-    Intervals are whole seconds: the number of targets gives way by a third at most, so that the rate is met.
+    Intervals are whole seconds, so up to a third of the targets is left out to meet the rate.
     """
     name = f"lag_{targets}"
     interval_s = max(1, round(targets / rate))
@@ -166,7 +166,7 @@ def measure(
         targets = int(rate * interval_s)
     file = installation.set_up(name, targets, url, interval_s)
     port = free_port()
-    # As in an installed package, there is bytecode: the first command makes it.
+    # With bytecode, as in an installed package: the first command makes it.
     env = {"MONITORING__METRICS__PORT": str(port), "PYTHONDONTWRITEBYTECODE": ""}
     subprocess.run([producer, "run", "--help"], check=True, capture_output=True, env=os.environ | env)
     began_s = time.time()
@@ -176,7 +176,7 @@ def measure(
     service = Service(child, port)
     service.wait_until_ready()
     since_ms = round(1000 * service.metric("producer_accounted_since_seconds"))
-    # What became due while the range was read is caught up with first.
+    # The checks that became due while the range was read come first.
     time.sleep(warm_up_s)
     begin_ms, cpu = time.time_ns() // 1_000_000, cpu_s(child.pid)
     time.sleep(seconds)

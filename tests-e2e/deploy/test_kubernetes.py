@@ -47,7 +47,11 @@ SETTINGS = {
 
 @attrs.define
 class Watched(Deployment):
-    """A deployment, and the targets that it watches: until when, milliseconds since the epoch; None while it does."""
+    """A deployment and the targets that it watches.
+
+    Attributes:
+        targets: until when each is watched, milliseconds since the epoch; None while it still is.
+    """
 
     website: str = ""
     targets: dict[int, int | None] = attrs.field(factory=dict)
@@ -60,12 +64,12 @@ class Watched(Deployment):
         return added
 
     def retire(self, targets: list[int]) -> None:
-        """Watch these no more."""
+        """Stop watching these targets."""
         self.targets |= dict.fromkeys(targets, time.time_ns() // 1_000_000)
         self.postgres.retire(targets)
 
     def go_on(self, rows: int = 20) -> None:
-        """Wait until there are so many more rows, and every target has one."""
+        """Wait until there are this many more rows, and every target has one."""
         wanted = len(self.postgres.rows()) + rows
         until(lambda: len(self.postgres.rows()) >= wanted, 120, self.state)
         until(lambda: {row.target_id for row in self.postgres.rows()} >= self.targets.keys(), 120, self.state)

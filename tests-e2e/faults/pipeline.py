@@ -106,7 +106,7 @@ class Pipeline:
         return self._start(name, f"producer-{name}", ["producer-svc", "run", "--id", producer_id], config, env)
 
     def command(self, *arguments: str) -> str:
-        """Run a command of the consumer; what it said."""
+        """Run a command of the consumer; its output."""
         command = [script("consumer-svc"), *arguments, "--config", str(self._write_config("command"))]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr
@@ -119,7 +119,7 @@ class Pipeline:
         return int(row[0]) if row else 0
 
     def until_stored(self, count: int | None = None, timeout_s: float = 60.0) -> None:
-        """Wait until at least so many rows are there; without a number, as many as are expected."""
+        """Wait until there are at least `count` rows, by default as many as are expected."""
         wanted = len(self.expected) if count is None else count
         until(lambda: self.stored() >= wanted, timeout_s, lambda: f"{wanted} rows, {self.logs()}")
 

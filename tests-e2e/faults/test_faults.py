@@ -290,7 +290,7 @@ def ready(service: Service) -> bool:
 
 
 def has_accounted(service: Service, count: int) -> bool:
-    """Whether a consumer has stored, replaced or met so many rows."""
+    """Whether a consumer has stored, replaced or met exactly this number of rows."""
     lines = [line for line in (service.get("/metrics") or "").splitlines() if line.startswith("consumer_rows_total")]
     return round(sum(float(line.rpartition(" ")[2]) for line in lines)) == count
 
