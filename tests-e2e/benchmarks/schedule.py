@@ -193,7 +193,7 @@ def main() -> None:
         return
     found = {}
     for count in arguments.targets:
-        # In a process of its own: memory that one has had is not given back.
+        # In a process of its own: a process does not give back its memory.
         checks = min(arguments.checks, 20 * count)
         command = [sys.executable, __file__, "--one", str(count), "--checks", str(checks)]
         lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
