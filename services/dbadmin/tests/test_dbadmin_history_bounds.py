@@ -41,9 +41,11 @@ class Locked:
         self.statements.append(statement)
 
     def step(self) -> str:
-        if len(self.statements) <= self._tries:
+        if len(self.statements) > self._tries:
+            return "done"
+        if len(self.statements) % 2:
             raise psycopg.errors.LockNotAvailable
-        return "done"
+        raise psycopg.errors.DeadlockDetected
 
 
 @pytest.fixture
@@ -168,10 +170,14 @@ def test_results_of_the_first_day_that_is_kept_are_kept_and_rolled_up(
 ) -> None:
     """`retention` goes by UTC days: from midnight on, to the second."""
     horizon = dt.datetime(2026, 2, 26, tzinfo=dt.UTC)
+    connection.execute(
+        "INSERT INTO monitoring.availability_down_run (target_id, began_at, hour, checks, location) "
+        "VALUES (1, '2026-02-25 23:00Z', '2026-02-25 23:00Z', 1, 'here')"
+    )
     for at in (horizon - dt.timedelta(seconds=1), horizon):
         connection.execute(
-            "INSERT INTO monitoring.availability_result (target_id, scheduled_at, location, status, producer_id) "
-            "VALUES (1, %s, 'here', 'up', 1)",
+            "INSERT INTO monitoring.availability_result (target_id, scheduled_at, location, status, reason, "
+            "producer_id) VALUES (1, %s, 'here', 'down', 'timeout', 1)",
             (at,),
         )
         connection.execute("INSERT INTO monitoring.availability_dirty_hour VALUES (date_trunc('hour', %s))", (at,))
@@ -181,6 +187,7 @@ def test_results_of_the_first_day_that_is_kept_are_kept_and_rolled_up(
     assert "hour 2026-02-26 00:00: rolled up" in said
     assert connection.execute("SELECT scheduled_at FROM monitoring.availability_result").fetchall() == [(horizon,)]
     assert connection.execute("SELECT hour FROM monitoring.availability_hourly").fetchall() == [(horizon,)]
+    assert connection.execute("SELECT hour FROM monitoring.availability_down_run").fetchall() == [(horizon,)]
 
 
 @pytest.mark.integration_test

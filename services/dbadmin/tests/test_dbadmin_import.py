@@ -29,9 +29,10 @@ from dbadmin.install.setup import create_database
 from dbadmin.targets import table
 from dbadmin.targets.files import FIELDS, FileFormat, read_targets, write_targets
 from dbadmin.targets.importing import Import, ImportCounts
-from dbadmin.targets.lines import MAX_LINE, Lines
+from dbadmin.targets.lines import BLOCK_BYTES, MAX_LINE, Lines
 from dbadmin.targets.plain_lines import PlainLines, plain_json
 from dbadmin.targets.staging import Rows, staging
+from monitoring_core.errors import InvalidTargetError
 from monitoring_core.target import TargetRecord
 from monitoring_core.testing.strategies import records
 from monitoring_runtime.postgres import connect
@@ -221,7 +222,7 @@ def changes_of_a_record(entropy: bytes) -> dict[str, Any]:
 
 @settings(max_examples=350, deadline=None)
 @given(
-    st.tuples(*[st.binary(max_size=16).map(changes_of_a_record)] * 3),
+    st.tuples(*[st.binary(max_size=6).map(changes_of_a_record)] * 3),
     records(),
     st.booleans(),
 )
@@ -237,6 +238,32 @@ def test_a_plain_line_of_json_is_the_same_record(
             assert [repr(getattr(plain, name)) for name in FIELDS] == [
                 repr(value) for value in attrs.astuple(careful)
             ] or all(getattr(plain, name) == getattr(careful, name) for name in FIELDS)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"url": "ftp://a/"},
+        {"regexp": "("},
+        {"regexp": "\0"},
+        {"labels": {"a": "\0"}},
+        {"labels": {"a": "\ud800"}},
+        {"check_interval_s": 60, "timeout_s": 60},
+        {"check_interval_s": 60, "timeout_s": 61},
+        {"method": "PUT"},
+        {"expected_status": "x"},
+        {"headers": {"a b": "c"}},
+        {"method": "GET", "body": "x"},
+        {"colour": 1},
+    ],
+    ids=str,
+)
+def test_a_line_of_json_that_the_careful_reader_refuses_is_not_plain(fields: dict[str, Any]) -> None:
+    """Each for a reason of its own."""
+    line = json.dumps({"url": "http://a/"} | fields).encode()
+    with pytest.raises(InvalidTargetError):
+        TargetRecord.parse(json.loads(line))
+    assert plain_json(line) is None
 
 
 def test_a_usual_line_of_json_is_plain() -> None:
@@ -320,6 +347,20 @@ def test_what_is_wrong_with_a_file_of_csv_is_said_with_its_line(content: bytes, 
     """Whatever the file holds: its lines are good or told of, and no fault hides the lines after it."""
     found = [part for part in staging(Lines(io.BytesIO(content)), FileFormat.CSV) if not isinstance(part, Rows)]
     assert [f"{line.number}: {'; '.join(line.problems)}" for line in found] == said
+
+
+def test_of_a_line_without_an_end_no_more_is_read_than_makes_it_too_long() -> None:
+    """A device or a pipe may go on for ever."""
+    sizes: list[int] = []
+
+    class Endless(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            sizes.append(size or 0)
+            assert sum(sizes) < 10 * MAX_LINE
+            return b"x" * sizes[-1]
+
+    (line,) = Lines(Endless())
+    assert MAX_LINE < len(line) == sum(sizes) <= MAX_LINE + 3 + BLOCK_BYTES
 
 
 @settings(max_examples=500, deadline=None)
