@@ -27,7 +27,7 @@ NOW = dt.datetime(2026, 3, 1, 12, 30, tzinfo=dt.UTC)
 
 
 class Locked:
-    """A connection of which somebody else holds the lock for some tries."""
+    """A connection that does not get its lock for a number of tries."""
 
     def __init__(self, tries: int) -> None:
         self._tries = tries
@@ -56,7 +56,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_a_consumer_waits_behind_a_lock_for_half_a_second_at_a_time(pauses: list[float]) -> None:
-    """Ten times at most, and it goes on for as long again between them."""
+    """Ten times at most, with pauses in which the consumer goes on."""
     connection: Any = Locked(9)
     assert with_locks(connection, connection.step) == "done"
     assert connection.statements == ["SET LOCAL lock_timeout = 500"] * 10
@@ -80,7 +80,7 @@ def test_a_lock_that_is_held_all_the_time_is_left_to_the_next_run(pauses: list[f
 
 
 def test_percentiles_are_as_exact_as_the_documents_say() -> None:
-    """Within 2 % from a tenth of a millisecond on: README.md and the view's users count on it."""
+    """Within 2 %, from a tenth of a millisecond on."""
     assert RELATIVE_ERROR < 0.02
     assert SMALLEST_S == 0.0001
 
@@ -100,7 +100,7 @@ def connection(database: DatabaseConfig) -> Iterator[psycopg.Connection[Any]]:
 
 
 class Counting:
-    """The connection, which keeps how many rows each statement changed."""
+    """A connection that keeps the number of rows of each statement."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
@@ -133,7 +133,7 @@ def test_no_transaction_deletes_more_than_20_000_rows(connection: psycopg.Connec
 def test_what_began_with_the_first_day_that_is_kept_is_kept(
     database: DatabaseConfig, connection: psycopg.Connection[Any]
 ) -> None:
-    """Hours, days and ended incidents of `rollup_retention`, whose days are UTC's; the moment before goes."""
+    """Hours, days and ended incidents, by `rollup_retention` in UTC days; those of the moment before go."""
     horizon = dt.datetime(2026, 2, 26, tzinfo=dt.UTC)
     before = horizon - dt.timedelta(microseconds=1)
     for hour in (horizon - dt.timedelta(hours=1), horizon):
@@ -194,7 +194,7 @@ def test_results_of_the_first_day_that_is_kept_are_kept_and_rolled_up(
 def test_statistics_of_large_tables_are_left_to_autovacuum(
     database: DatabaseConfig, connection: psycopg.Connection[Any]
 ) -> None:
-    """To gather those of a million targets at every run would cost more than all else that it does."""
+    """Those of a million targets would cost more at every run than all its other work."""
     table = "monitoring.availability_monitor_config"
     connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
     for last, known in ((999, 999), (1999, 1999), (4000, 1999)):
