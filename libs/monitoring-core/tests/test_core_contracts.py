@@ -183,6 +183,14 @@ def test_a_printed_result_reads_back_the_same(result: CheckResult) -> None:
     assert from_line(line) == result
 
 
+@pytest.mark.parametrize("character", ["\n", "\r", "\v", "\f", "\x1c", "\x1e", "\x85", "\u2028", "\u2029"])
+def test_no_character_of_a_body_ends_a_printed_line(character: str) -> None:
+    """Not for a reader like Python's splitlines either, which dbadmin uses."""
+    result = make_result(body_excerpt=f"a{character}b")
+    assert len(to_line(result).splitlines()) == 1
+    assert from_line(to_line(result)) == result
+
+
 def test_what_is_printed_is_not_bound_to_the_wire_format() -> None:
     """A change of the wire format leaves what scripts read as it is: these names are promised to them."""
     printed = json.loads(to_line(make_result()))

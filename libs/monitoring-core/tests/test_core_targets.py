@@ -120,6 +120,13 @@ def test_an_interval_shorter_than_the_default_timeout_shortens_the_timeout() -> 
     assert make_record(check_interval_s=5).resolve(DEFAULTS).timeout_s == 4.5
 
 
+def test_a_timeout_of_its_own_must_be_shorter_than_the_default_interval() -> None:
+    """The user is told, where a shorter timeout is not what was asked for."""
+    assert make_record(timeout_s=59.9).resolve(DEFAULTS).timeout_s == 59.9
+    with pytest.raises(InvalidTargetError, match=r"^timeout_s: must be shorter than the interval \(60\), got 60$"):
+        make_record(timeout_s=60).resolve(DEFAULTS)
+
+
 @pytest.mark.parametrize("made", [make_record, make_target])
 def test_credentials_never_show_in_a_repr(made: type) -> None:
     """Neither those of the URL nor those of the headers, whoever logs the object."""

@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them, and the schema's revisions that a service works with."""
+"""Values: as people write them, within their bounds, and fit for a log."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import datetime as dt
 
 import pytest
 
-from monitoring_core.config import format_duration, parse_duration
+from monitoring_core.config import KafkaConfig, format_duration, parse_duration
+from monitoring_core.config.values import Between, HostPort, split_host_port
 from monitoring_core.config.values.quantities import format_size, parse_size
 from monitoring_core.result import one_line
 from monitoring_core.revision import why_unfit
@@ -61,6 +62,48 @@ def test_what_is_no_size_is_none(text: str) -> None:
 
 
 TOO_NEW = "too new for this service, which needs 0004: use a newer release of it, or run dbadmin downgrade-schema 0004"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("example.org:443", ("example.org", 443)),
+        ("[2001:db8::1]:1", ("2001:db8::1", 1)),
+        ("10.0.0.1:65535", ("10.0.0.1", 65_535)),
+    ],
+)
+def test_a_host_and_a_port_are_read(text: str, parts: tuple[str, int]) -> None:
+    """An IPv6 address loses the brackets that part it from its port."""
+    assert split_host_port(text) == parts
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "a:", ":1", "a:0", "a:65536", "a:٣", "::1:443", "a b:1", "http://a:1", "a:1 "]
+)
+def test_what_is_no_host_and_port_is_refused(text: str) -> None:
+    """Nothing is guessed, no port least of all."""
+    with pytest.raises(ValueError, match="not a host and a port"):
+        split_host_port(text)
+    assert HostPort().fault(text) == f"must be a host and a port like example.org:443, got {text!r}"
+
+
+def test_bounds_are_allowed_themselves() -> None:
+    """What lies outside is refused with both of them."""
+    port = Between(0, 65_535)
+    assert (port.fault(0), port.fault(65_535)) == (None, None)
+    assert port.fault(-1) == "must be from 0 to 65535, got -1"
+    assert port.fault(65_536) == "must be from 0 to 65535, got 65536"
+
+
+@pytest.mark.parametrize("port", ["0", "65536"])
+def test_a_broker_has_a_port_that_exists(port: str) -> None:
+    """The first and the last of them are such ports."""
+    good = KafkaConfig(bootstrap_servers="a:1, b:65535")
+    bad = KafkaConfig(bootstrap_servers=f"a:1,b:{port}")
+    assert list(good.broken_rules()) == []
+    assert [rule.message for rule in bad.broken_rules()] == [
+        f"must be host:port, or several with commas, got 'b:{port}'"
+    ]
 
 
 @pytest.mark.parametrize(

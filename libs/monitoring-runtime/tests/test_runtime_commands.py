@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -117,6 +119,34 @@ def test_an_unexpected_error_ends_with_1_and_one_line() -> None:
         1,
         "internal error: RuntimeError: two lines (set MONITORING_DEBUG=1 for the traceback)\n",
     )
+
+
+def test_an_endless_error_is_cut() -> None:
+    """It stays one line that a person reads."""
+
+    @click.command()
+    def endless() -> None:
+        raise RuntimeError("x" * 501)
+
+    group = MonitoringGroup(commands=[endless])
+    done = CliRunner(env={"MONITORING_DEBUG": None}).invoke(group, ["endless"])
+    assert done.output == f"internal error: RuntimeError: {'x' * 500} (set MONITORING_DEBUG=1 for the traceback)\n"
+
+
+def test_sigterm_ends_a_command_that_is_process_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel ignores it for process 1, which a command in a container is; the status is that of a shell."""
+    own = os.getpid()
+
+    @click.command()
+    def wait() -> None:
+        os.kill(own, signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    try:
+        assert CliRunner().invoke(MonitoringGroup(commands=[wait]), ["wait"]).exit_code == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_the_traceback_can_be_had() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from collections.abc import Callable, Iterator
 
@@ -16,6 +17,7 @@ from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.endpoint import Endpoint
 from monitoring_runtime.health import Health
 from monitoring_runtime.logs import configure_logging
+from monitoring_runtime.memory import collect_garbage_seldom
 from monitoring_runtime.retry import Backoff
 from monitoring_runtime.stop import Stop
 
@@ -113,6 +115,29 @@ def test_a_process_says_why_it_is_not_ready() -> None:
     health.set_not_ready("PostgreSQL is away")
     assert health.readiness() == (False, "PostgreSQL is away")
     assert health.liveness() == (True, "ok")
+
+
+def test_a_service_that_makes_many_objects_hardly_looks_for_cycles_among_them() -> None:
+    """The objects of its start are never looked at again."""
+    collections: list[str] = []
+
+    def note(phase: str, _info: dict[str, int]) -> None:
+        collections.append(phase)
+
+    before = gc.get_threshold()
+    gc.callbacks.append(note)
+    try:
+        collect_garbage_seldom()
+        collections.clear()
+        kept = [[number] for number in range(45_000)]
+        assert collections == []
+        assert gc.get_freeze_count() > 0
+        kept += [[number] for number in range(10_000)]
+        assert "start" in collections
+    finally:
+        gc.callbacks.remove(note)
+        gc.unfreeze()
+        gc.set_threshold(*before)
 
 
 def test_delays_of_many_processes_are_not_the_same() -> None:
