@@ -86,7 +86,7 @@ def test_the_endpoint_outlives_clients_that_talk_nonsense_or_go_away(capfd: pyte
 
 def test_a_client_that_says_nothing_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not keep a thread of the service for ever."""
-    monkeypatch.setattr("monitoring_runtime.endpoint._CLIENT_TIMEOUT_S", 0.02)
+    monkeypatch.setattr("monitoring_runtime.endpoint._Handler.timeout", 0.02)
     with (
         Endpoint(MetricsConfig(host="127.0.0.1", port=0), CollectorRegistry(), Health()) as endpoint,
         socket.create_connection(("127.0.0.1", endpoint.port or 0), timeout=5) as client,
