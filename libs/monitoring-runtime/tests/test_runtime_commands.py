@@ -87,7 +87,7 @@ def test_check_config_says_what_would_be_used_and_no_secret(file: Path) -> None:
 
 
 def test_check_config_ends_with_2_and_one_line_a_fault(file: Path) -> None:
-    """Every fault is said, each where it stands."""
+    """Every fault is reported, each with its place."""
     file.write_text("kafka: {partitions: 0}\nmetrics: {port: x}\n")
     assert run("check-config", "--config", str(file)) == (
         2,
@@ -104,7 +104,7 @@ def test_check_config_ends_with_2_and_one_line_a_fault(file: Path) -> None:
     ("args", "status"), [(["nothing"], 2), (["port", "--colour"], 2), (["port", "--config", "."], 2), (["--help"], 0)]
 )
 def test_wrong_usage_ends_with_2(args: list[str], status: int) -> None:
-    """The same status as a wrong configuration: whoever starts the command has to mend it."""
+    """The same status as for a wrong configuration: the one who starts the command has to mend it."""
     assert run(*args)[0] == status
 
 
@@ -114,7 +114,7 @@ def test_an_error_on_purpose_ends_with_1_and_its_text() -> None:
 
 
 def test_an_unexpected_error_ends_with_1_and_one_line() -> None:
-    """A person gets a line, and the way to the traceback."""
+    """A person gets one line, which says how to see the traceback."""
     assert run("crash") == (
         1,
         "internal error: RuntimeError: two lines (set MONITORING_DEBUG=1 for the traceback)\n",

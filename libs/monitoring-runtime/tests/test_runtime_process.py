@@ -47,7 +47,7 @@ def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[LoggingConf
 
 
 def test_people_get_lines_without_braces_or_colours_in_a_file(logged: Callable[[LoggingConfig], Written]) -> None:
-    """Standard output is left to what the command has to say."""
+    """Standard output is left to the command's own output."""
     done = logged(LoggingConfig(format=LogFormat.CONSOLE))
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 3
@@ -61,18 +61,18 @@ def test_people_get_lines_without_braces_or_colours_in_a_file(logged: Callable[[
 def test_what_is_less_severe_than_the_level_is_not_written(
     level: LogLevel, lines: int, logged: Callable[[LoggingConfig], Written]
 ) -> None:
-    """The setting names the least severe level that is."""
+    """The setting names the least severe level that is written."""
     assert len(logged(LoggingConfig(level=level, format=LogFormat.JSON)).stderr.splitlines()) == lines
 
 
 def test_an_endpoint_that_is_off_listens_nowhere() -> None:
-    """The rest of the service does not care."""
+    """The rest of the service works as ever."""
     with Endpoint(MetricsConfig(enabled=False), CollectorRegistry(), Health()) as endpoint:
         assert endpoint.port is None
 
 
 def test_the_endpoint_outlives_clients_that_talk_nonsense_or_go_away(capfd: pytest.CaptureFixture[str]) -> None:
-    """They get their answer or none, the next one gets its own, and the log stays quiet."""
+    """Each gets an answer or none, the next client gets its own, and the log stays quiet."""
     with Endpoint(MetricsConfig(host="127.0.0.1", port=0), CollectorRegistry(), Health()) as endpoint:
         address = ("127.0.0.1", endpoint.port or 0)
         for nonsense in (b"\x16\x03\x01\x00\xff\r\n\r\n", b"GET\r\n\r\n", b"POST /metrics HTTP/1.0\r\n\r\n", b""):
@@ -109,7 +109,7 @@ def test_a_loop_counts_as_dead_only_after_the_time_that_an_iteration_may_take() 
 
 
 def test_a_process_says_why_it_is_not_ready() -> None:
-    """The line that readiness answers with is the reason last given."""
+    """Readiness answers with the last reason given."""
     health = Health()
     health.set_ready()
     health.set_not_ready("PostgreSQL is away")
@@ -141,7 +141,7 @@ def test_a_service_that_makes_many_objects_hardly_looks_for_cycles_among_them() 
 
 
 def test_delays_of_many_processes_are_not_the_same() -> None:
-    """Those that lost the same server do not come back at the same moment."""
+    """Processes that lost the same server do not come back at the same moment."""
     assert len({Backoff().next() for _ in range(20)}) > 1
 
 
