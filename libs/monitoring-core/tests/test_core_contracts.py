@@ -18,7 +18,7 @@ from monitoring_core.result import CheckResult
 from monitoring_core.result_lines import from_line, to_line
 from monitoring_core.schedule import phase_ms, slot_at_or_after, slots_between
 from monitoring_core.tables import RESULT_COLUMNS
-from monitoring_core.target import TargetRecord
+from monitoring_core.targets import TargetRecord
 from monitoring_core.testing.builders import make_result
 from monitoring_core.testing.strategies import results
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitoring_core.errors import InvalidTargetError
-from monitoring_core.target import PLAIN_URL, CheckDefaults, StatusSet, TargetRecord
+from monitoring_core.targets import PLAIN_URL, CheckDefaults, StatusSet, TargetRecord
 from monitoring_core.testing.builders import make_record, make_target
 from monitoring_core.testing.strategies import records
 

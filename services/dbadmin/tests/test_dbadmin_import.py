@@ -33,7 +33,7 @@ from dbadmin.targets.lines import BLOCK_BYTES, MAX_LINE, Lines
 from dbadmin.targets.plain_lines import PlainLines, plain_json
 from dbadmin.targets.staging import Rows, staging
 from monitoring_core.errors import InvalidTargetError
-from monitoring_core.target import TargetRecord
+from monitoring_core.targets import TargetRecord
 from monitoring_core.testing.strategies import records
 from monitoring_runtime.postgres import connect
 

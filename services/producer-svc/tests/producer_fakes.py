@@ -11,7 +11,7 @@ from monitoring_core.clock import Clock
 from monitoring_core.codec import decode
 from monitoring_core.errors import OutageError
 from monitoring_core.result import CheckResult, Status
-from monitoring_core.target import TargetRecord
+from monitoring_core.targets import TargetRecord
 from monitoring_core.testing.clock import FakeClock
 from producer_svc.check import Check, Origin
 from producer_svc.metrics import Metrics

@@ -14,7 +14,7 @@ from producer_fakes import FakeEngine, FakeLeases, FakeOutbox, FakeTargetTable
 from monitoring_core.clock import from_ms
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.schedule import slots_between
-from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
+from monitoring_core.targets import CheckDefaults, StatusSet, TargetRecord
 from monitoring_core.testing.builders import make_target
 from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.health import Health

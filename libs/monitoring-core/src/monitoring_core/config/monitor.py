@@ -11,7 +11,7 @@ import attrs
 from monitoring_core.config.faults import Rule
 from monitoring_core.config.values import Between, HostPort, Matching, Network, Size, format_duration
 from monitoring_core.result import MAX_EXCERPT_LENGTH
-from monitoring_core.target import MAX_INTERVAL_S, MIN_INTERVAL_S, CheckDefaults, StatusSet
+from monitoring_core.targets import MAX_INTERVAL_S, MIN_INTERVAL_S, CheckDefaults, StatusSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,17 +10,17 @@ from msgspec import Meta
 
 from monitoring_core.errors import InvalidTargetError
 from monitoring_core.result import MAX_URL_LENGTH
-from monitoring_core.target.contents import (
+from monitoring_core.targets.contents import (
     MAX_BODY_LENGTH,
     METHODS,
     body_problems,
     header_problems,
     label_problems,
 )
-from monitoring_core.target.regexp import MAX_REGEXP_LENGTH, regexp_problem
-from monitoring_core.target.resolved import CheckDefaults, Target
-from monitoring_core.target.status import StatusSet
-from monitoring_core.target.url import url_problems, without_credentials
+from monitoring_core.targets.regexp import MAX_REGEXP_LENGTH, regexp_problem
+from monitoring_core.targets.resolved import CheckDefaults, Target
+from monitoring_core.targets.status import StatusSet
+from monitoring_core.targets.url import url_problems, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

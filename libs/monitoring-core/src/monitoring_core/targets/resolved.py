@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from monitoring_core.target.status import StatusSet
-from monitoring_core.target.url import PLAIN_URL, without_credentials
+from monitoring_core.targets.status import StatusSet
+from monitoring_core.targets.url import PLAIN_URL, without_credentials
 
 
 @attrs.frozen(kw_only=True)
