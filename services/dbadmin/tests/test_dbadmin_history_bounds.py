@@ -191,6 +191,27 @@ def test_results_of_the_first_day_that_is_kept_are_kept_and_rolled_up(
 
 
 @pytest.mark.integration_test
+def test_a_result_that_was_replaced_without_a_mark_counts_before_its_day_is_dropped(
+    database: DatabaseConfig, connection: psycopg.Connection[Any]
+) -> None:
+    """The number of checks is still the same; only fewer rows than checks mean that the day was dropped before."""
+    connection.execute(
+        "INSERT INTO monitoring.availability_result (target_id, scheduled_at, location, status, reason, producer_id) "
+        "VALUES (1, %s, 'here', 'unknown', 'missed_window', 1)",
+        (NOW,),
+    )
+    connection.execute("INSERT INTO monitoring.availability_dirty_hour VALUES (date_trunc('hour', %s))", (NOW,))
+    list(maintain(database, NOW))
+    list(maintain(database, NOW + dt.timedelta(days=1)))
+    connection.execute("UPDATE monitoring.availability_result SET status = 'down', reason = 'timeout'")
+    said = [done.text for done in maintain(database, NOW + dt.timedelta(days=4))]
+    assert "hour 2026-03-01 12:00: rolled up, it differed from its results" in said
+    assert "results of 2026-03-01: dropped" in said
+    counts = "SELECT up, down, unknown FROM monitoring.availability_daily"
+    assert connection.execute(counts).fetchall() == [(0, 1, 0)]
+
+
+@pytest.mark.integration_test
 def test_statistics_of_large_tables_are_left_to_autovacuum(
     database: DatabaseConfig, connection: psycopg.Connection[Any]
 ) -> None:
