@@ -7,6 +7,7 @@ refuse an unknown major version, so writers may add fields without a new version
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 from typing import Any, NoReturn
 
 import msgspec
@@ -56,6 +57,9 @@ def decode(value: bytes | None) -> CheckResult:
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of the message value, generated from the code."""
     schema = msgspec.json.schema(CheckResult)
+    # Docstrings, whose indentation Python keeps up to 3.12 and drops from 3.13 on.
+    for definition in schema["$defs"].values():
+        definition["description"] = inspect.cleandoc(definition["description"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "CheckResult v1",
