@@ -16,8 +16,8 @@ from monitoring_core.clock import SystemClock
 from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.health import Health
 from monitoring_runtime.retry import RetryPolicy
-
-from .fakes import FakeDeadLetters, FakeMessage, FakeSource, FakeWriter, message
+from monitoring_testkit.consumer.fakes import FakeDeadLetters, FakeSource, FakeWriter
+from monitoring_testkit.consumer.messages import FakeMessage, message
 
 SOON = RetryPolicy(0.001, 0.001)
 

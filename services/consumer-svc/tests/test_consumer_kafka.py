@@ -26,9 +26,8 @@ from consumer_svc.adapters.kafka_source import KafkaSource
 from consumer_svc.ports import Poison, Received
 from monitoring_core.config import Config, load_config
 from monitoring_core.errors import OutageError, StopError
+from monitoring_testkit.consumer.messages import FakeMessage
 from monitoring_testkit.waiting import until
-
-from .fakes import FakeMessage
 
 pytestmark = pytest.mark.integration_test
 

@@ -17,8 +17,8 @@ from consumer_svc.service import SLOW_WRITE_S, ConsumerService
 from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.health import Health
 from monitoring_runtime.retry import OUTAGE
-
-from .fakes import FakeSource, FakeWriter, NoDeadLetters, message
+from monitoring_testkit.consumer.fakes import FakeSource, FakeWriter, NoDeadLetters
+from monitoring_testkit.consumer.messages import message
 
 
 @attrs.define

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from producer_fakes import FakeLeases, FakeTargetTable
-
 from monitoring_core.targets import CheckDefaults, StatusSet, TargetRecord
 from monitoring_core.testing.clock import FakeClock
+from monitoring_testkit.producer.fakes.registry import FakeLeases, FakeTargetTable
 from producer_svc.assignment import Assignment
 from producer_svc.claim import Claim
 

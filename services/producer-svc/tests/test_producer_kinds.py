@@ -8,11 +8,11 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from producer_fakes import FakeEngine
 
 from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.testing.builders import make_result, make_target
+from monitoring_testkit.producer.fakes.checks import FakeEngine
 from producer_svc.check import Check, Origin
 from producer_svc.checks import kinds
 from producer_svc.checks.http.requests_engine import RequestsEngine

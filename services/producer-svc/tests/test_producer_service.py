@@ -9,7 +9,6 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from producer_fakes import FakeEngine, FakeLeases, FakeOutbox, FakeTargetTable
 
 from monitoring_core.clock import from_ms
 from monitoring_core.result import CheckResult, Reason, Status
@@ -19,6 +18,9 @@ from monitoring_core.testing.builders import make_target
 from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.health import Health
 from monitoring_runtime.stop import Stop
+from monitoring_testkit.producer.fakes.checks import FakeEngine
+from monitoring_testkit.producer.fakes.outbox import FakeOutbox
+from monitoring_testkit.producer.fakes.registry import FakeLeases, FakeTargetTable
 from producer_svc.assignment import Assignment
 from producer_svc.blame import Blame
 from producer_svc.check import Check, Origin
