@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class EngineName(enum.StrEnum):
-    """What makes the HTTP requests."""
+    """The library that makes the HTTP requests."""
 
     REQUESTS = "requests"
     CURL = "curl"
@@ -75,7 +75,7 @@ class MonitorConfig:
     )
 
     def broken_rules(self) -> Iterator[Rule]:
-        """The rules between the settings that do not hold."""
+        """Every broken rule between settings."""
         if self.check_interval % dt.timedelta(seconds=1):
             yield Rule(("check_interval",), f"must be whole seconds, got {format_duration(self.check_interval)}")
         if self.timeout >= self.check_interval:

@@ -108,7 +108,7 @@ class TargetRecord:
     def resolve(self, defaults: CheckDefaults) -> Target:
         """The target that a producer checks, with the configuration's defaults filled in.
 
-        A target that states its interval but not its timeout gets nine tenths of that interval at most.
+        The default timeout is shortened to nine tenths of the target's interval if it is longer than that.
 
         Raises:
             InvalidTargetError: the record's timeout does not fit the default interval, or it has no id.
