@@ -70,7 +70,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     directory, authority = tmp_path_factory.mktemp("secured"), trustme.CA()
     tls = kafka_tls(directory, authority)
     kafka = ApacheKafka(directory, tls)
-    with tls_postgresql(authority) as database:
+    with tls_postgresql(authority.issue_cert("127.0.0.1")) as database:
         kafka.start()
         made = Secured(directory, database, kafka.bootstrap_servers, tls)
         made.write_config()

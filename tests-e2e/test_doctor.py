@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import pytest
@@ -23,8 +23,9 @@ from dbadmin.cli import main
 from dbadmin.doctor import certificates, kafka, postgres
 from dbadmin.doctor.examine import examine
 from dbadmin.doctor.findings import Finding, Level
+from local_stack.servers import embedded_broker
 from monitoring_core.clock import SystemClock
-from monitoring_core.config import Config, load_config
+from monitoring_core.config import Config, DatabaseConfig, load_config
 from monitoring_core.config.values import Secret
 from monitoring_testkit.needs import need
 from monitoring_testkit.servers.tls_postgresql import missing, tls_postgresql
@@ -103,7 +104,7 @@ def test_a_fresh_installation_has_no_fault(installed: Secured, config: Config) -
 def test_no_topic_of_the_doctor_stays(installed: Secured, config: Config) -> None:
     """What it made to learn the clock is gone."""
     look_at_kafka(config)
-    admin = AdminClient(config.kafka.client_properties())
+    admin = AdminClient({**config.kafka.client_properties()})
     assert [name for name in admin.list_topics(timeout=10).topics if "doctor" in name] == []
 
 
@@ -141,11 +142,10 @@ def test_authorities_that_did_not_sign_are_told(config: Config) -> None:
 def test_a_client_certificate_that_kafka_does_not_know_is_told(config: Config) -> None:
     """Signed by somebody else."""
     leaf = trustme.CA().issue_cert("client.example")
-    pair = {
-        "access_certificate": Secret(leaf.cert_chain_pems[0].bytes().decode(), "test"),
-        "access_key": Secret(leaf.private_key_pem.bytes().decode(), "test"),
-    }
-    (found,) = look_at_kafka(attrs.evolve(config, kafka=attrs.evolve(config.kafka, **pair)))
+    certificate = Secret(leaf.cert_chain_pems[0].bytes().decode(), "test")
+    key = Secret(leaf.private_key_pem.bytes().decode(), "test")
+    kafka_config = attrs.evolve(config.kafka, access_certificate=certificate, access_key=key)
+    (found,) = look_at_kafka(attrs.evolve(config, kafka=kafka_config))
     assert found.startswith(f"fail  Kafka at {config.kafka.bootstrap_servers}: ")
     assert found.endswith("→ give kafka.access_certificate and access_key a pair that these brokers know")
 
@@ -153,27 +153,16 @@ def test_a_client_certificate_that_kafka_does_not_know_is_told(config: Config) -
 def test_a_servers_certificate_that_is_over_is_told() -> None:
     """Of a real server, whose certificate ended yesterday."""
     need("PostgreSQL with TLS", missing())
-    authority, end = trustme.CA(), dt.datetime.now(dt.UTC).replace(microsecond=0) - dt.timedelta(days=1)
+    end = dt.datetime.now(dt.UTC).replace(microsecond=0) - dt.timedelta(days=1)
 
-    class Late:
-        def issue_cert(self, name: str) -> trustme.LeafCert:
-            return authority.issue_cert(name, not_before=end - dt.timedelta(days=90), not_after=end)
-
-    late: Any = Late()
+    late = trustme.CA().issue_cert("127.0.0.1", not_before=end - dt.timedelta(days=90), not_after=end)
     with tls_postgresql(late) as server:
-        settings = {"host": "127.0.0.1", "port": server.postgres.port, "user": "u"}
-        database = attrs.evolve(_database(), **settings)
+        database = DatabaseConfig(host="127.0.0.1", port=server.postgres.port, user="u")
         (found,) = complaints(certificates.check_postgresql(database, dt.datetime.now(dt.UTC)))
     assert found == (
         f"fail  certificate of PostgreSQL at 127.0.0.1:{server.postgres.port}: expired {end:%Y-%m-%d %H:%M} UTC "
         "→ renew it"
     )
-
-
-def _database() -> Any:
-    from monitoring_core.config import DatabaseConfig
-
-    return DatabaseConfig(host="h", user="u")
 
 
 def test_missing_topics_and_too_few_partitions_are_told(config: Config) -> None:
@@ -232,7 +221,7 @@ def test_settings_of_a_topic_that_lose_results_are_told(
     config: Config, topic: str, name: str, value: str, line: str
 ) -> None:
     """Each with the value that mends it; once it is mended the line is gone."""
-    admin = AdminClient(config.kafka.client_properties())
+    admin = AdminClient({**config.kafka.client_properties()})
     alter(admin, topic, name, value, AlterConfigOpType.SET)
     try:
         for attempt in stamina.retry_context(on=AssertionError, timeout=10):
@@ -245,7 +234,7 @@ def test_settings_of_a_topic_that_lose_results_are_told(
             alter(admin, topic, name, None, AlterConfigOpType.DELETE)
 
 
-def alter(admin: AdminClient, topic: str, name: str, value: str | None, operation: Any) -> None:
+def alter(admin: AdminClient, topic: str, name: str, value: str | None, operation: AlterConfigOpType) -> None:
     entry = ConfigEntry(name, value, incremental_operation=operation)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     admin.incremental_alter_configs([resource])[resource].result(10)
@@ -281,8 +270,6 @@ def test_messages_that_nobody_consumes_are_counted(config: Config) -> None:
 
 def test_what_the_embedded_broker_cannot_tell_is_a_warning(tmp_path: Path) -> None:
     """A broker that lacks a part of the protocol fails nothing."""
-    from local_stack.servers import embedded_broker
-
     with embedded_broker(tmp_path) as servers:
         path = tmp_path / "config.yaml"
         path.write_text(f"kafka: {{bootstrap_servers: '{servers}'}}\ndatabase: {{host: h, user: u}}\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import pytest
@@ -27,6 +27,8 @@ from monitoring_testkit.servers.timescaledb import missing, timescaledb
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from psycopg.rows import TupleRow
 
     from monitoring_core.result import CheckResult
 
@@ -75,9 +77,9 @@ def run(database: DatabaseConfig, now: dt.datetime = NOW) -> list[str]:
     return [done.text for done in maintain(database, now)]
 
 
-def query(database: DatabaseConfig, text: str) -> list[tuple[Any, ...]]:
+def query(database: DatabaseConfig, text: str) -> list[TupleRow]:
     with connect(database, "test", autocommit=True) as connection:
-        return connection.execute(text).fetchall()  # type: ignore[arg-type]
+        return connection.execute(text).fetchall()
 
 
 def test_what_the_consumer_writes_is_what_people_see(database: DatabaseConfig) -> None:

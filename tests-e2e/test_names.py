@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -17,7 +18,7 @@ from click.testing import CliRunner
 from consumer_svc.adapters.postgres import PostgresWriter
 from dbadmin.cli import main
 from local_stack.processes import script
-from local_stack.servers import embedded_broker, embedded_postgresql
+from local_stack.servers import connect, embedded_broker, embedded_postgresql
 from monitoring_core.config import Config, Role, load_config
 from monitoring_core.testing.builders import make_result
 from monitoring_testkit.servers.tls_postgresql import OWNER
@@ -26,10 +27,13 @@ from producer_svc.adapters.postgres import ProducerConnection
 from producer_svc.adapters.target_table import PostgresTargetTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from psycopg.rows import TupleRow
+
     from local_stack.servers import Postgres
+    from monitoring_core.config import DatabaseConfig
 
 pytestmark = pytest.mark.integration_test
 
@@ -55,7 +59,7 @@ NAMES = {
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     with embedded_postgresql(tmp_path_factory.mktemp("names") / "postgres") as running:
-        with superuser(running, "postgres") as connection:
+        with connect(running, "postgres") as connection:
             connection.execute(f"CREATE ROLE {OWNER} LOGIN CREATEROLE CREATEDB")
         yield running
 
@@ -64,10 +68,6 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with embedded_broker(tmp_path_factory.mktemp("broker")) as servers:
         yield servers
-
-
-def superuser(postgres: Postgres, database: str) -> psycopg.Connection[tuple[Any, ...]]:
-    return psycopg.connect(host=postgres.host, port=postgres.port, user=postgres.user, dbname=database, autocommit=True)
 
 
 def configured(postgres: Postgres, broker: str, directory: Path, database: str, schema: str, accounts: str) -> Path:
@@ -80,7 +80,7 @@ def configured(postgres: Postgres, broker: str, directory: Path, database: str, 
             "database": database,
             "schema": schema,
         },
-        # At most 63 bytes, and one for each.
+        # A name for each role, of at most 63 bytes.
         "roles": {f"{role}_user": f"{accounts[:30]}{role[0]}" for role in Role},
     }
     file = directory / "config.yaml"
@@ -94,7 +94,7 @@ def run(file: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def account(config: Config, role: Role) -> Any:
+def account(config: Config, role: Role) -> DatabaseConfig:
     found = config.database_as(role)
     assert found
     return found
@@ -113,7 +113,7 @@ def test_any_name_works_and_none_is_an_injection(postgres: Postgres, broker: str
     """As the name of the database, the schema and the accounts at once; everything is under that very name."""
     file = configured(postgres, broker, tmp_path, name, name, name)
     run(file, "setup")
-    with superuser(postgres, name) as connection:
+    with connect(postgres, name) as connection:
         connection.execute("CREATE TABLE keep (x int)")
         assert connection.execute("SELECT count(*) FROM pg_namespace WHERE nspname = %s", (name,)).fetchone() == (1,)
     run(file, "setup")
@@ -132,7 +132,7 @@ def test_any_name_works_and_none_is_an_injection(postgres: Postgres, broker: str
     run(file, "downgrade-schema", "0003", "--yes")
     assert targets.version()[0] == version
     run(file, "create-schema")
-    with superuser(postgres, name) as connection:
+    with connect(postgres, name) as connection:
         assert connection.execute("SELECT count(*) FROM keep").fetchone() == (0,)
 
 
@@ -143,19 +143,19 @@ def test_the_statements_that_are_printed_are_those_that_run(
     """Printing changes nothing; run by hand, they make the very same; from every revision, forwards and backwards."""
     database = f"printed {abs(hash(name))}"
     file = configured(postgres, broker, tmp_path, database, name, "printed")
-    with superuser(postgres, "postgres") as connection:
+    with connect(postgres, "postgres") as connection:
         connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(database)))
     config = f"roles.administrator_user={postgres.user}"
 
     def printed(*arguments: str) -> str:
         return run(file, *arguments, "--sql", "--set", config)
 
-    def objects() -> list[tuple[Any, ...]]:
-        with superuser(postgres, database) as connection:
+    def objects() -> list[TupleRow]:
+        with connect(postgres, database) as connection:
             return connection.execute(OBJECTS, (name, name)).fetchall()
 
     def by_hand(text: str) -> None:
-        with superuser(postgres, database) as connection:
+        with connect(postgres, database) as connection:
             connection.execute("BEGIN")
             connection.execute(text.encode())
             connection.execute("COMMIT")
@@ -176,7 +176,7 @@ def test_the_statements_that_are_printed_are_those_that_run(
     by_hand(again)
     assert objects() == restored
     run(file, "downgrade-schema", "base", "--yes", "--set", config)
-    with superuser(postgres, database) as connection:
+    with connect(postgres, database) as connection:
         connection.execute(psycopg.sql.SQL("DROP SCHEMA {} CASCADE").format(psycopg.sql.Identifier(name)))
     by_hand(forwards)
     assert objects() == newest
@@ -229,13 +229,13 @@ def test_a_run_that_is_killed_leaves_the_old_schema_or_the_new_one(
     """SIGKILL in the middle, with half of the statements done, and at moments all over a run; then it goes on."""
     file = configured(postgres, broker, tmp_path, "killed", "s", "killed")
     run(file, "setup")
-    with superuser(postgres, "killed") as connection:
+    with connect(postgres, "killed") as connection:
         run(file, "downgrade-schema", "0001", "--yes")
         run(file, "create-schema")
         newest = connection.execute(OBJECTS, ("s", "s")).fetchall()
         run(file, "downgrade-schema", "0001", "--yes")
         older = connection.execute(OBJECTS, ("s", "s")).fetchall()
-        with superuser(postgres, "killed") as reader, reader.transaction():
+        with connect(postgres, "killed") as reader, reader.transaction():
             # The tables of targets are changed first, then those of results, which are held.
             reader.execute("SELECT count(*) FROM s.availability_result")
             assert killed(file, connection, when=lambda: waiting(connection)) == -signal.SIGKILL
@@ -243,7 +243,7 @@ def test_a_run_that_is_killed_leaves_the_old_schema_or_the_new_one(
         statuses = set()
         for tenths in range(3, 24, 3):
             deadline = time.monotonic() + tenths / 10
-            statuses.add(killed(file, connection, when=lambda deadline=deadline: time.monotonic() > deadline))  # type: ignore[misc]
+            statuses.add(killed(file, connection, when=partial(has_passed, deadline)))
             present = connection.execute(OBJECTS, ("s", "s")).fetchall()
             assert present in (older, newest)
             if present == newest:
@@ -253,15 +253,19 @@ def test_a_run_that_is_killed_leaves_the_old_schema_or_the_new_one(
         assert connection.execute(OBJECTS, ("s", "s")).fetchall() == newest
 
 
-def waiting(connection: psycopg.Connection[tuple[Any, ...]]) -> bool:
+def waiting(connection: psycopg.Connection[TupleRow]) -> bool:
     row = connection.execute(
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dbadmin' AND wait_event_type = 'Lock'"
     ).fetchone()
     return row == (1,)
 
 
-def killed(file: Path, connection: psycopg.Connection[tuple[Any, ...]], when: Any) -> int:
-    """Kill `create-schema` at some moment; its exit status, when the server has noticed."""
+def has_passed(deadline: float) -> bool:
+    return time.monotonic() > deadline
+
+
+def killed(file: Path, connection: psycopg.Connection[TupleRow], when: Callable[[], bool]) -> int:
+    """Kill `create-schema` when a condition holds; its exit status, once the server has noticed."""
     command = [script("dbadmin"), "create-schema", "--config", str(file)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
     while not when() and process.poll() is None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from psycopg.rows import TupleRow
+
 pytestmark = pytest.mark.integration_test
 TABLE = "monitoring.availability_monitor_config"
 
@@ -39,7 +41,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def database(stack: Stack) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+def database(stack: Stack) -> Iterator[psycopg.Connection[TupleRow]]:
     with connect(stack.postgres, DATABASE) as connection:
         connection.autocommit = True
         connection.execute(f"TRUNCATE {TABLE}, monitoring.producer_lease")
@@ -114,7 +116,7 @@ def test_what_was_left_by_ids_that_nobody_holds_is_told(stack: Stack, database: 
 
 
 def test_the_version_changes_with_the_targets_and_with_nothing_else(
-    stack: Stack, database: psycopg.Connection[tuple[object, ...]]
+    stack: Stack, database: psycopg.Connection[TupleRow]
 ) -> None:
     """Whatever statement changes them, and only once it is committed."""
     reader = PostgresTargetTable(connection(stack))
@@ -137,7 +139,7 @@ def test_the_version_changes_with_the_targets_and_with_nothing_else(
 
 
 def test_targets_come_with_the_moment_since_which_they_are_due(
-    stack: Stack, database: psycopg.Connection[tuple[object, ...]]
+    stack: Stack, database: psycopg.Connection[TupleRow]
 ) -> None:
     """It moves when a target is activated or its interval changes, and at no other edit."""
     reader = PostgresTargetTable(connection(stack))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monitoring_core.config import DatabaseConfig
-    from monitoring_core.target import TargetRecord
+    from monitoring_core.targets import TargetRecord
 
 pytestmark = pytest.mark.integration_test
 TABLE = "monitoring.availability_monitor_config"

@@ -25,6 +25,7 @@ from monitoring_core.config import Config, load_config
 from monitoring_core.errors import OutageError, StopError
 from monitoring_core.revision import CONSUMER_NEEDS, PRODUCER_NEEDS, why_unfit
 from monitoring_core.testing.builders import make_result
+from monitoring_testkit import database
 from monitoring_testkit.waiting import until
 from producer_svc.adapters.postgres import ProducerConnection
 from producer_svc.adapters.target_table import PostgresTargetTable
@@ -32,6 +33,8 @@ from producer_svc.adapters.target_table import PostgresTargetTable
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from psycopg.rows import TupleRow
 
     from local_stack.servers import Postgres
 
@@ -66,8 +69,8 @@ def config(config_file: Path) -> Config:
     return load_config(config_file, environ={})
 
 
-def connect(config: Config) -> psycopg.Connection[tuple[object, ...]]:
-    return psycopg.connect(**config.database.connection_parameters("test"), autocommit=True)  # type: ignore[arg-type]
+def connect(config: Config) -> psycopg.Connection[TupleRow]:
+    return database.connect(config.database)
 
 
 def known(config: Config) -> list[str]:
@@ -80,7 +83,7 @@ def up_to(config: Config, revision: str) -> None:
 
 
 def described(config: Config) -> list[tuple[object, ...]]:
-    """All that a revision makes: columns, constraints, indexes, triggers, functions, views. Not the version's own."""
+    """All that a revision makes but the version table: columns, constraints, indexes, triggers, functions, views."""
     with connect(config) as connection:
         return connection.execute(
             """
@@ -108,7 +111,7 @@ def described(config: Config) -> list[tuple[object, ...]]:
 
 
 class Writing:
-    """A consumer that writes on and on, and how long its longest write took."""
+    """A consumer that writes without a pause, and the time of its longest write."""
 
     def __init__(self, config: Config) -> None:
         self._writer = PostgresWriter(config.database)
@@ -129,7 +132,8 @@ class Writing:
 
     def more(self) -> None:
         """Wait until it has stored more."""
-        until(lambda before=self.stored: self.stored > before)  # type: ignore[misc]
+        before = self.stored
+        until(lambda: self.stored > before)
 
     def _run(self) -> None:
         start = dt.datetime.combine(TODAY, dt.time(), dt.UTC)
@@ -189,7 +193,7 @@ def create_partitions_of(config: Config) -> Iterator[str]:
 
 
 def plain(described: list[tuple[object, ...]]) -> set[tuple[object, ...]]:
-    """Without the day partitions, which are no revision's."""
+    """Without the partitions of days, which no revision makes."""
     return {row for row in described if "availability_result_2" not in str(row[1])}
 
 
@@ -237,12 +241,16 @@ def test_an_older_consumer_writes_through_every_upgrade(config: Config) -> None:
                 connection.execute(statement)
                 written[0] += 1
 
+    def more() -> None:
+        before = written[0]
+        until(lambda: written[0] > before)
+
     writer = threading.Thread(target=write)
     writer.start()
     try:
         for number in later:
             up_to(config, number)
-            until(lambda before=written[0]: written[0] > before)  # type: ignore[misc]
+            more()
     finally:
         stop.set()
         writer.join(30)

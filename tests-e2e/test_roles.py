@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import psycopg
@@ -13,6 +13,7 @@ import pytest
 import trustme
 import yaml
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from consumer_svc.adapters.postgres import PostgresWriter
 from dbadmin.install.roles import create_roles
@@ -28,6 +29,7 @@ from monitoring_core.config import Config, Role, load_config
 from monitoring_core.errors import StopError
 from monitoring_core.result import Reason, Status
 from monitoring_core.testing.builders import make_result
+from monitoring_testkit.database import connect
 from monitoring_testkit.needs import need
 from monitoring_testkit.servers.tls_postgresql import OWNER, missing, tls_postgresql
 from producer_svc.adapters.leases import PostgresLeases
@@ -37,6 +39,8 @@ from producer_svc.adapters.target_table import PostgresTargetTable
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from psycopg.rows import TupleRow
 
     from monitoring_core.config import DatabaseConfig
 
@@ -49,10 +53,16 @@ VIEWS = ("website_status", "website_availability_hourly", "website_availability_
 
 @attrs.frozen
 class Server:
-    """A PostgreSQL, how its owner reaches it, and how its superuser does, who only looks on."""
+    """A PostgreSQL.
 
-    database: dict[str, Any]
-    superuser: dict[str, Any]
+    Attributes:
+        database: how the owner of the database connects, as the configuration says it.
+        superuser: how the superuser connects, who only looks on.
+        passwords: whether it asks for passwords.
+    """
+
+    database: dict[str, object]
+    superuser: dict[str, str]
     passwords: bool
     directory: Path
 
@@ -62,17 +72,18 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     directory = tmp_path_factory.mktemp("roles")
     if request.param == "embedded PostgreSQL 18":
         with embedded_postgresql(directory / "postgres") as postgres:
-            where = {"host": postgres.host, "port": postgres.port}
-            superuser = where | {"user": postgres.user}
-            with psycopg.connect(**superuser, dbname="postgres", autocommit=True) as connection:
+            where: dict[str, object] = {"host": postgres.host, "port": postgres.port}
+            superuser = {"host": postgres.host, "port": str(postgres.port), "user": postgres.user}
+            with look(superuser, "postgres") as connection:
                 connection.execute(f"CREATE ROLE {OWNER} LOGIN CREATEROLE CREATEDB")
             yield Server(where | {"user": OWNER}, superuser, False, directory)
         return
     need("PostgreSQL with TLS", missing())
-    with tls_postgresql(trustme.CA()) as secured:
+    with tls_postgresql(trustme.CA().issue_cert("127.0.0.1")) as secured:
         (directory / "owner").write_text(secured.owner_password)
         where = {"host": secured.postgres.host, "port": secured.postgres.port, "sslmode": "require"}
-        superuser = where | {"user": "postgres", "password": secured.superuser_password}
+        superuser = {"host": secured.postgres.host, "port": str(secured.postgres.port), "sslmode": "require"}
+        superuser |= {"user": "postgres", "password": secured.superuser_password}
         yield Server(
             where | {"user": OWNER, "password": {"file": str(directory / "owner")}}, superuser, True, directory
         )
@@ -81,7 +92,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def configured(server: Server, directory: Path, *, without: str = "") -> Config:
     """A configuration with a database and accounts of its own, none of which exists yet."""
     number = next(_names)
-    roles: dict[str, Any] = {}
+    roles: dict[str, object] = {}
     for role in Role:
         if role == without:
             continue
@@ -122,13 +133,12 @@ def account(config: Config, role: Role) -> DatabaseConfig:
     return found
 
 
-def connect(database: DatabaseConfig) -> psycopg.Connection[tuple[Any, ...]]:
-    parameters: dict[str, Any] = database.connection_parameters("test")
-    return psycopg.connect(**parameters, autocommit=True)
+def look(superuser: dict[str, str], database: str) -> psycopg.Connection[TupleRow]:
+    return psycopg.connect(make_conninfo(**superuser, dbname=database), autocommit=True)
 
 
-def onlooker(server: Server, config: Config) -> psycopg.Connection[tuple[Any, ...]]:
-    return psycopg.connect(**server.superuser, dbname=config.database.database, autocommit=True)
+def onlooker(server: Server, config: Config) -> psycopg.Connection[TupleRow]:
+    return look(server.superuser, config.database.database)
 
 
 def test_all_that_each_part_does_works_under_its_account(config: Config) -> None:
@@ -285,7 +295,7 @@ def test_a_second_run_changes_no_right_and_takes_back_what_is_too_much(config: C
 def test_a_reader_s_statements_are_not_compiled(server: Server, tmp_path: Path) -> None:
     """Nor in a database that was there before, which is somebody else's to set."""
     config = configured(server, tmp_path)
-    with psycopg.connect(**server.superuser, dbname="postgres", autocommit=True) as connection:
+    with look(server.superuser, "postgres") as connection:
         name = sql.Identifier(config.database.database)
         connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, sql.Identifier(OWNER)))
     set_up(config)
@@ -322,9 +332,9 @@ def test_a_password_is_what_the_file_says_now_and_is_never_sent(server: Server, 
         connect(before)
     with onlooker(server, config) as connection:
         for role in Role:
-            (verifier,) = connection.execute(  # type: ignore[misc]
+            ((verifier,),) = connection.execute(
                 "SELECT rolpassword FROM pg_authid WHERE rolname = %s", (config.roles.user(role),)
-            ).fetchone()
+            ).fetchall()
             assert verifier.startswith("SCRAM-SHA-256$4096:")
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
 from local_stack.processes import Child, Service, free_port, script
 from monitoring_core.config import Config, Role, load_config
+from monitoring_testkit import database
 from monitoring_testkit.waiting import until
 
 if TYPE_CHECKING:
+    from psycopg.rows import TupleRow
+
     from monitoring_testkit.servers.secured import Secured
 
 pytestmark = pytest.mark.end_to_end
@@ -32,15 +35,14 @@ def loaded(secured: Secured) -> Config:
     return load_config(secured.config_file, environ={})
 
 
-def connect(secured: Secured, role: Role) -> psycopg.Connection[tuple[Any, ...]]:
-    database = loaded(secured).database_as(role)
-    assert database
-    parameters: dict[str, Any] = database.connection_parameters("test")
-    return psycopg.connect(**parameters, autocommit=True)
+def connect(secured: Secured, role: Role) -> psycopg.Connection[TupleRow]:
+    account = loaded(secured).database_as(role)
+    assert account
+    return database.connect(account)
 
 
 def test_nobody_gets_in_without_tls_and_a_certificate_or_password(secured: Secured) -> None:
-    """The servers that the others are tested with are what they are said to be."""
+    """The servers that the other tests use are as strict as they are said to be."""
     where = secured.database.postgres
     address = f"host={where.host} port={where.port} dbname=postgres user=monitoring_owner"
     for options, why in (
@@ -86,7 +88,7 @@ def test_one_command_makes_all_and_the_services_run_under_their_accounts(secured
         services[0].wait_until_ready()
         with connect(secured, Role.ADMINISTRATOR) as owner, connect(secured, Role.READER) as reader:
             count = "SELECT count(*) FROM monitoring.availability_result WHERE status = 'up'"
-            until(lambda: int(str(owner.execute(count).fetchone()[0])) >= 20)  # type: ignore[index]
+            until(lambda: owner.execute(count).fetchall() >= [(20,)])
             users = "SELECT usename FROM pg_stat_activity WHERE application_name = ANY(%s) AND usename IS NOT NULL"
             with psycopg.connect(superuser(secured), autocommit=True) as onlooker:
                 working = onlooker.execute(users, (list(SECRETS),)).fetchall()
@@ -123,7 +125,7 @@ def superuser(secured: Secured) -> str:
 
 
 def start(secured: Secured, name: str, *arguments: str) -> Service:
-    """A service with the secrets that it needs, the others being away."""
+    """Start a service with the secrets that it needs; the files of all others are missing."""
     folder = secured.directory / name
     folder.mkdir()
     text = secured.config_file.read_text()

@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 import psycopg
+from psycopg.rows import TupleRow
 
 from dbadmin.history.maintain import maintain
 from dbadmin.install.schema import create_schema
@@ -71,7 +72,7 @@ QUERIES = {
 }
 
 
-def timed(connection: psycopg.Connection[Any], query: str) -> float:
+def timed(connection: psycopg.Connection[TupleRow], query: str) -> float:
     """The median of the milliseconds from sending to the last row."""
     found = []
     for _ in range(ROUNDS):
@@ -81,8 +82,8 @@ def timed(connection: psycopg.Connection[Any], query: str) -> float:
     return statistics.median(found)
 
 
-def fill(connection: psycopg.Connection[Any], targets: int, start: dt.datetime, end: dt.datetime) -> None:
-    """Roll-ups and incidents of a span of whole days."""
+def fill(connection: psycopg.Connection[TupleRow], targets: int, start: dt.datetime, end: dt.datetime) -> None:
+    """Make roll-ups and incidents of a span of whole days."""
     for statement in (HOURLY, DAILY, INCIDENTS):
         connection.execute(statement, {"start": start, "end": end, "targets": targets})
 
@@ -115,7 +116,7 @@ def measure(config: DatabaseConfig, targets: int, raw_hours: int, stages: list[i
         seconds, hours = run(config)
         found["maintain, seconds for a day of results"] = 24 * seconds / hours
         found["maintain again, seconds"] = run(config)[0]
-        # What came in the five minutes since.
+        # The results of the last five minutes.
         connection.execute(RAW, {"start": span["end"], "end": now, "targets": targets})
         kept = today - dt.timedelta(days=1)
         for days in stages:

@@ -10,7 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -105,7 +105,7 @@ def publish(servers: str, count: int) -> None:
 
 
 def messages(servers: str, count: int) -> Iterator[list[bytes]]:
-    """What is in the topic, in lists, up to so many messages."""
+    """The messages of the topic in lists, up to `count` of them."""
     consumer = Consumer(
         {
             "bootstrap.servers": servers,
@@ -125,14 +125,14 @@ def messages(servers: str, count: int) -> Iterator[list[bytes]]:
 
 
 def by_consumers(stack: Stack, postmaster: int, count: int, consumers: int) -> dict[str, float]:
-    """The real thing, from the first rows that are stored to the last."""
-    group = f"bench-{time.monotonic_ns()}"  # a new one begins at the start of the topic
+    """The real consumers, measured from the first stored row to the last."""
+    group = f"bench-{time.monotonic_ns()}"  # a new group begins at the start of the topic
     services = [start(stack, f"consumer-svc {group}-{number}", group) for number in range(consumers)]
     while not (first := stored(services)):
         time.sleep(0.02)
     meter = Meter(postmaster, *(service.child.pid for service in services))
     while (now := stored(services)) < count:
-        time.sleep(0.2)  # making the page of metrics costs the consumer, too
+        time.sleep(0.2)  # rendering its page of metrics costs the consumer, too
     found = meter.per_row(now - first)
     found["peak_MB"] = max(peak_mb(service.child.pid) for service in services)
     for service in services:
@@ -151,7 +151,7 @@ def stored(services: list[Service]) -> int:
 
 
 def peak_mb(pid: int) -> float:
-    """The most memory that a process ever had, megabytes."""
+    """The peak memory of a process, megabytes."""
     line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
 
@@ -165,7 +165,7 @@ def ready_batches(postgres: Postgres) -> list[bytes]:
         )
         connection.execute("CREATE INDEX ON numbered (n)")
         found = connection.execute("SELECT count(*) FROM numbered").fetchone()
-        size = int(str(found[0])) if found else 0
+        size = int(found[0]) if found else 0
         batches = []
         for begin in range(0, size, BATCH):
             part = sql.SQL("COPY (SELECT {} FROM numbered WHERE n >= {} AND n < {}) TO STDOUT (FORMAT binary)").format(
@@ -197,11 +197,11 @@ def by_copy(postgres: Postgres, batches: list[bytes], straight: bool) -> None:
 
 
 def by_executemany(postgres: Postgres, servers: str, count: int, size: int) -> None:
-    """The common way: decoded messages, executemany and a commit for so many."""
+    """The common way: decoded messages, executemany, and a commit for each `size` of them."""
     values = sql.SQL(", ").join(sql.Placeholder() * len(RESULT_COLUMNS))
     insert = sql.SQL("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO NOTHING").format(TABLE, COLUMNS, values, KEY)
     with connect(postgres, DATABASE) as connection:
-        pending: list[Any] = []
+        pending: list[tuple[object, ...]] = []
         for came in messages(servers, count):
             pending += [row(decode(value)) for value in came]
             while len(pending) >= size:
@@ -237,7 +237,7 @@ def fill(postgres: Postgres, count: int) -> None:
 def end_to_end(stack: Stack, rate: int, seconds: int, backlog: int) -> dict[str, float]:
     """Milliseconds from a message's acknowledged sending to its row being seen, at a steady rate.
 
-    Default settings. What is in the topic before, `backlog`, is consumed first.
+    The consumer has default settings. It first consumes the `backlog` messages that are in the topic already.
     """
     service = start(stack, "consumer-svc latency", f"latency-{time.monotonic_ns()}")
     producer = Producer({"bootstrap.servers": stack.bootstrap_servers, "linger.ms": 5})
@@ -255,7 +255,7 @@ def end_to_end(stack: Stack, rate: int, seconds: int, backlog: int) -> dict[str,
             )
             while len(delays) < rate * seconds // 100:
                 for (moment,) in connection.execute(query, (last,)).fetchall():
-                    last = moment  # type: ignore[assignment]
+                    last = moment
                     delays.append(1000 * (time.monotonic() - sent[last]))
                 time.sleep(0.005)
 
@@ -266,7 +266,7 @@ def end_to_end(stack: Stack, rate: int, seconds: int, backlog: int) -> dict[str,
         for number in range(rate * seconds):
             time.sleep(max(0.0, began + number / rate - time.monotonic()))
             moment = begin + dt.timedelta(milliseconds=number)
-            # Every hundredth is watched.
+            # Every hundredth message is watched.
             changed = {"target_id": 1 if number % 100 == 0 else 2, "scheduled_at": moment}
             values = {name: getattr(template, name) for name in RESULT_COLUMNS} | changed
             result = CheckResult(**values)

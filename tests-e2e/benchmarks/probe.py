@@ -21,7 +21,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pycurl
 import trustme
@@ -35,6 +35,8 @@ from producer_svc.checks.kinds import build_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from monitoring_core.result import CheckResult
 
 ORIGIN = Origin(1, "bench")
 AT_ONCE = 50
@@ -209,7 +211,7 @@ def errors_ms(name: EngineName, url: str, seconds: float) -> dict[str, float]:
     """How far measured times are from the truth, milliseconds: the site answers after exactly DELAY_S."""
     engine = build_engine(MonitorConfig(engine=name, max_concurrent_checks=200))
     target = make_target(url=url, regexp=PATTERN)
-    results: list[Any] = []
+    results: list[CheckResult] = []
     began, begun, count = time.monotonic(), 0, int(RATE * seconds)
     while len(results) < count:
         while begun < count and (due := began + begun / RATE) <= time.monotonic() and engine.free:
@@ -223,7 +225,7 @@ def errors_ms(name: EngineName, url: str, seconds: float) -> dict[str, float]:
         ("response time", [result.response_time_s for result in results]),
         ("first byte", [result.first_byte_s for result in results]),
     ):
-        errors = sorted(abs(seconds - DELAY_S) * 1000 for seconds in times)
+        errors = sorted(abs(seconds - DELAY_S) * 1000 for seconds in times if seconds is not None)
         found |= {f"{what} p50": errors[len(errors) // 2], f"{what} p99": errors[int(0.99 * len(errors))]}
     return found
 
@@ -236,7 +238,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, default=Path("bench-probe.json"), metavar="FILE")
     arguments = parser.parse_args()
-    found: dict[str, Any] = {
+    found: dict[str, str | dict[str, float] | dict[str, float | None]] = {
         "machine": f"{platform.processor() or platform.machine()}, Python {platform.python_version()}"
     }
     with tempfile.TemporaryDirectory() as folder:
@@ -271,7 +273,8 @@ def main() -> None:
         with website(directory, DELAY_S) as (url, _):
             print(f"\n{f'errors at {RATE}/s, ms':<18}{'resp. p50':>11}{'p99':>8}{'1st byte p50':>14}{'p99':>8}")
             for engine in EngineName:
-                errors = found[f"errors_ms {engine}"] = errors_ms(engine, url, 5.0)
+                errors = errors_ms(engine, url, 5.0)
+                found[f"errors_ms {engine}"] = errors
                 print("{:<18}{:>11.1f}{:>8.1f}{:>14.1f}{:>8.1f}".format(f"{engine} engine", *errors.values()))
     arguments.json.write_text(json.dumps(found, indent=2) + "\n")
     print(f"\nwritten to {arguments.json}")

@@ -1,4 +1,4 @@
-"""What checks hold on to: `hatch run bench:probe-memory`. The method is described in README.md."""
+"""The memory that checks hold: `hatch run bench:probe-memory`. The method is described in README.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import trustme
 
 from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.config.values import Size
-from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
+from monitoring_core.targets import CheckDefaults, StatusSet, TargetRecord
 from monitoring_core.testing.builders import make_target
 from monitoring_testkit.websites import RawWebsite
 from producer_svc.check import Check, Origin
@@ -27,7 +27,8 @@ from producer_svc.checks.kinds import build_engine
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from monitoring_core.target import Target
+    from monitoring_core.targets import Target
+    from producer_svc.ports import Engine
 
 HERE = Path(__file__).resolve().parent
 HOSTILE = HERE.parents[1] / "services/producer-svc/tests"
@@ -37,7 +38,7 @@ DEFAULTS = CheckDefaults(interval_s=60, timeout_s=0.5, expected_status=StatusSet
 
 
 def memory_bytes() -> int:
-    """What of this process is in memory now."""
+    """The resident memory of this process."""
     gc.collect()
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -74,7 +75,7 @@ def soak(name: EngineName, table: list[dict[str, Any]], count: int) -> dict[str,
     }
 
 
-def work(engine: Any, targets: Iterable[Target]) -> None:
+def work(engine: Engine, targets: Iterable[Target]) -> None:
     """Check each target once, as many at once as the engine takes."""
     for slot, target in enumerate(targets):
         while not engine.free:
@@ -88,7 +89,7 @@ def work(engine: Any, targets: Iterable[Target]) -> None:
 def serve_hostile_websites() -> None:
     """Print the table of hostile websites as the fields of targets, one website each, and serve them."""
     sys.path.insert(0, str(HOSTILE))
-    import test_producer_probe  # type: ignore[import-not-found]
+    import test_producer_probe  # type: ignore[import-not-found]  # on the path from now on
 
     table = []
     for act, fields, _ in test_producer_probe.CASES.values():

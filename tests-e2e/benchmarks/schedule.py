@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from monitoring_core.result import CheckResult, Status
-from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
+from monitoring_core.targets import CheckDefaults, StatusSet, TargetRecord
 from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.health import Health
 from monitoring_runtime.memory import collect_garbage_seldom, keep_memory_together
@@ -193,7 +193,7 @@ def main() -> None:
         return
     found = {}
     for count in arguments.targets:
-        # In a process of its own: memory that one has had is not given back.
+        # In a process of its own: a process does not give back its memory.
         checks = min(arguments.checks, 20 * count)
         command = [sys.executable, __file__, "--one", str(count), "--checks", str(checks)]
         lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()

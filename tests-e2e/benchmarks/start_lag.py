@@ -31,7 +31,7 @@ from monitoring_core.result import CheckResult, Status
 from monitoring_core.schedule import slots_between
 from monitoring_core.testing.builders import make_target
 from monitoring_testkit.servers.apache_kafka import ApacheKafka
-from monitoring_testkit.websites import quick_website
+from monitoring_testkit.websites import fine_website
 from producer_svc.adapters.leases import PostgresLeases
 from producer_svc.adapters.postgres import ProducerConnection
 from producer_svc.adapters.target_table import PostgresTargetTable
@@ -42,17 +42,19 @@ from producer_svc.service import ITERATION_S
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from psycopg.rows import TupleRow
+
 CORES = sorted(os.sched_getaffinity(0))
-# Of what the engine does in a second when it does nothing else.
+# The part of its greatest rate that the engine is given.
 LOAD = 0.7
-# More than are ever at once while the website answers at once.
+# More checks at once than there ever are while the website answers at once.
 MANY = 300
 
 
 def engine_alone(url: str, rate: float, count: int) -> tuple[float, float]:
-    """The curl engine with checks that are due evenly at a rate, or, when it is infinite, whenever there is room.
+    """The curl engine with checks that become due at an even rate; an infinite one: whenever the engine has room.
 
-    Checks that are due or finish together are worked together, as the producer's loop does.
+    What becomes due or finishes within ITERATION_S is handled together, as in the producer's loop.
 
     Returns:
         Processor time, µs a check, and checks a second.
@@ -98,7 +100,7 @@ class Installation:
     postgres: Postgres
 
     def set_up(self, name: str, targets: int, url: str, interval_s: int) -> Path:
-        """A schema with its targets and a topic, both of this name; the configuration."""
+        """Make a schema with targets and a topic, both of this name; the configuration file."""
         content = {
             "monitor": {
                 "websites_per_container": targets,
@@ -130,7 +132,7 @@ class Installation:
             connection.execute("VACUUM ANALYZE")
         return file
 
-    def connect(self) -> psycopg.Connection[tuple[object, ...]]:
+    def connect(self) -> psycopg.Connection[TupleRow]:
         return psycopg.connect(
             host=self.postgres.host,
             port=self.postgres.port,
@@ -140,7 +142,7 @@ class Installation:
         )
 
     def results(self, topic: str) -> Iterator[CheckResult]:
-        """All that a topic holds."""
+        """All results of a topic."""
         consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": "bench"})
         partition = TopicPartition(topic, 0, 0)
         left = consumer.get_watermark_offsets(partition, 10)[1]
@@ -156,9 +158,9 @@ class Installation:
 def measure(
     installation: Installation, producer: str, targets: int, url: str, rate: float, warm_up_s: float, seconds: float
 ) -> dict[str, float]:
-    """One producer with so many targets, as a process, at most at this rate.
+    """One producer with this number of targets, as a process, at most at this rate.
 
-    Intervals are whole seconds: the number of targets gives way by a third at most, so that the rate is met.
+    Intervals are whole seconds, so up to a third of the targets is left out to meet the rate.
     """
     name = f"lag_{targets}"
     interval_s = max(1, round(targets / rate))
@@ -166,7 +168,7 @@ def measure(
         targets = int(rate * interval_s)
     file = installation.set_up(name, targets, url, interval_s)
     port = free_port()
-    # As in an installed package, there is bytecode: the first command makes it.
+    # With bytecode, as in an installed package: the first command makes it.
     env = {"MONITORING__METRICS__PORT": str(port), "PYTHONDONTWRITEBYTECODE": ""}
     subprocess.run([producer, "run", "--help"], check=True, capture_output=True, env=os.environ | env)
     began_s = time.time()
@@ -176,7 +178,7 @@ def measure(
     service = Service(child, port)
     service.wait_until_ready()
     since_ms = round(1000 * service.metric("producer_accounted_since_seconds"))
-    # What became due while the range was read is caught up with first.
+    # The checks that became due while the range was read come first.
     time.sleep(warm_up_s)
     begin_ms, cpu = time.time_ns() // 1_000_000, cpu_s(child.pid)
     time.sleep(seconds)
@@ -214,12 +216,12 @@ def refresh_ms(installation: Installation, targets: int, url: str) -> dict[str, 
     with installation.connect() as connection:
         query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'producer-svc'"
         ((backend,),) = connection.execute(query).fetchall()
-    began, cpu = time.monotonic(), cpu_s(int(str(backend)))
+    began, cpu = time.monotonic(), cpu_s(int(backend))
     for _ in range(times):
         table.version()
         leases.renew(1, 0, 60)
     return {
-        "cpu_ms": 1e3 * (cpu_s(int(str(backend))) - cpu) / times,
+        "cpu_ms": 1e3 * (cpu_s(int(backend)) - cpu) / times,
         "elapsed_ms": 1e3 * (time.monotonic() - began) / times,
     }
 
@@ -259,7 +261,8 @@ def main() -> None:
         return
     found: dict[str, dict[str, float]] = {}
     os.sched_setaffinity(0, CORES[1:] or CORES)
-    with tempfile.TemporaryDirectory() as folder, quick_website() as url, installed(Path(folder)) as installation:
+    with tempfile.TemporaryDirectory() as folder, fine_website() as port, installed(Path(folder)) as installation:
+        url = f"http://127.0.0.1:{port}/"
         for targets in arguments.targets:
             _, before = in_own_process(url, math.inf, 20_000)
             rate = arguments.rate or LOAD * before

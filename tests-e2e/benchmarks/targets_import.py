@@ -29,7 +29,7 @@ COLUMNS = ", ".join(f"amc_{name}" for name in HEADER.split(","))
 
 
 def write_csv(path: Path, count: int, odd: int) -> None:
-    """Targets as users have them; of every `odd` lines one has a real regular expression, which is compiled."""
+    """Write targets as users have them; one of every `odd` lines has a real regular expression, which is compiled."""
     with path.open("w") as file:
         file.write(HEADER + "\n")
         for i in range(count):

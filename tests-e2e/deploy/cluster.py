@@ -25,26 +25,26 @@ if TYPE_CHECKING:
 NAMESPACE = "monitoring"
 LOAD_VARIABLE = "KUBE_LOAD_IMAGES"
 HOST_VARIABLE = "KUBE_HOST_ADDRESS"
-# It does for other clusters what minikube does for its own; the command reads the archive of `docker save`.
+# Loads images into a cluster that is not minikube's; the command reads the archive of `docker save`.
 _SHIM = """#!/bin/sh
 [ "$1 $2" = "image load" ] && shift 2 && "${DOCKER:-docker}" save "$@" | $KUBE_LOAD_IMAGES
 """
 
 
 def host_address() -> str:
-    """This machine as its pods see it."""
+    """The address at which pods reach this machine."""
     return os.environ.get(HOST_VARIABLE) or "10.244.0.1"
 
 
 def kubectl(*arguments: str, text: str | None = None) -> str:
-    """Run kubectl; what it said."""
+    """Run kubectl; its output."""
     done = subprocess.run(["kubectl", *arguments], input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stdout}{done.stderr}"
     return done.stdout
 
 
 def why_no_cluster() -> str | None:
-    """What there is not, or None."""
+    """Why there is no cluster to deploy to, or None."""
     if not os.environ.get("KUBECONFIG"):
         return "KUBECONFIG names no cluster"
     if not (shutil.which("minikube") or os.environ.get(LOAD_VARIABLE)):
@@ -89,11 +89,11 @@ class Deployment:
             template.write_text(yaml.safe_dump(content | {"stringData": known}))
 
     def documented(self, heading: str, more: str = "") -> str:
-        """Run the commands below a heading of the README, each with `more` at its end; what they said."""
+        """Run the commands below a heading of the README, each with `more` at its end; their output."""
         return self.run("".join(blocks(ROOT / "infra/k8s/README.md", heading)).replace("\n", f"{more}\n"))
 
     def run(self, script: str) -> str:
-        """Run commands in the copy; what they said."""
+        """Run commands in the copy; their output."""
         tools = self.directory / "bin"
         tools.mkdir(exist_ok=True)
         if not shutil.which("minikube"):
@@ -111,13 +111,13 @@ class Deployment:
         return done.stdout
 
     def make_volumes(self, count: int) -> None:
-        """Volumes of this machine for the outboxes, where the cluster has nothing that makes them."""
+        """Make volumes on this machine for the outboxes, where the cluster does not make them itself."""
         classes = json.loads(kubectl("get", "storageclass", "-o", "json"))["items"]
         if any("storageclass.kubernetes.io/is-default-class" in c["metadata"].get("annotations", {}) for c in classes):
             return
         (node,) = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
-        hostname = {"key": "kubernetes.io/hostname", "operator": "In"}
-        hostname |= {"values": [node["metadata"]["labels"]["kubernetes.io/hostname"]]}
+        hostname = node["metadata"]["labels"]["kubernetes.io/hostname"]
+        on_node = {"key": "kubernetes.io/hostname", "operator": "In", "values": [hostname]}
         for _ in range(count):
             self.volumes += 1
             path = self.directory / f"volume-{self.volumes}"
@@ -127,7 +127,7 @@ class Deployment:
                 "accessModes": ["ReadWriteOnce"],
                 "persistentVolumeReclaimPolicy": "Retain",
                 "local": {"path": str(path)},
-                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [hostname]}]}},
+                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [on_node]}]}},
             }
             volume = {"apiVersion": "v1", "kind": "PersistentVolume", "spec": spec}
             volume["metadata"] = {"name": f"monitoring-test-{self.volumes}", "labels": {"monitoring-test": "yes"}}
@@ -139,12 +139,12 @@ class Deployment:
         kubectl("delete", "persistentvolume", "-l", "monitoring-test=yes", "--timeout=60s")
 
     def metric(self, pod: str, name: str) -> float:
-        """The value of a metric without labels, asked by way of the API server."""
+        """The value of a metric without labels, read through the API server."""
         text = kubectl("get", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:9464/proxy/metrics")
         return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} "))
 
     def pods(self, name: str) -> list[dict[str, Any]]:
-        """The pods of a part."""
+        """The pods of a part: `producer` or `consumer`."""
         selector = f"app.kubernetes.io/name={name}"
         found: list[dict[str, Any]] = json.loads(kubectl("-n", NAMESPACE, "get", "pods", "-l", selector, "-o", "json"))[
             "items"
@@ -152,7 +152,7 @@ class Deployment:
         return sorted(found, key=lambda pod: str(pod["metadata"]["name"]))
 
     def until_ready(self, name: str, count: int) -> list[str]:
-        """Wait until a part has so many pods, all of them ready; their names."""
+        """Wait until a part has `count` pods, all of them ready; their names."""
 
         def ready() -> bool:
             pods = self.pods(name)
@@ -167,7 +167,7 @@ class Deployment:
         return [str(pod["metadata"]["name"]) for pod in self.pods(name)]
 
     def state(self) -> str:
-        """What is in the cluster, for a failure's message."""
+        """The state of the cluster, for the message of a failure."""
         ask = f"kubectl -n {NAMESPACE} get pods,jobs,pvc -o wide; kubectl -n {NAMESPACE} get events | tail -25; "
         ask += f"kubectl -n {NAMESPACE} logs -l app.kubernetes.io/part-of=monitoring --prefix --tail=8 | tail -60"
         done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=False)

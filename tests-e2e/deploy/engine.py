@@ -54,7 +54,7 @@ def rendered(overlay: Path) -> list[dict[str, Any]]:
 
 @attrs.frozen
 class DockerEngine:
-    """A Docker engine by its client."""
+    """A Docker engine, used through its command-line client."""
 
     client: str
 
@@ -68,7 +68,7 @@ class DockerEngine:
         return None if done.returncode == 0 and done.stdout.strip() else f"no engine answers: {done.stderr.strip()}"
 
     def __call__(self, *arguments: str, text: str | None = None) -> str:
-        """Run a command of the client's; what it said."""
+        """Run a command of the client; its output."""
         done = self._run(*arguments, text=text)
         assert done.returncode == 0, f"docker {shlex.join(arguments)}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
@@ -93,11 +93,11 @@ class DockerEngine:
         return self._run("image", "inspect", image).returncode == 0
 
     def pulled(self, image: str) -> bool:
-        """Whether the image is there, now that it was tried to be pulled."""
+        """Whether the image is there, pulled if need be."""
         return self.has(image) or self._run("pull", "--quiet", image).returncode == 0
 
     def make_stand_in(self) -> None:
-        """A base image of Debian packages, for a machine that can pull none."""
+        """Make a base image of Debian packages, for a machine that cannot pull one."""
         archive = _CACHE / "base-image-trixie.tar"
         if not archive.exists():
             _CACHE.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ class DockerEngine:
         self("import", "--change", path, str(archive), STAND_IN)
 
     def build(self, command: str, base: str, *options: str) -> None:
-        """Run a documented `docker build`, with the base image and, where pip has one, the authority of its proxy."""
+        """Run a documented `docker build` with this base image and, where there is one, the authority of the proxy."""
         words = shlex.split(command)
         assert words[:2] == ["docker", "build"], command
         more = [] if base == DEFAULT_BASE else ["--build-arg", f"BASE_IMAGE={base}"]
@@ -127,7 +127,7 @@ class DockerEngine:
 
 
 def hardened(image: str) -> list[str]:
-    """The options of `docker run` that give a container what its pod has: read-only root, limits, no privileges."""
+    """The options of `docker run` that restrict a container as its pod is: read-only root, limits, no privileges."""
     (pod,) = [
         found["spec"]["template"]["spec"]
         for found in rendered(ROOT / "infra/k8s/overlays/minikube")

@@ -1,4 +1,4 @@
-"""What the services are deployed against: Apache Kafka and PostgreSQL that take TLS alone, and a website."""
+"""The servers that services are deployed against: Apache Kafka and PostgreSQL that accept TLS alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 import trustme
@@ -25,6 +25,8 @@ from monitoring_testkit.servers.tls_postgresql import OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from psycopg.rows import TupleRow
 
 
 class Authority:
@@ -43,19 +45,19 @@ class Authority:
         """A client's certificate and key, PEM, as a provider issues them."""
         return pem_pair(self._authority.issue_cert(f"{name}.monitoring.example", common_name=name))
 
-    def serverpem_pair(self) -> tuple[str, str]:
+    def server_pem(self) -> tuple[str, str]:
         """The servers' certificate and key, PEM."""
         return pem_pair(self.server)
 
 
 class SecureKafka(ApacheKafka):
-    """An Apache Kafka that pods and containers reach by TLS with client certificates alone; plain for the oracle."""
+    """An Apache Kafka that asks pods and containers for a client certificate; a test reaches it without TLS."""
 
     def __init__(self, directory: Path, host: str, authority: Authority) -> None:
         super().__init__(directory)
         self.secure_servers = f"{host}:{free_port()}"
         port = self.secure_servers.rpartition(":")[2]
-        certificate, key = authority.serverpem_pair()
+        certificate, key = authority.server_pem()
         properties = directory / "server.properties"
         known = dict(line.split("=", 1) for line in properties.read_text().splitlines())
         more = {
@@ -75,7 +77,7 @@ class SecureKafka(ApacheKafka):
 
 
 class SecurePostgres:
-    """A PostgreSQL that takes TLS and passwords alone."""
+    """A PostgreSQL that accepts only connections with TLS and a password."""
 
     def __init__(self, host: str, authority: Authority) -> None:
         self.host, self.port, self.password = host, free_port(), 'it\'s a "secret"'
@@ -88,11 +90,11 @@ class SecurePostgres:
         self._own(self._directory)
 
     def start(self) -> None:
-        """Make a cluster and start it."""
+        """Make its data and start it."""
         password = self._write("password", self.password)
         options = ["--username", OWNER, "--pwfile", str(password), "--auth", "scram-sha-256", "--no-sync"]
         self._run("initdb", "--pgdata", str(self._data), *options)
-        certificate, key = self._authority.serverpem_pair()
+        certificate, key = self._authority.server_pem()
         self._write("data/server.crt", certificate)
         self._write("data/server.key", key)
         self._write("data/pg_hba.conf", "hostssl all all all scram-sha-256\n")
@@ -104,8 +106,8 @@ class SecurePostgres:
         self._run("pg_ctl", "-D", str(self._data), "-w", "-m", "fast", "stop")
         shutil.rmtree(self._directory)
 
-    def connect(self, database: str = "monitoring") -> psycopg.Connection[tuple[Any, ...]]:
-        """A connection of the administrator's."""
+    def connect(self, database: str = "monitoring") -> psycopg.Connection[TupleRow]:
+        """A connection of the owner, each statement a transaction of its own."""
         return psycopg.connect(
             host="127.0.0.1",
             port=self.port,
@@ -117,14 +119,14 @@ class SecurePostgres:
         )
 
     def change_password(self, password: str) -> None:
-        """Give the administrator another password."""
+        """Give the owner another password."""
         with self.connect() as connection:
             statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(OWNER), sql.Literal(password))
             connection.execute(statement)
         self.password = password
 
     def add_targets(self, urls: Sequence[str]) -> list[int]:
-        """Put targets in; their ids."""
+        """Add targets; their IDs."""
         with self.connect() as connection:
             statement = "INSERT INTO monitoring.availability_monitor_config (amc_url) VALUES (%s) RETURNING amc_id"
             return [int(connection.execute(statement, (url,)).fetchall()[0][0]) for url in urls]
@@ -144,7 +146,7 @@ class SecurePostgres:
             return [Row(*row) for row in found]
 
     def compare(self, ends_ms: dict[int, int], interval_s: int) -> Comparison:
-        """Every slot of these targets from their first row to their end, against the rows."""
+        """Compare the rows with every slot of these targets, from the first row of each to its end."""
         rows = self.rows()
         firsts = {
             target: min((to_ms(row.scheduled_at) for row in rows if row.target_id == target), default=None)
@@ -172,7 +174,7 @@ class SecurePostgres:
         command = [str(folder / program), *arguments]
         if os.geteuid() == 0:
             command = ["runuser", "-u", self._user, "--", *command]
-        # Its server would hold a pipe open for as long as it runs.
+        # Not a pipe: the server that pg_ctl starts would hold it open.
         with (self._directory / f"{program}.out").open("ab") as output:
             done = subprocess.run(command, stdout=output, stderr=output, check=False, cwd="/")
         assert done.returncode == 0, (self._directory / f"{program}.out").read_text()

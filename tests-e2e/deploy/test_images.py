@@ -54,7 +54,7 @@ class Containers:
     names: list[str] = attrs.field(factory=list)
 
     def options(self, image: str, secrets_of: str | None = None) -> list[str]:
-        """Everything that the pod of this image has."""
+        """The options of `docker run` for all that the pod of this image has."""
         config = ROOT / "infra/config/config.yaml"
         database = [
             f"MONITORING__DATABASE__HOST={self.postgres.host}",
@@ -118,7 +118,7 @@ class Containers:
         self.remove(name)
 
     def logs(self, name: str) -> str:
-        """What a container has said."""
+        """The state and the output of a container."""
         done = subprocess.run(
             [self.engine.client, "logs", "--tail", "20", name], capture_output=True, text=True, check=False
         )
@@ -128,6 +128,11 @@ class Containers:
         """End at once."""
         self.engine("rm", "--force", name)
         self.names.remove(name)
+
+    def remove_all(self) -> None:
+        """End all at once."""
+        for name in list(self.names):
+            self.remove(name)
 
 
 @pytest.fixture(scope="module")
@@ -147,10 +152,10 @@ def containers(
         made = Containers(images, directory, kafka, postgres, f"http://127.0.0.1:{port}")
         for name in IMAGES:
             made.write_secrets(name, secrets(authority, postgres, name))
-        # What an earlier run left in it is no part of this one.
+        # Else the results of an earlier run would be sent.
         images("volume", "rm", "--force", OUTBOX)
         stack.callback(images, "volume", "rm", "--force", OUTBOX)
-        stack.callback(lambda: [made.remove(name) for name in list(made.names)])
+        stack.callback(made.remove_all)
         done = made.dbadmin("setup", "--wait", "60s")
         assert done.returncode == 0, done.stderr
         yield made

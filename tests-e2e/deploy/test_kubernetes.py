@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,11 @@ SETTINGS = {
 
 @attrs.define
 class Watched(Deployment):
-    """A deployment, and the targets that it watches: until when, milliseconds since the epoch; None while it does."""
+    """A deployment and the targets that it watches.
+
+    Attributes:
+        targets: until when each is watched, milliseconds since the epoch; None while it still is.
+    """
 
     website: str = ""
     targets: dict[int, int | None] = attrs.field(factory=dict)
@@ -59,12 +64,12 @@ class Watched(Deployment):
         return added
 
     def retire(self, targets: list[int]) -> None:
-        """Watch these no more."""
+        """Stop watching these targets."""
         self.targets |= dict.fromkeys(targets, time.time_ns() // 1_000_000)
         self.postgres.retire(targets)
 
     def go_on(self, rows: int = 20) -> None:
-        """Wait until there are so many more rows, and every target has one."""
+        """Wait until there are this many more rows, and every target has one."""
         wanted = len(self.postgres.rows()) + rows
         until(lambda: len(self.postgres.rows()) >= wanted, 120, self.state)
         until(lambda: {row.target_id for row in self.postgres.rows()} >= self.targets.keys(), 120, self.state)
@@ -177,7 +182,7 @@ def test_a_deleted_pod_comes_back_and_goes_on(deployed: Watched) -> None:
         for name in ("producer", "consumer"):
             (pod,) = deployed.pods(name)
             kubectl("-n", NAMESPACE, "delete", "pod", pod["metadata"]["name"], *options)
-            until(lambda name=name, pod=pod: _uids(deployed, name).isdisjoint({pod["metadata"]["uid"]}), 90)  # type: ignore[misc]
+            until(partial(_is_gone, deployed, name, pod["metadata"]["uid"]), 90)
             deployed.until_ready(name, 1)
         deployed.go_on()
     deployed.compare()
@@ -277,6 +282,10 @@ def _established(name: str) -> bool:
     """Whether the server serves one of KEDA's definitions."""
     status = json.loads(kubectl("get", "crd", f"{name}.keda.sh", "-o", "json")).get("status", {})
     return {"Established": "True"}.items() <= {c["type"]: c["status"] for c in status.get("conditions") or []}.items()
+
+
+def _is_gone(deployed: Watched, name: str, uid: str) -> bool:
+    return uid not in _uids(deployed, name)
 
 
 def _uids(deployed: Watched, name: str) -> set[str]:

@@ -57,11 +57,11 @@ class Checks:
         }
 
     def compare(self, end_ms: int | None = None, latest_ms: int | None = None) -> set[str]:
-        """Stop the producers in order, and compare the rows with what was due; which verdicts there are.
+        """Stop the producers in order, and compare the rows with the slots that were due; the verdicts found.
 
         Args:
-            end_ms: until when every slot was due, if not now.
-            latest_ms: until when slots may have been due, if not until the producers have stopped.
+            end_ms: every slot before it must have a row; now by default.
+            latest_ms: no slot after it may have one; the moment at which all producers have stopped by default.
         """
         end_ms = end_ms or now_ms()
         for name, service in self.pipeline.services.items():

@@ -13,7 +13,7 @@ FAKE_TIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 
 @attrs.define
 class MachineClock:
-    """The wall clock of processes that are started with `env`, which can be set."""
+    """The wall clock of the processes that are started with `env`."""
 
     file: Path
 
@@ -28,7 +28,7 @@ class MachineClock:
         return {"LD_PRELOAD": str(FAKE_TIME)} | {f"FAKETIME_{name}": value for name, value in settings.items()}
 
     def set_ahead(self, seconds: int) -> None:
-        """Set it so far ahead of the true time."""
+        """Set it ahead of the true time, or behind it with a negative number."""
         new = self.file.with_suffix(".new")
         new.write_text(f"{seconds:+d}")
         new.replace(self.file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import yaml
@@ -17,7 +17,7 @@ from monitoring_core.result import Status
 from monitoring_testkit import topics
 from monitoring_testkit.waiting import until
 
-from .published import COLUMNS, Row, row_of
+from .published import COLUMNS, Key, Row, row_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,9 +48,9 @@ class Pipeline:
     postgres: KillablePostgresql
     name: str
     proxy: PostgresqlProxy | None = None
-    settings: dict[str, Any] = attrs.field(factory=dict)
-    monitor: dict[str, Any] = attrs.field(factory=dict)
-    expected: dict[tuple[Any, ...], Row] = attrs.field(factory=dict)
+    settings: dict[str, object] = attrs.field(factory=dict)
+    monitor: dict[str, object] = attrs.field(factory=dict)
+    expected: dict[Key, Row] = attrs.field(factory=dict)
     services: dict[str, Service] = attrs.field(factory=dict)
     _producer: Producer | None = None
 
@@ -95,7 +95,7 @@ class Pipeline:
                 self.expected[result.key] = row_of(result)
         self.publish(encoded)
 
-    def consumer(self, name: str = "1", **settings: Any) -> Service:
+    def consumer(self, name: str = "1", **settings: object) -> Service:
         """Start a consumer."""
         config = self._write_config(name, settings)
         return self._start(name, f"consumer-{name}", ["consumer-svc", "run"], config)
@@ -106,7 +106,7 @@ class Pipeline:
         return self._start(name, f"producer-{name}", ["producer-svc", "run", "--id", producer_id], config, env)
 
     def command(self, *arguments: str) -> str:
-        """Run a command of the consumer; what it said."""
+        """Run a command of the consumer; its output."""
         command = [script("consumer-svc"), *arguments, "--config", str(self._write_config("command"))]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr
@@ -119,7 +119,7 @@ class Pipeline:
         return int(row[0]) if row else 0
 
     def until_stored(self, count: int | None = None, timeout_s: float = 60.0) -> None:
-        """Wait until at least so many rows are there; without a number, as many as are expected."""
+        """Wait until there are at least `count` rows, by default as many as are expected."""
         wanted = len(self.expected) if count is None else count
         until(lambda: self.stored() >= wanted, timeout_s, lambda: f"{wanted} rows, {self.logs()}")
 
@@ -156,7 +156,7 @@ class Pipeline:
 
     def unread(self) -> int:
         """Messages whose offsets are not committed."""
-        group = self.settings.get("group_id", self.name)
+        group = str(self.settings.get("group_id", self.name))
         settings = {"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": group}
         with contextlib.closing(Consumer(settings)) as consumer:
             places = consumer.committed([TopicPartition(self.name, p) for p in range(PARTITIONS)], 10)
@@ -184,9 +184,9 @@ class Pipeline:
         self.services[name] = Service(child, port)
         return self.services[name]
 
-    def _write_config(self, name: str, settings: Mapping[str, Any] | None = None) -> Path:
+    def _write_config(self, name: str, settings: Mapping[str, object] | None = None) -> Path:
         host, port = ("127.0.0.1", self.proxy.port) if self.proxy else (self.postgres.host, 5432)
-        consumer = {"group_id": self.name, "session_timeout": "2s", "batch_max_rows": BATCH_ROWS}
+        consumer: dict[str, object] = {"group_id": self.name, "session_timeout": "2s", "batch_max_rows": BATCH_ROWS}
         consumer |= {"batch_max_age": "100ms", "shutdown_timeout": "10s"} | self.settings | dict(settings or {})
         content = {
             "kafka": {

@@ -7,6 +7,7 @@ from typing import Any
 
 from monitoring_core.result import CheckResult, Reason, Status
 
+Key = tuple[int, dt.datetime, str]
 Row = tuple[int, dt.datetime, str, int, str, str | None, float | None, str | None, str | None]
 COLUMNS = "target_id, scheduled_at, location, producer_id, status, reason, response_time_s, error, final_url"
 

@@ -21,6 +21,8 @@ from .pipeline import BATCH_ROWS
 from .published import results
 
 if TYPE_CHECKING:
+    from psycopg.rows import TupleRow
+
     from local_stack.processes import Service
 
     from .pipeline import Pipeline
@@ -55,7 +57,7 @@ def test_a_consumer_that_is_ended_in_the_middle(pipeline: Pipeline, number: sign
 )
 def test_consumers_that_join_and_leave(pipeline: Pipeline, settings: dict[str, str]) -> None:
     """While results come in all the time: partitions change hands, rows neither get lost nor doubled."""
-    pipeline.settings = settings
+    pipeline.settings |= settings
     done = threading.Event()
     error: list[BaseException] = []
 
@@ -288,11 +290,11 @@ def ready(service: Service) -> bool:
 
 
 def has_accounted(service: Service, count: int) -> bool:
-    """Whether a consumer has stored, replaced or met so many rows."""
+    """Whether a consumer has stored, replaced or met exactly this number of rows."""
     lines = [line for line in (service.get("/metrics") or "").splitlines() if line.startswith("consumer_rows_total")]
     return round(sum(float(line.rpartition(" ")[2]) for line in lines)) == count
 
 
-def terminate(admin: psycopg.Connection[tuple[object, ...]]) -> None:
+def terminate(admin: psycopg.Connection[TupleRow]) -> None:
     """End every session but this."""
     admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'consumer-svc'")

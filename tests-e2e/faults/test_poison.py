@@ -66,7 +66,7 @@ def test_poison_among_good_results(pipeline: Pipeline) -> None:
 
 
 def test_rows_that_the_database_alone_refuses(pipeline: Pipeline) -> None:
-    """They are found by halving and set aside; their neighbours are stored."""
+    """They are found by halving and dead-lettered; their neighbours are stored."""
     with pipeline.postgres.connect() as admin:
         admin.execute(f"ALTER TABLE {pipeline.table} ADD CONSTRAINT lucky CHECK (target_id <> 13)")
     good = results(COUNT // 4)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from monitoring_testkit.waiting import until
-from monitoring_testkit.websites import quick_website
+from monitoring_testkit.websites import fine_website
 
 from .checks import TARGETS, Checks, now_ms
 from .disks import fill, small_disk
@@ -41,7 +41,7 @@ def holds(service: Service, producer_id: int) -> bool:
 
 @pytest.fixture
 def checks(pipeline: Pipeline) -> Iterator[Checks]:
-    with quick_website() as url:
+    with fine_website() as port:
         pipeline.monitor = {
             "check_interval": "1s",
             "timeout": "800ms",
@@ -53,7 +53,7 @@ def checks(pipeline: Pipeline) -> Iterator[Checks]:
             connection.execute(
                 f"INSERT INTO {pipeline.name}.availability_monitor_config (amc_url) "
                 "SELECT %s || n FROM generate_series(1, %s) n",
-                (url, TARGETS),
+                (f"http://127.0.0.1:{port}/", TARGETS),
             )
         pipeline.consumer()
         yield Checks(pipeline)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 import pytest
 
@@ -47,7 +45,7 @@ def test_what_is_wrong_is_found(name: str) -> None:
 
 def test_a_website_that_changes_is_judged_check_by_check() -> None:
     """Its verdicts must follow what it answered, in order."""
-    answers: Any = [None, None, Reason.STATUS_MISMATCH]
+    answers: list[Reason | None] = [None, None, Reason.STATUS_MISMATCH]
     sample = {7: SampleWebsite("flapping", "http://x/", {}, answers)}
     down = attrs.evolve(ROWS[2], status="down", reason="status_mismatch")
     assert compare([WINDOW], [*ROWS[:2], down], sample).misjudged == []

@@ -11,7 +11,7 @@ import pytest
 
 from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.result import Reason
-from monitoring_core.target import Target
+from monitoring_core.targets import Target
 from monitoring_core.testing.builders import make_target
 from monitoring_testkit.producer.contracts.checks import PLACES, CanariesContract, EngineContract
 from monitoring_testkit.producer.fakes.checks import FakeCanaries, FakeEngine

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import attrs
 import pytest
 
-from monitoring_core.target import TargetRecord
+from monitoring_core.targets import TargetRecord
 from monitoring_core.testing.clock import FakeClock
 from monitoring_testkit.producer.contracts.registry import LeasesContract, TargetTableContract
 from monitoring_testkit.producer.fakes.registry import FakeLeases, FakeTargetTable

@@ -95,7 +95,7 @@ def _expectations(rows: list[Row], sample: SampleWebsite) -> list[tuple[Row, Rea
     if isinstance(sample.expected, list):
         expected = [*sample.expected, *[None] * (len(rows) - len(sample.expected))]
         return list(zip(rows, expected, strict=False))
-    return [(row, sample.expected) for row in rows]  # type: ignore[misc]  # not a list, so a reason or None
+    return [(row, sample.expected) for row in rows]
 
 
 def _misjudgement(row: Row, expected: Reason | None, sample: SampleWebsite) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The live table."""
+"""The table of websites, drawn anew while the stack runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rich.table import Table
 
 from local_stack.servers import connect
 from local_stack.stack import DATABASE
-from monitoring_core.target import without_credentials
+from monitoring_core.targets import without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,14 +27,14 @@ WHERE amc_active ORDER BY amc_id LIMIT 40
 
 
 def live_table(stack: Stack, names: Mapping[int, str]) -> Table:
-    """The websites as they stand in the database now."""
+    """Each website with its latest verdict in the database and its number of rows."""
     table = Table("website", "verdict", "reason", "response time", "rows", box=None, header_style="bold")
     with connect(stack.postgres, DATABASE) as connection:
         for target_id, url, status, reason, seconds, rows in connection.execute(_LATEST).fetchall():
-            name = names.get(int(str(target_id))) or without_credentials(str(url))
-            verdict = f"[{_COLOURS[str(status)]}]{status}[/]" if status else "…"
-            took = f"{float(str(seconds)) * 1000:.0f} ms" if seconds is not None else ""
-            table.add_row(name, verdict, str(reason or ""), took, str(rows))
+            name = names.get(target_id) or without_credentials(url)
+            verdict = f"[{_COLOURS[status]}]{status}[/]" if status else "…"
+            took = f"{seconds * 1000:.0f} ms" if seconds is not None else ""
+            table.add_row(name, verdict, reason or "", took, str(rows))
     return table
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from psycopg.rows import TupleRow
+
 # A server that is starting on this machine: it is there in seconds, and nobody else asks it.
 STARTING = RetryPolicy(0.1, 0.2)
 # A socket's path may have 107 bytes (unix(7)); its name in the folder takes the rest.
@@ -103,6 +105,6 @@ def wait_for_kafka(
             admin.list_topics(timeout=1)
 
 
-def connect(postgres: Postgres, database: str) -> psycopg.Connection[tuple[object, ...]]:
+def connect(postgres: Postgres, database: str) -> psycopg.Connection[TupleRow]:
     """A connection to the embedded PostgreSQL, each statement a transaction of its own."""
     return psycopg.connect(host=postgres.host, port=postgres.port, user=postgres.user, dbname=database, autocommit=True)

@@ -17,7 +17,7 @@ from local_stack.servers import Postgres, connect, embedded_broker, embedded_pos
 from local_stack.websites import MAX_BODY
 from monitoring_core.errors import StopError
 from monitoring_core.tables import RESULT_TABLE
-from monitoring_core.target import TargetRecord
+from monitoring_core.targets import TargetRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -92,7 +92,7 @@ class Stack:
             )
 
     def share_out(self, producers: int) -> int:
-        """Share the active targets out among at most so many producers; how many there is work for.
+        """Share the active targets out among at most `producers` of them; how many of those get any.
 
         Raises:
             StopError: there is no active target.
@@ -105,7 +105,7 @@ class Stack:
         return -(-targets // self.websites_per_container)
 
     def start(self, name: str, *arguments: str) -> Service:
-        """Start a service by its console script, under a name that begins with the script's."""
+        """Start a service. Its name begins with that of its console script: "producer-svc 1"."""
         port = free_port()
         env = {"MONITORING__METRICS__PORT": str(port), "MONITORING__LOGGING__FORMAT": "json"}
         command = [script(name.partition(" ")[0]), "run", *arguments, "--config", str(self.config_file)]
@@ -137,10 +137,14 @@ class Stack:
                 "SELECT amc_id, amc_url, amc_check_interval_s FROM monitoring.availability_monitor_config "
                 "WHERE amc_active ORDER BY amc_id"
             ).fetchall()
-        return [TargetRecord(id=int(str(i)), url=str(url), check_interval_s=interval) for i, url, interval in rows]  # type: ignore[arg-type]  # as the table says
+        return [TargetRecord(id=i, url=url, check_interval_s=interval) for i, url, interval in rows]
 
     def windows(self, since: Mapping[int, float], end_ms: int) -> list[Window]:
-        """The windows of all targets. `since`: by one-based producer, from when it accounts, seconds."""
+        """The windows of all targets.
+
+        Args:
+            since: seconds since the epoch from which a producer accounts for its slots, by its ID.
+        """
         return [
             Window(
                 target.id or 0,
@@ -152,19 +156,19 @@ class Stack:
         ]
 
     def rows(self, since_s: float) -> list[Row]:
-        """The rows scheduled from then on."""
+        """The rows that were scheduled since a moment, seconds since the epoch."""
         with connect(self.postgres, DATABASE) as connection:
             found = connection.execute(
                 f"SELECT target_id, scheduled_at, status, reason FROM monitoring.{RESULT_TABLE} "  # noqa: S608 (a constant)
                 "WHERE scheduled_at >= to_timestamp(%s)",
                 (since_s,),
             ).fetchall()
-        return [Row(*row) for row in found]  # type: ignore[arg-type]  # as the table says
+        return [Row(*row) for row in found]
 
 
 @contextlib.contextmanager
 def running_stack(directory: Path, interval_s: int, timeout_s: float) -> Iterator[Stack]:
-    """A stack with its servers up and set up, and no service yet. Whatever is started ends with the block."""
+    """A stack that is set up, with its servers and no service yet. Whatever is started ends with the block."""
     with contextlib.ExitStack() as servers:
         with ThreadPoolExecutor(1) as pool:
             broker = pool.submit(servers.enter_context, embedded_broker(directory))

@@ -1,4 +1,4 @@
-"""`local-stack up`: everything on, watched, and compared at the end with what was due."""
+"""`local-stack up`: start everything, watch it, and compare the rows with the checks that were due."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from monitoring_runtime.stop import stop_on_signals
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from local_stack.processes import Service
     from monitoring_runtime.stop import Stop
 
 TIMEOUT_S = 2.0
@@ -33,7 +34,13 @@ _SAMPLE = "sample website"
 
 @attrs.frozen
 class Options:
-    """What the command line asks for. URLs and a file of targets: the user's own websites; neither for the samples."""
+    """What the command line asks for.
+
+    Attributes:
+        urls: websites of the user's own; without them and without `targets` the samples are watched.
+        targets: a file of more such websites.
+        data: the folder to keep the data in; None for one that is gone at the end.
+    """
 
     duration_s: float | None
     interval_s: int
@@ -50,39 +57,40 @@ def up(options: Options) -> Comparison:
         StopError: a part of it does not start, or ends by itself.
     """
     console = Console(stderr=True)
-    with stop_on_signals() as stop, _directory(options.data) as directory, contextlib.ExitStack() as stack_of:
-        own = options.urls or options.targets
-        samples: list[SampleWebsite] = [] if own else stack_of.enter_context(sample_websites())
-        timeout_s = min(TIMEOUT_S, 0.8 * options.interval_s)
-        stack = stack_of.enter_context(running_stack(directory, options.interval_s, timeout_s))
+    timeout_s = min(TIMEOUT_S, 0.8 * options.interval_s)
+    with (
+        stop_on_signals() as stop,
+        _directory(options.data) as directory,
+        _samples(options) as samples,
+        running_stack(directory, options.interval_s, timeout_s) as stack,
+    ):
         began = time.time()
-        # First, for it takes some seconds to get its partitions.
+        # Before the import: it takes some seconds to get its partitions.
         stack.start("consumer-svc")
         _import(stack, options, samples)
-        by_url = {sample.url: sample for sample in samples}
-        sampled = {target.id or 0: by_url[target.url] for target in stack.targets() if target.url in by_url}
-        producers = stack.start_producers(stack.share_out(options.producers))
-        for producer in producers:
-            producer.wait_until_ready()
-        since = {
-            i: producer.metric("producer_accounted_since_seconds") for i, producer in enumerate(producers, start=1)
-        }
-        names = {i: sample.name for i, sample in sampled.items()}
+        sampled = _by_target(stack, samples)
+        names = {target_id: sample.name for target_id, sample in sampled.items()}
+        producers = _started_producers(stack, options.producers)
+        since = {i: producer.metric("producer_accounted_since_seconds") for i, producer in enumerate(producers, 1)}
         _watch(stack, stop, options.duration_s, console, names)
-        end_ms = time.time_ns() // 1_000_000
-        for producer in producers:
-            producer.child.signal(signal.SIGTERM)
-        for producer in producers:
-            # Not stop: a second signal would end it at once.
-            producer.child.wait()
-        windows = stack.windows(since, end_ms)
-        result = _settled(lambda: compare(windows, stack.rows(began), sampled))
+        windows = stack.windows(since, _stop(producers))
+        result = _when_complete(lambda: compare(windows, stack.rows(began), sampled))
         console.print(live_table(stack, names))
         return result
 
 
+@contextlib.contextmanager
+def _samples(options: Options) -> Iterator[list[SampleWebsite]]:
+    """The sample websites, or none when the user has websites of their own."""
+    if options.urls or options.targets:
+        yield []
+        return
+    with sample_websites() as samples:
+        yield samples
+
+
 def _import(stack: Stack, options: Options, samples: Sequence[SampleWebsite]) -> None:
-    """Put what is to be monitored into the database; samples of an earlier run with the same data are gone."""
+    """Put the websites into the database. The samples of an earlier run with the same data are checked no more."""
     stack.retire(_SAMPLE)
     if options.targets:
         stack.dbadmin("targets", "import", str(options.targets))
@@ -92,8 +100,33 @@ def _import(stack: Stack, options: Options, samples: Sequence[SampleWebsite]) ->
         stack.import_targets(records)
 
 
-def _settled(compared: Callable[[], Comparison]) -> Comparison:
-    """The comparison once nothing is missing any more, or nothing is to be hoped for."""
+def _by_target(stack: Stack, samples: Sequence[SampleWebsite]) -> dict[int, SampleWebsite]:
+    """The samples by the targets that they became."""
+    by_url = {sample.url: sample for sample in samples}
+    return {target.id or 0: by_url[target.url] for target in stack.targets() if target.url in by_url}
+
+
+def _started_producers(stack: Stack, count: int) -> list[Service]:
+    """At most so many producers, all of them ready."""
+    producers = stack.start_producers(stack.share_out(count))
+    for producer in producers:
+        producer.wait_until_ready()
+    return producers
+
+
+def _stop(producers: Sequence[Service]) -> int:
+    """Stop the producers in order; the moment of it, milliseconds since the epoch."""
+    end_ms = time.time_ns() // 1_000_000
+    for producer in producers:
+        producer.child.signal(signal.SIGTERM)
+    for producer in producers:
+        # Not `stop`: a second signal would end it at once.
+        producer.child.wait()
+    return end_ms
+
+
+def _when_complete(compared: Callable[[], Comparison]) -> Comparison:
+    """The comparison once no row is missing any more, or after DRAIN_S seconds as it is then."""
     deadline = time.monotonic() + DRAIN_S
     while True:
         result = compared()

@@ -1,4 +1,4 @@
-"""Sample websites on the loopback, each with a habit and the verdict that it deserves."""
+"""Sample websites on the loopback, each with its behaviour and the verdict that it deserves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import trustme
 from monitoring_core.result import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 SLOW_S = 0.8
 MAX_BODY = 256 * 1024
@@ -25,17 +25,17 @@ _TRICKLE_S = 0.2
 
 @attrs.frozen
 class SampleWebsite:
-    """A website, and what it deserves.
+    """A website, and the verdict that it deserves.
 
     Attributes:
         fields: the rest of its target record.
-        expected: the reason, None for up; a sequence when it changes, one for each check in turn.
+        expected: the reason, None for up; a list when it changes, one for each check in order.
     """
 
     name: str
     url: str
     fields: dict[str, Any] = attrs.field(factory=dict)
-    expected: Reason | Sequence[Reason | None] | None = None
+    expected: Reason | list[Reason | None] | None = None
 
 
 @contextlib.contextmanager
@@ -104,11 +104,11 @@ class _Server(ThreadingHTTPServer):
         super().finish_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients that go away, or do not trust us, are what the samples are for."""
+        """Say nothing: clients go away, or do not trust the certificate, as the samples provoke."""
 
 
 class _Habits(BaseHTTPRequestHandler):
-    """What each path does."""
+    """One behaviour for each path."""
 
     answers: list[Reason | None]
     closing: threading.Event

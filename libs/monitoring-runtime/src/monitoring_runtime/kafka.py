@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError
 
+from monitoring_core.result import one_line
+
 if TYPE_CHECKING:
     from monitoring_core.config import KafkaConfig
 
@@ -62,7 +64,7 @@ def explain(error: KafkaError, config: KafkaConfig, topic: str | None = None) ->
 
 def detail(error: KafkaError) -> str:
     """What librdkafka says about an error, one line."""
-    return " ".join(error.str().split())[:300]
+    return one_line(error.str(), 300)
 
 
 def where(config: KafkaConfig) -> str:

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -59,36 +58,16 @@ class RawWebsite:
                 return
 
 
-class _Fine(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"OK")
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name in the base class)
-        """Say nothing."""
-
-
 @contextlib.contextmanager
 def fine_website(host: str = "127.0.0.1") -> Iterator[int]:
-    """A website on this address that answers OK to everything; its port. It ends with the block."""
-    with ThreadingHTTPServer((host, 0), _Fine) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        yield server.server_port
-        server.shutdown()
+    """A website at this address that answers OK to everything; its port. It ends with the block.
 
-
-@contextlib.contextmanager
-def quick_website() -> Iterator[str]:
-    """The URL of a website that costs next to nothing, in a process of its own, so that a busy test does not slow it.
-
-    It ends with the block.
+    It is a process of its own, so that a busy test does not make it slow, and costs next to nothing.
     """
-    command = [sys.executable, "-m", "monitoring_testkit.quick_site"]
+    command = [sys.executable, "-m", "monitoring_testkit.fine_site", host]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            yield f"http://127.0.0.1:{process.stdout.readline().strip()}/"
+            yield int(process.stdout.readline())
         finally:
             process.kill()

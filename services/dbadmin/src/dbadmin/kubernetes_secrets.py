@@ -74,7 +74,7 @@ def _settings() -> Any:
 
 
 def _request(settings: Any, path: str) -> dict[str, str]:
-    """Not by client.CoreV1Api: it takes a second to load the classes of everything that Kubernetes has."""
+    """The data of a secret. client.CoreV1Api would take a second to load: it has a class for every kind of object."""
     from kubernetes.client.exceptions import ApiException
     from kubernetes.client.rest import RESTClientObject
 

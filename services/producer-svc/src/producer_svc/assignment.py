@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from monitoring_core.clock import Clock
-    from monitoring_core.target import CheckDefaults
+    from monitoring_core.targets import CheckDefaults
     from producer_svc.claim import Claim
     from producer_svc.ports import Leases, TargetTable
 

@@ -12,7 +12,7 @@ from monitoring_core.result import CheckResult, Reason, unrun
 if TYPE_CHECKING:
     import datetime as dt
 
-    from monitoring_core.target import Target
+    from monitoring_core.targets import Target
 
 
 @attrs.frozen

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from monitoring_core.target import TargetRecord
+    from monitoring_core.targets import TargetRecord
 
 
 class KnownTargets:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from monitoring_core.result import CheckResult
-    from monitoring_core.target import TargetRecord
+    from monitoring_core.targets import TargetRecord
     from producer_svc.check import Check, Origin
     from producer_svc.outbox_entries import OutboxBatch, OutboxEntry
 

@@ -14,7 +14,7 @@ from producer_svc.updates import Update
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from monitoring_core.target import CheckDefaults, Target, TargetRecord
+    from monitoring_core.targets import CheckDefaults, Target, TargetRecord
     from producer_svc.claim import Claim
     from producer_svc.ports import Leases, TargetTable
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from monitoring_core.clock import Clock
-    from monitoring_core.target import Target
+    from monitoring_core.targets import Target
 
 # Slot, id, the end of the target's late slots, a number that makes each unlike all others, and the target if it has
 # left its wheel.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
-    from monitoring_core.target import Target
+    from monitoring_core.targets import Target
 
 
 @attrs.frozen

@@ -11,7 +11,7 @@ from monitoring_core.schedule import phase_ms
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from monitoring_core.target import Target
+    from monitoring_core.targets import Target
 
 # Below this share of new targets, inserting each is cheaper than sorting all.
 _FEW = 50

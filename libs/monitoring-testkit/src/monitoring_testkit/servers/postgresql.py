@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -13,6 +13,8 @@ from monitoring_core.errors import StopError
 from monitoring_runtime.retry import attempts
 
 if TYPE_CHECKING:
+    from psycopg.rows import TupleRow
+
     from local_stack.processes import Child
 
 _START_S = 30
@@ -24,7 +26,7 @@ def binaries() -> Path | None:
     return found[-1].parent if found else None
 
 
-def first_connection(child: Child, **parameters: str) -> psycopg.Connection[tuple[Any, ...]]:
+def first_connection(child: Child, **parameters: str) -> psycopg.Connection[TupleRow]:
     """A connection to a server that is starting, once it takes one.
 
     Args:

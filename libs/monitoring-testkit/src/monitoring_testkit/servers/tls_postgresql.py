@@ -55,8 +55,8 @@ class TlsPostgresql:
 
 
 @contextlib.contextmanager
-def tls_postgresql(authority: trustme.CA) -> Iterator[TlsPostgresql]:
-    """A PostgreSQL with a certificate of `authority` for 127.0.0.1, which ends with the block.
+def tls_postgresql(certificate: trustme.LeafCert) -> Iterator[TlsPostgresql]:
+    """A PostgreSQL on 127.0.0.1 that shows this certificate, which ends with the block.
 
     Raises:
         StopError: it does not start; the text holds its last lines.
@@ -66,7 +66,7 @@ def tls_postgresql(authority: trustme.CA) -> Iterator[TlsPostgresql]:
         home, Postgres("127.0.0.1", free_port(), "postgres"), secrets.token_urlsafe(18), secrets.token_urlsafe(18)
     )
     try:
-        _write_secrets(server, authority)
+        _write_secrets(server, certificate)
         _initialise(server)
         child = Child("PostgreSQL", _as_postgres("postgres", "-D", str(home / "data")), home / "start.log")
         try:
@@ -89,9 +89,9 @@ def _as_postgres(program: str, *arguments: str) -> list[str]:
     return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--", *command]
 
 
-def _write_secrets(server: TlsPostgresql, authority: trustme.CA) -> None:
+def _write_secrets(server: TlsPostgresql, certificate: trustme.LeafCert) -> None:
     """The superuser's password and the server's certificate, as files that only the server's user may read."""
-    home, certificate = server.directory, authority.issue_cert("127.0.0.1")
+    home = server.directory
     (home / "password").write_text(server.superuser_password)
     (home / "server.key").write_bytes(certificate.private_key_pem.bytes())
     (home / "server.pem").write_bytes(b"".join(part.bytes() for part in certificate.cert_chain_pems))

@@ -26,7 +26,7 @@ _slot: Callable[[Row], dt.datetime] = itemgetter(list(RESULT_COLUMNS).index("sch
 
 
 def in_key_order(results: Sequence[CheckResult]) -> list[Row]:
-    """A row for each key, in order of keys; where a key has several results, the first that is not unknown.
+    """A row for each key, in order of keys: of several results of a key the first that is not unknown, else the last.
 
     Sorting here costs a fifth of what it costs PostgreSQL.
     """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from monitoring_core.clock import Clock
     from monitoring_core.config import Config
 
-# For each question to Kafka.
+# For each request to Kafka.
 TIMEOUT_S = 10.0
 
 
@@ -53,10 +53,10 @@ def check_kafka(config: Config, clock: Clock) -> Iterator[Finding]:
     yield from _if_allowed("clock of Kafka", partial(check_clock, cluster, clock))
 
 
-def _if_allowed(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """The findings of a look, or one that Kafka does not let this account look."""
+def _if_allowed(subject: str, examine: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """The findings of an examination, or a single one that Kafka does not allow it to this account."""
     try:
-        yield from look()
+        yield from examine()
     except (KafkaException, TimeoutError) as error:
         text = plain(error.args[0]) if error.args else "no answer in time"
         yield warned(subject, f"cannot be told: {text}", "allow this account to describe it, or look at it by hand")

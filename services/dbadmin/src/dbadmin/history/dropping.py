@@ -24,7 +24,7 @@ def detach(connection: psycopg.Connection[Any], schema: str, day: dt.date, may: 
     needs, for the moment of changing the catalogue.
 
     Args:
-        may: whether the day may go. Asked under the lock, when nobody can write to the day any more.
+        may: says whether the day may go. It is called under the lock, when no consumer can write to the day.
 
     Raises:
         LockedOutError: the table was in use all the time.
@@ -33,7 +33,7 @@ def detach(connection: psycopg.Connection[Any], schema: str, day: dt.date, may: 
     expired = sql.Identifier(f"{RESULT_TABLE}_expired_{day:%Y%m%d}")
 
     def step() -> bool:
-        # In the order in which a consumer takes these locks: in another, both would wait for each other.
+        # In the order in which a consumer locks them: in another order each could wait for the other.
         connection.execute(sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(parent))
         connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table))
         if not may():

@@ -27,7 +27,7 @@ _MAINTENANCE = ("postgres", "defaultdb")
 
 
 def set_up(config: Config) -> Iterator[str]:
-    """Make what is missing, in order; one line for each step. May be repeated.
+    """Make whatever is missing, in order; one line for each step. May be repeated.
 
     Raises:
         OutageError, StopError: PostgreSQL or Kafka cannot be reached, or refuses.

@@ -11,7 +11,7 @@ import attrs
 
 from dbadmin.targets.lines import MAX_LINE, Lines
 from monitoring_core.errors import InvalidTargetError
-from monitoring_core.target import TargetRecord
+from monitoring_core.targets import TargetRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -13,7 +13,7 @@ import attrs
 import msgspec
 import re2
 
-from monitoring_core.target import METHODS, TargetRecord
+from monitoring_core.targets import METHODS, TargetRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

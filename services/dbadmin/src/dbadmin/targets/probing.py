@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from monitoring_core.config import EngineName, MonitorConfig
     from monitoring_core.result import CheckResult
-    from monitoring_core.target import TargetRecord
+    from monitoring_core.targets import TargetRecord
 
 PROGRAM = "producer-svc"
 _GRACE_S = 30.0

@@ -13,7 +13,7 @@ from dbadmin.connect import connected, one_row
 from monitoring_core.assignment import producers_needed
 from monitoring_core.errors import StopError
 from monitoring_core.tables import TARGET_COLUMNS, TARGET_TABLE
-from monitoring_core.target import TargetRecord, without_credentials
+from monitoring_core.targets import TargetRecord, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,7 @@ from psycopg import sql
 
 from monitoring_core.errors import OutageError
 from monitoring_core.tables import ACTIVE_SINCE_COLUMN, TARGET_COLUMNS, TARGET_TABLE, TARGET_VERSION_TABLE
-from monitoring_core.target import TargetRecord
+from monitoring_core.targets import TargetRecord
 from monitoring_runtime.postgres import where
 from producer_svc.adapters.postgres import milliseconds
 

@@ -21,7 +21,7 @@ class RoutingEngine:
 
     def __init__(self, by_kind: Mapping[str, Engine], places: int) -> None:
         self._by_kind = by_kind
-        self._engines = list(dict.fromkeys(by_kind.values()))
+        self._engines = list({id(engine): engine for engine in by_kind.values()}.values())
         self._places = places
 
     @property

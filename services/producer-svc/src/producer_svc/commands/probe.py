@@ -14,7 +14,7 @@ from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.errors import InvalidTargetError, StopError
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.result_lines import to_line
-from monitoring_core.target import MAX_INTERVAL_S, TargetRecord
+from monitoring_core.targets import MAX_INTERVAL_S, TargetRecord
 from producer_svc.check import Check, Origin
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.request import first_request
@@ -24,7 +24,7 @@ from producer_svc.commands.explanation import explain
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from monitoring_core.target import Target
+    from monitoring_core.targets import Target
 
 _MAX_TIMEOUT_S = 300.0
 # An engine ends a check at most 0.1 s after its timeout; one that takes this long has a fault of its own.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from monitoring_core.result import CheckResult
-    from monitoring_core.target import Target
+    from monitoring_core.targets import Target
     from producer_svc.ports import Canaries, Engine
 
 PLACES = 3

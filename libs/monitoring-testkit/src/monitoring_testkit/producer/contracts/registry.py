@@ -12,7 +12,7 @@ from monitoring_core.testing.builders import make_record
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from monitoring_core.target import TargetRecord
+    from monitoring_core.targets import TargetRecord
     from producer_svc.ports import Leases, TargetTable
 
 _LONG_S = 600.0

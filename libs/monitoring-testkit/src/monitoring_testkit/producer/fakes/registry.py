@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from monitoring_core.clock import Clock
-    from monitoring_core.target import TargetRecord
+    from monitoring_core.targets import TargetRecord
     from producer_svc.ports import Leases, TargetTable
 
 

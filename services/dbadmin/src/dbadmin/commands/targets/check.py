@@ -20,7 +20,7 @@ from monitoring_core.config import EngineName
 from monitoring_core.errors import InvalidTargetError, StopError
 from monitoring_core.result import Status
 from monitoring_core.result_lines import to_line
-from monitoring_core.target import TargetRecord, without_credentials
+from monitoring_core.targets import TargetRecord, without_credentials
 from monitoring_runtime.commands import config_options
 
 if TYPE_CHECKING:

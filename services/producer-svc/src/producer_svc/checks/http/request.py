@@ -10,13 +10,13 @@ from urllib.parse import unquote_to_bytes, urljoin, urlsplit, urlunsplit
 import attrs
 
 from monitoring_core.result import Reason
-from monitoring_core.target import PLAIN_URL, without_credentials
+from monitoring_core.targets import PLAIN_URL, without_credentials
 from producer_svc import __version__
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.urls import normalise, site
 
 if TYPE_CHECKING:
-    from monitoring_core.target import Target
+    from monitoring_core.targets import Target
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TO_GET = frozenset({301, 302, 303})

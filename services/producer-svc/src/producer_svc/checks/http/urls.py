@@ -12,16 +12,17 @@ _KEPT = "!#$&'()*+,/:;=?@[]~"
 
 
 def normalise(url: str) -> str:
-    """An http or https URL without its fragment: host in lower case and IDNA, characters escaped where they must be.
+    """An http or https URL in normal form: host in lower case and IDNA, characters escaped where they must be.
+
+    Credentials and the fragment are left out: neither is part of what is asked for.
 
     Raises:
         ValueError: it is no URL that can be requested.
     """
-    scheme, credentials, host, port, path, query, fragment = parse_url(url.lstrip())  # its errors are ValueErrors
+    scheme, _, host, port, path, query, fragment = parse_url(url.lstrip())  # its errors are ValueErrors
     if not scheme or not host or host.startswith(("*", ".")):
         raise ValueError("not a URL")
-    place = f"{host}:{port}" if port else host
-    netloc = f"{credentials}@{place}" if credentials else place
+    netloc = f"{host}:{port}" if port else host
     normal = _requoted(urlunsplit((scheme, netloc, path or "/", query or "", fragment or "")))
     if urlsplit(normal).port == 0:
         raise ValueError("not a URL")

@@ -6,14 +6,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from monitoring_core.result import Reason
-from monitoring_core.target import compile_regexp
+from monitoring_core.targets import compile_regexp
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.charset import to_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from monitoring_core.target import StatusSet
+    from monitoring_core.targets import StatusSet
 
 _compiled = lru_cache(maxsize=10_000)(compile_regexp)
 
