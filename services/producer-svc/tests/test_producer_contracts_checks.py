@@ -67,16 +67,21 @@ def _engine(name: EngineName | None) -> Engine:
     return build_engine(MonitorConfig(engine=name, max_concurrent_checks=PLACES))
 
 
+@pytest.fixture(scope="module")
+def fine_url() -> Iterator[str]:
+    with fine_website() as port:
+        yield f"http://127.0.0.1:{port}/"
+
+
 @pytest.mark.integration_test
 class TestEngines(EngineContract):
     """On each engine, and on two behind one."""
 
     @pytest.fixture(params=[*EngineName, None], ids=[*EngineName, "both"])
-    def stage(self, request: pytest.FixtureRequest, website: RawWebsite) -> Iterator[RealChecks]:
+    def stage(self, request: pytest.FixtureRequest, fine_url: str, website: RawWebsite) -> Iterator[RealChecks]:
         website.answer(lambda _socket, _head: website.closing.wait(60))
         engine = _engine(request.param)
-        with fine_website() as port:
-            yield RealChecks(engine, f"http://127.0.0.1:{port}/", website.url)
+        yield RealChecks(engine, fine_url, website.url)
         engine.abandon()
 
     def test_a_check_ends_within_its_timeout(self, stage: RealChecks) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from monitoring_core.result import CheckResult, Status
+from producer_svc.check import Origin
 
 if TYPE_CHECKING:
-    from producer_svc.check import Check, Origin
+    from producer_svc.check import Check
     from producer_svc.ports import Canaries, Engine
 
 
@@ -18,7 +19,7 @@ class FakeEngine:
     """Ends each check as up when its results are drained; never while it is not `instant`.
 
     Attributes:
-        checks: those that run.
+        checks: those that run. One that a test adds without `submit` comes from producer 1 at `default`.
     """
 
     places: int = 1000
@@ -47,7 +48,7 @@ class FakeEngine:
         return left
 
     def _up(self, check: Check) -> CheckResult:
-        origin = self._origins.pop((check.target.id, check.scheduled_ms))
+        origin = self._origins.pop((check.target.id, check.scheduled_ms), Origin(1, "default"))
         return CheckResult(
             target_id=check.target.id,
             scheduled_at=check.scheduled_at,
