@@ -7,20 +7,19 @@ import threading
 from typing import TYPE_CHECKING
 
 import attrs
-import psycopg
 import pytest
 
 from consumer_svc.adapters.postgres import PostgresWriter
 from consumer_svc.ports import WriteCounts
-from dbadmin import partitions
-from dbadmin.connect import conninfo
-from dbadmin.maintain import maintain
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.history import partitions
+from dbadmin.history.maintain import maintain
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
 from monitoring_core.config import DatabaseConfig, TimeSeries
 from monitoring_core.errors import StopError
 from monitoring_core.result import Reason
 from monitoring_core.testing.builders import make_result
+from monitoring_runtime.postgres import connect
 from monitoring_testkit.needs import need
 from monitoring_testkit.servers.postgresql import quick_postgresql
 from monitoring_testkit.servers.timescaledb import missing, timescaledb
@@ -79,7 +78,7 @@ def run(database: DatabaseConfig, now: dt.datetime = NOW) -> list[str]:
 
 
 def query(database: DatabaseConfig, text: str) -> list[TupleRow]:
-    with psycopg.connect(conninfo(database), autocommit=True) as connection:
+    with connect(database, "test", autocommit=True) as connection:
         return connection.execute(text).fetchall()
 
 
@@ -165,7 +164,7 @@ def test_a_row_on_its_way_to_the_default_partition_while_its_day_gets_one_is_sto
     day = (NOW + 9 * DAY).date()
     stored = list[WriteCounts]()
     late = threading.Thread(target=lambda: stored.append(PostgresWriter(native).write([result(1, NOW + 9 * DAY)])))
-    with psycopg.connect(conninfo(native), autocommit=True) as maintaining:
+    with connect(native, "test", autocommit=True) as maintaining:
         with maintaining.transaction():
             maintaining.execute("LOCK TABLE monitoring.availability_result_default IN ACCESS EXCLUSIVE MODE")
             late.start()

@@ -23,7 +23,9 @@ from monitoring_core.config import Config, Role, load_config
 from monitoring_core.testing.builders import make_result
 from monitoring_testkit.servers.postgresql import quick_postgresql
 from monitoring_testkit.servers.tls_postgresql import OWNER
-from producer_svc.adapters.postgres import PostgresRegistry
+from producer_svc.adapters.leases import PostgresLeases
+from producer_svc.adapters.postgres import ProducerConnection
+from producer_svc.adapters.target_table import PostgresTargetTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,15 +122,16 @@ def test_any_name_works_and_none_is_an_injection(postgres: Postgres, broker: str
     lines = tmp_path / "targets.csv"
     lines.write_text("url\nhttp://a/\n")
     run(file, "targets", "import", str(lines))
-    producer = PostgresRegistry(account(config, Role.PRODUCER), "here", "me")
-    assert producer.acquire(1, 60.0)
-    assert [record.url for record, _ in producer.read(range(10))] == ["http://a/"]
-    version = producer.version()[0]
+    producer = ProducerConnection(account(config, Role.PRODUCER))
+    targets = PostgresTargetTable(producer)
+    assert PostgresLeases(producer, "here", "me").acquire(1, 60.0)
+    assert [record.url for record, _ in targets.read(range(10))] == ["http://a/"]
+    version = targets.version()[0]
     writer = PostgresWriter(account(config, Role.CONSUMER))
     result = make_result(target_id=1, scheduled_at=dt.datetime.now(dt.UTC).replace(microsecond=0))
     assert [writer.write([result]).stored, writer.write([result]).duplicates] == [1, 1]
     run(file, "downgrade-schema", "0003", "--yes")
-    assert producer.version()[0] == version
+    assert targets.version()[0] == version
     run(file, "create-schema")
     with connect(postgres, name) as connection:
         assert connection.execute("SELECT count(*) FROM keep").fetchone() == (0,)
@@ -188,7 +191,8 @@ def test_a_percent_sign_may_be_in_the_names_of_databases_and_accounts(
     file = configured(postgres, broker, tmp_path, "100%s %% %(x)s", "s", "%s %(x)s")
     run(file, "setup")
     run(file, "setup")
-    assert PostgresRegistry(account(load_config(file, environ={}), Role.PRODUCER), "here", "me").acquire(1, 60.0)
+    producer = ProducerConnection(account(load_config(file, environ={}), Role.PRODUCER))
+    assert PostgresLeases(producer, "here", "me").acquire(1, 60.0)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ from local_stack.stack import DATABASE, Stack
 from monitoring_core.config import load_config
 from monitoring_core.errors import OutageError
 from monitoring_testkit.servers.postgresql import quick_postgresql
-from producer_svc.adapters.postgres import PostgresRegistry
+from producer_svc.adapters.leases import PostgresLeases
+from producer_svc.adapters.postgres import ProducerConnection
+from producer_svc.adapters.target_table import PostgresTargetTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,13 +49,17 @@ def database(stack: Stack) -> Iterator[psycopg.Connection[TupleRow]]:
         yield connection
 
 
-def registry(stack: Stack, holder: str, location: str = "here") -> PostgresRegistry:
-    return PostgresRegistry(load_config(stack.config_file, environ={}).database, location, holder)
+def connection(stack: Stack) -> ProducerConnection:
+    return ProducerConnection(load_config(stack.config_file, environ={}).database)
+
+
+def leases(stack: Stack, holder: str, location: str = "here") -> PostgresLeases:
+    return PostgresLeases(connection(stack), location, holder)
 
 
 def test_an_id_has_one_holder_in_each_location(stack: Stack, database: object) -> None:
     """Until the lease has run out, or was given back; whoever comes next hears where the last one was."""
-    first, second = registry(stack, "first"), registry(stack, "second")
+    first, second = leases(stack, "first"), leases(stack, "second")
     began_ms = first.acquire(1, 60.0)
     assert began_ms is not None
     assert abs(began_ms - 1000 * time.time()) < 5_000
@@ -61,7 +67,7 @@ def test_an_id_has_one_holder_in_each_location(stack: Stack, database: object) -
     assert second.acquire(1, 60.0) is None
     assert second.holder(1) == "first"
     assert second.renew(1, began_ms + 9, 60.0) is False
-    assert registry(stack, "third", "elsewhere").acquire(1, 60.0) is not None
+    assert leases(stack, "third", "elsewhere").acquire(1, 60.0) is not None
     assert first.renew(1, began_ms + 1_234, 60.0) is True
     assert first.renew(1, began_ms, 0.2) is True  # the watermark never goes back
     time.sleep(0.4)
@@ -75,16 +81,16 @@ def test_an_id_has_one_holder_in_each_location(stack: Stack, database: object) -
 
 def test_a_lapsed_lease_that_nobody_took_goes_on(stack: Stack, database: object) -> None:
     """A producer that was without PostgreSQL for a while keeps its ID."""
-    held = registry(stack, "held")
+    held = leases(stack, "held")
     assert held.acquire(1, 0.1) is not None
     time.sleep(0.3)
     assert held.renew(1, 0, 60.0) is True
-    assert registry(stack, "other").acquire(1, 60.0) is None
+    assert leases(stack, "other").acquire(1, 60.0) is None
 
 
 def test_free_ids_are_the_lowest_that_nobody_holds(stack: Stack, database: object) -> None:
     """Those whose leases have run out are free again."""
-    one = registry(stack, "one")
+    one = leases(stack, "one")
     for producer_id, lease_s in ((1, 60.0), (2, 0.1), (4, 60.0)):
         one.acquire(producer_id, lease_s)
     time.sleep(0.3)
@@ -96,7 +102,7 @@ def test_free_ids_are_the_lowest_that_nobody_holds(stack: Stack, database: objec
 
 def test_what_was_left_by_ids_that_nobody_holds_is_told(stack: Stack, database: object) -> None:
     """The earliest moment within the look-back, in this location."""
-    one, other = registry(stack, "one"), registry(stack, "one", "elsewhere")
+    one, other = leases(stack, "one"), leases(stack, "one", "elsewhere")
     assert one.unheld_since(60.0) is None
     began = {producer_id: one.acquire(producer_id, 60.0) or 0 for producer_id in (1, 2, 3)}
     assert one.unheld_since(60.0) is None
@@ -114,7 +120,7 @@ def test_the_version_changes_with_the_targets_and_with_nothing_else(
     stack: Stack, database: psycopg.Connection[TupleRow]
 ) -> None:
     """Whatever statement changes them, and only once it is committed."""
-    reader = registry(stack, "reader")
+    reader = PostgresTargetTable(connection(stack))
     versions = [reader.version()[0]]
     for statement in (
         f"INSERT INTO {TABLE} (amc_url) SELECT 'http://x/' || n FROM generate_series(1, 50) n",
@@ -137,7 +143,7 @@ def test_targets_come_with_the_moment_since_which_they_are_due(
     stack: Stack, database: psycopg.Connection[TupleRow]
 ) -> None:
     """It moves when a target is activated or its interval changes, and at no other edit."""
-    reader = registry(stack, "reader")
+    reader = PostgresTargetTable(connection(stack))
     database.execute(f"INSERT INTO {TABLE} (amc_url) SELECT 'http://x/' || n FROM generate_series(1, 12) n")
 
     def since() -> list[int]:
@@ -167,7 +173,7 @@ def test_tables_of_an_older_revision_are_named_with_the_mend(stack: Stack, datab
         connection.commit()
         try:
             with pytest.raises(OutageError, match=r"run dbadmin create-schema$"):
-                registry(stack, "any").acquire(1, 1.0)
+                leases(stack, "any").acquire(1, 1.0)
         finally:
             connection.execute("ALTER TABLE monitoring.gone RENAME TO producer_lease")
             connection.commit()

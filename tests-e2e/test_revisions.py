@@ -14,11 +14,12 @@ from alembic import command
 from click.testing import CliRunner
 
 from consumer_svc.adapters.postgres import PostgresWriter
-from dbadmin import partitions, revisions
 from dbadmin.cli import main
 from dbadmin.connect import connected
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.history import partitions
+from dbadmin.install import revisions
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
 from monitoring_core.config import Config, load_config
 from monitoring_core.errors import OutageError, StopError
 from monitoring_core.revision import CONSUMER_NEEDS, PRODUCER_NEEDS, why_unfit
@@ -26,7 +27,8 @@ from monitoring_core.testing.builders import make_result
 from monitoring_testkit import database
 from monitoring_testkit.servers.postgresql import quick_postgresql
 from monitoring_testkit.waiting import until
-from producer_svc.adapters.postgres import PostgresRegistry
+from producer_svc.adapters.postgres import ProducerConnection
+from producer_svc.adapters.target_table import PostgresTargetTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -298,12 +300,12 @@ def test_a_table_that_somebody_holds_holds_up_writers_for_a_moment_only(
 def test_a_service_refuses_to_start_on_a_schema_that_is_not_for_it(config: Config) -> None:
     """Too old, or too new: one line that names the command; a schema that is not there yet is waited for."""
     database = config.database
-    for start in (PostgresWriter(database).prepare, PostgresRegistry(database, "here", "me").version):
+    for start in (PostgresWriter(database).prepare, PostgresTargetTable(ProducerConnection(database)).version):
         with pytest.raises(OutageError, match=r"run dbadmin create-schema$"):
             start()
     up_to(config, "0002")
     for start, needs in ((PostgresWriter(database).prepare, CONSUMER_NEEDS),
-                         (PostgresRegistry(database, "here", "me").version, PRODUCER_NEEDS)):  # fmt: skip
+                         (PostgresTargetTable(ProducerConnection(database)).version, PRODUCER_NEEDS)):  # fmt: skip
         with pytest.raises(StopError) as caught:
             start()
         assert str(caught.value) == (
@@ -318,25 +320,25 @@ def test_a_service_refuses_to_start_on_a_schema_that_is_not_for_it(config: Confi
         ):
             PostgresWriter(database).prepare()
         with pytest.raises(StopError, match=f"dbadmin downgrade-schema {PRODUCER_NEEDS}$"):
-            PostgresRegistry(database, "here", "me").version()
+            PostgresTargetTable(ProducerConnection(database)).version()
         connection.execute("UPDATE monitoring.schema_version SET oldest_served = '0001'")
         PostgresWriter(database).prepare()
-        PostgresRegistry(database, "here", "me").version()
+        PostgresTargetTable(ProducerConnection(database)).version()
 
 
 def test_a_service_that_works_waits_when_the_schema_is_no_longer_for_it(config: Config) -> None:
     """It never ends for that: a producer keeps its targets, a consumer leaves its results in Kafka."""
     up_to(config, "head")
-    writer, registry = PostgresWriter(config.database), PostgresRegistry(config.database, "here", "me")
+    writer, targets = PostgresWriter(config.database), PostgresTargetTable(ProducerConnection(config.database))
     writer.prepare()
-    registry.version()
+    targets.version()
     with connect(config) as connection:
         connection.execute("UPDATE monitoring.schema_version SET version_num = '9999', oldest_served = '9999'")
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
             "AND datname = current_database()"
         )
-    for work in (lambda: writer.write([make_result()]), registry.version):
+    for work in (lambda: writer.write([make_result()]), targets.version):
         with pytest.raises(OutageError):  # the connection that was cut
             work()
         with pytest.raises(OutageError, match="too new for this service"):

@@ -16,14 +16,14 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from consumer_svc.adapters.postgres import PostgresWriter
-from dbadmin.roles import create_roles
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
-from dbadmin.staging import staging
-from dbadmin.target_files import FileFormat
-from dbadmin.target_import import Import
-from dbadmin.target_lines import Lines
-from dbadmin.targets import read_all
+from dbadmin.install.roles import create_roles
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
+from dbadmin.targets.files import FileFormat
+from dbadmin.targets.importing import Import
+from dbadmin.targets.lines import Lines
+from dbadmin.targets.staging import staging
+from dbadmin.targets.table import read_all
 from monitoring_core.config import Config, Role, load_config
 from monitoring_core.errors import StopError
 from monitoring_core.result import Reason, Status
@@ -32,7 +32,9 @@ from monitoring_testkit.database import connect
 from monitoring_testkit.needs import need
 from monitoring_testkit.servers.postgresql import quick_postgresql
 from monitoring_testkit.servers.tls_postgresql import OWNER, missing, tls_postgresql
-from producer_svc.adapters.postgres import PostgresRegistry
+from producer_svc.adapters.leases import PostgresLeases
+from producer_svc.adapters.postgres import ProducerConnection
+from producer_svc.adapters.target_table import PostgresTargetTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,17 +147,18 @@ def test_all_that_each_part_does_works_under_its_account(config: Config) -> None
     counts = Import(lambda *_: None).run(owned(config), staging(lines, FileFormat.JSONL))
     assert counts.added == 1
     assert [record.url for record in read_all(owned(config))] == ["http://a/"]
-    producer = PostgresRegistry(account(config, Role.PRODUCER), "default", "me")
-    assert producer.version()[0] >= 1
-    assert producer.count_active() == 1
-    assert producer.free(3, 3) == [1, 2, 3]
-    began_ms = producer.acquire(1, 60.0)
+    producer = ProducerConnection(account(config, Role.PRODUCER))
+    targets, leases = PostgresTargetTable(producer), PostgresLeases(producer, "default", "me")
+    assert targets.version()[0] >= 1
+    assert targets.count_active() == 1
+    assert leases.free(3, 3) == [1, 2, 3]
+    began_ms = leases.acquire(1, 60.0)
     assert began_ms
-    assert producer.acquire(1, 60.0) == began_ms
-    assert producer.renew(1, began_ms, 60.0)
-    assert producer.holder(1) == "me"
-    assert [record.headers for record, _ in producer.read(range(10))] == [{"X": "secret"}]
-    producer.release(1, began_ms)
+    assert leases.acquire(1, 60.0) == began_ms
+    assert leases.renew(1, began_ms, 60.0)
+    assert leases.holder(1) == "me"
+    assert [record.headers for record, _ in targets.read(range(10))] == [{"X": "secret"}]
+    leases.release(1, began_ms)
     consumer = PostgresWriter(account(config, Role.CONSUMER))
     consumer.prepare()
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)

@@ -87,6 +87,6 @@ def test_what_kafka_refuses_is_said_in_one_line(apache_kafka: str, tmp_path: Pat
 
 def test_an_unreachable_kafka_is_said_with_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A one-shot command stops: whoever started it can start it again."""
-    monkeypatch.setattr("dbadmin.topics.TIMEOUT_S", 1.0)
+    monkeypatch.setattr("dbadmin.install.topics.TIMEOUT_S", 1.0)
     address = f"127.0.0.1:{free_port()}"
     assert create_topics(tmp_path, address) == (1, f"Kafka at {address} cannot be reached within 1 s\n")

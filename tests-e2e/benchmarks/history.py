@@ -15,12 +15,12 @@ import attrs
 import psycopg
 from psycopg.rows import TupleRow
 
-from dbadmin.connect import conninfo
-from dbadmin.maintain import maintain
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.history.maintain import maintain
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
 from local_stack.servers import embedded_postgresql
 from monitoring_core.config import DatabaseConfig
+from monitoring_runtime.postgres import connect
 
 ROUNDS = 5
 SCHEMA = "monitoring"
@@ -101,7 +101,7 @@ def measure(config: DatabaseConfig, targets: int, raw_hours: int, stages: list[i
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     list(create_schema(config, now.date()))
     found: dict[str, Any] = {"targets": targets}
-    with psycopg.connect(conninfo(config), autocommit=True) as connection:
+    with connect(config, "benchmark", autocommit=True) as connection:
         connection.execute(
             "INSERT INTO monitoring.availability_monitor_config (amc_url) "
             "SELECT 'https://website-' || i || '.example/' FROM generate_series(1, %s) i",

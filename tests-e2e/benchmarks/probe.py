@@ -31,13 +31,14 @@ from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.result import Status
 from monitoring_core.testing.builders import make_target
 from producer_svc.check import Check, Origin
-from producer_svc.wiring import build_engine
+from producer_svc.checks.kinds import build_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from monitoring_core.result import CheckResult
 
+ORIGIN = Origin(1, "bench")
 AT_ONCE = 50
 PATTERN = "is well[.] </body>"
 DELAY_S = 0.05
@@ -129,16 +130,16 @@ def bare_urllib3(url: str, authorities: str) -> Callable[[int], None]:
 def on_engine(name: EngineName, url: str, authorities: str) -> Callable[[int], None]:
     """A check's whole path in an engine: submit to finished, judged result."""
     os.environ["SSL_CERT_FILE"] = authorities
-    engine = build_engine(MonitorConfig(engine=name, max_concurrent_checks=AT_ONCE), Origin(1, "bench"))
+    engine = build_engine(MonitorConfig(engine=name, max_concurrent_checks=AT_ONCE))
     target = make_target(url=url, regexp=PATTERN)
 
     def run(count: int) -> None:
         begun = done = 0
         while done < count:
             while engine.free and begun < count:
-                engine.submit(Check(target, begun, time.monotonic()))
+                engine.submit(Check(target, begun, time.monotonic()), ORIGIN)
                 begun += 1
-            for result in engine.take_finished(1.0):
+            for result in engine.drain_finished(1.0):
                 assert result.status is Status.UP, result
                 done += 1
 
@@ -208,16 +209,16 @@ def run_subject(subject: str, url: str, count: int, authorities: str) -> None:
 
 def errors_ms(name: EngineName, url: str, seconds: float) -> dict[str, float]:
     """How far measured times are from the truth, milliseconds: the site answers after exactly DELAY_S."""
-    engine = build_engine(MonitorConfig(engine=name, max_concurrent_checks=200), Origin(1, "bench"))
+    engine = build_engine(MonitorConfig(engine=name, max_concurrent_checks=200))
     target = make_target(url=url, regexp=PATTERN)
     results: list[CheckResult] = []
     began, begun, count = time.monotonic(), 0, int(RATE * seconds)
     while len(results) < count:
         while begun < count and (due := began + begun / RATE) <= time.monotonic() and engine.free:
-            engine.submit(Check(target, begun, due))
+            engine.submit(Check(target, begun, due), ORIGIN)
             begun += 1
         next_s = began + begun / RATE - time.monotonic() if begun < count else 0.1
-        results += engine.take_finished(max(0.0, min(next_s, 0.1)))
+        results += engine.drain_finished(max(0.0, min(next_s, 0.1)))
     assert {result.status for result in results} == {Status.UP}
     found: dict[str, float] = {}
     for what, times in (

@@ -18,20 +18,21 @@ import trustme
 
 from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.config.values import Size
-from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
+from monitoring_core.targets import CheckDefaults, StatusSet, TargetRecord
 from monitoring_core.testing.builders import make_target
 from monitoring_testkit.websites import RawWebsite
 from producer_svc.check import Check, Origin
-from producer_svc.wiring import build_engine
+from producer_svc.checks.kinds import build_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from monitoring_core.target import Target
+    from monitoring_core.targets import Target
     from producer_svc.ports import Engine
 
 HERE = Path(__file__).resolve().parent
 HOSTILE = HERE.parents[1] / "services/producer-svc/tests"
+ORIGIN = Origin(1, "bench")
 IN_FLIGHT = 200
 DEFAULTS = CheckDefaults(interval_s=60, timeout_s=0.5, expected_status=StatusSet.parse("200-299"))
 
@@ -48,12 +49,12 @@ def descriptors() -> int:
 
 def in_flight(name: EngineName, url: str) -> dict[str, float]:
     """Megabytes that checks in flight add to an engine that has made one check before."""
-    engine = build_engine(MonitorConfig(engine=name, max_concurrent_checks=IN_FLIGHT), Origin(1, "bench"))
+    engine = build_engine(MonitorConfig(engine=name, max_concurrent_checks=IN_FLIGHT))
     work(engine, [make_target(url=url)])
     before = memory_bytes()
     for number in range(IN_FLIGHT):
-        engine.submit(Check(make_target(id=number, url=url), 0, time.monotonic()))
-    assert not engine.take_finished(1.0)
+        engine.submit(Check(make_target(id=number, url=url), 0, time.monotonic()), ORIGIN)
+    assert not engine.drain_finished(1.0)
     assert engine.running == IN_FLIGHT
     return {"MB": (memory_bytes() - before) / 1e6}
 
@@ -61,7 +62,7 @@ def in_flight(name: EngineName, url: str) -> dict[str, float]:
 def soak(name: EngineName, table: list[dict[str, Any]], count: int) -> dict[str, float]:
     """Memory and descriptors after a tenth of the checks of hostile websites, and after all of them."""
     config = MonitorConfig(engine=name, max_concurrent_checks=IN_FLIGHT, max_body=Size(10_000), max_redirects=3)
-    engine = build_engine(config, Origin(1, "bench"))
+    engine = build_engine(config)
     targets = [TargetRecord.parse(entry | {"id": n}).resolve(DEFAULTS) for n, entry in enumerate(table, 1)]
     work(engine, islice(cycle(targets), count // 10))
     before, opened = memory_bytes(), descriptors()
@@ -78,11 +79,11 @@ def work(engine: Engine, targets: Iterable[Target]) -> None:
     """Check each target once, as many at once as the engine takes."""
     for slot, target in enumerate(targets):
         while not engine.free:
-            engine.take_finished(1.0)
-        engine.submit(Check(target, slot, time.monotonic()))
+            engine.drain_finished(1.0)
+        engine.submit(Check(target, slot, time.monotonic()), ORIGIN)
     while engine.running:
-        engine.take_finished(1.0)
-    engine.take_finished(0.5)  # connections that close in the background
+        engine.drain_finished(1.0)
+    engine.drain_finished(0.5)  # connections that close in the background
 
 
 def serve_hostile_websites() -> None:

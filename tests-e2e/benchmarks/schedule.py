@@ -15,27 +15,30 @@ from typing import TYPE_CHECKING
 import psutil
 
 from monitoring_core.result import CheckResult, Status
-from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
+from monitoring_core.targets import CheckDefaults, StatusSet, TargetRecord
 from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.health import Health
 from monitoring_runtime.memory import collect_garbage_seldom, keep_memory_together
 from producer_svc.adapters.sqlite import SqliteStore
-from producer_svc.assignment import Assignment, Claim
+from producer_svc.assignment import Assignment
 from producer_svc.blame import Blame
 from producer_svc.check import Check, Origin
+from producer_svc.claim import Claim
 from producer_svc.clock_steps import ClockSteps
 from producer_svc.metrics import Metrics
-from producer_svc.outbox import Entry, Outbox
+from producer_svc.outbox import Outbox
+from producer_svc.outbox_entries import OutboxEntry
 from producer_svc.overload import Overload
 from producer_svc.schedule import Schedule
 from producer_svc.service import ProducerService
+from producer_svc.unaccounted import UnaccountedSlots
 from producer_svc.waiting import WaitingChecks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEFAULTS = CheckDefaults(interval_s=60, timeout_s=10.0, expected_status=StatusSet.parse("200-299"))
-TURN_S = 0.02
+ITERATION_S = 0.02
 
 
 class NoEngine:
@@ -46,13 +49,13 @@ class NoEngine:
         self.free = 1_000_000
         self.running = 0
 
-    def submit(self, check: Check) -> None:
+    def submit(self, check: Check, origin: Origin) -> None:
         self._done.append(
             CheckResult(
                 target_id=check.target.id,
                 scheduled_at=check.scheduled_at,
-                location="bench",
-                producer_id=1,
+                location=origin.location,
+                producer_id=origin.producer_id,
                 status=Status.UP,
                 queue_delay_s=0.001,
                 response_time_s=0.1,
@@ -60,7 +63,7 @@ class NoEngine:
             )
         )
 
-    def take_finished(self, wait_s: float) -> list[CheckResult]:
+    def drain_finished(self, wait_s: float) -> list[CheckResult]:
         done, self._done = self._done, []
         return done
 
@@ -72,16 +75,16 @@ class NoKafka:
     """Acknowledges everything at once."""
 
     def __init__(self) -> None:
-        self._sent: list[Entry] = []
+        self._sent: list[OutboxEntry] = []
 
     @property
     def in_flight(self) -> int:
         return len(self._sent)
 
-    def send(self, entry: Entry) -> None:
+    def send(self, entry: OutboxEntry) -> None:
         self._sent.append(entry)
 
-    def take_acknowledged(self) -> list[Entry]:
+    def drain_acknowledged(self) -> list[OutboxEntry]:
         sent, self._sent = self._sent, []
         return sent
 
@@ -90,7 +93,7 @@ class NoKafka:
 
 
 class Range:
-    """A number of targets, read as from PostgreSQL."""
+    """A table of `count` targets, and the lease of one ID."""
 
     def __init__(self, count: int, clock: FakeClock) -> None:
         self._count = count
@@ -127,15 +130,16 @@ class Range:
 
 def producer(count: int, directory: Path, clock: FakeClock) -> ProducerService:
     """A producer whose engine and Kafka cost nothing; its outbox is a real file."""
-    metrics = Metrics()
+    metrics, unaccounted, held = Metrics(), UnaccountedSlots(), Range(count, clock)
     return ProducerService(
         origin=Origin(1, "bench"),
-        assignment=Assignment(Range(count, clock), Claim(1, count, 0), DEFAULTS, 15.0, 30.0, clock),
+        assignment=Assignment(held, held, Claim(1, count, 0), DEFAULTS, 15.0, 30.0, clock),
         schedule=Schedule(clock),
         waiting=WaitingChecks(10),
         engine=NoEngine(),
         blame=Blame(None, clock),
-        outbox=Outbox(SqliteStore(directory), NoKafka(), clock, metrics, 1 << 30),
+        outbox=Outbox(SqliteStore(directory), NoKafka(), clock, metrics, 1 << 30, unaccounted.remove),
+        unaccounted=unaccounted,
         clock=clock,
         health=Health(),
         metrics=metrics,
@@ -146,7 +150,7 @@ def producer(count: int, directory: Path, clock: FakeClock) -> ProducerService:
 
 
 def measure(count: int, checks: int) -> dict[str, float]:
-    """One producer with this number of targets, in this process."""
+    """One producer with `count` targets, in this process."""
     keep_memory_together()
     collect_garbage_seldom()
     clock = FakeClock()
@@ -163,14 +167,14 @@ def measure(count: int, checks: int) -> dict[str, float]:
         done = service.metrics.registry.get_sample_value
         cpu = time.process_time()
         while (finished := done("producer_checks_total", {"status": "up", "reason": ""}) or 0) < checks:
-            clock.advance(TURN_S)
+            clock.advance(ITERATION_S)
             service.run_once(0)
         cpu = time.process_time() - cpu
-        turns = (clock.now_ms() - FakeClock().now_ms()) / 1000 / TURN_S
+        iterations = (clock.now_ms() - FakeClock().now_ms()) / 1000 / ITERATION_S
         service.outbox.close()
     return {
         "us_per_check": 1e6 * cpu / finished,
-        "checks_per_turn": finished / turns,
+        "checks_per_iteration": finished / iterations,
         "ready_s": ready_s,
         "bytes_per_target": (held - before) / count,
         "MB": held / 1e6,

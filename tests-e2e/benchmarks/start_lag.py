@@ -32,10 +32,12 @@ from monitoring_core.schedule import slots_between
 from monitoring_core.testing.builders import make_target
 from monitoring_testkit.servers.apache_kafka import ApacheKafka
 from monitoring_testkit.websites import fine_website
-from producer_svc.adapters.postgres import PostgresRegistry
+from producer_svc.adapters.leases import PostgresLeases
+from producer_svc.adapters.postgres import ProducerConnection
+from producer_svc.adapters.target_table import PostgresTargetTable
 from producer_svc.check import Check, Origin
-from producer_svc.service import TOGETHER_S
-from producer_svc.wiring import build_engine
+from producer_svc.checks.kinds import build_engine
+from producer_svc.service import ITERATION_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,12 +54,12 @@ MANY = 300
 def engine_alone(url: str, rate: float, count: int) -> tuple[float, float]:
     """The curl engine with checks that become due at an even rate; an infinite one: whenever the engine has room.
 
-    What becomes due or finishes within TOGETHER_S is handled together, as in the producer's loop.
+    What becomes due or finishes within ITERATION_S is handled together, as in the producer's loop.
 
     Returns:
         Processor time, µs a check, and checks a second.
     """
-    engine = build_engine(MonitorConfig(engine=EngineName.CURL, max_concurrent_checks=MANY), Origin(1, "bench"))
+    engine, origin = build_engine(MonitorConfig(engine=EngineName.CURL, max_concurrent_checks=MANY)), Origin(1, "bench")
     target = make_target(url=url)
     submitted = finished = 0
     began, cpu = time.monotonic(), time.process_time()
@@ -65,10 +67,10 @@ def engine_alone(url: str, rate: float, count: int) -> tuple[float, float]:
         iteration = time.monotonic()
         due = count if math.isinf(rate) else min(count, int((iteration - began) * rate))
         while submitted < due and engine.free:
-            engine.submit(Check(target, submitted, time.monotonic()))
+            engine.submit(Check(target, submitted, time.monotonic()), origin)
             submitted += 1
-        while (left_s := iteration + TOGETHER_S - time.monotonic()) > 0 and finished < submitted:
-            for result in engine.take_finished(left_s):
+        while (left_s := iteration + ITERATION_S - time.monotonic()) > 0 and finished < submitted:
+            for result in engine.drain_finished(left_s):
                 assert result.status is Status.UP, result
                 finished += 1
         time.sleep(max(0.0, left_s))
@@ -207,16 +209,17 @@ def refresh_ms(installation: Installation, targets: int, url: str) -> dict[str, 
     installation.set_up("refreshed", targets, url, 3600)
     postgres = installation.postgres
     config = DatabaseConfig(host=postgres.host, port=postgres.port, user=postgres.user, schema="refreshed")
-    registry = PostgresRegistry(config, "bench", "me")
+    producer = ProducerConnection(config)
+    table, leases = PostgresTargetTable(producer), PostgresLeases(producer, "bench", "me")
     times = 500
-    assert registry.acquire(1, 60) is not None
+    assert leases.acquire(1, 60) is not None
     with installation.connect() as connection:
         query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'producer-svc'"
         ((backend,),) = connection.execute(query).fetchall()
     began, cpu = time.monotonic(), cpu_s(int(backend))
     for _ in range(times):
-        registry.version()
-        registry.renew(1, 0, 60)
+        table.version()
+        leases.renew(1, 0, 60)
     return {
         "cpu_ms": 1e3 * (cpu_s(int(backend)) - cpu) / times,
         "elapsed_ms": 1e3 * (time.monotonic() - began) / times,

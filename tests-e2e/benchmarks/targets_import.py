@@ -14,13 +14,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psycopg
-
-from dbadmin.connect import conninfo
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
 from local_stack.servers import embedded_postgresql
 from monitoring_core.config import DatabaseConfig, load_config
+from monitoring_runtime.postgres import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +57,7 @@ class Bench:
         self._config_file = config_file
 
     def empty(self) -> None:
-        with psycopg.connect(conninfo(self._config), autocommit=True) as connection:
+        with connect(self._config, "benchmark", autocommit=True) as connection:
             connection.execute(f"TRUNCATE {TABLE}")
             connection.execute("CHECKPOINT")
 
@@ -69,7 +67,7 @@ class Bench:
         began = time.monotonic()
         statement = f"COPY {TABLE} ({COLUMNS}) FROM STDIN (FORMAT csv, HEADER)"
         with (
-            psycopg.connect(conninfo(self._config)) as connection,
+            connect(self._config, "benchmark") as connection,
             file.open("rb") as content,
             connection.cursor().copy(statement) as copy,
         ):
@@ -95,7 +93,7 @@ class Bench:
         return {"seconds": seconds, "MB": usage.ru_maxrss / 1024, "longest wait of others, s": max(waits)}
 
     def _change(self, stop: threading.Event, waits: list[float]) -> None:
-        with psycopg.connect(conninfo(self._config), autocommit=True) as connection:
+        with connect(self._config, "benchmark", autocommit=True) as connection:
             while not stop.wait(0.05):
                 began = time.monotonic()
                 connection.execute(f"UPDATE {TABLE} SET amc_regexp = amc_regexp WHERE amc_id = 0")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from monitoring_core.config import Config, ConfigError, Role, load_config
 from monitoring_core.config.document import DocumentError, parse_document
+from monitoring_core.config.sections import SECTIONS
 from monitoring_core.config.values import Secret
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def test_there_are_enough_bad_configurations() -> None:
 
 
 def test_a_secret_of_the_environment_may_be_a_reference(folder: Path) -> None:
-    """So that a container's secrets can be files whatever the configuration file says; any other text is the secret."""
+    """A container's secrets can then be files, whatever the configuration says. Any other text is the secret itself."""
     (folder / "config.yaml").write_text(GOOD)
     (folder / "mounted").write_text("from the file\n")
     environ = {"MONITORING__DATABASE__PASSWORD": "{file: mounted}", "MONITORING__DATABASE__USER": "{env: WHO}"}
@@ -68,7 +68,7 @@ def test_a_secret_of_the_environment_may_be_a_reference(folder: Path) -> None:
 
 
 def test_the_command_line_replaces_the_environment_and_that_the_file(folder: Path) -> None:
-    """Nearest wins; a fault names where it stands."""
+    """The nearest setting wins; a fault names the place that it comes from."""
     Path("config.yaml").write_text(GOOD + "metrics: {port: 1}\n")
     environ = {"MONITORING__METRICS__PORT": "2", "MONITORING__DATABASE__PASSWORD": "12345"}
     config = load_config(Path("config.yaml"), environ=environ)
@@ -81,7 +81,7 @@ def test_the_command_line_replaces_the_environment_and_that_the_file(folder: Pat
 
 
 def test_a_secret_on_the_command_line_is_refused(folder: Path) -> None:
-    """Every user of the machine can see command lines; a reference may stand there."""
+    """Every user of the machine can see command lines, so they may hold only a reference."""
     said = faults(GOOD, ("database.password=hunter2",))
     assert said == (
         "--set database.password database.password: must be {file: PATH}, {env: NAME} or "
@@ -110,6 +110,52 @@ def test_a_file_that_is_no_configuration_at_all_is_refused(content: bytes, folde
     assert str(caught.value).count("\n") == 0
 
 
+def test_a_file_may_have_256_kib(folder: Path) -> None:
+    """One byte more is not read: it is no configuration."""
+    Path("config.yaml").write_text(GOOD + "#" * (256 * 1024 - len(GOOD)))
+    load_config(Path("config.yaml"), environ={})
+    said = faults(GOOD + "#" * (256 * 1024 - len(GOOD) + 1))
+    assert said == "config.yaml: is larger than 256 KiB"
+
+
+@pytest.mark.parametrize(("depth", "said"), [(19, "must be a whole number, got a list"), (20, "is nested too deeply")])
+def test_settings_are_nested_at_most_twenty_levels_deep(folder: Path, depth: int, said: str) -> None:
+    """The section is the first of them; no setting needs more than four."""
+    assert faults(GOOD + "metrics: {port: " + "[" * depth + "]" * depth + "}").endswith(f": {said}")
+
+
+@pytest.mark.parametrize("source", ["file", "kubernetes"])
+def test_a_secret_may_have_64_kib(folder: Path, source: str) -> None:
+    """It is a password or a certificate: one that is empty or larger is somebody's mistake."""
+    content = ""
+
+    def read(_namespace: str, _secret: str, _key: str) -> str:
+        return content
+
+    def loaded(text: str) -> Config:
+        nonlocal content
+        content = text
+        (folder / "secret.txt").write_text(text)
+        return load_config(Path("config.yaml"), environ={}, kubernetes=read)
+
+    reference = "{file: secret.txt}" if source == "file" else "{kubernetes: {namespace: n, secret: s, key: k}}"
+    Path("config.yaml").write_text(
+        f"kafka: {{bootstrap_servers: 'k:1'}}\ndatabase: {{host: h, user: u, password: {reference}}}\n"
+    )
+    password = loaded("x" * 65_536).database.password
+    assert password
+    assert len(password.reveal()) == 65_536
+    for text in ("x" * 65_537, "", "\n", "a\0b"):
+        with pytest.raises(ConfigError, match=r"must hold 1 to 65536 bytes of text$"):
+            loaded(text)
+
+
+def test_a_long_value_is_cut_in_its_fault(folder: Path) -> None:
+    """A line about it stays a line."""
+    assert faults(GOOD + f"metrics: {{port: {'x' * 78}}}\n").endswith(f"got '{'x' * 78}'")
+    assert faults(GOOD + f"metrics: {{port: {'x' * 79}}}\n").endswith(f"got '{'x' * 78}…")
+
+
 def test_a_file_that_is_missing_is_refused_by_name(folder: Path) -> None:
     """The path that was looked for is in the message."""
     with pytest.raises(ConfigError, match=r"^nowhere\.yaml: cannot be read: No such file or directory$"):
@@ -119,7 +165,7 @@ def test_a_file_that_is_missing_is_refused_by_name(folder: Path) -> None:
 @settings(max_examples=300)
 @given(st.text() | st.text("{}[]&*!|>%@`:-,# \n\tab1'\""))
 def test_no_text_makes_the_reader_raise_anything_but_its_own_error(text: str) -> None:
-    """Whatever stands in the file, a person gets a line about it."""
+    """Whatever the file holds, a person gets a line about it."""
     try:
         document = parse_document(text)
     except DocumentError as error:
@@ -133,34 +179,33 @@ _values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-_settings = {
-    name: st.sampled_from([f.name for f in attrs.fields(section.type)])
-    for name, section in attrs.fields_dict(attrs.resolve_types(Config)).items()
-}
+_settings = [(name, field.name) for name, section in SECTIONS.items() for field in attrs.fields(section)]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file for the examples of a module."""
+    return tmp_path_factory.mktemp("config") / "config.yaml"
 
 
 @settings(max_examples=200)
-@given(
-    st.fixed_dictionaries(
-        {}, optional={name: st.dictionaries(keys, _values, max_size=4) for name, keys in _settings.items()}
-    )
-)
+@given(st.dictionaries(st.sampled_from(_settings), _values, max_size=8))
 def test_no_values_make_the_loader_raise_anything_but_its_own_error(
-    tmp_path_factory: pytest.TempPathFactory, content: dict[str, object]
+    written: Path, values: dict[tuple[str, str], object]
 ) -> None:
     """Any value under any setting either loads or is a fault of the configuration."""
-    file = tmp_path_factory.mktemp("config") / "config.yaml"
-    file.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8", errors="replace")
+    content: dict[str, dict[str, object]] = {}
+    for (section, key), value in values.items():
+        content.setdefault(section, {})[key] = value
+    written.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8", errors="replace")
     try:
-        assert isinstance(load_config(file, environ={}), Config)
+        assert isinstance(load_config(written, environ={}), Config)
     except ConfigError as error:
         assert error.faults
-    finally:
-        shutil.rmtree(file.parent)
 
 
 def test_the_example_is_valid_and_mentions_every_setting(folder: Path) -> None:
-    """infra/config/config.yaml documents all there is, and loads as it stands."""
+    """infra/config/config.yaml documents every setting, and loads without a change."""
     config = load_config(EXAMPLE, environ={"DATABASE_PASSWORD": "x"})
     text = EXAMPLE.read_text()
     for section in attrs.fields(Config):
@@ -178,7 +223,7 @@ ROLES = """roles:
 
 
 def test_a_part_with_an_account_connects_with_that_and_needs_no_other_secret(folder: Path) -> None:
-    """Each starts where the files of the others are missing, that of the database's owner too."""
+    """Each part starts without the password files of the others and of the database's owner."""
     file = Path("config.yaml")
     file.write_text("kafka: {bootstrap_servers: 'k:1'}\ndatabase: {host: h, user: u, password: {file: away}}\n" + ROLES)
     producer = load_config(file, environ={}, role=Role.PRODUCER).database.connection_parameters("t")
@@ -195,7 +240,7 @@ def test_a_part_with_an_account_connects_with_that_and_needs_no_other_secret(fol
 
 
 def test_accounts_are_looked_up_when_they_are_asked_for(folder: Path) -> None:
-    """All passwords that are missing are told at once, each with its place; none shows."""
+    """All missing passwords are reported at once, each with its place; no password shows."""
     file = Path("config.yaml")
     file.write_text(GOOD + ROLES + "  consumer_user: c\n  consumer_password: {env: NOWHERE}\n")
     config = load_config(file, environ={})
@@ -224,7 +269,7 @@ def test_a_user_that_is_named_nearer_than_the_file_is_who_connects(folder: Path)
 
 
 def test_certificates_reach_libpq_as_private_files_wherever_they_come_from(folder: Path) -> None:
-    """It reads them from files alone, and refuses a key that others may read, as mounted ones often are."""
+    """libpq reads them only from files, and refuses a key that others may read, as mounted keys often are."""
     (folder / "secret.pem").chmod(0o644)
     Path("config.yaml").write_text(
         "kafka: {bootstrap_servers: 'k:1'}\ndatabase:\n  host: h\n  user: u\n  ca_certificate: {env: CA}\n"

@@ -2,106 +2,38 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping, Sequence
-
-import attrs
 import pytest
 import structlog
-from confluent_kafka import Message
 
+from consumer_svc import service as service_module
 from consumer_svc.batch import Batch
-from consumer_svc.delivery import POISON_MINIMUM, Delivery, GivenUpError
+from consumer_svc.delivery import Delivery, GivenUpError
 from consumer_svc.metrics import Metrics
-from consumer_svc.ports import Poison, RefusedError, WriteCounts
+from consumer_svc.poison_watch import POISON_MINIMUM, PoisonWatch
+from consumer_svc.ports import Received
 from consumer_svc.service import ConsumerService
 from monitoring_core.clock import SystemClock
-from monitoring_core.codec import encode
-from monitoring_core.errors import OutageError
-from monitoring_core.result import CheckResult, Status
+from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.health import Health
+from monitoring_runtime.retry import RetryPolicy
+from monitoring_testkit.consumer.fakes import FakeDeadLetters, FakeSource, FakeWriter
+from monitoring_testkit.consumer.messages import FakeMessage, message
 
-
-def message(offset: int, value: bytes | None = None) -> Message:
-    at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    good = CheckResult(target_id=offset + 1, scheduled_at=at, location="x", producer_id=1, status=Status.UP)
-    found = encode(good) if value is None else value
-    return Message(partition=0, offset=offset, key=b"%d" % (offset + 1), value=found)
-
-
-@attrs.define
-class FakeWriter:
-    refused: set[int] = attrs.field(factory=set)
-    outages: int = 0
-    by_default: int = 0
-    looks: int = 0
-    stored: list[int] = attrs.field(factory=list)
-
-    def prepare(self) -> None:
-        pass
-
-    def write(self, results: Sequence[CheckResult]) -> WriteCounts:
-        if self.outages:
-            self.outages -= 1
-            raise OutageError("PostgreSQL at db:5432 cannot be reached")
-        ids = [result.target_id for result in results]
-        if self.refused & set(ids):
-            raise RefusedError("no")
-        self.stored += ids
-        return WriteCounts(stored=len(ids))
-
-    def rows_by_default(self) -> int:
-        self.looks += 1
-        return self.by_default
-
-
-@attrs.define
-class FakeDeadLetters:
-    sent: list[Poison] = attrs.field(factory=list)
-    away: bool = False
-
-    def send(self, poison: Sequence[Poison]) -> None:
-        if self.away:
-            raise OutageError("dead-letter topic cannot be written")
-        self.sent += poison
-
-
-@attrs.define
-class FakeSource:
-    messages: list[Message]
-    assigned: bool = True
-    committed: list[Mapping[int, int]] = attrs.field(factory=list)
-    paused: list[bool] = attrs.field(factory=list)
-
-    def subscribe(self, on_revoked: object) -> None:
-        pass
-
-    def poll(self, limit: int, timeout_s: float) -> list[Message]:
-        taken, self.messages = self.messages[:limit], self.messages[limit:]
-        return [] if self.paused and self.paused[-1] else taken
-
-    def pause(self, paused: bool) -> None:
-        self.paused.append(paused)
-
-    def commit(self, offsets: Mapping[int, int]) -> None:
-        self.committed.append(offsets)
-
-    def close(self) -> None:
-        pass
+SOON = RetryPolicy(0.001, 0.001)
 
 
 def delivery(writer: FakeWriter, dead: FakeDeadLetters | None = None) -> Delivery:
-    return Delivery(writer, dead or FakeDeadLetters(), Health(), Metrics())
+    return Delivery(writer, dead or FakeDeadLetters(), Health(), Metrics(), retry=SOON)
 
 
-def batch(*messages: Message) -> Batch:
+def batch(*messages: Received) -> Batch:
     made = Batch(0.0)
     made.add(messages)
     return made
 
 
 def test_refused_results_go_to_the_dead_letters_alone() -> None:
-    """A batch that the database refuses is halved until the refused rows stand alone; the rest is stored."""
+    """A refused batch is halved until each refused row is alone; the rest is stored."""
     writer, dead = FakeWriter(refused={4, 9}), FakeDeadLetters()
     delivery(writer, dead).deliver(batch(*(message(i) for i in range(12))))
     assert sorted(writer.stored) == [i for i in range(1, 13) if i not in (4, 9)]
@@ -112,7 +44,7 @@ def test_refused_results_go_to_the_dead_letters_alone() -> None:
 
 
 def test_poison_keeps_its_bytes_and_holds_nobody_up() -> None:
-    """What cannot be decoded goes to the dead letters unchanged, and the rest is stored."""
+    """Messages that cannot be decoded go to the dead letters unchanged, and the rest is stored."""
     writer, dead = FakeWriter(), FakeDeadLetters()
     delivery(writer, dead).deliver(batch(message(0), message(1, b"\xff"), message(2)))
     assert writer.stored == [1, 3]
@@ -127,7 +59,7 @@ def test_an_outage_is_retried_and_never_dead_lettered() -> None:
 
 
 def test_a_delivery_given_up_during_an_outage_is_not_done() -> None:
-    """So that nothing of its batch is committed."""
+    """Nothing of its batch is then committed."""
     made = delivery(FakeWriter(), FakeDeadLetters(away=True))
     made.given_up.set()
     with pytest.raises(GivenUpError):
@@ -135,10 +67,10 @@ def test_a_delivery_given_up_during_an_outage_is_not_done() -> None:
 
 
 def test_a_wrong_key_is_poison() -> None:
-    """A result under another target's key would not stay in order with the target's own."""
+    """A result under the key of another target would not stay in order with its own target's results."""
     dead, good = FakeDeadLetters(), message(4)
-    wrong = Message(partition=0, offset=9, key=b"6", value=good.value())
-    delivery(FakeWriter(), dead).deliver(batch(good, wrong, Message(partition=0, offset=10, value=good.value())))
+    wrong = FakeMessage(partition=0, offset=9, key=b"6", value=good.value())
+    delivery(FakeWriter(), dead).deliver(batch(good, wrong, FakeMessage(partition=0, offset=10, value=good.value())))
     assert [(p.message.offset(), p.reason, p.error) for p in dead.sent] == [
         (9, "wrong_key", "the key is b'6', not b'5'"),
         (10, "wrong_key", "the key is None, not b'5'"),
@@ -146,7 +78,7 @@ def test_a_wrong_key_is_poison() -> None:
 
 
 def test_rows_without_a_partition_of_their_day_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are stored, and somebody has to make partitions. It is looked at seldom: it costs a query."""
+    """They are stored, but somebody has to make partitions. They are counted seldom, since that costs a query."""
     writer = FakeWriter(by_default=3)
     made = delivery(writer)
     with structlog.testing.capture_logs() as logs:
@@ -159,22 +91,41 @@ def test_rows_without_a_partition_of_their_day_show(monkeypatch: pytest.MonkeyPa
     assert writer.looks == 1
 
 
+def test_missing_partitions_are_looked_for_once_a_minute() -> None:
+    """Each look costs a query."""
+    writer, clock = FakeWriter(), FakeClock()
+    made = Delivery(writer, FakeDeadLetters(), Health(), Metrics(), clock=clock)
+    made.deliver(batch(message(0)))
+    clock.advance(59.9)
+    made.deliver(batch(message(1)))
+    assert writer.looks == 1
+    clock.advance(0.1)
+    made.deliver(batch(message(2)))
+    assert writer.looks == 2
+
+
 def mixed(begin: int, good: int, bad: int) -> Batch:
     return batch(
         *(message(begin + number) for number in range(good)), *(message(begin + number, b"?") for number in range(bad))
     )
 
 
+def after(made: Delivery, delivered: Batch) -> Delivery:
+    """The same delivery after it has delivered a batch."""
+    made.deliver(delivered)
+    return made
+
+
 def test_too_much_poison_makes_the_consumer_not_ready_until_it_is_over() -> None:
-    """Then the schema, not the data, is wrong. What can be stored is stored all the same."""
+    """The schema must be wrong then, not the data. Messages that can be stored are stored all the same."""
     writer = FakeWriter()
     made = Delivery(writer, FakeDeadLetters(), Health(), Metrics(), max_dead_letter_ratio=0.1)
-    made.deliver(mixed(0, 450, 50))
+    made = after(made, mixed(0, 450, 50))
     assert made.too_much_poison is None  # a tenth is allowed
-    made.deliver(mixed(500, 300, 200))
+    made = after(made, mixed(500, 300, 200))
     assert made.too_much_poison is not None
     assert made.too_much_poison.startswith("250 of the last 1000 messages were poison, more than consumer.max_dead")
-    made.deliver(mixed(1000, 1000, 0))
+    made = after(made, mixed(1000, 1000, 0))
     assert made.too_much_poison is None
     assert len(writer.stored) == 1750
 
@@ -182,16 +133,38 @@ def test_too_much_poison_makes_the_consumer_not_ready_until_it_is_over() -> None
 def test_a_handful_of_poison_is_no_verdict() -> None:
     """The first messages of a quiet topic may be bad without the schema being wrong."""
     made = Delivery(FakeWriter(), FakeDeadLetters(), Health(), Metrics(), max_dead_letter_ratio=0.1)
-    made.deliver(mixed(0, 0, POISON_MINIMUM - 1))
+    made = after(made, mixed(0, 0, POISON_MINIMUM - 1))
     assert made.too_much_poison is None
-    made.deliver(mixed(0, 0, 1))
+    made = after(made, mixed(0, 0, 1))
     assert made.too_much_poison is not None
 
 
+def test_poison_is_judged_from_a_hundred_messages_on() -> None:
+    """Fewer say nothing about the schema."""
+    assert (
+        after(Delivery(FakeWriter(), FakeDeadLetters(), Health(), Metrics(), 0.1), mixed(0, 0, 99)).too_much_poison
+        is None
+    )
+    assert after(Delivery(FakeWriter(), FakeDeadLetters(), Health(), Metrics(), 0.1), mixed(0, 0, 100)).too_much_poison
+
+
+def test_poison_is_judged_over_the_last_thousand_messages() -> None:
+    """What came before them says nothing about now."""
+    watch = PoisonWatch(max_ratio=0.0)
+    watch.add(1, 1)
+    for _ in range(999):
+        watch.add(1, 0)
+    assert (watch.alarm or "").startswith("1 of the last 1000 messages were poison")
+    watch.add(1, 0)
+    assert watch.alarm is None
+
+
 def test_only_the_partitions_given_up_are_forgotten() -> None:
-    """What other partitions gave stays in hand, results and poison."""
+    """Results and poison from other partitions stay in the batch."""
     made = batch(message(0), message(1, b"?"))
-    made.add([Message(partition=3, offset=7, key=b"8", value=message(7).value()), Message(partition=3, offset=8)])
+    made.add(
+        [FakeMessage(partition=3, offset=7, key=b"8", value=message(7).value()), FakeMessage(partition=3, offset=8)]
+    )
     made.drop({0})
     assert [taken.offset() for taken, _ in made.results] == [7]
     assert [one.message.offset() for one in made.poison] == [8]
@@ -214,8 +187,9 @@ def test_offsets_are_committed_after_the_write_and_not_before() -> None:
     assert (writer.stored, source.committed) == ([1, 2, 3, 4, 5], [{0: 5}])
 
 
-def test_a_full_batch_pauses_fetching_while_the_last_one_is_written() -> None:
+def test_a_full_batch_pauses_fetching_while_the_last_one_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory holds two batches at most, however long the database is away."""
+    monkeypatch.setattr(service_module, "PATIENCE_S", 0.01)
     source = FakeSource([message(i) for i in range(50)])
     made = delivery(FakeWriter(outages=1_000_000))
     consumer = service(source, made)
@@ -228,7 +202,7 @@ def test_a_full_batch_pauses_fetching_while_the_last_one_is_written() -> None:
 
 
 def test_what_is_gathered_is_dropped_with_the_partition() -> None:
-    """Whoever gets the partition next reads it again: nothing unwritten is committed."""
+    """The partition's next owner reads them again: no offset of an unwritten message is committed."""
     source = FakeSource([message(i) for i in range(3)])
     consumer = service(source, delivery(FakeWriter()))
     consumer.run_once(0)

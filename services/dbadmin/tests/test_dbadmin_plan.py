@@ -10,17 +10,16 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 from click.testing import CliRunner
 
 from dbadmin.cli import main
-from dbadmin.connect import conninfo
-from dbadmin.inventory import read_row_bytes
-from dbadmin.planning import CHECK_US, Circumstances, Costs, Load, plan
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
+from dbadmin.sizing.inventory import read_row_bytes
+from dbadmin.sizing.planning import CHECK_US, Circumstances, Costs, Load, check_us, plan
 from monitoring_core.config import Config, EngineName, load_config
+from monitoring_runtime.postgres import connect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +56,29 @@ def test_without_targets_a_plan_needs_no_producer(plain: Path) -> None:
     assert (found["producers"], found["checks a second"], found["consumers"]) == (0, 0, 1)
 
 
+def test_every_engine_has_a_measured_figure() -> None:
+    """A new one is measured by tests-e2e/benchmarks before it is planned for."""
+    assert set(CHECK_US) == set(EngineName)
+
+
+def test_an_engine_that_was_not_measured_is_planned_as_the_dearest(
+    plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may cost as much, and a plan that is too small is found out too late."""
+    assert [check_us(engine) for engine in (EngineName.CURL, EngineName.REQUESTS)] == [841.0, 2151.0]
+    monkeypatch.delitem(CHECK_US, EngineName.CURL)
+    assert check_us(EngineName.CURL) == 2151.0
+    status, said = run(plain, "plan", "--targets", "1", "--set", "monitor.engine=curl")
+    assert (status, "2,151 µs each with engine curl" in said) == (0, True)
+
+
+def test_another_consumer_is_planned_when_half_of_the_measured_rate_is_passed(plain: Path) -> None:
+    """The other half is for catching up after an outage."""
+    config = load_config(plain, environ={})
+    assert needs(config, [Load(56_000, 1)])["consumers"] == 1
+    assert needs(config, [Load(56_001, 1)])["consumers"] == 2
+
+
 def run(path: Path, *arguments: str) -> tuple[int, str]:
     done = CliRunner(env={"COLUMNS": "160"}).invoke(main, [*arguments, "--config", str(path)])
     return done.exit_code, done.stdout
@@ -83,7 +105,7 @@ def test_next_to_nothing_is_said_so(plain: Path) -> None:
 
 
 def test_costs_may_be_given(plain: Path) -> None:
-    """Who has measured their own uses them."""
+    """A person who has measured their own can use them."""
     options = ["--check-us", "100", "--row-bytes", "1000", "--message-bytes", "10", "--kafka-retention", "1d"]
     _, said = run(plain, "plan", "--targets", "60", "--json", *options)
     found = {need["what"]: need["need"] for need in json.loads(said)}
@@ -115,9 +137,9 @@ ROWS = """
 
 @pytest.mark.integration_test
 def test_the_size_of_a_row_is_the_tables_own(ready: Config) -> None:
-    """With rows stored it is measured; the documented estimate is near what rows of websites that are up take."""
+    """Once there are enough rows it is measured; the documented estimate is close to that of websites that are up."""
     assert read_row_bytes(ready.database) is None
-    with psycopg.connect(conninfo(ready.database), autocommit=True) as connection:
+    with connect(ready.database, "test", autocommit=True) as connection:
         connection.execute(ROWS, (99_999,))
         connection.execute("ANALYZE monitoring.availability_result")
         row = connection.execute(
@@ -133,7 +155,7 @@ def test_the_size_of_a_row_is_the_tables_own(ready: Config) -> None:
 @pytest.mark.integration_test
 def test_a_plan_of_what_there_is(ready: Config, config_file: Path) -> None:
     """Active targets, by their own intervals; and PostgreSQL's connections."""
-    with psycopg.connect(conninfo(ready.database)) as connection:
+    with connect(ready.database, "test") as connection:
         connection.execute(
             "INSERT INTO monitoring.availability_monitor_config (amc_url, amc_active, amc_check_interval_s) "
             "SELECT 'http://' || i, i % 10 > 0, CASE WHEN i % 2 = 0 THEN 30 END FROM generate_series(1, 100) i"
@@ -144,7 +166,7 @@ def test_a_plan_of_what_there_is(ready: Config, config_file: Path) -> None:
     assert found["active targets"]["need"] == 90
     assert found["checks a second"]["need"] == pytest.approx(40 / 30 + 50 / 60)
     assert found["connections to PostgreSQL"]["have"] == 97
-    with psycopg.connect(conninfo(ready.database)) as connection:
+    with connect(ready.database, "test") as connection:
         connection.execute("UPDATE monitoring.availability_monitor_config SET amc_active = true")
     status, said = run(config_file, "plan", "--set", "monitor.websites_per_container=1")
     assert (status, "→ allow 104, or raise monitor.websites_per_container" in said) == (1, True)
@@ -160,7 +182,7 @@ def test_the_count_is_watched(ready: Config, config_file: Path) -> None:
         assert watching.stdout
         try:
             assert json.loads(watching.stdout.readline())["producers"] == 0
-            with psycopg.connect(conninfo(ready.database), autocommit=True) as connection:
+            with connect(ready.database, "test", autocommit=True) as connection:
                 for number, producers in ((1, 1), (2, 1), (3, 2)):
                     connection.execute(
                         "INSERT INTO monitoring.availability_monitor_config (amc_url) VALUES (%s)",

@@ -7,15 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import attrs
-import psycopg
 import pytest
 from click.testing import CliRunner
 
 from dbadmin.cli import main
-from dbadmin.connect import conninfo
-from dbadmin.partitions import days
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
+from dbadmin.history.partitions import days
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
 from monitoring_core.tables import (
     ACTIVE_SINCE_COLUMN,
     RESULT_COLUMNS,
@@ -24,6 +22,7 @@ from monitoring_core.tables import (
     TARGET_COLUMNS,
     TARGET_TABLE,
 )
+from monitoring_runtime.postgres import connect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +43,7 @@ def test_partitions_reach_from_yesterday_to_the_days_ahead() -> None:
 def test_a_database_made_here_compiles_no_statement(config: Config) -> None:
     """PostgreSQL's just-in-time compiler takes a second and more for a view that is read in a millisecond."""
     create_database(config.database)
-    with psycopg.connect(conninfo(config.database)) as connection:
+    with connect(config.database, "test") as connection:
         assert connection.execute("SHOW jit").fetchone() == ("off",)
 
 
@@ -64,7 +63,7 @@ def test_the_tables_are_those_of_the_contract(config: Config, schema: str) -> No
     create_database(config.database)
     database = attrs.evolve(config.database, schema=schema)
     list(create_schema(database, TODAY))
-    with psycopg.connect(conninfo(database)) as connection:
+    with connect(database, "test") as connection:
         assert dict(connection.execute(COLUMNS, (schema, RESULT_TABLE)).fetchall()) == RESULT_COLUMNS
         targets = [name for name, _ in connection.execute(COLUMNS, (schema, TARGET_TABLE)).fetchall()]
         assert targets == [*TARGET_COLUMNS.values(), ACTIVE_SINCE_COLUMN]
@@ -81,10 +80,10 @@ def test_create_schema_may_be_repeated_and_adds_the_days_that_have_come(config: 
     """The second run finds everything; a later one makes the partitions that are missing by then."""
     create_database(config.database)
     first = list(create_schema(config.database, TODAY))
-    assert first == ["schema monitoring: at revision 0004, was empty", "partitions: 16 made, up to 2026-03-15"]
+    assert first == ["schema monitoring: at revision 0005, was empty", "partitions: 16 made, up to 2026-03-15"]
     assert list(create_schema(config.database, TODAY))[1] == "partitions: 0 made, up to 2026-03-15"
     later = list(create_schema(config.database, TODAY + dt.timedelta(days=3)))
-    assert later == ["schema monitoring: at revision 0004 already", "partitions: 3 made, up to 2026-03-18"]
+    assert later == ["schema monitoring: at revision 0005 already", "partitions: 3 made, up to 2026-03-18"]
 
 
 @pytest.mark.integration_test
@@ -92,7 +91,7 @@ def test_a_day_with_rows_in_the_default_partition_is_left_there(config: Config) 
     """Rows of a day without partition are stored all the same, and create-schema says so instead of failing."""
     create_database(config.database)
     list(create_schema(config.database, TODAY))
-    with psycopg.connect(conninfo(config.database)) as connection:
+    with connect(config.database, "test") as connection:
         connection.execute(
             "INSERT INTO monitoring.availability_result (target_id, scheduled_at, location, status, producer_id) "
             "VALUES (1, '2026-03-16 12:00Z', 'default', 'up', 1)"

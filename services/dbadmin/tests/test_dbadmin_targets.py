@@ -11,11 +11,11 @@ from click.testing import CliRunner
 
 from dbadmin.cli import main
 from dbadmin.connect import connected
-from dbadmin.schema import create_schema
-from dbadmin.setup import create_database
-from dbadmin.target_files import FileFormat, read_targets, write_targets
-from dbadmin.targets import producer_count, read_all
-from monitoring_core.target import TargetRecord
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
+from dbadmin.targets.files import FileFormat, read_targets, write_targets
+from dbadmin.targets.table import producer_count, read_all
+from monitoring_core.targets import TargetRecord
 
 if TYPE_CHECKING:
     from pathlib import Path

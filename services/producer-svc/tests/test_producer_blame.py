@@ -7,29 +7,16 @@ import socket
 import threading
 import time
 
-import attrs
 import pytest
 
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.testing.builders import make_result
 from monitoring_core.testing.clock import FakeClock
+from monitoring_testkit.producer.fakes.checks import FakeCanaries
 from producer_svc.adapters.canaries import TcpCanaries
 from producer_svc.blame import Blame
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-
-
-@attrs.define
-class FakeCanaries:
-    asked: int = 0
-    answer: bool | None = None
-
-    def ask(self) -> None:
-        self.asked += 1
-        self.answer = None
-
-    def poll(self) -> bool | None:
-        return self.answer
 
 
 def result(target_id: int, reason: Reason | None = None, started_s: float = 0.0) -> CheckResult:
@@ -41,21 +28,26 @@ def result(target_id: int, reason: Reason | None = None, started_s: float = 0.0)
     )
 
 
+def is_down(blame: Blame) -> bool:
+    """Asked anew each time, where mypy takes an attribute for what it was before."""
+    return blame.down
+
+
 def test_what_cannot_be_the_network_never_waits() -> None:
     """A wrong status is the website's own, whatever the network does; and a slot that was not run has no website."""
     canaries = FakeCanaries()
     blame = Blame(canaries, FakeClock())
     for passing in (result(1), result(2, Reason.STATUS_MISMATCH), result(3, Reason.TLS_ERROR)):
-        assert blame.take(passing) == [passing]
+        assert blame.accept(passing) == [passing]
     missed = make_result(reason=Reason.MISSED_WINDOW)
-    assert blame.take(missed) == [missed]
+    assert blame.accept(missed) == [missed]
     assert (canaries.asked, blame.holding) == (0, 0)
 
 
 def test_without_canaries_nothing_waits() -> None:
     """Nobody can tell, so the website is blamed."""
     failed = result(1, Reason.TIMEOUT)
-    assert Blame(None, FakeClock()).take(failed) == [failed]
+    assert Blame(None, FakeClock()).accept(failed) == [failed]
 
 
 def test_a_failure_is_the_websites_when_a_canary_answers() -> None:
@@ -63,14 +55,14 @@ def test_a_failure_is_the_websites_when_a_canary_answers() -> None:
     canaries = FakeCanaries()
     blame = Blame(canaries, FakeClock())
     first, second = result(1, Reason.TIMEOUT), result(2, Reason.DNS_ERROR)
-    assert blame.take(first) == []
-    assert blame.take(second) == []  # after the round began
-    assert (canaries.asked, blame.settled()) == (1, [])
+    assert blame.accept(first) == []
+    assert blame.accept(second) == []  # after the round began
+    assert (canaries.asked, blame.decided()) == (1, [])
     canaries.answer = True
-    assert blame.settled() == [first]
+    assert blame.decided() == [first]
     assert canaries.asked == 2
     canaries.answer = True
-    assert blame.settled() == [second]
+    assert blame.decided() == [second]
     assert (blame.holding, blame.down) == (0, False)
 
 
@@ -80,20 +72,20 @@ def test_failures_are_the_probers_when_no_canary_answers_until_one_does() -> Non
     clock = FakeClock()
     blame = Blame(canaries, clock)
     for target_id in (1, 2):
-        blame.take(result(target_id, Reason.TIMEOUT))
+        blame.accept(result(target_id, Reason.TIMEOUT))
         canaries.answer = False
-        (settled,) = blame.settled()
-        assert (settled.status, settled.reason) == (Status.UNKNOWN, Reason.PROBER_ERROR)
-        assert settled.error == "no canary answers either; seen: timeout, why"
+        (decided,) = blame.decided()
+        assert (decided.status, decided.reason) == (Status.UNKNOWN, Reason.PROBER_ERROR)
+        assert decided.error == "no canary answers either; seen: timeout, why"
         assert blame.down
     clock.advance(10)
-    blame.take(result(3, Reason.TIMEOUT, started_s=8.0))  # began before a canary answered
+    blame.accept(result(3, Reason.TIMEOUT, started_s=8.0))  # began before a canary answered
     canaries.answer = True
-    assert [settled.status for settled in blame.settled()] == [Status.UNKNOWN]
+    assert [decided.status for decided in blame.decided()] == [Status.UNKNOWN]
     assert not blame.down
-    blame.take(result(4, Reason.TIMEOUT, started_s=10.5))
+    blame.accept(result(4, Reason.TIMEOUT, started_s=10.5))
     canaries.answer = True
-    assert [settled.status for settled in blame.settled()] == [Status.DOWN]
+    assert [decided.status for decided in blame.decided()] == [Status.DOWN]
 
 
 def test_silent_canaries_do_not_excuse_one_website_while_others_answer() -> None:
@@ -101,55 +93,55 @@ def test_silent_canaries_do_not_excuse_one_website_while_others_answer() -> None
     canaries = FakeCanaries()
     blame = Blame(canaries, FakeClock())
     failed = result(1, Reason.TIMEOUT)
-    blame.take(failed)
-    blame.take(result(2, started_s=0.5))  # began before the failure ended: shows nothing
+    blame.accept(failed)
+    blame.accept(result(2, started_s=0.5))  # began before the failure ended: shows nothing
     canaries.answer = False
-    assert [settled.status for settled in blame.settled()] == [Status.UNKNOWN]
-    blame.take(failed)
-    blame.take(result(2, started_s=1.5))
+    assert [decided.status for decided in blame.decided()] == [Status.UNKNOWN]
+    blame.accept(failed)
+    blame.accept(result(2, started_s=1.5))
     canaries.answer = False
-    assert blame.settled() == [failed]
+    assert blame.decided() == [failed]
 
 
 def test_the_network_works_again_when_canaries_answer_though_no_website_fails() -> None:
     """A failure of hours later is the website's, and until then nobody is told of an outage that is over."""
     canaries, clock = FakeCanaries(), FakeClock()
     blame = Blame(canaries, clock)
-    blame.take(result(1, Reason.CONNECTION_ERROR))
+    blame.accept(result(1, Reason.CONNECTION_ERROR))
     canaries.answer = False
-    assert [settled.status for settled in blame.settled()] == [Status.UNKNOWN]
+    assert [decided.status for decided in blame.decided()] == [Status.UNKNOWN]
     assert (blame.down, canaries.asked) == (True, 1)
     answering = result(2, started_s=5.0)
-    assert blame.take(answering) == [answering]
+    assert blame.accept(answering) == [answering]
     assert canaries.asked == 2
-    assert blame.settled() == []
-    blame.take(result(3, started_s=7.0))
+    assert blame.decided() == []
+    blame.accept(result(3, started_s=7.0))
     canaries.answer = False  # these websites may be in the prober's own network
-    assert blame.settled() == []
-    assert blame.down
+    assert blame.decided() == []
+    assert is_down(blame)
     clock.advance(10)
-    blame.take(result(2, started_s=9.0))
+    blame.accept(result(2, started_s=9.0))
     canaries.answer = True
-    assert blame.settled() == []
+    assert blame.decided() == []
     assert not blame.down
     assert (canaries.asked, blame.holding) == (3, 0)
     clock.advance(3_600)
     failed = result(1, Reason.TIMEOUT, started_s=3_609.0)
-    assert blame.take(failed) == []
+    assert blame.accept(failed) == []
     canaries.answer = True
-    assert blame.settled() == [failed]
+    assert blame.decided() == [failed]
 
 
 def test_a_check_that_the_prober_itself_failed_is_no_answer() -> None:
     """It shows nothing of the network: the failures beside it are still the prober's."""
     canaries = FakeCanaries()
     blame = Blame(canaries, FakeClock())
-    blame.take(result(1, Reason.TIMEOUT))
+    blame.accept(result(1, Reason.TIMEOUT))
     own = result(2, Reason.PROBER_ERROR, started_s=1.5)
-    assert blame.take(own) == [own]
+    assert blame.accept(own) == [own]
     canaries.answer = False
-    assert [settled.status for settled in blame.settled()] == [Status.UNKNOWN]
-    assert blame.take(own) == [own]
+    assert [decided.status for decided in blame.decided()] == [Status.UNKNOWN]
+    assert blame.accept(own) == [own]
     assert canaries.asked == 1
 
 
@@ -157,25 +149,25 @@ def test_a_clock_that_is_set_back_excuses_no_later_failure() -> None:
     """What began after the network came back says so by the new clock."""
     canaries, clock = FakeCanaries(), FakeClock()
     blame = Blame(canaries, clock)
-    blame.take(result(1, Reason.TIMEOUT))
+    blame.accept(result(1, Reason.TIMEOUT))
     canaries.answer = False
-    blame.settled()
-    blame.take(result(1, Reason.TIMEOUT))
+    blame.decided()
+    blame.accept(result(1, Reason.TIMEOUT))
     canaries.answer = True
-    blame.settled()
+    blame.decided()
     clock.step_wall(-3_600)
     clock.advance(60)
     failed = result(1, Reason.TIMEOUT, started_s=-3_545.0)
-    blame.take(failed)
+    blame.accept(failed)
     canaries.answer = True
-    assert blame.settled() == [failed]
+    assert blame.decided() == [failed]
 
 
 def test_what_is_undecided_at_the_end_blames_nobody() -> None:
     """Each slot still ends as a row."""
     blame = Blame(FakeCanaries(), FakeClock())
-    blame.take(result(1, Reason.TIMEOUT))
-    blame.take(result(2, Reason.TIMEOUT))
+    blame.accept(result(1, Reason.TIMEOUT))
+    blame.accept(result(2, Reason.TIMEOUT))
     assert [(rest.target_id, rest.status) for rest in blame.rest()] == [(1, Status.UNKNOWN), (2, Status.UNKNOWN)]
     assert blame.holding == 0
 
@@ -210,9 +202,9 @@ def test_canaries_give_an_answer_on_a_machine_without_threads(name: str, monkeyp
 
     monkeypatch.setattr(threading.Thread, "start", sometimes)
     blame = Blame(TcpCanaries([("127.0.0.1", 1)]), FakeClock())
-    blame.take(result(1, Reason.TIMEOUT))
+    blame.accept(result(1, Reason.TIMEOUT))
     deadline = time.monotonic() + 5
-    while not (settled := blame.settled()):
+    while not (decided := blame.decided()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert [answer.reason for answer in settled] == [Reason.PROBER_ERROR]
+    assert [answer.reason for answer in decided] == [Reason.PROBER_ERROR]

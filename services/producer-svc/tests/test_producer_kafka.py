@@ -20,7 +20,7 @@ from monitoring_core.config import KafkaConfig
 from monitoring_core.testing.builders import make_result
 from producer_svc.adapters import kafka as kafka_module
 from producer_svc.adapters.kafka import KafkaSender
-from producer_svc.outbox import Entry
+from producer_svc.outbox_entries import OutboxEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,9 +44,9 @@ def create(config: KafkaConfig) -> None:
     admin.create_topics([NewTopic(config.topic_name, 1, 1)])[config.topic_name].result(10)
 
 
-def entries(first: int, last: int) -> list[Entry]:
+def entries(first: int, last: int) -> list[OutboxEntry]:
     made = {i: make_result(target_id=i, scheduled_at=from_ms(1_000 * i)) for i in range(first, last + 1)}
-    return [Entry(1_000 * i, encode_key(result), encode(result), up=True) for i, result in made.items()]
+    return [OutboxEntry(1_000 * i, encode_key(result), encode(result), up=True) for i, result in made.items()]
 
 
 def acknowledged(sender: KafkaSender, timeout_s: float) -> set[int]:
@@ -54,8 +54,8 @@ def acknowledged(sender: KafkaSender, timeout_s: float) -> set[int]:
     deadline, found = time.monotonic() + timeout_s, set[int]()
     while sender.in_flight and time.monotonic() < deadline:
         sender.wait(0.1)
-        found |= {entry.slot_ms // 1_000 for entry in sender.take_acknowledged()}
-    return found | {entry.slot_ms // 1_000 for entry in sender.take_acknowledged()}
+        found |= {entry.slot_ms // 1_000 for entry in sender.drain_acknowledged()}
+    return found | {entry.slot_ms // 1_000 for entry in sender.drain_acknowledged()}
 
 
 def arrived(config: KafkaConfig) -> list[int]:
@@ -76,7 +76,7 @@ def test_what_is_acknowledged_is_in_the_topic_once(config: KafkaConfig) -> None:
     for entry in entries(1, 500):
         sender.send(entry)
     assert acknowledged(sender, 10) == set(range(1, 501))
-    assert sender.take_acknowledged() == []
+    assert sender.drain_acknowledged() == []
     assert sorted(arrived(config)) == list(range(1, 501))
 
 
@@ -103,7 +103,7 @@ def test_after_a_fatal_error_a_new_session_sends_what_the_old_one_had(config: Ka
         sender.send(entry)
     ended = sender._producer
     sender._on_error(KafkaError(KafkaError._FATAL, "out of order sequence", fatal=True))
-    first = {entry.slot_ms // 1_000 for entry in sender.take_acknowledged()}
+    first = {entry.slot_ms // 1_000 for entry in sender.drain_acknowledged()}
     assert sender._producer is not ended
     for entry in entries(21, 40):
         sender.send(entry)
@@ -136,11 +136,11 @@ def test_a_fatal_error_does_not_end_the_service(how: str) -> None:
     end_for_good(sender)
     NOTICED[how](sender)
     had += how == "by the next result"
-    assert sender.take_acknowledged() == []
+    assert sender.drain_acknowledged() == []
     assert sender._producer is not ended
     assert sender.in_flight == had
     sender._retry_at = 0.0
-    assert sender.take_acknowledged() == []
+    assert sender.drain_acknowledged() == []
     assert sorted(entry.slot_ms // 1_000 for entry in sender._handed) == list(range(1, had + 1))
 
 
@@ -160,13 +160,13 @@ def test_a_new_client_that_cannot_be_made_is_tried_again(
     with monkeypatch.context() as patch:
         patch.setattr(kafka_module, "Producer", fails)
         for entry in entries(6, 10):
-            assert sender.take_acknowledged() == []
+            assert sender.drain_acknowledged() == []
             sender.send(entry)
     assert (sender._producer, sender.in_flight) == (ended, 10)
     assert "Failed to create thread" in capsys.readouterr().out
     sender._replace_at = 0.0
-    sender.take_acknowledged()
+    sender.drain_acknowledged()
     assert sender._producer is not ended
     sender._retry_at = 0.0
-    sender.take_acknowledged()
+    sender.drain_acknowledged()
     assert sorted(entry.slot_ms // 1_000 for entry in sender._handed) == list(range(1, 11))

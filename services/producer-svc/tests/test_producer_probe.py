@@ -34,13 +34,14 @@ from monitoring_core.codec import decode, encode
 from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.config.values import Size
 from monitoring_core.result import Reason, Status
-from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
-from producer_svc.adapters.connection import DeadlineError, OwnFaultError, Resolver
-from producer_svc.adapters.curl_engine import CurlEngine
-from producer_svc.adapters.network import read_certificate
+from monitoring_core.targets import CheckDefaults, StatusSet, TargetRecord
 from producer_svc.check import Check, Origin
-from producer_svc.stalls import StallWatch, timed_out
-from producer_svc.wiring import build_engine
+from producer_svc.checks.certificates import read_certificate
+from producer_svc.checks.http.curl_engine import CurlEngine
+from producer_svc.checks.http.progress import DeadlineError, OwnFaultError
+from producer_svc.checks.http.resolver import Resolver
+from producer_svc.checks.kinds import build_engine
+from producer_svc.checks.stalls import StallWatch, timed_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,11 +62,11 @@ class Prober:
 
     def __init__(self, engine: EngineName, **settings: Any) -> None:
         settings = {"max_body": Size(MAX_BODY), "max_redirects": 3} | settings
-        self.engine = build_engine(MonitorConfig(engine=engine, **settings), Origin(3, "here"))
+        self.engine = build_engine(MonitorConfig(engine=engine, **settings))
 
     def check(self, check: Check) -> CheckResult:
-        self.engine.submit(check)
-        (result,) = self.engine.take_finished(5.0)
+        self.engine.submit(check, Origin(3, "here"))
+        (result,) = self.engine.drain_finished(5.0)
         return result
 
 
@@ -91,21 +92,21 @@ def page(body: bytes = b"hello", status: str = "200 OK", headers: str = "") -> b
 
 def trickle(connection: socket.socket, _: bytes) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-    for _ in range(200):
+    for _round in range(200):
         connection.sendall(b".")
         time.sleep(0.05)
 
 
 def trickle_headers(connection: socket.socket, _: bytes) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
-    for _ in range(200):
+    for _round in range(200):
         connection.sendall(b".")
         time.sleep(0.05)
 
 
 def trickle_chunks(connection: socket.socket, _: bytes) -> None:
     connection.sendall(CHUNKED)
-    for _ in range(200):
+    for _round in range(200):
         connection.sendall(b"1\r\n.\r\n")
         time.sleep(0.05)
 
@@ -144,7 +145,7 @@ def endless(begin: bytes, more: bytes) -> Act:
 
     def act(connection: socket.socket, _: bytes) -> None:
         connection.sendall(begin)
-        for _ in range(10_000):
+        for _round in range(10_000):
             connection.sendall(more)
 
     return act
@@ -455,9 +456,15 @@ def test_a_failed_check_keeps_what_shows_why(website: RawWebsite) -> None:
 class TlsWebsite:
     """Answers over TLS with a certificate and protocol of its own, or does something else in the handshake."""
 
-    def __init__(self, authority: trustme.CA, *names: str, **validity: dt.datetime) -> None:
+    def __init__(
+        self,
+        authority: trustme.CA,
+        *names: str,
+        not_before: dt.datetime | None = None,
+        not_after: dt.datetime | None = None,
+    ) -> None:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(*names, **validity).configure_cert(self.context)
+        authority.issue_cert(*names, not_before=not_before, not_after=not_after).configure_cert(self.context)
 
 
 YEAR = dt.timedelta(days=365)
@@ -769,7 +776,7 @@ def test_a_look_up_that_waits_for_those_of_other_names_is_the_probers_own_fault(
     """They go on when their checks are over, and take the threads of the next ones."""
     go_on = threading.Event()
 
-    def slow(*args: Any) -> Any:
+    def slow(*args: object) -> list[object]:
         if args[-1] == socket.AI_NUMERICHOST:
             raise socket.gaierror
         go_on.wait(10)
@@ -804,12 +811,11 @@ def test_signals_leave_no_engine_waiting(engine: EngineName) -> None:
     program = (
         "import signal\n"
         "from monitoring_core.config import EngineName, MonitorConfig\n"
-        "from producer_svc.check import Origin\n"
-        "from producer_svc.wiring import build_engine\n"
-        f"engine = build_engine(MonitorConfig(engine=EngineName({str(engine)!r})), Origin(1, 'here'))\n"
+        "from producer_svc.checks.kinds import build_engine\n"
+        f"engine = build_engine(MonitorConfig(engine=EngineName({str(engine)!r})))\n"
         "signal.signal(signal.SIGALRM, lambda *_: None)\n"
         "signal.setitimer(signal.ITIMER_REAL, 0.0007, 0.0007)\n"
-        "for _ in range(2_000):\n    engine.take_finished(0.002)\n"
+        "for _ in range(2_000):\n    engine.drain_finished(0.002)\n"
         "signal.setitimer(signal.ITIMER_REAL, 0)\n"
         "print('ended')\n"
     )

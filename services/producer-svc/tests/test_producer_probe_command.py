@@ -8,18 +8,23 @@ import socket
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
 
+from monitoring_core.clock import from_ms
 from monitoring_core.codec import decode
 from monitoring_core.result import CheckResult, Reason, Status
 from producer_svc.cli import main
-from producer_svc.probe_command import waterfall
+from producer_svc.commands.explanation import waterfall
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from monitoring_testkit.websites import RawWebsite
+
+    Act = Callable[[socket.socket, bytes], None]
 
 ENGINES = pytest.mark.parametrize("engine", ["requests", "curl"])
 
@@ -64,7 +69,7 @@ def test_down_ends_with_1_and_says_why(website: RawWebsite, engine: str) -> None
 @ENGINES
 @pytest.mark.parametrize(("answer", "reason"), [(hello, None), (broken, "status_mismatch")])
 def test_json_is_one_object_with_the_fields_of_a_result(
-    website: RawWebsite, engine: str, answer: Any, reason: str | None
+    website: RawWebsite, engine: str, answer: Act, reason: str | None
 ) -> None:
     """It can be read as a result, and the reason is null exactly when the website is up."""
     website.answer(answer)
@@ -119,7 +124,11 @@ def test_the_regexp_decides(website: RawWebsite, engine: str, regexp: str, statu
 @ENGINES
 def test_the_timeout_ends_the_check(website: RawWebsite, engine: str) -> None:
     """The time that went into the phase that never ended is shown too."""
-    website.answer(lambda connection, _: website.closing.wait(10) and None)
+
+    def never(_connection: socket.socket, _head: bytes) -> None:
+        website.closing.wait(10)
+
+    website.answer(never)
     began = time.monotonic()
     ended = run(website.url, "--engine", engine, "--timeout", "0.3")
     assert ended.exit_code == 1
@@ -131,7 +140,7 @@ def test_the_timeout_ends_the_check(website: RawWebsite, engine: str) -> None:
 @ENGINES
 @pytest.mark.parametrize("answer", [hello, broken])
 @pytest.mark.parametrize("form", [[], ["--json"]])
-def test_credentials_are_sent_and_never_printed(website: RawWebsite, engine: str, answer: Any, form: list[str]) -> None:
+def test_credentials_are_sent_and_never_printed(website: RawWebsite, engine: str, answer: Act, form: list[str]) -> None:
     """The URL is shown without them."""
     website.answer(answer)
     ended = run(website.url.replace("://", "://joe:s3cret@"), "--engine", engine, *form)
@@ -161,7 +170,7 @@ def test_a_bar_begins_where_the_one_before_ended() -> None:
     """Bars are in proportion, and none is too short to be seen."""
     result = CheckResult(
         target_id=1,
-        scheduled_at="now",  # type: ignore[arg-type]
+        scheduled_at=from_ms(0),
         location="here",
         producer_id=1,
         status=Status.DOWN,

@@ -35,7 +35,7 @@ changes = st.lists(
 def taken(schedule: Schedule, at_most: int = 1_000_000) -> list[Check]:
     found: list[Check] = []
     while schedule.seconds_to_next == 0 and len(found) < at_most:
-        found += schedule.take_due(7)
+        found += schedule.pop_due(7)
     return found
 
 
@@ -128,10 +128,10 @@ def test_waiting_checks_start_once_each_in_order_and_within_the_bound_of_their_h
     for number, (host, end) in enumerate(steps, start=1):
         schedule.change([(make_target(id=number, url=f"http://{host}.example/", interval_s=1), clock.now_ms())], ())
         clock.advance(1)
-        for check in schedule.take_due(1_000):
+        for check in schedule.pop_due(1_000):
             waiting.add(check)
         schedule.change([], [number])
-        while check_ := waiting.take():
+        while check_ := waiting.pop():
             running.append(check_)
             started.append(check_)
         hosts = [check.target.host for check in running]
@@ -142,7 +142,7 @@ def test_waiting_checks_start_once_each_in_order_and_within_the_bound_of_their_h
     while running:
         check = running.pop(0)
         waiting.done(check.target.id, check.scheduled_ms)
-        while check_ := waiting.take():
+        while check_ := waiting.pop():
             running.append(check_)
             started.append(check_)
     assert len(waiting) == 0
@@ -164,15 +164,15 @@ def test_a_missed_check_does_not_change_the_order_of_the_others_of_its_host() ->
     checks = {check.target.id: check for check in taken(schedule)}
     for number in (1, 2, 3):
         waiting.add(checks[number])
-    running = waiting.take()
+    running = waiting.pop()
     assert running is not None
-    assert waiting.take() is None
+    assert waiting.pop() is None
     waiting.add(checks[4])
-    assert [check.target.id for check in waiting.missed(checks[4].window_end_ms)] == [4]
-    assert waiting.take() is None
+    assert [check.target.id for check in waiting.pop_missed(checks[4].window_end_ms)] == [4]
+    assert waiting.pop() is None
     left = sorted((check.scheduled_ms, check.target.id) for i, check in checks.items() if i < 4 and check != running)
     for _, target_id in left:
         waiting.done(running.target.id, running.scheduled_ms)
-        running = waiting.take()
+        running = waiting.pop()
         assert running is not None
         assert running.target.id == target_id

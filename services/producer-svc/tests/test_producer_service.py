@@ -3,174 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import attrs
 import pytest
 
 from monitoring_core.clock import from_ms
-from monitoring_core.errors import OutageError
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.schedule import slots_between
-from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
+from monitoring_core.targets import CheckDefaults, StatusSet, TargetRecord
 from monitoring_core.testing.builders import make_target
+from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.health import Health
 from monitoring_runtime.stop import Stop
-from producer_svc.assignment import Assignment, Claim
+from monitoring_testkit.producer.fakes.checks import FakeEngine
+from monitoring_testkit.producer.fakes.outbox import FakeOutbox
+from monitoring_testkit.producer.fakes.registry import FakeLeases, FakeTargetTable
+from producer_svc.assignment import Assignment
 from producer_svc.blame import Blame
 from producer_svc.check import Check, Origin
+from producer_svc.claim import Claim
 from producer_svc.clock_steps import ClockSteps
 from producer_svc.metrics import Metrics
 from producer_svc.overload import Overload
 from producer_svc.schedule import Schedule
 from producer_svc.service import MAX_MISSED, ProducerService
+from producer_svc.unaccounted import UnaccountedSlots
 from producer_svc.waiting import WaitingChecks
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
 DEFAULTS = CheckDefaults(interval_s=10, timeout_s=1.0, expected_status=StatusSet.parse("200-299"))
-
-
-@attrs.define
-class MovedClock:
-    """A clock that stands still until it is moved."""
-
-    ms: int = 1_000_000_000_000
-    stepped_ms: int = 0
-
-    def now_ms(self) -> int:
-        return self.ms
-
-    def monotonic(self) -> float:
-        return (self.ms - self.stepped_ms) / 1000
-
-    def step(self, seconds: int) -> None:
-        """What somebody does who sets the wall clock."""
-        self.ms += 1000 * seconds
-        self.stepped_ms += 1000 * seconds
-
-
-@attrs.define
-class FakeRegistry:
-    """Targets and leases of one location, for any number of producers."""
-
-    records: list[TargetRecord]
-    clock: MovedClock
-    me: str = "me"
-    outage: str | None = None
-    holders: dict[int, str] = attrs.field(factory=dict)
-    accounted_until: dict[int, int] = attrs.field(factory=dict)
-    active_since: dict[int, int] = attrs.field(factory=dict)
-    reads: int = 0
-    breaks_off: bool = False
-    loses_connection: bool = False
-    on_row: Callable[[int], None] = lambda _: None
-
-    def version(self) -> tuple[int, int]:
-        if self.outage:
-            raise OutageError(self.outage)
-        return hash(str(self.records)), self.clock.now_ms()
-
-    def count_active(self) -> int:
-        return len(self.records)
-
-    def read(self, ranks: range) -> Iterator[tuple[TargetRecord, int]]:
-        self.reads += 1
-        for record in self.records[ranks.start : ranks.stop]:
-            self.on_row(record.id or 0)
-            yield record, self.active_since.get(record.id or 0, 0)
-            if self.breaks_off:
-                raise OutageError("the connection is lost")
-
-    def acquire(self, producer_id: int, lease_s: float) -> int | None:
-        if self.loses_connection:
-            raise OutageError("the connection is lost")
-        if self.holders.setdefault(producer_id, self.me) != self.me:
-            return None
-        return self.accounted_until.setdefault(producer_id, self.clock.now_ms())
-
-    def renew(self, producer_id: int, accounted_until_ms: int, lease_s: float) -> bool:
-        if self.holders.get(producer_id) != self.me:
-            return False
-        self.accounted_until[producer_id] = max(self.accounted_until[producer_id], accounted_until_ms)
-        return True
-
-    def release(self, producer_id: int, accounted_until_ms: int) -> None:
-        if self.renew(producer_id, accounted_until_ms, 0):
-            del self.holders[producer_id]
-
-    def free(self, needed: int, limit: int) -> list[int]:
-        return [number for number in range(1, needed + 1) if number not in self.holders][:limit]
-
-    def unheld_since(self, look_back_s: float) -> int | None:
-        since_ms = self.clock.now_ms() - 1000 * look_back_s
-        unheld = (ms for number, ms in self.accounted_until.items() if number not in self.holders and ms > since_ms)
-        return min(unheld, default=None)
-
-    def holder(self, producer_id: int) -> str | None:
-        return self.holders.get(producer_id)
-
-
-@attrs.define
-class FakeEngine:
-    """Finishes a check when it is told to; at once with `instant`."""
-
-    places: int = 1000
-    instant: bool = True
-    checks: list[Check] = attrs.field(factory=list)
-
-    @property
-    def free(self) -> int:
-        return self.places - len(self.checks)
-
-    @property
-    def running(self) -> int:
-        return len(self.checks)
-
-    def submit(self, check: Check) -> None:
-        assert self.free > 0
-        self.checks.append(check)
-
-    def take_finished(self, wait_s: float) -> list[CheckResult]:
-        if not self.instant:
-            return []
-        done, self.checks = self.checks, []
-        return [
-            CheckResult(
-                target_id=c.target.id, scheduled_at=c.scheduled_at, location="default", producer_id=1, status=Status.UP
-            )
-            for c in done
-        ]
-
-    def abandon(self) -> list[Check]:
-        left, self.checks = self.checks, []
-        return left
-
-
-@attrs.define
-class FakeOutbox:
-    results: list[CheckResult] = attrs.field(factory=list)
-    seconds_to_turn: float = 0.0
-    waiting: int = 0
-    unsaved: int = 0
-    closed: bool = False
-    on_done: Callable[[int], None] = lambda _: None
-    on_flush: Callable[[float], int] = lambda _: 0
-
-    def put(self, result: CheckResult) -> None:
-        self.results.append(result)
-
-    def turn(self) -> None:
-        pass
-
-    def flush(self, timeout_s: float) -> int:
-        return self.on_flush(timeout_s) or self.waiting
-
-    def close(self) -> None:
-        self.closed = True
 
 
 LOOK_BACK_MS = 60_000
@@ -189,19 +52,21 @@ class Rig:
         websites_per_container: int = 1_000,
         max_per_host: int = 1_000,
     ) -> None:
-        self.clock = MovedClock()
-        self.registry = FakeRegistry(records, self.clock)
+        self.clock = FakeClock()
+        self.targets, self.leases = FakeTargetTable(records, self.clock), FakeLeases(self.clock)
         self.engine, self.outbox = engine or FakeEngine(), outbox or FakeOutbox()
-        self.health, self.metrics = Health(), Metrics()
+        self.health, self.metrics, self.unaccounted = Health(), Metrics(), UnaccountedSlots()
+        self.outbox.on_done = self.unaccounted.remove
         claim = Claim(producer_id, websites_per_container, LOOK_BACK_MS)
         self.service = ProducerService(
             origin=Origin(1, "default"),
-            assignment=Assignment(self.registry, claim, DEFAULTS, 15.0, 5.0, self.clock),
+            assignment=Assignment(self.targets, self.leases, claim, DEFAULTS, 15.0, 5.0, self.clock),
             schedule=Schedule(self.clock),
             waiting=WaitingChecks(max_per_host),
             engine=self.engine,
             blame=Blame(None, self.clock),
             outbox=self.outbox,
+            unaccounted=self.unaccounted,
             clock=self.clock,
             health=self.health,
             metrics=self.metrics,
@@ -226,9 +91,9 @@ class Rig:
             self.service.run_once(0)
 
     def advance(self, seconds: float, step_ms: int = 500) -> None:
-        end = self.clock.ms + int(seconds * 1000)
-        while self.clock.ms < end:
-            self.clock.ms = min(end, self.clock.ms + step_ms)
+        end_ms = self.clock.now_ms() + int(seconds * 1000)
+        while (left_ms := end_ms - self.clock.now_ms()) > 0:
+            self.clock.advance(min(left_ms, step_ms) / 1000)
             self.service.run_once(0)
             if step := self.service.assignment._step_running:
                 step.exception(5)
@@ -239,6 +104,10 @@ class Rig:
             r.target_id == target_id and r.scheduled_at == from_ms(slot_ms) and r.status is not Status.UNKNOWN
             for r in self.outbox.results
         )
+
+    def outage(self) -> str | None:
+        """Asked anew each time, where mypy takes an attribute for what it was before."""
+        return self.service.assignment.outage
 
     def missed(self) -> int:
         return sum(1 for r in self.outbox.results if r.reason is Reason.MISSED_WINDOW)
@@ -252,14 +121,14 @@ def records(count: int) -> list[TargetRecord]:
 
 
 def due(rig: Rig, count: int, start_ms: int) -> list[tuple[int, int]]:
-    return [(i, s) for i in range(1, count + 1) for s in slots_between(i, 10, start_ms, rig.clock.ms + 1)]
+    return [(i, s) for i in range(1, count + 1) for s in slots_between(i, 10, start_ms, rig.clock.now_ms() + 1)]
 
 
 def test_every_slot_ends_as_exactly_one_result() -> None:
     """What is due from the first read on is published once each, and nothing else is."""
     rig = Rig(records(20))
     rig.step()
-    start_ms = rig.clock.ms
+    start_ms = rig.clock.now_ms()
     rig.advance(35)
     assert rig.slots() == due(rig, 20, start_ms)
     assert len(rig.slots()) >= 60
@@ -269,10 +138,10 @@ def test_a_slot_that_cannot_start_in_its_interval_is_missed_and_not_absent() -> 
     """With an engine that never has room again, each slot still ends as one row, unknown and missed_window."""
     rig = Rig(records(3), engine=FakeEngine(places=0))
     rig.step()
-    start_ms = rig.clock.ms
+    start_ms = rig.clock.now_ms()
     rig.advance(45)
     published = rig.slots()
-    assert published == [key for key in due(rig, 3, start_ms) if key[1] + 10_000 <= rig.clock.ms]
+    assert published == [key for key in due(rig, 3, start_ms) if key[1] + 10_000 <= rig.clock.now_ms()]
     assert {(r.status, r.reason) for r in rig.outbox.results} == {(Status.UNKNOWN, Reason.MISSED_WINDOW)}
 
 
@@ -292,7 +161,7 @@ def test_a_stop_accounts_for_everything_that_was_due() -> None:
     """What waits or runs at the stop ends as unknown, so that no slot before the stop is absent."""
     rig = Rig(records(10), engine=FakeEngine(places=2, instant=False))
     rig.step()
-    start_ms = rig.clock.ms
+    start_ms = rig.clock.now_ms()
     rig.advance(9)
     stop = Stop()
     stop.request()
@@ -319,21 +188,21 @@ def test_targets_added_edited_and_removed_take_effect_without_a_restart() -> Non
     """A refresh begins new targets, drops removed ones and leaves the slots of the others as they are."""
     rig = Rig(records(2))
     rig.step()
-    start_ms = rig.clock.ms
+    start_ms = rig.clock.now_ms()
     rig.advance(29.5)
-    rig.registry.records = [
+    rig.targets.records = [
         TargetRecord(id=2, url="http://other.example/"),
         TargetRecord(id=3, url="http://w3.example/"),
     ]
-    rig.clock.ms += 500
-    rig.registry.active_since[3] = rig.clock.ms
+    rig.clock.advance(0.5)
+    rig.targets.active_since[3] = rig.clock.now_ms()
     rig.step()
-    changed_ms = rig.clock.ms
+    changed_ms = rig.clock.now_ms()
     rig.advance(20)
     expected = [
         *((1, s) for s in slots_between(1, 10, start_ms, changed_ms + 1)),
-        *((2, s) for s in slots_between(2, 10, start_ms, rig.clock.ms + 1)),
-        *((3, s) for s in slots_between(3, 10, changed_ms, rig.clock.ms + 1)),
+        *((2, s) for s in slots_between(2, 10, start_ms, rig.clock.now_ms() + 1)),
+        *((3, s) for s in slots_between(3, 10, changed_ms, rig.clock.now_ms() + 1)),
     ]
     assert rig.slots() == sorted(expected)
 
@@ -342,11 +211,11 @@ def test_a_read_that_breaks_off_forgets_no_target_that_is_gone() -> None:
     """What was removed is checked no more once the table can be read again."""
     rig = Rig(records(3))
     rig.step()
-    rig.registry.records = records(2)
-    rig.registry.breaks_off = True
+    rig.targets.records = records(2)
+    rig.targets.breaks_off = True
     rig.step()
     assert rig.metrics.registry.get_sample_value("producer_targets") == 3
-    rig.registry.breaks_off = False
+    rig.targets.breaks_off = False
     rig.step()
     assert rig.metrics.registry.get_sample_value("producer_targets") == 2
     rig.outbox.results.clear()
@@ -357,13 +226,13 @@ def test_a_read_that_breaks_off_forgets_no_target_that_is_gone() -> None:
 def test_what_nobody_checked_for_long_does_not_hold_up_the_checks_of_now() -> None:
     """Nor is any of it left out: it is written down beside them."""
     rig = Rig(records(1_000), websites_per_container=1_000)
-    start_ms = rig.registry.accounted_until[1] = rig.clock.ms - 50_000
+    start_ms = rig.leases.accounted_until[1] = rig.clock.now_ms() - 50_000
     rig.step()
     while len(rig.service.schedule) < 1_000:
         rig.service.run_once(0)
-    began_ms = rig.clock.ms
-    rig.clock.ms += 2_000
-    fresh = [(i, slot) for i in range(1, 1_001) for slot in slots_between(i, 10, began_ms, rig.clock.ms + 1)]
+    began_ms = rig.clock.now_ms()
+    rig.clock.advance(2)
+    fresh = [(i, slot) for i in range(1, 1_001) for slot in slots_between(i, 10, began_ms, rig.clock.now_ms() + 1)]
     assert len(fresh) > MAX_MISSED
     rig.service.run_once(0)
     assert all(rig.real(target_id, slot) for target_id, slot in fresh)
@@ -374,14 +243,14 @@ def test_what_nobody_checked_for_long_does_not_hold_up_the_checks_of_now() -> No
 def test_a_first_read_that_breaks_off_leaves_no_slot_out() -> None:
     """What the last holder left, and what became due until the range could be read, is accounted for."""
     rig = Rig(records(10))
-    start_ms = rig.clock.ms
-    rig.registry.accounted_until[1] = start_ms
-    rig.clock.ms += 20_000
-    rig.registry.breaks_off = True
+    start_ms = rig.clock.now_ms()
+    rig.leases.accounted_until[1] = start_ms
+    rig.clock.advance(20)
+    rig.targets.breaks_off = True
     rig.step()
     rig.advance(12)
     assert not rig.health.readiness()[0]
-    rig.registry.breaks_off = False
+    rig.targets.breaks_off = False
     rig.step()
     assert rig.health.readiness()[0]
     rig.advance(10)
@@ -398,12 +267,12 @@ def test_checks_begin_while_the_rest_of_the_range_is_read() -> None:
             told.set()
             assert go_on.wait(5)
 
-    rig.registry.on_row = stop_at
+    rig.targets.on_row = stop_at
     rig.service.run_once(0)
     assert told.wait(5)
-    start_ms = rig.clock.ms
+    start_ms = rig.clock.now_ms()
     for _ in range(8):
-        rig.clock.ms += 500
+        rig.clock.advance(0.5)
         rig.service.run_once(0)
     assert len(rig.service.schedule) == 2_000
     assert 500 < len(rig.outbox.results) < 1_500
@@ -417,16 +286,16 @@ def test_checks_begin_while_the_rest_of_the_range_is_read() -> None:
 def test_a_stop_during_the_first_read_accounts_for_nothing_that_was_not_read() -> None:
     """Whoever comes next begins where the last holder ended."""
     rig = Rig(records(3))
-    since_ms = rig.registry.accounted_until[1] = rig.clock.ms - 30_000
-    rig.registry.breaks_off = True
+    since_ms = rig.leases.accounted_until[1] = rig.clock.now_ms() - 30_000
+    rig.targets.breaks_off = True
     rig.step()
     rig.step()
-    assert rig.registry.accounted_until[1] == since_ms
+    assert rig.leases.accounted_until[1] == since_ms
     stop = Stop()
     stop.request()
     rig.service.run(stop)
-    assert rig.registry.holders == {}
-    assert rig.registry.accounted_until[1] == since_ms
+    assert rig.leases.holders == {}
+    assert rig.leases.accounted_until[1] == since_ms
 
 
 def test_the_watermark_waits_for_targets_that_are_not_read_yet() -> None:
@@ -436,25 +305,25 @@ def test_the_watermark_waits_for_targets_that_are_not_read_yet() -> None:
     rig.advance(7)
     for result in rig.outbox.results:
         rig.outbox.on_done(round(result.scheduled_at.timestamp() * 1000))
-    known_ms = rig.service.assignment._current_at_ms
-    rig.registry.records = records(4)
-    rig.registry.breaks_off = True
-    rig.clock.ms += 1_000
+    known_ms = rig.service.assignment._reader.current_at_ms
+    rig.targets.records = records(4)
+    rig.targets.breaks_off = True
+    rig.clock.advance(1)
     rig.step()
     rig.step()
-    assert rig.registry.accounted_until[1] <= known_ms
-    rig.registry.breaks_off = False
+    assert rig.leases.accounted_until[1] <= known_ms
+    rig.targets.breaks_off = False
     rig.step()
     rig.step()
-    assert rig.registry.accounted_until[1] > known_ms
+    assert rig.leases.accounted_until[1] > known_ms
 
 
 def test_an_id_that_is_lost_while_postgresql_goes_away_is_worked_no_more() -> None:
     """That another has it is known, even if nothing can be asked right after."""
     rig = Rig(records(3))
     rig.step()
-    rig.registry.holders[1] = "another"
-    rig.registry.loses_connection = True
+    rig.leases.holders[1] = "another"
+    rig.leases.loses_connection = True
     rig.step()
     assert len(rig.service.schedule) == 0
 
@@ -479,7 +348,7 @@ def test_json_that_is_no_text_by_name_makes_a_bad_target(field: str, value: obje
     assert {r.target_id for r in rig.outbox.results} == {2}
     assert rig.metrics.registry.get_sample_value("producer_invalid_targets") == 1
     fields[field] = {"X": "1"}
-    rig.registry.records = [TargetRecord(id=i, url="http://w.example/", **fields) for i in (1, 2, 3)]
+    rig.targets.records = [TargetRecord(id=i, url="http://w.example/", **fields) for i in (1, 2, 3)]
     rig.step()
     assert rig.metrics.registry.get_sample_value("producer_invalid_targets") == 0
 
@@ -487,14 +356,14 @@ def test_json_that_is_no_text_by_name_makes_a_bad_target(field: str, value: obje
 def test_checks_go_on_while_postgresql_is_away() -> None:
     """A producer that knows its targets keeps checking them; one that does not is not ready, and says why."""
     rig = Rig(records(2))
-    rig.registry.outage = "PostgreSQL at db:5432 cannot be reached"
+    rig.targets.outage = "PostgreSQL at db:5432 cannot be reached"
     rig.step()
     assert rig.health.readiness() == (False, "PostgreSQL at db:5432 cannot be reached")
-    rig.registry.outage = None
-    rig.clock.ms += 60_000
+    rig.targets.outage = None
+    rig.clock.advance(60)
     rig.step()
     assert rig.health.readiness() == (True, "ok")
-    rig.registry.outage = "PostgreSQL at db:5432 cannot be reached"
+    rig.targets.outage = "PostgreSQL at db:5432 cannot be reached"
     before = len(rig.outbox.results)
     rig.advance(40)
     assert len(rig.outbox.results) >= before + 6
@@ -504,18 +373,18 @@ def test_checks_go_on_while_postgresql_is_away() -> None:
 def test_a_producer_that_reads_the_range_of_another_id_is_not_ready() -> None:
     """What it knew was of the ID that it has lost."""
     rig = Rig(records(30), producer_id=None, websites_per_container=10)
-    rig.registry.holders = {1: "another", 2: "another"}
+    rig.leases.holders = {1: "another", 2: "another"}
     rig.step()
     assert rig.health.readiness()[0]
-    del rig.registry.holders[1]
-    rig.registry.records = records(20)
+    del rig.leases.holders[1]
+    rig.targets.records = records(20)
     reading, go_on = Event(), Event()
 
     def stop_at(_: int) -> None:
         reading.set()
         assert go_on.wait(5)
 
-    rig.registry.on_row = stop_at
+    rig.targets.on_row = stop_at
     rig.service.assignment._next_step = 0.0
     rig.service.run_once(0)
     assert reading.wait(5)
@@ -529,17 +398,17 @@ def test_a_producer_that_reads_the_range_of_another_id_is_not_ready() -> None:
 def test_an_id_that_is_given_up_leaves_no_slot_out() -> None:
     """Nobody takes it any more: what was due and had not begun is still this producer's, beside its next ID's."""
     rig = Rig(records(30), producer_id=None, websites_per_container=10, engine=FakeEngine(places=0))
-    rig.registry.holders = {1: "another", 2: "another"}
-    rig.registry.accounted_until[3] = rig.clock.ms - 35_000
-    start_ms = rig.clock.ms - 35_000
+    rig.leases.holders = {1: "another", 2: "another"}
+    rig.leases.accounted_until[3] = rig.clock.now_ms() - 35_000
+    start_ms = rig.clock.now_ms() - 35_000
     rig.step()
     rig.advance(4)
-    rig.service.schedule.begin_again(rig.clock.ms - 15_000)  # some are not taken yet
-    given_up_ms = rig.clock.ms
-    rig.registry.records = records(20)
+    rig.service.schedule.begin_again(rig.clock.now_ms() - 15_000)  # some are not taken yet
+    given_up_ms = rig.clock.now_ms()
+    rig.targets.records = records(20)
     rig.step()
-    assert (rig.registry.holders, len(rig.service.schedule)) == ({1: "another", 2: "another"}, 0)
-    del rig.registry.holders[1]
+    assert (rig.leases.holders, len(rig.service.schedule)) == ({1: "another", 2: "another"}, 0)
+    del rig.leases.holders[1]
     rig.step()
     rig.engine.places = 1_000
     rig.advance(1)
@@ -552,7 +421,7 @@ def test_checks_go_on_on_a_machine_without_threads(monkeypatch: pytest.MonkeyPat
     """The lease is not renewed and the stop does not give it back; that is all."""
     rig = Rig(records(2))
     rig.step()
-    start_ms = rig.clock.ms
+    start_ms = rig.clock.now_ms()
 
     def fails(_: Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -560,9 +429,9 @@ def test_checks_go_on_on_a_machine_without_threads(monkeypatch: pytest.MonkeyPat
     with monkeypatch.context() as patch:
         patch.setattr(Thread, "start", fails)
         rig.advance(20)
-        assert rig.service.assignment.outage == "can't start new thread"
+        assert rig.outage() == "can't start new thread"
     rig.advance(20)
-    assert rig.service.assignment.outage is None
+    assert rig.outage() is None
     monkeypatch.setattr(Thread, "start", fails)
     stop = Stop()
     stop.request()
@@ -574,9 +443,9 @@ def test_a_clock_set_forward_leaves_no_slot_out(capsys: pytest.CaptureFixture[st
     """The slots passed over are missed, each once, and the log says why."""
     rig = Rig(records(2))
     rig.step()
-    start_ms = rig.clock.ms
+    start_ms = rig.clock.now_ms()
     rig.advance(15)
-    rig.clock.step(3600)
+    rig.clock.step_wall(3600)
     rig.advance(15)
     assert rig.slots() == due(rig, 2, start_ms)
     assert 716 <= rig.missed() <= 720
@@ -587,14 +456,14 @@ def test_a_clock_set_back_stops_no_checks(capsys: pytest.CaptureFixture[str]) ->
     """Slots come again, and their results replace what was missed while it was ahead: they are the same rows."""
     rig = Rig(records(2))
     rig.step()
-    start_ms = rig.clock.ms
+    start_ms = rig.clock.now_ms()
     rig.advance(15)
-    top_ms = rig.clock.ms
-    rig.clock.step(-3600)
-    back_ms = rig.clock.ms
+    top_ms = rig.clock.now_ms()
+    rig.clock.step_wall(-3600)
+    back_ms = rig.clock.now_ms()
     rig.advance(15)
     first = [(i, s) for i in (1, 2) for s in slots_between(i, 10, start_ms, top_ms + 1)]
-    again = [(i, s) for i in (1, 2) for s in slots_between(i, 10, back_ms, rig.clock.ms + 1)]
+    again = [(i, s) for i in (1, 2) for s in slots_between(i, 10, back_ms, rig.clock.now_ms() + 1)]
     assert rig.slots() == sorted([*first, *again])
     assert "the clock was set back" in capsys.readouterr().out
 
@@ -603,11 +472,11 @@ def test_a_clock_that_was_ahead_for_a_while_leaves_only_real_results() -> None:
     """What it missed meanwhile is checked after all."""
     rig = Rig(records(2))
     rig.step()
-    start_ms = rig.clock.ms
+    start_ms = rig.clock.now_ms()
     rig.advance(15)
-    rig.clock.step(3600)
+    rig.clock.step_wall(3600)
     rig.advance(1)
-    rig.clock.step(-3600)
+    rig.clock.step_wall(-3600)
     rig.advance(3700, step_ms=1_000)
     real = {(i, s) for i, s in rig.slots() if rig.real(i, s)}
     assert real == set(due(rig, 2, start_ms))
@@ -619,29 +488,29 @@ def test_a_slot_that_comes_again_while_its_check_runs_is_not_run_twice() -> None
     rig.step()
     rig.advance(3)
     (running,) = rig.engine.checks
-    rig.clock.step(-6)
-    while rig.clock.ms <= running.scheduled_ms + 200:
+    rig.clock.step_wall(-6)
+    while rig.clock.now_ms() <= running.scheduled_ms + 200:
         rig.advance(0.5)
     assert rig.engine.checks == [running]
     rig.engine.instant = True
     rig.advance(30)
     for result in rig.outbox.results:
         rig.outbox.on_done(round(result.scheduled_at.timestamp() * 1000))
-    assert rig.service.accounted_until_ms() == rig.clock.ms
+    assert rig.service.accounted_until_ms() == rig.clock.now_ms()
     assert not rig.service.waiting._running
 
 
 def test_an_id_that_is_taken_again_at_once_begins_no_check_twice() -> None:
     """The watermark at which it was given up is behind the checks that go on."""
     rig = Rig(records(11), producer_id=None, websites_per_container=10, engine=FakeEngine(instant=False))
-    rig.registry.holders = {1: "another"}
+    rig.leases.holders = {1: "another"}
     rig.step()
     rig.advance(10)
     (running,) = rig.engine.checks
-    rig.registry.records = records(10)
+    rig.targets.records = records(10)
     rig.step()
-    assert rig.registry.accounted_until[2] <= running.scheduled_ms
-    rig.registry.records = records(11)
+    assert rig.leases.accounted_until[2] <= running.scheduled_ms
+    rig.targets.records = records(11)
     rig.step()
     rig.service.run_once(0)
     assert rig.engine.checks == [running]
@@ -650,29 +519,29 @@ def test_an_id_that_is_taken_again_at_once_begins_no_check_twice() -> None:
 def test_a_clock_that_was_ahead_leaves_the_next_producer_no_slot_out() -> None:
     """The watermark of the lease goes no further than PostgreSQL's clock, neither at a renewal nor at the stop."""
     rig = Rig(records(2))
-    rig.registry.clock = MovedClock()
+    rig.targets.clock = rig.leases.clock = postgresql = FakeClock()
     rig.step()
     rig.advance(5)
-    rig.registry.clock.ms = rig.clock.ms
-    rig.clock.step(3_600)
+    postgresql.advance((rig.clock.now_ms() - postgresql.now_ms()) / 1000)
+    rig.clock.step_wall(3_600)
     while rig.service.schedule.seconds_to_next == 0:
         rig.service.run_once(0)
     for result in rig.outbox.results:
         rig.outbox.on_done(round(result.scheduled_at.timestamp() * 1000))
     rig.step()
-    assert rig.registry.accounted_until[1] == rig.registry.clock.ms
+    assert rig.leases.accounted_until[1] == postgresql.now_ms()
     stop = Stop()
     stop.request()
     rig.service.run(stop)
-    assert rig.registry.holders == {}
-    assert rig.registry.accounted_until[1] == rig.registry.clock.ms
+    assert rig.leases.holders == {}
+    assert rig.leases.accounted_until[1] == postgresql.now_ms()
 
 
 def test_a_lease_from_a_clock_that_was_ahead_stops_no_checks() -> None:
     """Whoever takes over works from now on."""
     rig = Rig(records(2))
-    rig.registry.accounted_until[1] = rig.clock.ms + 3_600_000
-    start_ms = rig.clock.ms
+    rig.leases.accounted_until[1] = rig.clock.now_ms() + 3_600_000
+    start_ms = rig.clock.now_ms()
     rig.step()
     rig.advance(15)
     assert rig.slots() == due(rig, 2, start_ms)
@@ -684,7 +553,9 @@ def test_the_slot_of_a_check_is_the_moment_that_it_was_due() -> None:
     rig.step()
     rig.advance(10, step_ms=9_999)
     check = rig.engine.checks[0]
-    assert check.scheduled_at == from_ms(next(slots_between(1, 10, rig.clock.ms - 10_000, rig.clock.ms + 1)))
+    assert check.scheduled_at == from_ms(
+        next(slots_between(1, 10, rig.clock.now_ms() - 10_000, rig.clock.now_ms() + 1))
+    )
 
 
 def test_a_host_has_a_few_checks_at_once_and_holds_up_no_other() -> None:
@@ -693,7 +564,7 @@ def test_a_host_has_a_few_checks_at_once_and_holds_up_no_other() -> None:
     rig = Rig([*slow, *(TargetRecord(id=i, url=f"http://w{i}.example/") for i in range(21, 41))], max_per_host=3,
               engine=FakeEngine(instant=False))  # fmt: skip
     rig.step()
-    start_ms = rig.clock.ms
+    start_ms = rig.clock.now_ms()
     rig.advance(9.9)
     hosts = Counter(check.target.host for check in rig.engine.checks)
     assert hosts.pop("slow.example") == 3
@@ -712,9 +583,9 @@ def test_checks_that_have_started_are_forgotten_while_others_wait() -> None:
     for number in range(5_000):
         waiting.add(Check(one, number, 0.0))
         waiting.add(Check(other, number, 0.0))
-        assert waiting.take() is not None
+        assert waiting.pop() is not None
         if number >= 10:
-            assert waiting.take() is not None
+            assert waiting.pop() is not None
     assert len(waiting) == 10
     assert len(waiting._deadlines) <= 1_020
     assert len(waiting.clear()) == 10
@@ -723,13 +594,13 @@ def test_checks_that_have_started_are_forgotten_while_others_wait() -> None:
 def test_a_second_producer_of_an_id_stands_by_and_takes_over_without_a_gap() -> None:
     """Slots that nobody ran end as missed_window; those that can still start in their window are run."""
     rig = Rig(records(10))
-    rig.registry.holders[1] = "another"
-    rig.registry.accounted_until[1] = rig.clock.ms
-    start_ms = rig.clock.ms
+    rig.leases.holders[1] = "another"
+    rig.leases.accounted_until[1] = rig.clock.now_ms()
+    start_ms = rig.clock.now_ms()
     rig.step()
     assert len(rig.service.schedule) == 0
-    rig.clock.ms += 40_000
-    del rig.registry.holders[1]
+    rig.clock.advance(40)
+    del rig.leases.holders[1]
     rig.step()
     rig.advance(10)
     assert rig.slots() == due(rig, 10, start_ms)
@@ -741,8 +612,8 @@ def test_a_second_producer_of_an_id_stands_by_and_takes_over_without_a_gap() -> 
 def test_the_look_back_is_bounded() -> None:
     """A producer that comes after a week does not write a week of missed slots."""
     rig = Rig(records(3))
-    rig.registry.accounted_until[1] = rig.clock.ms - 7 * 86_400_000
-    start_ms = rig.clock.ms - LOOK_BACK_MS
+    rig.leases.accounted_until[1] = rig.clock.now_ms() - 7 * 86_400_000
+    start_ms = rig.clock.now_ms() - LOOK_BACK_MS
     rig.step()
     rig.advance(5)
     assert rig.slots() == due(rig, 3, start_ms)
@@ -751,8 +622,8 @@ def test_the_look_back_is_bounded() -> None:
 def test_slots_that_nobody_ran_are_written_down_a_few_at_a_time() -> None:
     """So that the checks of now are not held up by an lot of them."""
     rig = Rig(records(500))
-    rig.registry.accounted_until[1] = rig.clock.ms - LOOK_BACK_MS
-    start_ms = rig.clock.ms - LOOK_BACK_MS
+    rig.leases.accounted_until[1] = rig.clock.now_ms() - LOOK_BACK_MS
+    start_ms = rig.clock.now_ms() - LOOK_BACK_MS
     rig.step()
     written = [rig.missed()]
     while rig.service.schedule.seconds_to_next == 0:
@@ -766,13 +637,13 @@ def test_slots_that_nobody_ran_are_written_down_a_few_at_a_time() -> None:
 def test_a_target_that_came_later_has_no_missed_slots() -> None:
     """It was not due while it was not there."""
     rig = Rig(records(2))
-    rig.registry.accounted_until[1] = rig.clock.ms - 50_000
-    rig.registry.active_since[2] = rig.clock.ms - 20_000
-    start_ms = rig.clock.ms
+    rig.leases.accounted_until[1] = rig.clock.now_ms() - 50_000
+    rig.targets.active_since[2] = rig.clock.now_ms() - 20_000
+    start_ms = rig.clock.now_ms()
     rig.step()
     rig.advance(5)
     since = {1: start_ms - 50_000, 2: start_ms - 20_000}
-    expected = [(i, s) for i, since_ms in since.items() for s in slots_between(i, 10, since_ms, rig.clock.ms + 1)]
+    expected = [(i, s) for i, since_ms in since.items() for s in slots_between(i, 10, since_ms, rig.clock.now_ms() + 1)]
     assert rig.slots() == expected
 
 
@@ -781,7 +652,7 @@ def test_a_producer_whose_id_was_taken_stands_by() -> None:
     rig = Rig(records(5), engine=FakeEngine(places=0))
     rig.step()
     rig.advance(3)
-    rig.registry.holders[1] = "another"
+    rig.leases.holders[1] = "another"
     rig.step()
     assert (len(rig.service.schedule), len(rig.service.waiting)) == (0, 0)
     rig.engine.places = 10
@@ -793,7 +664,7 @@ def test_the_watermark_stays_behind_what_kafka_has_not_acknowledged() -> None:
     """Whoever takes over accounts for everything after it."""
     rig = Rig(records(20))
     rig.step()
-    start_ms = rig.clock.ms
+    start_ms = rig.clock.now_ms()
     rig.advance(8)
     results = sorted(rig.outbox.results, key=lambda r: r.scheduled_at)
     assert len(results) >= 10
@@ -805,7 +676,7 @@ def test_the_watermark_stays_behind_what_kafka_has_not_acknowledged() -> None:
     assert first_ms < rig.service.accounted_until_ms() <= sixth_ms
     for result in results[5:]:
         rig.outbox.on_done(round(result.scheduled_at.timestamp() * 1000))
-    assert rig.service.accounted_until_ms() == rig.clock.ms
+    assert rig.service.accounted_until_ms() == rig.clock.now_ms()
 
 
 def test_a_stop_gives_the_id_back() -> None:
@@ -815,7 +686,7 @@ def test_a_stop_gives_the_id_back() -> None:
     stop = Stop()
     stop.request()
     rig.service.run(stop)
-    assert rig.registry.holders == {}
+    assert rig.leases.holders == {}
 
 
 def test_slots_that_become_due_during_the_stop_are_for_the_next_producer() -> None:
@@ -823,33 +694,33 @@ def test_slots_that_become_due_during_the_stop_are_for_the_next_producer() -> No
     rig = Rig(records(5))
     rig.step()
     rig.advance(3)
-    began_ms = rig.clock.ms
+    began_ms = rig.clock.now_ms()
     for result in rig.outbox.results:
         rig.outbox.on_done(round(result.scheduled_at.timestamp() * 1000))
 
     def slow_flush(timeout_s: float) -> int:
-        rig.clock.ms += 2_000
+        rig.clock.advance(2)
         return 0
 
-    rig.outbox.on_flush = slow_flush
+    rig.outbox.on_send_all = slow_flush
     stop = Stop()
     stop.request()
     rig.service.run(stop)
-    assert rig.registry.accounted_until[1] == began_ms
+    assert rig.leases.accounted_until[1] == began_ms
 
 
 def test_auto_takes_the_lowest_free_id_that_is_needed_and_gives_it_up_when_it_is_not() -> None:
     """Producers come and go with the number of targets."""
     rig = Rig(records(25), producer_id=None, websites_per_container=10)
-    rig.registry.holders = {1: "another"}
+    rig.leases.holders = {1: "another"}
     rig.step()
     assert (rig.service.origin.producer_id, len(rig.service.schedule)) == (2, 10)
-    rig.registry.records = records(9)
+    rig.targets.records = records(9)
     rig.step()
-    assert (rig.registry.holders, len(rig.service.schedule)) == ({1: "another"}, 0)
-    rig.registry.records = records(11)
+    assert (rig.leases.holders, len(rig.service.schedule)) == ({1: "another"}, 0)
+    rig.targets.records = records(11)
     rig.step()
-    assert (rig.registry.holders[2], len(rig.service.schedule)) == ("me", 1)
+    assert (rig.leases.holders[2], len(rig.service.schedule)) == ("me", 1)
 
 
 def test_nothing_is_read_while_nothing_has_changed() -> None:
@@ -857,25 +728,25 @@ def test_nothing_is_read_while_nothing_has_changed() -> None:
     rig = Rig(records(5))
     for _ in range(5):
         rig.step()
-    assert rig.registry.reads == 1
-    rig.registry.records = records(6)
+    assert rig.targets.reads == 1
+    rig.targets.records = records(6)
     rig.step()
-    assert (rig.registry.reads, len(rig.service.schedule)) == (2, 6)
+    assert (rig.targets.reads, len(rig.service.schedule)) == (2, 6)
 
 
 def test_a_target_of_another_producer_is_taken_on_without_a_gap() -> None:
     """It moves when targets before it go; its slots since the last read are accounted for here, too."""
     rig = Rig(records(3), websites_per_container=2)
     rig.step()
-    moved_ms = rig.clock.ms
+    moved_ms = rig.clock.now_ms()
     rig.advance(4)
-    rig.registry.records = records(3)[1:]
-    rig.clock.ms += 6_000
+    rig.targets.records = records(3)[1:]
+    rig.clock.advance(6)
     rig.step()
     rig.advance(10)
     third = [slot for target_id, slot in rig.slots() if target_id == 3]
-    assert third == list(slots_between(3, 10, third[0], rig.clock.ms + 1))
-    assert third[0] < rig.clock.ms - 10_000
+    assert third == list(slots_between(3, 10, third[0], rig.clock.now_ms() + 1))
+    assert third[0] < rig.clock.now_ms() - 10_000
     assert third[0] >= moved_ms
 
 
@@ -885,24 +756,24 @@ def test_a_target_of_a_dead_producer_is_accounted_for_since_that_one_died(ago_s:
     rig = Rig(records(3), websites_per_container=2)
     rig.step()
     rig.advance(4)
-    began_ms = rig.clock.ms
-    died_ms = rig.registry.accounted_until[2] = round(began_ms - 1000 * ago_s)
-    rig.registry.records = records(3)[1:]
+    began_ms = rig.clock.now_ms()
+    died_ms = rig.leases.accounted_until[2] = round(began_ms - 1000 * ago_s)
+    rig.targets.records = records(3)[1:]
     rig.step()
     rig.advance(10)
     third = [slot for target_id, slot in rig.slots() if target_id == 3]
     within = ago_s < LOOK_BACK_MS / 1000
-    assert third == list(slots_between(3, 10, died_ms if within else began_ms - 4_000, rig.clock.ms + 1))
+    assert third == list(slots_between(3, 10, died_ms if within else began_ms - 4_000, rig.clock.now_ms() + 1))
     assert [slot for slot in third if rig.real(3, slot)] == [slot for slot in third if slot > began_ms - 10_000]
     second = [slot for target_id, slot in rig.slots() if target_id == 2]
-    assert second == list(slots_between(2, 10, began_ms - 4_000, rig.clock.ms + 1))
+    assert second == list(slots_between(2, 10, began_ms - 4_000, rig.clock.now_ms() + 1))
 
 
 def test_overload_names_the_number_that_would_help(capsys: pytest.CaptureFixture[str]) -> None:
     """Said once a minute, with the checks that missed their window."""
-    clock = MovedClock()
+    clock = FakeClock()
     overload = Overload(clock, 50)
-    at = from_ms(clock.ms)
+    at = from_ms(clock.now_ms())
     overload.finished(
         CheckResult(
             target_id=1,
@@ -911,12 +782,12 @@ def test_overload_names_the_number_that_would_help(capsys: pytest.CaptureFixture
             producer_id=1,
             status=Status.UP,
             started_at=at,
-            finished_at=from_ms(clock.ms + 2_000),
+            finished_at=from_ms(clock.now_ms() + 2_000),
         )
     )
     for _ in range(3):
         overload.missed += 7
-        overload.turn(70.0, FakeEngine(places=0))
+        overload.report(70.0, FakeEngine(places=0))
     said = capsys.readouterr().out
     assert said.count("overloaded") == 1
     assert "monitor.max_concurrent_checks: 200, or 4 producers in place of this one" in said
@@ -925,29 +796,99 @@ def test_overload_names_the_number_that_would_help(capsys: pytest.CaptureFixture
 def test_a_producer_that_chooses_its_id_moves_when_fewer_are_needed() -> None:
     """It goes on with the lowest free ID, and with the targets of that alone."""
     rig = Rig(records(30), producer_id=None, websites_per_container=10)
-    rig.registry.holders = {1: "another", 2: "another"}
+    rig.leases.holders = {1: "another", 2: "another"}
     rig.step()
     rig.advance(20)
     assert {target for target, _ in rig.slots()} == set(range(21, 31))
-    rig.registry.records = records(20)
-    del rig.registry.holders[1]
+    rig.targets.records = records(20)
+    del rig.leases.holders[1]
     rig.step()
     rig.outbox.results.clear()
     rig.advance(20)
     assert {target for target, _ in rig.slots()} == set(range(1, 11))
     assert rig.service.origin.producer_id == 1
-    assert rig.registry.holders == {1: "me", 2: "another"}
+    assert rig.leases.holders == {1: "me", 2: "another"}
 
 
 def test_a_producer_that_stands_by_is_not_ready_and_says_for_whom() -> None:
     """An operator who asks a producer that checks nothing is told why."""
     rig = Rig(records(3))
-    rig.registry.holders[1] = "another"
+    rig.leases.holders[1] = "another"
     rig.step()
     assert rig.health.readiness() == (False, "standing by: producer 1 is held by another")
-    del rig.registry.holders[1]
+    del rig.leases.holders[1]
     rig.step()
     assert rig.health.readiness() == (True, "ok")
-    rig.registry.holders[1] = "a third"
+    rig.leases.holders[1] = "a third"
     rig.step()
     assert rig.health.readiness() == (False, "standing by: producer 1 is held by a third")
+
+
+class TimedEngine(FakeEngine):
+    """Finishes one check in each wait, which takes a millisecond, and notes how long the loop would have waited."""
+
+    def __init__(self, on_wait: Callable[[], None]) -> None:
+        super().__init__()
+        self.on_wait = on_wait
+        self.waits: list[float] = []
+
+    def drain_finished(self, wait_s: float) -> list[CheckResult]:
+        self.waits.append(wait_s)
+        self.on_wait()
+        later, self.checks = self.checks[1:], self.checks[:1]
+        finished = super().drain_finished(wait_s)
+        self.checks = later
+        return finished
+
+
+def test_an_iteration_lasts_four_milliseconds_though_more_is_due_sooner() -> None:
+    """With an iteration for each check, the loop would cost more than the check."""
+    engine = TimedEngine(lambda: None)
+    rig = Rig([], engine=engine)
+    rig.service.run_once(0.1)
+    assert engine.waits == [0.004]
+
+
+def test_an_iteration_works_all_that_finishes_within_four_milliseconds() -> None:
+    """Of twenty that finish a millisecond apart, and no more of them: what is due must not wait for long."""
+    engine = TimedEngine(lambda: rig.clock.advance(0.001))
+    rig = Rig(records(20), engine=engine)
+    rig.step()
+    engine.checks = [Check(make_target(id=i), 0, 0.0) for i in range(1, 21)]
+    rig.outbox.results.clear()
+    rig.service.run_once(0.1)
+    assert 4 <= len(rig.outbox.results) <= 5
+
+
+def test_a_loop_with_nothing_to_do_looks_around_ten_times_a_second() -> None:
+    """A stop or a new target is not noticed later."""
+    stop = Stop()
+    engine = TimedEngine(stop.request)
+    rig = Rig([], engine=engine)
+    rig.outbox.seconds_to_flush = float("inf")
+    rig.service.run(stop)
+    assert engine.waits == [0.1]
+
+
+def test_an_iteration_pops_two_thousand_checks_at_most() -> None:
+    """After a pause there may be millions, and the loop must go on to say that it lives."""
+    rig = Rig(records(3_000), websites_per_container=3_000, engine=FakeEngine(places=0))
+    rig.step()
+    while len(rig.service.schedule) < 3_000:
+        rig.service.run_once(0)
+    before = len(rig.service.waiting)
+    rig.clock.advance(9.9)
+    rig.service.run_once(0)
+    assert len(rig.service.waiting) - before == 2_000
+    rig.service.run_once(0)
+    assert 2_900 < len(rig.service.waiting) <= 3_000
+
+
+def test_an_iteration_writes_down_a_hundred_missed_slots() -> None:
+    """An hour of a large range is written down in minutes, beside the checks of now."""
+    rig = Rig(records(500))
+    rig.leases.accounted_until[1] = rig.clock.now_ms() - LOOK_BACK_MS
+    rig.step()
+    before = rig.missed()
+    rig.service.run_once(0)
+    assert rig.missed() - before == 100

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from local_stack.servers import connect
 from local_stack.stack import DATABASE
-from monitoring_core.target import without_credentials
+from monitoring_core.targets import without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

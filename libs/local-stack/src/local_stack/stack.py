@@ -17,7 +17,7 @@ from local_stack.servers import Postgres, connect, embedded_broker, embedded_pos
 from local_stack.websites import MAX_BODY
 from monitoring_core.errors import StopError
 from monitoring_core.tables import RESULT_TABLE
-from monitoring_core.target import TargetRecord
+from monitoring_core.targets import TargetRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -1,15 +1,15 @@
-"""Which producer works which targets: one range of ranks each, no coordination."""
+"""Which producer checks which targets: its ID alone decides its range, so producers need not coordinate."""
 
 from __future__ import annotations
 
 
 def producers_needed(active_targets: int, websites_per_container: int) -> int:
-    """How many producers a location needs so that every active target is worked: the quotient, rounded up."""
+    """How many producers a location needs so that every active target is checked: the quotient, rounded up."""
     return -(-active_targets // websites_per_container)
 
 
 def rank_range(producer_id: int, websites_per_container: int) -> range:
-    """The zero-based ranks, in order of target id among the active targets, that a producer works.
+    """The zero-based ranks of the targets that a producer checks, in order of id among the active targets.
 
     Args:
         producer_id: one-based.

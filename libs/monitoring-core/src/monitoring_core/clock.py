@@ -1,4 +1,4 @@
-"""Time, passed in where it matters so that tests can move it."""
+"""The clock as an object that is passed in, so that tests can set the time."""
 
 from __future__ import annotations
 

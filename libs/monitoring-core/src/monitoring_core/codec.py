@@ -7,6 +7,7 @@ refuse an unknown major version, so writers may add fields without a new version
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 from typing import Any, NoReturn
 
 import msgspec
@@ -36,7 +37,7 @@ def decode(value: bytes | None) -> CheckResult:
     """The result in a message value.
 
     Raises:
-        DecodeError: the bytes are not a result of a version this reader knows. Nothing else is ever raised.
+        DecodeError: the bytes are not a result in a version that this reader knows. Nothing else is ever raised.
     """
     if not value:
         raise DecodeError(DecodeReason.EMPTY, "the message has no value")
@@ -56,6 +57,9 @@ def decode(value: bytes | None) -> CheckResult:
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of the message value, generated from the code."""
     schema = msgspec.json.schema(CheckResult)
+    # Docstrings, whose indentation Python keeps up to 3.12 and drops from 3.13 on.
+    for definition in schema["$defs"].values():
+        definition["description"] = inspect.cleandoc(definition["description"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "CheckResult v1",
@@ -65,15 +69,15 @@ def json_schema() -> dict[str, Any]:
 
 
 def _fault(result: CheckResult, value: bytes) -> str | None:
-    """What the types alone do not say. Every message goes through here: written for speed."""
+    """What is wrong with a result beyond its types, or None. Written for speed: every message passes through here."""
     if _STATUS[result.reason] is not result.status:
         return f"status {result.status} does not go with reason {result.reason or 'null'}"
     for moment in (result.scheduled_at, result.started_at, result.finished_at, result.certificate_expires_at):
         if moment is not None and moment.tzinfo is not dt.UTC and moment.utcoffset():
             return f"{moment.isoformat()} must be in UTC"
     if result.scheduled_at.year == dt.MAXYEAR:
-        return "scheduled_at is in the last year that there is, after which no hour and no day can be told to end"
-    # JSON can write a NUL in one way alone, as an escape; one byte is found faster than six.
+        return "scheduled_at: year 9999 is not supported"  # the end of its last hour exceeds datetime.max
+    # JSON writes a NUL only as an escape. A backslash alone is found faster than the whole escape.
     if b"\\" in value and b"\\u0000" in value:
         for name, content in msgspec.structs.asdict(result).items():
             if isinstance(content, str) and "\0" in content:
@@ -82,7 +86,7 @@ def _fault(result: CheckResult, value: bytes) -> str | None:
 
 
 def _refuse(value: bytes, error: Exception) -> NoReturn:
-    """Raise the DecodeError that says best why typed decoding failed."""
+    """Raise the DecodeError that says most precisely why typed decoding failed."""
     try:
         content = msgspec.json.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as malformed:

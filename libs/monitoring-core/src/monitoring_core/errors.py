@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class MonitoringError(Exception):
-    """Base of every error that this project raises on purpose. Its text is one plain line or more."""
+    """Base of every error that this project raises on purpose. Its text is one or more lines for people."""
 
 
 class StopError(MonitoringError):
@@ -25,7 +25,7 @@ class InvalidTargetError(MonitoringError):
     """A target that can never be checked as it stands.
 
     Attributes:
-        problems: one sentence a fault, all of them, never empty.
+        problems: one sentence for each fault, never empty.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-# The oldest revision that has all that the code of each service uses. dbadmin makes and knows the newest.
+# The oldest revision that has every table and column that the service's code uses. dbadmin knows the newest.
 PRODUCER_NEEDS = "0003"
 CONSUMER_NEEDS = "0004"
 
 # The present revision, and the oldest one whose services it still serves; {versions} is the quoted name of the table.
-# As JSON, because a schema from before the column was there has none.
+# to_jsonb gives NULL for oldest_served where the table is older than the column.
 QUERY = "SELECT version_num, to_jsonb(v) ->> 'oldest_served' FROM {versions} AS v"
 
 
 def why_unfit(needed: str, present: str | None, oldest_served: str | None, schema: str) -> str | None:
-    """Why a service cannot work with a schema, in one line with the command that mends it; None when it can.
+    """Why a service cannot work with a schema, in one line with the command that mends it, or None.
 
     Args:
         needed: the revision that the service's code needs.
         present: the revision of the schema; None when it has none.
-        oldest_served: the oldest revision whose services still work with it; None when it serves its own alone.
-        schema: its name.
+        oldest_served: the oldest revision whose services still work with the schema; None means `present`.
+        schema: the name of the schema.
     """
     if present is None or present < needed:
         at = f"at revision {present}" if present else "empty"

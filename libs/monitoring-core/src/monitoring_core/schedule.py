@@ -1,4 +1,4 @@
-"""Slots: when each target is due, the same whoever computes it."""
+"""Slots: the moments at which each target is due, computed alike by every process."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The table contract: what dbadmin makes, the producer reads and the consumer writes.
+"""The contract about tables: dbadmin creates them, the producer reads and the consumer writes them.
 
-The names stand unquoted here; whoever builds SQL from them quotes them.
+The names here are not quoted; SQL that is built from them quotes them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ TARGET_VERSION_TABLE = f"{TARGET_TABLE}_version"
 LEASE_TABLE = "producer_lease"
 RESULT_TABLE = "availability_result"
 RESULT_DEFAULT_TABLE = f"{RESULT_TABLE}_default"
-# Hours (UTC) whose roll-ups the rows written in the same transaction make wrong. Whoever writes rows writes it.
+# Hours (UTC) whose roll-ups are out of date. A transaction that writes rows also writes their hours here.
 DIRTY_HOUR_TABLE = "availability_dirty_hour"
 
 # Attribute of TargetRecord -> column.
@@ -31,7 +31,7 @@ TARGET_COLUMNS = {
     "body": "amc_body",
 }
 
-# Kept by the table itself: since when a target is active with its present interval.
+# Set by a trigger of the table: since when a target is active with its present interval.
 ACTIVE_SINCE_COLUMN = "amc_active_since"
 
 # Column of the result table, named and ordered as the fields of CheckResult -> PostgreSQL type. The widest come first:

@@ -1,4 +1,4 @@
-"""Work beside the loop."""
+"""Work in threads beside a loop."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ T = TypeVar("T")
 
 
 def in_background(name: str, work: Callable[[], T]) -> Future[T]:
-    """Run `work` in a thread that does not keep the process from ending, however long a server does not answer."""
+    """Run `work` in a thread that does not keep the process from ending, even when a server never answers."""
     future: Future[T] = Future()
-    # The log's bound values are in the context, which threads do not inherit.
+    # The log keeps its bound values in the context, which threads do not inherit.
     context = contextvars.copy_context()
 
     def run() -> None:

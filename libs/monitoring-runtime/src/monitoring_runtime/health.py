@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 import threading
-import time
+from typing import TYPE_CHECKING
+
+from monitoring_core.clock import SystemClock
+
+if TYPE_CHECKING:
+    from monitoring_core.clock import Clock
 
 
 class Health:
     """What `/healthz` and `/readyz` answer.
 
-    A process is alive while its loop turns, and ready while it can do its work. It starts alive and not ready.
+    A process is alive while its loop makes iterations, and ready while it can do its work. It starts alive and not
+    ready.
     """
 
-    def __init__(self, max_beat_age_s: float = 60.0) -> None:
+    def __init__(self, max_beat_age_s: float = 60.0, clock: Clock | None = None) -> None:
+        """Args: max_beat_age_s: how long an iteration may take before the process counts as dead."""
         self._max_beat_age_s = max_beat_age_s
+        self._clock = clock or SystemClock()
         self._lock = threading.Lock()
-        self._beat = time.monotonic()
+        self._beat = self._clock.monotonic()
         self._not_ready: str | None = "starting"
 
     def beat(self) -> None:
-        """Say that the loop turns."""
-        self._beat = time.monotonic()
+        """Note that the loop begins an iteration."""
+        self._beat = self._clock.monotonic()
 
     def set_ready(self) -> None:
-        """Say that the work goes on."""
+        """Note that the work goes on."""
         with self._lock:
             self._not_ready = None
 
     def set_not_ready(self, reason: str) -> None:
-        """Say that the work cannot go on, and why, in one line."""
+        """Note that the work cannot go on, and why, in one line."""
         with self._lock:
             self._not_ready = reason
 
     def liveness(self) -> tuple[bool, str]:
-        """Whether the loop turns, and one line about it."""
-        age_s = time.monotonic() - self._beat
+        """Whether the loop makes iterations, and one line about it."""
+        age_s = self._clock.monotonic() - self._beat
         if age_s > self._max_beat_age_s:
             return False, f"the loop has not turned for {age_s:.0f} s"
         return True, "ok"

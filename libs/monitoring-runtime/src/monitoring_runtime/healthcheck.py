@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from monitoring_core.config import MetricsConfig
 
 _TIMEOUT_S = 5.0
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (what the service listens on)
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (the addresses that the service listens on)
 
 
 def ask(config: MetricsConfig) -> tuple[bool, str]:
-    """Whether `/healthz` says yes, and one line about it. Where nothing is served, nothing is known to be wrong."""
+    """Whether `/healthz` says yes, and one line about it. A service without an endpoint counts as alive."""
     if not config.enabled:
         return True, "metrics.enabled is false: nothing to ask"
     if not config.port:

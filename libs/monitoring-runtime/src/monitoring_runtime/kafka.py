@@ -8,20 +8,27 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError
 
+from monitoring_core.result import one_line
+
 if TYPE_CHECKING:
     from monitoring_core.config import KafkaConfig
 
-# Given to each client as its logger: librdkafka's own lines would stand between ours, and what matters of them arrives
-# through the callbacks.
+# Given to each client as its logger: librdkafka's own lines would stand between ours, and the callbacks bring what
+# matters of them.
 SILENT = logging.getLogger("monitoring_runtime.librdkafka")
 SILENT.addHandler(logging.NullHandler())
 SILENT.propagate = False
 
 
 class Trouble(enum.Enum):
-    """What kind of trouble an error of Kafka is."""
+    """What kind of trouble an error of Kafka is.
+
+    TIMED_OUT means that nothing answered in time. For a call that has its own timeout that is the same as UNREACHABLE;
+    for a client that works in the background it is one request of many.
+    """
 
     UNREACHABLE = enum.auto()
+    TIMED_OUT = enum.auto()
     TOPIC_MISSING = enum.auto()
     OTHER = enum.auto()
 
@@ -30,6 +37,7 @@ _BY_CODE = {
     KafkaError._TRANSPORT: Trouble.UNREACHABLE,
     KafkaError._ALL_BROKERS_DOWN: Trouble.UNREACHABLE,
     KafkaError._RESOLVE: Trouble.UNREACHABLE,
+    KafkaError._TIMED_OUT: Trouble.TIMED_OUT,
     KafkaError.UNKNOWN_TOPIC_OR_PART: Trouble.TOPIC_MISSING,
     KafkaError._UNKNOWN_TOPIC: Trouble.TOPIC_MISSING,
 }
@@ -40,21 +48,25 @@ def diagnose(error: KafkaError) -> Trouble:
     return _BY_CODE.get(error.code(), Trouble.OTHER)
 
 
-def explain(error: KafkaError, config: KafkaConfig) -> str:
-    """An error in one plain line, with the address or the topic and, where it is known, the command that mends it."""
+def explain(error: KafkaError, config: KafkaConfig, topic: str | None = None) -> str:
+    """An error in one plain line, with the address or the topic and, where it is known, the command that mends it.
+
+    Args:
+        topic: the topic that is used, where it is not the one of the results.
+    """
     match diagnose(error):
         case Trouble.UNREACHABLE:
             return f"{where(config)} cannot be reached"
         case Trouble.TOPIC_MISSING:
-            return f"topic {config.topic_name} does not exist: run dbadmin create-topics"
+            return f"topic {topic or config.topic_name} does not exist: run dbadmin create-topics"
     return f"{where(config)}: {detail(error)}"
 
 
 def detail(error: KafkaError) -> str:
-    """What librdkafka says of an error, one line."""
-    return " ".join(error.str().split())[:300]
+    """What librdkafka says about an error, one line."""
+    return one_line(error.str(), 300)
 
 
 def where(config: KafkaConfig) -> str:
-    """The cluster, as every message names it."""
+    """The cluster as every text names it."""
     return f"Kafka at {config.bootstrap_servers}"

@@ -31,9 +31,9 @@ def connect(
 
     Args:
         application_name: what pg_stat_activity shows.
-        database: another one than the configuration names.
-        connect_timeout_s: another one than the configuration says.
-        statement_timeout_s: after which the server ends a statement; None leaves it to the server.
+        database: instead of the one in the configuration.
+        connect_timeout_s: instead of the one in the configuration.
+        statement_timeout_s: how long the server lets a statement run; None leaves it to the server.
 
     Raises:
         psycopg.Error: there is no connection; `explain` says why.
@@ -125,7 +125,7 @@ class Diagnosis:
 
 def diagnose(error: psycopg.Error) -> Diagnosis:
     """Find out what an error means."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    line = first_line(error)
     if error.sqlstate is not None:
         return Diagnosis(_BY_SQLSTATE.get(error.sqlstate, Trouble.OTHER), line)
     if not isinstance(error, psycopg.OperationalError):
@@ -134,6 +134,11 @@ def diagnose(error: psycopg.Error) -> Diagnosis:
     if refused:
         return Diagnosis(Trouble.LOGIN_REFUSED, why)
     return Diagnosis(Trouble.UNREACHABLE, line.rpartition("failed: ")[2])
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, or its name: PostgreSQL's further lines hold values of rows and statements."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def explain(error: psycopg.Error, config: DatabaseConfig, failure: str) -> str:
@@ -157,5 +162,5 @@ def explain(error: psycopg.Error, config: DatabaseConfig, failure: str) -> str:
 
 
 def where(config: DatabaseConfig) -> str:
-    """The server, as every message names it."""
+    """The server as every text names it."""
     return f"PostgreSQL at {config.address}"

@@ -1,4 +1,4 @@
-"""How long to wait before the next try: one policy, and each departure from it with its reason."""
+"""How long to wait before the next try: one policy for outages, and each departure from it with its reason."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ class RetryPolicy:
     maximum_s: float
 
     def backoff(self) -> Backoff:
-        """The delays of one row of tries."""
+        """The delays of one series of tries."""
         return Backoff(self.initial_s, self.maximum_s)
 
 
-# A server that is away: it may be back in a moment, and may be gone for hours.
+# A server that is away may be back in a moment, or gone for hours.
 OUTAGE = RetryPolicy(0.2, 10.0)
-# A lock that others hold: whoever waited for it keeps writers waiting behind it, so they go first, but not for long.
+# A lock that others hold: waiting for it makes writers queue behind the waiter, so the waiter steps back for a while.
 LOCKED = RetryPolicy(0.5, 2.0)
-# An entry that Kafka's client gave back: the client itself has backed off already.
+# An entry that Kafka's client gave back: the client has already backed off itself.
 RETURNED_BY_KAFKA = RetryPolicy(1.0, 1.0)
-# A disk that is full or read-only: it is this machine's own, so nobody else comes back at the same moment.
+# A disk that is full or read-only: it belongs to this machine, so no other process comes back at the same moment.
 DISK = RetryPolicy(5.0, 5.0)
 
 
 class Backoff:
     """The delays of one policy, from the shortest on.
 
-    It only says how long. The caller waits, on whatever also wakes it when it is to stop (docs/adr/0005).
+    The caller does the waiting, on something that also wakes it at a stop (docs/adr/0005).
     """
 
     def __init__(self, initial_s: float = OUTAGE.initial_s, maximum_s: float = OUTAGE.maximum_s) -> None:
@@ -60,13 +60,13 @@ class Backoff:
 
 
 def attempts(on: type[Exception], timeout_s: float, policy: RetryPolicy = OUTAGE) -> Iterable[stamina.Attempt]:
-    """The tries of a command that has nothing else to do meanwhile: it sleeps between them.
+    """The tries of a command that has nothing else to do: it sleeps between them.
 
-    `for attempt in attempts(OutageError, 60): with attempt: …`. The last error is raised when the time is over.
+    `for attempt in attempts(OutageError, 60): with attempt: …`. When the time is over, the last error is raised.
 
     Args:
-        on: what is tried again.
-        timeout_s: for all tries together; 0 for a single one.
+        on: the errors after which there is another try.
+        timeout_s: for all tries together; 0 allows a single try.
     """
     return stamina.retry_context(
         on=on,

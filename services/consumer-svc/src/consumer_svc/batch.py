@@ -1,4 +1,4 @@
-"""Messages gathered to be written together."""
+"""Messages that are gathered to be written together."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @attrs.define
 class Batch:
-    """Decoded messages, and the offsets that are done when all of them are.
+    """Decoded messages, and the offsets to commit when all of them are delivered.
 
     Attributes:
-        began: when the first message came, seconds on the monotonic clock.
+        began: when the first message came, in seconds on the monotonic clock.
         offsets: the next offset of each partition.
-        size_bytes: of the messages' values.
+        size_bytes: the size of the messages' values together.
     """
 
     began: float
@@ -36,7 +36,7 @@ class Batch:
         return len(self.results) + len(self.poison)
 
     def add(self, messages: Iterable[Received]) -> None:
-        """Take messages in, decoded or as poison."""
+        """Add messages, decoded or as poison."""
         for message in messages:
             value, key = message.value(), message.key()
             try:
@@ -50,7 +50,7 @@ class Batch:
             self.size_bytes += len(value or b"")
 
     def drop(self, partitions: Collection[int]) -> None:
-        """Forget what came from these partitions."""
+        """Forget the messages of these partitions."""
         self.results = [pair for pair in self.results if pair[0].partition() not in partitions]
         self.poison = [one for one in self.poison if one.message.partition() not in partitions]
         self.offsets = {number: offset for number, offset in self.offsets.items() if number not in partitions}

@@ -1,4 +1,4 @@
-"""`consumer-svc dead-letters`: what could not be stored, why, and how to try it again."""
+"""`consumer-svc dead-letters`: the messages that could not be stored, why, and how to try them again."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def dead_letters() -> None:
 @dead_letters.command("list")
 @config_options
 @_reason
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Show at most so many.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Show at most this many.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def list_(config: Config, reason: str | None, limit: int, as_json: bool) -> None:
     """List the dead letters, oldest first in each partition, and count them by reason."""
     with contextlib.closing(wiring.dead_letter_topic(config)) as topic:
         replayed = topic.replayed()
         counts: Counter[str] = Counter()
-        for letter in _with(topic.read({}), reason):
+        for letter in _with_reason(topic.read({}), reason):
             counts[letter.headers.get("reason", "?")] += 1
             if counts.total() <= limit:
                 said = _described(letter, letter.offset < replayed.get(letter.partition, 0))
@@ -77,7 +77,7 @@ def show(config: Config, place: tuple[int, int], raw: bool) -> None:
         return
     for name, text in letter.headers.items():
         click.echo(f"{name:<19}{one_line(text)}")
-    click.echo(f"{'set aside at':<19}{_moment(letter.set_aside_ms)}")
+    click.echo(f"{'set aside at':<19}{_moment(letter.dead_lettered_ms)}")
     click.echo(f"{'key':<19}{_shown(letter.key)}")
     click.echo(f"{'value':<19}{_shown(letter.value)}")
 
@@ -95,11 +95,11 @@ def replay(config: Config, places: tuple[tuple[int, int], ...], reason: str | No
     """
     with contextlib.closing(wiring.dead_letter_topic(config)) as topic:
         found = (topic.at(*place) for place in places) if places else topic.read({} if again else topic.replayed())
-        sender, sent, seen = wiring.sender(config), 0, dict[int, int]()
+        writer, sent, seen = wiring.topic_writer(config), 0, dict[int, int]()
         while batch := list(islice(found, _BATCH)):
-            chosen = list(_with(batch, reason))
+            chosen = list(_with_reason(batch, reason))
             if not dry_run:
-                sender.send((letter.key, letter.value, {}) for letter in chosen)
+                writer.send((letter.key, letter.value, {}) for letter in chosen)
             sent += len(chosen)
             seen |= {letter.partition: letter.offset + 1 for letter in batch}
             # Only a replay of everything says where the next one begins.
@@ -108,14 +108,14 @@ def replay(config: Config, places: tuple[tuple[int, int], ...], reason: str | No
     click.echo(f"{sent} messages {'would be sent' if dry_run else 'sent'} to topic {config.kafka.topic_name}")
 
 
-def _with(letters: Iterable[DeadLetter], reason: str | None) -> Iterator[DeadLetter]:
+def _with_reason(letters: Iterable[DeadLetter], reason: str | None) -> Iterator[DeadLetter]:
     return (letter for letter in letters if reason is None or letter.headers.get("reason") == reason)
 
 
 def _described(letter: DeadLetter, replayed: bool) -> dict[str, Any]:
     return {
         "place": letter.place,
-        "set_aside_at": _moment(letter.set_aside_ms),
+        "set_aside_at": _moment(letter.dead_lettered_ms),
         "replayed": replayed,
         "bytes": len(letter.value or b""),
         **letter.headers,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
-from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 import structlog
 
+from consumer_svc.poison_watch import PoisonWatch
 from consumer_svc.ports import Poison, Received, RefusedError, WriteCounts
+from monitoring_core.clock import SystemClock
 from monitoring_core.errors import OutageError
 from monitoring_core.result import one_line
-from monitoring_runtime.retry import Backoff
+from monitoring_runtime.retry import OUTAGE, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,14 +22,13 @@ if TYPE_CHECKING:
     from consumer_svc.batch import Batch
     from consumer_svc.metrics import Metrics
     from consumer_svc.ports import DeadLetters, Writer
+    from monitoring_core.clock import Clock
     from monitoring_core.result import CheckResult
     from monitoring_runtime.health import Health
 
 log = structlog.get_logger()
 
-# The ratio of poison is taken over so many of the last messages, and over fewer only while there were no more.
-POISON_WINDOW = 1_000
-POISON_MINIMUM = 100
+# Counting the rows in the default partition costs a query.
 LOOK_EVERY_S = 60.0
 
 T = TypeVar("T")
@@ -37,7 +36,7 @@ _Pair = tuple[Received, "CheckResult"]
 
 
 class GivenUpError(Exception):
-    """The delivery was given up before it was done: nothing of its batch may be committed."""
+    """The delivery was given up before it was done: no offset of its batch may be committed."""
 
 
 @attrs.define
@@ -45,10 +44,10 @@ class Delivery:
     """Runs in a thread of its own, one batch at a time.
 
     Attributes:
-        given_up: once set, an outage is not waited for any more.
         max_dead_letter_ratio: how much of the last messages may be poison.
+        given_up: once it is set, the end of an outage is not waited for.
+        retry: how long to wait between the tries during an outage.
         outage: why nothing can be delivered now, in one line; None while it can.
-        too_much_poison: in one line, that more is; None while it is not.
     """
 
     writer: Writer
@@ -57,16 +56,25 @@ class Delivery:
     metrics: Metrics
     max_dead_letter_ratio: float = 1.0
     given_up: threading.Event = attrs.field(factory=threading.Event)
+    retry: RetryPolicy = OUTAGE
+    clock: Clock = attrs.field(factory=SystemClock)
     outage: str | None = attrs.field(default=None, init=False)
-    too_much_poison: str | None = attrs.field(default=None, init=False)
     _next_look: float = attrs.field(default=0.0, init=False)
-    _last: deque[tuple[int, int]] = attrs.field(factory=deque, init=False)
+    _poison_watch: PoisonWatch = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._poison_watch = PoisonWatch(self.max_dead_letter_ratio)
+
+    @property
+    def too_much_poison(self) -> str | None:
+        """That more than `max_dead_letter_ratio` of the last messages were poison, in one line; None if not."""
+        return self._poison_watch.alarm
 
     def prepare(self) -> None:
         """Return when the database can be written to, or `given_up` is set.
 
         Raises:
-            StopError: it is not for this consumer.
+            StopError: the schema of the database is not for this consumer.
         """
         with contextlib.suppress(GivenUpError):
             self._retry(self.writer.prepare)
@@ -84,33 +92,13 @@ class Delivery:
             self._retry(lambda: self.dead_letters.send(poison))
             self.metrics.dead_lettered(poison)
             log.warning("messages sent to the dead letters", count=len(poison), first=poison[0].error[:200])
-        self._judge(len(batch), len(poison))
+        self._poison_watch.add(len(batch), len(poison))
         self._look_for_missing_partitions()
 
-    def _judge(self, messages: int, poison: int) -> None:
-        """Whether so much is poison that it must be the schema, not the data, that is wrong."""
-        self._last.append((messages, poison))
-        total = sum(size for size, _ in self._last)
-        while total - self._last[0][0] >= POISON_WINDOW:
-            total -= self._last.popleft()[0]
-        bad = sum(count for _, count in self._last)
-        before = self.too_much_poison
-        if total < POISON_MINIMUM or bad <= self.max_dead_letter_ratio * total:
-            self.too_much_poison = None
-            if before:
-                log.info("no more poison than is allowed")
-            return
-        self.too_much_poison = (
-            f"{bad} of the last {total} messages were poison, more than consumer.max_dead_letter_ratio allows: "
-            "are the producers newer than this consumer, or the database older?"
-        )
-        if not before:
-            log.error("too much poison", error=self.too_much_poison)
-
     def _look_for_missing_partitions(self) -> None:
-        if time.monotonic() < self._next_look:
+        if self.clock.monotonic() < self._next_look:
             return
-        self._next_look = time.monotonic() + LOOK_EVERY_S
+        self._next_look = self.clock.monotonic() + LOOK_EVERY_S
         try:
             rows = self.writer.rows_by_default()
         except OutageError as error:
@@ -134,13 +122,13 @@ class Delivery:
         return self._store(pairs[:half], poison) + self._store(pairs[half:], poison)
 
     def _write(self, results: Sequence[CheckResult]) -> WriteCounts:
-        started = time.monotonic()
+        started = self.clock.monotonic()
         counts = self.writer.write(results)
-        self.metrics.write_seconds.observe(time.monotonic() - started)
+        self.metrics.write_seconds.observe(self.clock.monotonic() - started)
         return counts
 
     def _retry(self, step: Callable[[], T]) -> T:
-        backoff = Backoff()
+        backoff = self.retry.backoff()
         while True:
             try:
                 done = step()

@@ -50,7 +50,7 @@ class Metrics:
         self._totals["duplicates"] += counts.duplicates
 
     def dead_lettered(self, poison: Sequence[Poison]) -> None:
-        """Count what went to the dead letters."""
+        """Count poison that went to the dead letters."""
         for one in poison:
             self._dead.labels(one.reason).inc()
         self._totals["dead_letters"] += len(poison)

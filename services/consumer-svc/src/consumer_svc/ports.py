@@ -1,4 +1,4 @@
-"""What the loop needs from outside, and the values that cross."""
+"""What the consumer needs from outside, and the values that are exchanged."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 
 
 class Received(Protocol):
-    """A message as it came, as confluent_kafka.Message gives it: taking it apart is left to whoever needs the part."""
+    """A message as it was received. These are methods because confluent_kafka.Message, which has them, is one."""
 
     def key(self) -> bytes | None:
-        """Its bytes, or None."""
+        """Its key; None when it has none."""
         ...
 
     def value(self) -> bytes | None:
-        """Its bytes; None is a tombstone."""
+        """Its value; None for a tombstone."""
         ...
 
     def partition(self) -> int:
-        """Where it is."""
+        """The number of its partition."""
         ...
 
     def offset(self) -> int:
-        """Where it is in the partition."""
+        """Its offset in the partition."""
         ...
 
     def timestamp(self) -> tuple[int, int]:
-        """The kind of the time, and the time in milliseconds since the epoch."""
+        """The kind of its time, and the time in milliseconds since the epoch."""
         ...
 
 
@@ -50,26 +50,32 @@ class DeadLetter:
     """A message in the dead-letter topic.
 
     Attributes:
-        set_aside_ms: when it was put there, since the epoch.
-        headers: why, and where it stood before.
+        dead_lettered_ms: when it was sent there, in milliseconds since the epoch.
+        headers: why it could not be stored, and where it was before.
     """
 
     partition: int
     offset: int
-    set_aside_ms: int
+    dead_lettered_ms: int
     key: bytes | None
     value: bytes | None
     headers: Mapping[str, str]
 
     @property
     def place(self) -> str:
-        """Where it is, as people write it."""
+        """Partition and offset, as people write them."""
         return f"{self.partition}:{self.offset}"
 
 
 @attrs.frozen
 class WriteCounts:
-    """What became of a batch's results."""
+    """What became of the results of a batch.
+
+    Attributes:
+        stored: new rows.
+        replaced: real results that replaced unknown ones.
+        duplicates: results that changed nothing.
+    """
 
     stored: int = 0
     replaced: int = 0
@@ -82,11 +88,11 @@ class WriteCounts:
 
 
 class RefusedError(Exception):
-    """The database refuses some of these results for what is in them; trying again will not help."""
+    """The database refuses these results for what is in at least one of them; trying again will not help."""
 
 
 class Source(Protocol):
-    """Where the messages come from."""
+    """Where messages come from."""
 
     @property
     def assigned(self) -> bool:
@@ -106,7 +112,7 @@ class Source(Protocol):
         ...
 
     def commit(self, offsets: Mapping[int, int]) -> None:
-        """Say for each partition that is still assigned which offset is next."""
+        """Commit the next offset of each partition that is still assigned."""
         ...
 
     def close(self) -> None:
@@ -115,7 +121,7 @@ class Source(Protocol):
 
 
 class Writer(Protocol):
-    """Where the results go."""
+    """Where results go."""
 
     def prepare(self) -> None:
         """Find out whether results can be stored at all.
@@ -130,13 +136,13 @@ class Writer(Protocol):
         """Store results, all or none.
 
         Raises:
-            OutageError: not now; nothing is stored, or at least nothing that a second try would double.
+            OutageError: not now. Nothing is stored, or nothing that another try would store twice.
             RefusedError: never, as they are.
         """
         ...
 
     def rows_by_default(self) -> int:
-        """How many rows are in the default partition, because their day has none of its own; 1,000 at most.
+        """How many rows are in the default partition, because their day has no partition of its own; 1,000 at most.
 
         Raises:
             OutageError: not now.

@@ -26,16 +26,26 @@ log = structlog.get_logger()
 
 POLL_S = 0.1
 POLL_ROWS = 1_000
+# Of the values of a batch's messages: many large messages must not take all the memory before they are a full batch.
 MAX_BATCH_BYTES = 64 << 20
+# How long the group is kept waiting for a write when partitions are revoked.
 REVOKE_WAIT_S = 5.0
-# Pausing makes librdkafka throw away what it has fetched: not for a write of ordinary length.
+# How long a full batch waits for the last write before fetching is paused: librdkafka throws away what it has fetched
+# when it is paused, which writes of ordinary length are not worth.
 PATIENCE_S = 1.0
+# From when on readiness says that a write takes long.
 SLOW_WRITE_S = 10.0
 
 
 @attrs.define
 class ConsumerService:
-    """Holds at most two batches: one being gathered, one being delivered."""
+    """Holds at most two batches: one being gathered, one being delivered.
+
+    Attributes:
+        max_rows: how many messages make a batch full.
+        max_age_s: how long a batch that is not full waits for more messages.
+        shutdown_timeout_s: how long a stop waits for the batches in hand.
+    """
 
     source: Source
     delivery: Delivery
@@ -52,7 +62,7 @@ class ConsumerService:
 
     def run(self, stop: Stop) -> None:
         """Work until `stop`, then end in order."""
-        # As if a batch were on its way: what comes meanwhile waits for the database.
+        # An empty batch whose delivery is the preparation: messages that come meanwhile wait for the database.
         self._in_hand = (Batch(self.clock.monotonic()), in_background("delivery", self.delivery.prepare))
         self._handed_over = self.clock.monotonic()
         try:
@@ -65,29 +75,29 @@ class ConsumerService:
         log.info("stopped", **self.delivery.metrics.totals())
 
     def run_once(self, timeout_s: float) -> None:
-        """One turn: receive, hand over a batch that is ready, commit one that is delivered."""
+        """One iteration: receive messages, hand over a batch that is ready, commit a batch that is delivered."""
         self.health.beat()
         self._note_readiness()
         if self._room() <= 0 and self._in_hand:
             wait([self._in_hand[1]], timeout_s if self._paused else PATIENCE_S)
             timeout_s = 0
-            self._turn_over()
+            self._advance()
         room = self._room()
         self._pause(room <= 0)
         if messages := self.source.poll(min(max(room, 1), POLL_ROWS), timeout_s):
             if self._pending is None:
                 self._pending = Batch(self.clock.monotonic())
             self._pending.add(messages)
-        self._turn_over()
+        self._advance()
 
     def drop(self, partitions: Collection[int]) -> None:
-        """Give up partitions: what is being delivered may finish, the rest is for whoever gets them next."""
+        """Give up partitions. A batch that is being delivered may finish; their next owner gets the rest again."""
         if self._pending:
             self._pending.drop(partitions)
             self._pending = self._pending or None  # an empty one is none
         if self._in_hand:
             wait([self._in_hand[1]], REVOKE_WAIT_S)
-            self._commit(self._take_delivered())
+            self._commit(self._pop_delivered())
         if self._in_hand:
             batch, future = self._in_hand
             kept = {number: offset for number, offset in batch.offsets.items() if number not in partitions}
@@ -107,7 +117,7 @@ class ConsumerService:
             self.health.set_ready()
 
     def _room(self) -> int:
-        """How many more messages the pending batch takes."""
+        """How many more messages the pending batch has room for."""
         if self._pending is None:
             return self.max_rows
         return self.max_rows - len(self._pending) if self._pending.size_bytes < MAX_BATCH_BYTES else 0
@@ -126,9 +136,9 @@ class ConsumerService:
             self._handed_over = self.clock.monotonic()
             self._in_hand = (batch, in_background("delivery", lambda: self.delivery.deliver(batch)))
 
-    def _turn_over(self) -> None:
-        """Begin to deliver a batch that is ready when the one before is done, and commit that."""
-        delivered = self._take_delivered()
+    def _advance(self) -> None:
+        """When the last batch is delivered, hand over the next one if it is ready, and commit the last."""
+        delivered = self._pop_delivered()
         if self._pending and self._in_hand is None and self._is_ready(self._pending):
             self._hand_over()
         self._commit(delivered)
@@ -137,8 +147,8 @@ class ConsumerService:
         if offsets:
             self.source.commit(offsets)
 
-    def _take_delivered(self) -> Mapping[int, int]:
-        """The offsets to commit: those of a batch once all of it is stored, and not before."""
+    def _pop_delivered(self) -> Mapping[int, int]:
+        """Remove the batch in hand if all of it is stored: its offsets, to be committed. Else nothing."""
         if self._in_hand is None or not self._in_hand[1].done():
             return {}
         (batch, future), self._in_hand = self._in_hand, None
@@ -148,7 +158,7 @@ class ConsumerService:
         return batch.offsets
 
     def _finish(self) -> None:
-        """Write what is in hand, within the time allowed; what is not written will be delivered again."""
+        """Deliver both batches within the time allowed; Kafka delivers again what is left."""
         self.health.set_not_ready("stopping")
         self.delivery.given_up.set()
         deadline = self.clock.monotonic() + self.shutdown_timeout_s
@@ -157,8 +167,8 @@ class ConsumerService:
                 if self._in_hand is None:
                     self._hand_over()
                 if self._in_hand:
-                    _finished(self._in_hand[1], deadline - self.clock.monotonic())
-                self._commit(self._take_delivered())
+                    _wait_for(self._in_hand[1], deadline - self.clock.monotonic())
+                self._commit(self._pop_delivered())
         except GivenUpError:
             log.warning("stopped with messages that are not stored: they will be delivered again")
         finally:
@@ -166,11 +176,11 @@ class ConsumerService:
             self._in_hand = None
 
 
-def _finished(future: Future[None], timeout_s: float) -> None:
-    """Wait for the end of a delivery.
+def _wait_for(future: Future[None], timeout_s: float) -> None:
+    """Wait until a delivery is done.
 
     Raises:
-        GivenUpError: it did not come in time.
+        GivenUpError: it is not done in time.
     """
     wait([future], max(0.0, timeout_s))
     if not future.done():

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import structlog
 
 from consumer_svc import __version__
-from consumer_svc.adapters.dead_letters import DeadLetterTopic
-from consumer_svc.adapters.kafka import KafkaDeadLetters, KafkaSender, KafkaSource
+from consumer_svc.adapters.dead_letter_topic import DeadLetterTopic
+from consumer_svc.adapters.dead_letters import KafkaDeadLetters
+from consumer_svc.adapters.kafka_source import KafkaSource
 from consumer_svc.adapters.postgres import PostgresWriter
+from consumer_svc.adapters.topic_writer import TopicWriter
 from consumer_svc.delivery import Delivery
 from consumer_svc.metrics import Metrics
 from consumer_svc.service import ConsumerService
@@ -49,7 +51,7 @@ def run(config: Config) -> None:
 
 
 def build(config: Config) -> ConsumerService:
-    """A consumer on real parts."""
+    """A consumer on Kafka and PostgreSQL."""
     health, metrics = Health(), Metrics()
     return ConsumerService(
         source=KafkaSource(config.kafka, config.consumer, metrics.lag),
@@ -69,10 +71,10 @@ def build(config: Config) -> ConsumerService:
 
 
 def dead_letter_topic(config: Config) -> DeadLetterTopic:
-    """The dead-letter topic, to read."""
+    """A reader of the dead-letter topic."""
     return DeadLetterTopic(config)
 
 
-def sender(config: Config) -> KafkaSender:
-    """What puts messages into the topic of results."""
-    return KafkaSender(config.kafka, config.kafka.topic_name)
+def topic_writer(config: Config) -> TopicWriter:
+    """A writer into the topic of results."""
+    return TopicWriter(config.kafka, config.kafka.topic_name)

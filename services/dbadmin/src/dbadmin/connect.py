@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, and its errors in plain words."""
+"""What dbadmin adds to connections to PostgreSQL: which errors are outages, and which command mends the others."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 
 from monitoring_core.errors import OutageError, StopError
+from monitoring_runtime.postgres import Trouble, connect, diagnose, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from psycopg import sql
+    from psycopg.abc import Params
+
     from monitoring_core.config import DatabaseConfig
+
+APPLICATION_NAME = "dbadmin"
 
 
 @contextmanager
@@ -22,35 +27,43 @@ def connected(
 ) -> Iterator[psycopg.Connection[Any]]:
     """A connection, in one transaction unless `autocommit`.
 
+    Args:
+        database: another one than the configuration names.
+
     Raises:
         OutageError: the server cannot be reached.
         StopError: it refuses; the text says what to do where that is known.
     """
     try:
-        with psycopg.connect(conninfo(config, database), autocommit=autocommit) as connection:
+        with connect(config, APPLICATION_NAME, database=database, autocommit=autocommit) as connection:
             yield connection
     except psycopg.Error as error:
-        raise explained(error, config) from None
+        raise outage_or_stop(error, config) from None
 
 
-def conninfo(config: DatabaseConfig, database: str | None = None) -> str:
-    """The connection string. Holds the password: never log it."""
-    parameters = config.connection_parameters("dbadmin")
-    return make_conninfo(**(parameters | {"dbname": database or config.database}))
+def one_row(
+    connection: psycopg.Connection[Any], query: str | sql.Composed, parameters: Params | None = None
+) -> tuple[Any, ...]:
+    """The row of a query that always has exactly one, like an aggregate."""
+    row: tuple[Any, ...] | None = connection.execute(query, parameters).fetchone()
+    assert row is not None
+    return row
 
 
-def explained(error: psycopg.Error, config: DatabaseConfig) -> OutageError | StopError:
-    """An error of PostgreSQL as one plain line with the address."""
-    where = f"PostgreSQL at {config.address}"
-    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    detail = text.rpartition("failed: ")[2].removeprefix("FATAL:  ")
-    match error:
-        case psycopg.errors.UndefinedTable() | psycopg.errors.InvalidSchemaName() | psycopg.errors.UndefinedColumn():
-            return StopError(f"{where}: {detail} (run dbadmin create-schema)")
-        case psycopg.OperationalError() if "does not exist" in detail and "database" in detail:
-            return StopError(f"{where}: {detail} (run dbadmin setup)")
-        case psycopg.OperationalError() if "FATAL" in text:
-            return StopError(f"{where} refuses the connection: {detail}")
-        case psycopg.OperationalError() if error.sqlstate is None:
-            return OutageError(f"{where} cannot be reached: {detail}")
-    return StopError(f"{where}: {detail}")
+def outage_or_stop(error: psycopg.Error, config: DatabaseConfig) -> OutageError | StopError:
+    """An error of PostgreSQL as one plain line with the address and, where it is known, the command that mends it."""
+    diagnosis = diagnose(error)
+    text = f"{where(config)}: {diagnosis.detail}"
+    match diagnosis.trouble:
+        case Trouble.UNREACHABLE:
+            return OutageError(f"{where(config)} cannot be reached: {diagnosis.detail}")
+        case Trouble.LOGIN_REFUSED if "database" in diagnosis.detail and "does not exist" in diagnosis.detail:
+            return StopError(f"{text} (run dbadmin setup)")
+        case Trouble.LOGIN_REFUSED:
+            return StopError(f"{where(config)} refuses the connection: {diagnosis.detail}")
+        case Trouble.TABLES_MISSING:
+            return StopError(f"{text} (run dbadmin create-schema)")
+    # A column that a later revision adds.
+    return StopError(
+        f"{text} (run dbadmin create-schema)" if isinstance(error, psycopg.errors.UndefinedColumn) else text
+    )

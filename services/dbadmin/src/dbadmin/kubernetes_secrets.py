@@ -1,10 +1,12 @@
-"""Secrets read through the API of Kubernetes, in the current context or in the cluster."""
+"""Secrets read through the API of Kubernetes: of the current context, or as the account of the pod."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import json
 from typing import Any
+from urllib.parse import quote
 
 _TIMEOUT_S = (5.0, 10.0)  # to connect, to answer
 _EXTRA = "needs the client of Kubernetes: pip install 'dbadmin[kubernetes]'"
@@ -44,31 +46,51 @@ class KubernetesSecrets:
 def _read(namespace: str, name: str) -> dict[str, str] | str:
     """The data of a secret, or why it cannot be read."""
     try:
-        from kubernetes import client, config  # an extra, and it takes a second to load
+        from kubernetes import client, config  # an extra, and it takes half a second to load
     except ImportError:
         return _EXTRA
     try:
-        settings = client.Configuration()
-        settings.retries = False
-        try:
-            config.load_kube_config(client_configuration=settings)
-        except config.ConfigException:
-            config.load_incluster_config(client_configuration=settings)
-        with client.ApiClient(settings) as api:
-            secret: Any = client.CoreV1Api(api).read_namespaced_secret(name, namespace, _request_timeout=_TIMEOUT_S)
-        return dict(secret.data or {})
+        return _request(_settings(), f"/api/v1/namespaces/{quote(namespace, '')}/secrets/{quote(name, '')}")
     except client.ApiException as error:
-        if not error.status:  # its way to say that TLS failed
+        if not error.status:  # how the client reports that TLS failed
             return f"the API cannot be reached: {_plain(error)}"
         return _MEANINGS.get(error.status, f"status {error.status} {error.reason}")
     except config.ConfigException:
         return "there is no cluster to ask: neither a current context (KUBECONFIG) nor the account of a pod"
-    except Exception as error:  # urllib3's, OpenSSL's, and what a command for credentials does
+    except Exception as error:  # of urllib3, of OpenSSL, or of a command that fetches credentials
         return f"the API cannot be reached: {_plain(error)}"
 
 
+def _settings() -> Any:
+    from kubernetes import client, config
+
+    settings = client.Configuration()
+    settings.retries = False
+    try:
+        config.load_kube_config(client_configuration=settings)
+    except config.ConfigException:
+        config.load_incluster_config(client_configuration=settings)
+    return settings
+
+
+def _request(settings: Any, path: str) -> dict[str, str]:
+    """The data of a secret. client.CoreV1Api would take a second to load: it has a class for every kind of object."""
+    from kubernetes.client.exceptions import ApiException
+    from kubernetes.client.rest import RESTClientObject
+
+    headers = {"Accept": "application/json"}
+    headers |= {auth["key"]: auth["value"] for auth in settings.auth_settings().values()}
+    api: Any = RESTClientObject(settings)
+    response = api.request("GET", f"{settings.host}{path}", headers=headers, _request_timeout=_TIMEOUT_S)
+    if response.status != 200:
+        raise ApiException(status=response.status, reason=response.reason)
+    # Older clients have read the response by now.
+    secret = json.loads(response.read() if response.data is None else response.data)
+    return dict(secret.get("data") or {})
+
+
 def _plain(error: BaseException) -> str:
-    """The innermost reason, on one line."""
+    """The innermost reason, in one line."""
     while isinstance(inner := getattr(error, "reason", None), BaseException):
         error = inner
     text = inner if isinstance(inner, str) and "\n" in inner else str(error)

@@ -12,7 +12,7 @@ from monitoring_core.result import CheckResult, Reason, unrun
 if TYPE_CHECKING:
     import datetime as dt
 
-    from monitoring_core.target import Target
+    from monitoring_core.targets import Target
 
 
 @attrs.frozen
@@ -39,9 +39,9 @@ class Check:
         return self.scheduled_ms + 1000 * self.target.interval_s
 
 
-@attrs.define
+@attrs.frozen
 class Origin:
-    """Who checks, and from where: what every result of one producer has in common. The ID is that which is held."""
+    """Who checks, and from where: what results of one producer have in common while it holds one ID."""
 
     producer_id: int
     location: str

@@ -13,9 +13,11 @@ from monitoring_core.clock import to_ms
 from monitoring_core.codec import encode, encode_key
 from monitoring_core.errors import OutageError
 from monitoring_core.result import Status
+from monitoring_runtime.retry import DISK, Backoff
+from producer_svc.outbox_entries import OutboxBatch, OutboxEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from monitoring_core.clock import Clock
     from monitoring_core.result import CheckResult
@@ -24,66 +26,25 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# Written together are the results of so long, or about so many.
+# Save after GROUP_S seconds or about GROUP_ENTRIES results, which is also the size of a batch at most.
 GROUP_S = 0.02
 GROUP_ENTRIES = 1_000
-# About how many entries Kafka's client holds, and how many more wait in memory rather than in the file alone.
+# About how many entries Kafka's client holds, and how many saved ones wait in memory rather than in the file alone.
 IN_FLIGHT = 10_000
 IN_MEMORY = 10_000
-# How many batches of the file are read in one turn.
+# How many batches of the file one flush reads.
 READ_TOGETHER = 100
-# How many are held while the file cannot be written, and how soon that is tried again.
+# How many results are held in memory alone while the file cannot be written.
 UNSAVED = 100_000
-RETRY_S = 5.0
-_DROP_SHARE = 100
-
-
-@attrs.define(eq=False)
-class Entry:
-    """A result on its way.
-
-    Attributes:
-        slot_ms: of the check.
-        up: whether it is among those that are given up first.
-        batch: the id of the batch in which it is saved; 0 before.
-        handed: whether Kafka's client has it. Told only of one that is not saved.
-    """
-
-    slot_ms: int
-    key: bytes
-    value: bytes
-    up: bool
-    batch: int = 0
-    handed: bool = False
-
-
-@attrs.define(eq=False)
-class Batch:
-    """Entries that are saved, handed to Kafka, and removed together: a row for each would cost more than all else.
-
-    Attributes:
-        id: ascending in the order of saving.
-        up: whether all of them are; else none is.
-        entries: empty once they were handed over, or when they cannot be read.
-        size: how many there are, or were.
-        unacknowledged: how many of them Kafka has not acknowledged.
-    """
-
-    id: int
-    up: bool
-    entries: Sequence[Entry]
-    size: int
-    unacknowledged: int = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.unacknowledged = len(self.entries)
+# When there is no room, one result in DROP_SHARE is given up at once.
+DROP_SHARE = 100
 
 
 @attrs.define
 class Outbox:
-    """Takes finished results, saves them, hands them to Kafka, and forgets them when Kafka has acknowledged them.
+    """Accepts results, saves them, hands them to Kafka, and forgets them when Kafka has acknowledged them.
 
-    What the store cannot take stays in memory, and goes to Kafka from there. Past their bounds both give up the oldest
+    What the store refuses stays in memory, and goes to Kafka from there. Past their bounds both give up the oldest
     results, those of websites that were up before all others; each one is counted.
     """
 
@@ -92,17 +53,18 @@ class Outbox:
     _clock: Clock
     _metrics: Metrics
     _max_bytes: int
-    # Told the slot of each result of this run that Kafka has, or that was given up.
-    on_done: Callable[[int], None] = lambda _slot_ms: None
+    # Told the slot (milliseconds since the epoch) of each result of this run that Kafka has, or that was given up.
+    _on_done: Callable[[int], None]
+    # Batches of this run have this id or a higher one.
     _first_id: int = attrs.field(init=False)
     _ids: itertools.count[int] = attrs.field(init=False)
     # Not saved yet, oldest first; and those of them that are not handed to Kafka either.
-    _unsaved: dict[Entry, None] = attrs.field(factory=dict, init=False)
-    _fresh: deque[Entry] = attrs.field(factory=deque, init=False)
-    # Saved and not handed to Kafka yet; those that are in memory, always the newest.
-    _unsent: deque[Batch] = attrs.field(factory=deque, init=False)
+    _unsaved: dict[OutboxEntry, None] = attrs.field(factory=dict, init=False)
+    _fresh: deque[OutboxEntry] = attrs.field(factory=deque, init=False)
+    # The newest saved batches, not handed to Kafka yet; older ones may be in the file alone.
+    _unsent: deque[OutboxBatch] = attrs.field(factory=deque, init=False)
     # Handed to Kafka and still in the file, by id; and the ids of those of which Kafka has all.
-    _handed: dict[int, Batch] = attrs.field(factory=dict, init=False)
+    _handed: dict[int, OutboxBatch] = attrs.field(factory=dict, init=False)
     _finished: list[int] = attrs.field(factory=list, init=False)
     # How many of the entries in the file Kafka has.
     _acknowledged: int = attrs.field(default=0, init=False)
@@ -112,6 +74,7 @@ class Outbox:
     _backlog: bool = attrs.field(default=True, init=False)
     _trouble: str | None = attrs.field(default=None, init=False)
     _next_save: float = attrs.field(default=0.0, init=False)
+    _backoff: Backoff = attrs.field(factory=DISK.backoff, init=False)
     _dropping: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -132,45 +95,45 @@ class Outbox:
         return len(self._unsaved)
 
     @property
-    def seconds_to_turn(self) -> float:
-        """After how long the next turn should come: soon while there is something to save."""
+    def seconds_to_flush(self) -> float:
+        """Seconds until the next flush should come; infinite when there is nothing to save."""
         return GROUP_S if self._unsaved or self._finished else float("inf")
 
     def put(self, result: CheckResult) -> None:
-        """Take a finished result."""
+        """Accept a finished result."""
         up = result.status is Status.UP
-        entry = Entry(to_ms(result.scheduled_at), encode_key(result), encode(result), up)
+        entry = OutboxEntry(to_ms(result.scheduled_at), encode_key(result), encode(result), up)
         self._unsaved[entry] = None
         self._fresh.append(entry)
 
-    def turn(self) -> None:
-        """Let acknowledgements in, save what is new, and hand over what is saved."""
-        for entry in self._sender.take_acknowledged():
-            self._take_acknowledged(entry)
+    def flush(self) -> None:
+        """Note what Kafka has acknowledged, save what is new, and hand over what is saved."""
+        for entry in self._sender.drain_acknowledged():
+            self._note_acknowledged(entry)
         if (self._unsaved or self._finished) and (
             self._clock.monotonic() >= self._next_save or (len(self._unsaved) >= GROUP_ENTRIES and not self._trouble)
         ):
             self._save()
         self._send()
 
-    def flush(self, timeout_s: float) -> int:
+    def send_all(self, timeout_s: float) -> int:
         """Wait until Kafka has acknowledged everything, at most `timeout_s` seconds; how many results are left."""
         deadline = self._clock.monotonic() + timeout_s
         while self.waiting and (left_s := deadline - self._clock.monotonic()) > 0:
-            self.turn()
+            self.flush()
             self._sender.wait(min(left_s, GROUP_S))
         self._next_save = 0.0
-        self.turn()
+        self.flush()
         return self.waiting
 
     def close(self) -> None:
         """Close the file; what is left in it is sent at the next start."""
         self._store.close()
 
-    def _take_acknowledged(self, entry: Entry) -> None:
+    def _note_acknowledged(self, entry: OutboxEntry) -> None:
         if not entry.batch:
             del self._unsaved[entry]
-            self.on_done(entry.slot_ms)
+            self._on_done(entry.slot_ms)
             return
         self._acknowledged += 1
         batch = self._handed[entry.batch]
@@ -178,37 +141,40 @@ class Outbox:
         if not batch.unacknowledged:
             self._finished.append(batch.id)
         if batch.id >= self._first_id:
-            self.on_done(entry.slot_ms)
+            self._on_done(entry.slot_ms)
 
     def _save(self) -> None:
         self._next_save = self._clock.monotonic() + GROUP_S
         batches = self._grouped()
         try:
             self._store.write(batches, self._finished)
-            self._saved(batches)
+            self._note_saved(batches)
             self._keep_in_bound()
         except OutageError as error:
-            self._next_save = self._clock.monotonic() + RETRY_S
+            self._next_save = self._clock.monotonic() + self._backoff.next()
             if self._trouble is None:
                 log.error("the outbox cannot be written: results are in memory alone", error=str(error))
             self._trouble = str(error)
             self._drop_unsaved()
 
-    def _grouped(self) -> list[Batch]:
+    def _grouped(self) -> list[OutboxBatch]:
         """What is not saved, in batches that are up or not, and handed to Kafka or not."""
-        groups: dict[tuple[bool, bool], list[list[Entry]]] = {}
+        groups: dict[tuple[bool, bool], list[list[OutboxEntry]]] = {}
         for entry in self._unsaved:
             lists = groups.setdefault((entry.up, entry.handed), [[]])
             if len(lists[-1]) == GROUP_ENTRIES:
                 lists.append([])
             lists[-1].append(entry)
         return [
-            Batch(next(self._ids), up, entries, len(entries)) for (up, _), lists in groups.items() for entries in lists
+            OutboxBatch(next(self._ids), up, entries, len(entries))
+            for (up, _), lists in groups.items()
+            for entries in lists
         ]
 
-    def _saved(self, batches: list[Batch]) -> None:
+    def _note_saved(self, batches: list[OutboxBatch]) -> None:
         if self._trouble:
             log.info("the outbox is written again")
+            self._backoff.reset()
             # It may hold what could not be read before.
             self._sent_id, self._backlog = 0, True
         self._trouble = None
@@ -252,7 +218,7 @@ class Outbox:
             try:
                 batch = self._store.first(self._sent_id, before)
             except OutageError:
-                return  # said by the next save, or read later
+                return  # the next save says so, or it is read later
             if batch is None:
                 self._backlog = False
                 return
@@ -262,7 +228,7 @@ class Outbox:
     def _has_room(self) -> bool:
         return self._sender.in_flight < IN_FLIGHT
 
-    def _hand_over(self, batch: Batch) -> None:
+    def _hand_over(self, batch: OutboxBatch) -> None:
         self._sent_id = batch.id
         if batch.id in self._handed:  # after trouble with the file, the sending begins at its start again
             return
@@ -275,18 +241,18 @@ class Outbox:
             self._finished.append(batch.id)
         self._note_handed(batch)
 
-    def _note_handed(self, batch: Batch) -> None:
+    def _note_handed(self, batch: OutboxBatch) -> None:
         self._handed[batch.id] = batch
         batch.entries = ()
 
     def _drop_saved(self) -> None:
-        """Make room in the file: a hundredth of what it holds, of those that were not handed to Kafka yet."""
-        dropped = self._store.drop(self._sent_id, max(1, self._store.count // _DROP_SHARE))
+        """Make room in the file: give up a share of its results, of those that were not handed to Kafka yet."""
+        dropped = self._store.drop(self._sent_id, max(1, self._store.count // DROP_SHARE))
         lost = [batch for batch in dropped if batch.id not in self._handed]
         for batch in lost:
             if batch.id >= self._first_id:
                 for entry in batch.entries:
-                    self.on_done(entry.slot_ms)
+                    self._on_done(entry.slot_ms)
         self._unsent.clear()
         self._backlog = True
         self._count_dropped(sum(batch.size for batch in lost), "its file has reached monitor.outbox_max_size")
@@ -295,11 +261,11 @@ class Outbox:
         over = len(self._unsaved) - UNSAVED
         if over <= 0:
             return
-        over += UNSAVED // _DROP_SHARE
+        over += UNSAVED // DROP_SHARE
         dropped = sorted(self._fresh, key=lambda entry: not entry.up)[:over]
         for entry in dropped:
             del self._unsaved[entry]
-            self.on_done(entry.slot_ms)
+            self._on_done(entry.slot_ms)
         self._fresh = deque(entry for entry in self._fresh if entry in self._unsaved)
         self._count_dropped(len(dropped), "it cannot be written, and memory is bounded")
 

@@ -15,15 +15,21 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+# How often it is reported at most.
 EVERY_S = 60.0
+# The weight of a check in the moving average of how long checks take.
 _WEIGHT = 0.01
-# Of the places; the rest is for what comes together by chance.
+# The share of the places that checks fill on average; the others are for checks that come together by chance.
 _FILL = 0.7
 
 
 @attrs.define
 class Overload:
-    """Says, once a minute at most, how many checks missed their window for want of room, and how much is needed."""
+    """Reports how many checks missed their window for want of room, and how much room is needed.
+
+    Attributes:
+        missed: such checks since the last report.
+    """
 
     _clock: Clock
     _max_concurrent: int
@@ -37,8 +43,8 @@ class Overload:
             took_s = (result.finished_at - result.started_at).total_seconds()
             self._check_s += _WEIGHT * (took_s - self._check_s) if self._check_s else took_s
 
-    def turn(self, checks_per_second: float, engine: Engine) -> None:
-        """Report, when there is something to report and it is time."""
+    def report(self, checks_per_second: float, engine: Engine) -> None:
+        """Log what was missed and what would help, if anything was missed and the last report is old enough."""
         if not self.missed or self._clock.monotonic() < self._next_report:
             return
         self._next_report = self._clock.monotonic() + EVERY_S

@@ -8,13 +8,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from monitoring_core.result import CheckResult
-    from monitoring_core.target import TargetRecord
-    from producer_svc.check import Check
-    from producer_svc.outbox import Batch, Entry
+    from monitoring_core.targets import TargetRecord
+    from producer_svc.check import Check, Origin
+    from producer_svc.outbox_entries import OutboxBatch, OutboxEntry
 
 
-class Registry(Protocol):
-    """Where the targets are, and who works them. The moments are milliseconds since the epoch.
+class TargetTable(Protocol):
+    """Which targets there are. Moments are milliseconds since the epoch.
 
     Raises, from every method:
         OutageError: not now.
@@ -32,12 +32,22 @@ class Registry(Protocol):
         """The active targets of these zero-based ranks, in order of id, and since when each is active as it is."""
         ...
 
+
+class Leases(Protocol):
+    """Who holds which ID in one location. Moments are milliseconds since the epoch.
+
+    A lease carries a watermark: the moment up to which the slots of its ID are accounted for. It never goes back.
+
+    Raises, from every method:
+        OutageError: not now.
+    """
+
     def acquire(self, producer_id: int, lease_s: float) -> int | None:
-        """Take an ID that nobody holds: the moment up to which its slots are accounted for; None when it is held."""
+        """Take an ID that nobody holds, for `lease_s` seconds: its watermark; None when another holds it."""
         ...
 
     def renew(self, producer_id: int, accounted_until_ms: int, lease_s: float) -> bool:
-        """Go on holding an ID; False when somebody else has it."""
+        """Go on holding an ID; False when another holds it."""
         ...
 
     def release(self, producer_id: int, accounted_until_ms: int) -> None:
@@ -45,15 +55,15 @@ class Registry(Protocol):
         ...
 
     def free(self, needed: int, limit: int) -> list[int]:
-        """The lowest IDs up to `needed` that nobody holds."""
+        """The lowest IDs from 1 to `needed` that nobody holds, at most `limit`."""
         ...
 
     def unheld_since(self, look_back_s: float) -> int | None:
-        """The earliest moment, at most so long ago, up to which an ID that nobody holds is accounted for."""
+        """The lowest watermark (ms) of expired leases within `look_back_s`; None without one."""
         ...
 
     def holder(self, producer_id: int) -> str | None:
-        """Who holds an ID, for a person."""
+        """Who held an ID last, for a person; None when nobody ever did."""
         ...
 
 
@@ -67,19 +77,19 @@ class Engine(Protocol):
 
     @property
     def running(self) -> int:
-        """How many checks are submitted and not yet taken as finished."""
+        """How many checks are submitted and not yet drained as finished."""
         ...
 
-    def submit(self, check: Check) -> None:
-        """Begin a check. It ends within its target's timeout."""
+    def submit(self, check: Check, origin: Origin) -> None:
+        """Begin a check, whose result will name `origin`. It ends within its target's timeout."""
         ...
 
-    def take_finished(self, wait_s: float) -> Sequence[CheckResult]:
+    def drain_finished(self, wait_s: float) -> Sequence[CheckResult]:
         """The results since the last call; waits for the first at most `wait_s` seconds."""
         ...
 
     def abandon(self) -> Sequence[Check]:
-        """Give up what is running, and return it: its results will never be taken."""
+        """Give up what is running, and return it: its results will never be drained."""
         ...
 
 
@@ -104,12 +114,12 @@ class Store(Protocol):
 
     @property
     def count(self) -> int:
-        """How many results there are."""
+        """How many results it holds."""
         ...
 
     @property
     def last_id(self) -> int:
-        """The highest id that was there when it was opened."""
+        """The highest id that it held when it was opened; 0 without one."""
         ...
 
     @property
@@ -117,16 +127,16 @@ class Store(Protocol):
         """How much room the batches take."""
         ...
 
-    def write(self, batches: Sequence[Batch], remove: Sequence[int]) -> None:
-        """Add batches and remove others, both or nothing."""
+    def write(self, batches: Sequence[OutboxBatch], remove: Sequence[int]) -> None:
+        """Add batches and remove others by their ids, both or nothing."""
         ...
 
-    def first(self, after: int, before: int | None) -> Batch | None:
+    def first(self, after: int, before: int | None) -> OutboxBatch | None:
         """The first batch between two ids, neither included. One that is damaged has no entries."""
         ...
 
-    def drop(self, after: int, results: int) -> Sequence[Batch]:
-        """Remove so many results, and what is saved with them: the oldest past an id, those that are up first."""
+    def drop(self, after: int, results: int) -> Sequence[OutboxBatch]:
+        """Remove the oldest batches past the id `after`, those that are up first, until `results` results are gone."""
         ...
 
     def close(self) -> None:
@@ -142,11 +152,11 @@ class Sender(Protocol):
         """How many entries Kafka has not yet acknowledged."""
         ...
 
-    def send(self, entry: Entry) -> None:
-        """Take an entry."""
+    def send(self, entry: OutboxEntry) -> None:
+        """Begin to bring an entry to Kafka."""
         ...
 
-    def take_acknowledged(self) -> Sequence[Entry]:
+    def drain_acknowledged(self) -> Sequence[OutboxEntry]:
         """The entries that Kafka has acknowledged since the last call."""
         ...
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import attrs
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from monitoring_core.clock import Clock
     from monitoring_runtime.health import Health
     from monitoring_runtime.stop import Stop
-    from producer_svc.assignment import Assignment, Update
+    from producer_svc.assignment import Assignment
     from producer_svc.blame import Blame
     from producer_svc.check import Origin
     from producer_svc.clock_steps import ClockSteps
@@ -24,22 +23,29 @@ if TYPE_CHECKING:
     from producer_svc.overload import Overload
     from producer_svc.ports import Engine
     from producer_svc.schedule import Schedule
+    from producer_svc.unaccounted import UnaccountedSlots
+    from producer_svc.updates import Update
     from producer_svc.waiting import WaitingChecks
 
 log = structlog.get_logger()
 
 MAX_WAIT_S = 0.1
-# What becomes due or finishes within so long is worked together: a turn for each would cost more than the check.
-TOGETHER_S = 0.004
-# At most so many become due in one turn: after a long pause there may be millions.
-MAX_TAKEN = 2_000
-# And so many of them missed: writing down an hour that nobody checked must not hold up the checks of now.
+# An iteration handles all that becomes due or finishes within this time: one for each would cost more than the check.
+ITERATION_S = 0.004
+# How many checks an iteration pops at most: after a long pause there may be millions.
+MAX_POPPED = 2_000
+# How many of them may be missed ones: writing down an hour that nobody checked must not hold up the checks of now.
 MAX_MISSED = 100
 
 
 @attrs.define
 class ProducerService:
-    """Runs every slot of its targets until it is stopped, and accounts for each."""
+    """Runs every slot of its targets until it is stopped, and accounts for each.
+
+    Attributes:
+        origin: names the ID that is held, or was held last.
+        unaccounted: popped slots; the outbox removes those whose results are in Kafka.
+    """
 
     origin: Origin
     assignment: Assignment
@@ -48,6 +54,7 @@ class ProducerService:
     engine: Engine
     blame: Blame
     outbox: Outbox
+    unaccounted: UnaccountedSlots
     clock: Clock
     health: Health
     metrics: Metrics
@@ -57,11 +64,6 @@ class ProducerService:
     # Whether the targets of the ID that is held are all known, and from when on their slots are this producer's.
     _whole: bool = attrs.field(default=False, init=False)
     _since_ms: int | None = attrs.field(default=None, init=False)
-    # Slots that were taken and whose results are not in Kafka, by second; the oldest first, but for moments.
-    _unaccounted: Counter[int] = attrs.field(factory=Counter, init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.outbox.on_done = self._account
 
     def run(self, stop: Stop) -> int:
         """Work until `stop`, then end in order; the number of results that are lost."""
@@ -70,27 +72,24 @@ class ProducerService:
         return self._finish()
 
     def run_once(self, max_wait_s: float) -> None:
-        """One turn: take the assignment, submit what is due, publish what is finished."""
+        """One iteration: learn what has changed, submit what is due, publish what is finished."""
         self.health.beat()
-        self._take_assignment()
+        self._poll_assignment()
         self._note_clock_step()
-        self._take_due()
+        self._pop_due()
         self._dispatch()
-        next_s = max(TOGETHER_S, min(self.schedule.seconds_to_next, self.outbox.seconds_to_turn))
-        self._take_finished(min(max_wait_s, next_s))
-        self.overload.turn(self.schedule.checks_per_second, self.engine)
+        next_s = max(ITERATION_S, min(self.schedule.seconds_to_next, self.outbox.seconds_to_flush))
+        self._publish_finished(min(max_wait_s, next_s))
+        self.overload.report(self.schedule.checks_per_second, self.engine)
         self.metrics.observe(len(self.waiting), self.engine.running, self.blame.down)
         self.metrics.outbox(self.outbox.waiting, self.outbox.unsaved)
 
     def accounted_until_ms(self) -> int:
         """The moment up to which every slot of this producer has a result in Kafka."""
-        now_ms = self.clock.now_ms()
-        moments = [now_ms, 1_000 * min(self._unaccounted, default=now_ms // 1_000 + 1)]
-        if self.schedule.next_ms is not None:
-            moments.append(self.schedule.next_ms)
-        return min(moments)
+        moments = (self.clock.now_ms(), self.unaccounted.oldest_ms, self.schedule.next_ms)
+        return min(moment for moment in moments if moment is not None)
 
-    def _take_assignment(self) -> None:
+    def _poll_assignment(self) -> None:
         update = self.assignment.poll(self.accounted_until_ms)
         if update is not None:
             self._change(update)
@@ -105,7 +104,7 @@ class ProducerService:
         if update.producer_id is None:
             self.health.set_not_ready("no ID is held")
             return
-        self.origin.producer_id = update.producer_id
+        self.origin = attrs.evolve(self.origin, producer_id=update.producer_id)
         self.schedule.change(update.added, update.removed)
         if self._whole:
             if update.added or update.removed:
@@ -122,9 +121,9 @@ class ProducerService:
         if given_up:
             self.schedule.leave()
             return
-        # Whoever has the ID now that was held before accounts for what was not begun.
+        # The producer that holds the ID now accounts for what was not begun.
         for check in self.waiting.clear():
-            self._account(check.scheduled_ms)
+            self.unaccounted.remove(check.scheduled_ms)
         self.schedule.clear()
 
     def _begin(self, update: Update) -> None:
@@ -144,13 +143,14 @@ class ProducerService:
             self.schedule.begin_again(self.clock.now_ms())
             log.warning("the clock was set back: slots from now on are checked again", seconds=round(-step_s))
 
-    def _take_due(self) -> None:
+    def _pop_due(self) -> None:
+        """Let what is due wait for the engine, or write it down as missed when it is too late to start it."""
         missed = 0
-        for check in self.schedule.take_due(MAX_TAKEN):
-            self._unaccounted[check.scheduled_ms // 1_000] += 1
+        for check in self.schedule.pop_due(MAX_POPPED):
+            self.unaccounted.add(check.scheduled_ms)
             if check.window_end_ms > self.clock.now_ms():
                 if not self.waiting.add(check):
-                    self._account(check.scheduled_ms)
+                    self.unaccounted.remove(check.scheduled_ms)
             else:
                 self._publish(self.origin.unrun(check, Reason.MISSED_WINDOW, "no producer ran it in its window"))
                 missed += 1
@@ -160,29 +160,29 @@ class ProducerService:
     def _dispatch(self) -> None:
         """Start waiting checks in due order, as the engine and their hosts have room; the rest in time, or missed."""
         now_ms = self.clock.now_ms()
-        for missed in self.waiting.missed(now_ms):
+        for missed in self.waiting.pop_missed(now_ms):
             self.overload.missed += 1
             self._publish(self.origin.unrun(missed, Reason.MISSED_WINDOW, "no free place in the engine in its window"))
-        while self.engine.free > 0 and (check := self.waiting.take()):
-            self.engine.submit(check)
+        while self.engine.free > 0 and (check := self.waiting.pop()):
+            self.engine.submit(check, self.origin)
 
-    def _take_finished(self, wait_s: float) -> None:
-        """Publish what is finished and decided."""
-        for finished in self._finished_together(wait_s):
+    def _publish_finished(self, wait_s: float) -> None:
+        """Publish what is finished and decided; waits for it at most `wait_s` seconds."""
+        for finished in self._drain_finished(wait_s):
             self.waiting.done(finished.target_id, to_ms(finished.scheduled_at))
             self.overload.finished(finished)
-            for result in self.blame.take(finished):
+            for result in self.blame.accept(finished):
                 self._publish(result)
-        for result in self.blame.settled():
+        for result in self.blame.decided():
             self._publish(result)
-        self.outbox.turn()
+        self.outbox.flush()
 
-    def _finished_together(self, wait_s: float) -> list[CheckResult]:
-        """Wait for the first check that finishes, and then for those that finish soon after the call."""
-        until = self.clock.monotonic() + min(wait_s, TOGETHER_S)
-        finished = more = list(self.engine.take_finished(wait_s))
+    def _drain_finished(self, wait_s: float) -> list[CheckResult]:
+        """Wait for the first check that finishes, and then for those that finish within ITERATION_S of the call."""
+        until = self.clock.monotonic() + min(wait_s, ITERATION_S)
+        finished = more = list(self.engine.drain_finished(wait_s))
         while more and (left_s := until - self.clock.monotonic()) > 0:
-            more = list(self.engine.take_finished(left_s))
+            more = list(self.engine.drain_finished(left_s))
             finished += more
         return finished
 
@@ -190,38 +190,36 @@ class ProducerService:
         self.metrics.finished(result)
         self.outbox.put(result)
 
-    def _account(self, slot_ms: int) -> None:
-        second = slot_ms // 1_000
-        self._unaccounted[second] -= 1
-        if self._unaccounted[second] <= 0:
-            del self._unaccounted[second]
-
     def _finish(self) -> int:
-        """Account for everything that was due before the stop, and flush."""
+        """Account for everything that was due before the stop, and send it."""
         self.health.set_not_ready("stopping")
         deadline = self.clock.monotonic() + self.shutdown_timeout_s
         until_ms = self.clock.now_ms()
-        self._take_due()
+        self._pop_due()
         until_ms = min(until_ms, self.schedule.next_ms or until_ms)
         self.schedule.clear()
         log.info("stopping", waiting=len(self.waiting), running=self.engine.running)
         while (self.waiting or self.engine.running or self.blame.holding) and self.clock.monotonic() < deadline:
             self.health.beat()
             self._dispatch()
-            self._take_finished(MAX_WAIT_S)
+            self._publish_finished(MAX_WAIT_S)
+        self._publish_unfinished()
+        lost = self._send_all(max(1.0, deadline - self.clock.monotonic()))
+        # Slots that became due since are for the next producer.
+        self.assignment.close(min(until_ms, self.accounted_until_ms()))
+        return lost
+
+    def _publish_unfinished(self) -> None:
+        """Write down what the stop found waiting, running or undecided."""
         for check in self.waiting.clear():
             self._publish(self.origin.unrun(check, Reason.MISSED_WINDOW, "the producer was stopped before the check"))
         for check in self.engine.abandon():
             self._publish(self.origin.unrun(check, Reason.PROBER_ERROR, "the producer was stopped during the check"))
         for result in self.blame.rest():
             self._publish(result)
-        lost = self._flush(max(1.0, deadline - self.clock.monotonic()))
-        # Slots that became due since are for whoever comes next.
-        self.assignment.close(min(until_ms, self.accounted_until_ms()))
-        return lost
 
-    def _flush(self, timeout_s: float) -> int:
-        left = self.outbox.flush(timeout_s)
+    def _send_all(self, timeout_s: float) -> int:
+        left = self.outbox.send_all(timeout_s)
         lost = self.outbox.unsaved
         self.outbox.close()
         if lost:

@@ -14,60 +14,61 @@ if TYPE_CHECKING:
 
     from producer_svc.check import Check
 
-_Key = tuple[int, int]
-# By what it is sorted, a number that leaves no two alike, the check, and its key.
-_Entry = tuple[int, int, "Check", _Key]
-# So many that have started are among the deadlines at most, beside twice those that wait.
+# A slot: the target's id and the moment, milliseconds since the epoch.
+_Slot = tuple[int, int]
+# What heaps sort by, a number that makes each entry unlike all others, the check, and its slot.
+_Entry = tuple[int, int, "Check", _Slot]
+# The heap of deadlines is cleaned up when it holds this many entries more than two for each waiting check.
 _STALE = 1_000
 
 
 @attrs.define
 class WaitingChecks:
-    """In due order, except that those of a host of which enough are running hold up no others.
+    """Checks in due order; one whose host already has enough running checks is parked and holds up no other.
 
-    A check is in the heap of those that may start, or parked with its host; and, while it waits, in the heap of
-    deadlines, from where it is left out when it has started.
+    While a check waits it is in two places: in the heap of those that may start, or parked with its host; and in the
+    heap of deadlines, which keeps its entry for a while after it has started.
     """
 
     _max_per_host: int
     _ready: list[_Entry] = attrs.field(factory=list, init=False)
     _parked: dict[str, deque[_Entry]] = attrs.field(factory=dict, init=False)
     _deadlines: list[_Entry] = attrs.field(factory=list, init=False)
-    # The slots that wait, and the number of each one's entry; one that does not wait any more has entries, too.
-    _waiting: dict[_Key, int] = attrs.field(factory=dict, init=False)
+    # The number of the entry of each slot that waits: any other entry of it is from before, and stale.
+    _waiting: dict[_Slot, int] = attrs.field(factory=dict, init=False)
     _running: dict[str, int] = attrs.field(factory=dict, init=False)
-    _hosts: dict[_Key, str] = attrs.field(factory=dict, init=False)
+    _hosts: dict[_Slot, str] = attrs.field(factory=dict, init=False)
     _numbers: itertools.count[int] = attrs.field(factory=itertools.count, init=False)
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def add(self, check: Check) -> bool:
-        """Take in a check that is due; False when it waits or runs already, as after the clock was set back."""
-        key = check.target.id, check.scheduled_ms
-        if key in self._waiting or key in self._hosts:
+        """Add a check that is due; False when it waits or runs already, as after the clock was set back."""
+        slot = check.target.id, check.scheduled_ms
+        if slot in self._waiting or slot in self._hosts:
             return False
-        number = self._waiting[key] = next(self._numbers)
-        heapq.heappush(self._ready, (check.scheduled_ms, number, check, key))
-        heapq.heappush(self._deadlines, (check.window_end_ms, number, check, key))
+        number = self._waiting[slot] = next(self._numbers)
+        heapq.heappush(self._ready, (check.scheduled_ms, number, check, slot))
+        heapq.heappush(self._deadlines, (check.window_end_ms, number, check, slot))
         if len(self._deadlines) > 2 * len(self._waiting) + _STALE:
             self._deadlines = [entry for entry in self._deadlines if self._waits(entry)]
             heapq.heapify(self._deadlines)
         return True
 
-    def missed(self, now_ms: int) -> Iterator[Check]:
-        """Those whose window is over: they are taken out."""
+    def pop_missed(self, now_ms: int) -> Iterator[Check]:
+        """The checks whose window is over."""
         while self._deadlines and self._deadlines[0][0] <= now_ms:
             entry = heapq.heappop(self._deadlines)
             if self._waits(entry):
                 del self._waiting[entry[3]]
                 yield entry[2]
 
-    def take(self) -> Check | None:
+    def pop(self) -> Check | None:
         """The first that may start, which counts as running from now on; None when there is none."""
         while self._ready:
             entry = heapq.heappop(self._ready)
-            _, _, check, key = entry
+            _, _, check, slot = entry
             host = check.target.host
             running = self._running.get(host, 0)
             if not self._waits(entry):
@@ -75,9 +76,9 @@ class WaitingChecks:
             elif running >= self._max_per_host:
                 self._parked.setdefault(host, deque()).append(entry)
             else:
-                del self._waiting[key]
+                del self._waiting[slot]
                 self._running[host] = running + 1
-                self._hosts[key] = host
+                self._hosts[slot] = host
                 return check
         if not self._waiting:
             self._deadlines.clear()
@@ -94,8 +95,18 @@ class WaitingChecks:
         if self._parked:
             self._unpark(host)
 
+    def clear(self) -> list[Check]:
+        """Remove and return all checks that wait."""
+        entries = sorted(self._deadlines, key=lambda e: e[1])
+        left = [entry[2] for entry in entries if self._waits(entry)]
+        self._waiting.clear()
+        self._deadlines.clear()
+        self._ready.clear()
+        self._parked.clear()
+        return left
+
     def _unpark(self, host: str) -> None:
-        """Let the next of a host try, when it has room."""
+        """Let the next check of a host try, when the host has room."""
         if self._running.get(host, 0) >= self._max_per_host:
             return
         parked = self._parked.get(host)
@@ -106,16 +117,6 @@ class WaitingChecks:
                 break
         if parked is not None and not parked:
             del self._parked[host]
-
-    def clear(self) -> list[Check]:
-        """Take out all that wait."""
-        entries = sorted(self._deadlines, key=lambda e: e[1])
-        left = [entry[2] for entry in entries if self._waits(entry)]
-        self._waiting.clear()
-        self._deadlines.clear()
-        self._ready.clear()
-        self._parked.clear()
-        return left
 
     def _waits(self, entry: _Entry) -> bool:
         return self._waiting.get(entry[3]) == entry[1]

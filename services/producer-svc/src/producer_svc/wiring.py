@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import structlog
 
 from monitoring_core.clock import SystemClock
-from monitoring_core.config import ConfigError, EngineName, Fault
 from monitoring_core.config.values import split_host_port
 from monitoring_runtime.endpoint import Endpoint
 from monitoring_runtime.health import Health
@@ -21,22 +20,28 @@ from monitoring_runtime.stop import stop_on_signals
 from producer_svc import __version__
 from producer_svc.adapters.canaries import TcpCanaries
 from producer_svc.adapters.kafka import KafkaSender
-from producer_svc.adapters.postgres import PostgresRegistry
+from producer_svc.adapters.leases import PostgresLeases
+from producer_svc.adapters.postgres import ProducerConnection
 from producer_svc.adapters.sqlite import SqliteStore
-from producer_svc.assignment import Assignment, Claim
+from producer_svc.adapters.target_table import PostgresTargetTable
+from producer_svc.assignment import Assignment
 from producer_svc.blame import Blame
 from producer_svc.check import Origin
+from producer_svc.checks.kinds import build_engine
+from producer_svc.claim import Claim
 from producer_svc.clock_steps import ClockSteps
 from producer_svc.metrics import Metrics
 from producer_svc.outbox import Outbox
 from producer_svc.overload import Overload
 from producer_svc.schedule import Schedule
 from producer_svc.service import ProducerService
+from producer_svc.unaccounted import UnaccountedSlots
 from producer_svc.waiting import WaitingChecks
 
 if TYPE_CHECKING:
+    from monitoring_core.clock import Clock
     from monitoring_core.config import Config, MonitorConfig
-    from producer_svc.ports import Engine
+    from producer_svc.ports import Canaries
 
 log = structlog.get_logger()
 
@@ -66,38 +71,30 @@ def run(config: Config, producer_id: int | None) -> int:
 
 
 def build(config: Config, producer_id: int | None) -> ProducerService:
-    """A producer on real parts."""
-    clock, metrics = SystemClock(), Metrics()
-    monitor = config.monitor
-    origin = Origin(producer_id or 0, monitor.location)
-    assignment = Assignment(
-        PostgresRegistry(
-            config.database, monitor.location, f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        ),
-        Claim(producer_id, monitor.websites_per_container, int(1000 * monitor.max_look_back.total_seconds())),
-        monitor.defaults,
-        monitor.lease_duration.total_seconds(),
-        monitor.refresh_interval.total_seconds(),
-        clock,
-    )
+    """A producer on real parts.
+
+    Raises:
+        ConfigError: the engine that the configuration names is not installed.
+    """
+    clock, metrics, unaccounted, monitor = SystemClock(), Metrics(), UnaccountedSlots(), config.monitor
     return ProducerService(
-        origin=origin,
-        assignment=assignment,
+        origin=Origin(producer_id or 0, monitor.location),
+        assignment=_assignment(config, producer_id, clock),
         schedule=Schedule(clock),
         waiting=WaitingChecks(monitor.max_per_host),
         overload=Overload(clock, monitor.max_concurrent_checks),
         clock_steps=ClockSteps(clock),
-        engine=build_engine(monitor, origin),
-        blame=Blame(
-            TcpCanaries([split_host_port(text) for text in monitor.canaries]) if monitor.canaries else None, clock
-        ),
+        engine=build_engine(monitor),
+        blame=Blame(_canaries(monitor), clock),
         outbox=Outbox(
             SqliteStore(Path(monitor.outbox_directory)),
             KafkaSender(config.kafka),
             clock,
             metrics,
             monitor.outbox_max_size,
+            unaccounted.remove,
         ),
+        unaccounted=unaccounted,
         clock=clock,
         health=Health(),
         metrics=metrics,
@@ -105,19 +102,19 @@ def build(config: Config, producer_id: int | None) -> ProducerService:
     )
 
 
-def build_engine(monitor: MonitorConfig, origin: Origin) -> Engine:
-    """The engine that the configuration names.
+def _assignment(config: Config, producer_id: int | None, clock: Clock) -> Assignment:
+    monitor, connection = config.monitor, ProducerConnection(config.database)
+    holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    return Assignment(
+        PostgresTargetTable(connection),
+        PostgresLeases(connection, monitor.location, holder),
+        Claim(producer_id, monitor.websites_per_container, int(1000 * monitor.max_look_back.total_seconds())),
+        monitor.defaults,
+        monitor.lease_duration.total_seconds(),
+        monitor.refresh_interval.total_seconds(),
+        clock,
+    )
 
-    Raises:
-        ConfigError: it is not installed.
-    """
-    if monitor.engine is EngineName.REQUESTS:
-        from producer_svc.adapters.requests_engine import RequestsEngine
 
-        return RequestsEngine(monitor, origin)
-    try:
-        from producer_svc.adapters.curl_engine import CurlEngine
-    except ImportError as error:
-        message = f"curl needs pip install 'producer-svc[curl]' ({error})"
-        raise ConfigError([Fault("this installation", "monitor.engine", message)]) from None
-    return CurlEngine(monitor, origin)
+def _canaries(monitor: MonitorConfig) -> Canaries | None:
+    return TcpCanaries([split_host_port(text) for text in monitor.canaries]) if monitor.canaries else None

@@ -1,14 +1,15 @@
-"""The configuration: strict, complete before anything is connected, and every fault reported at once."""
+"""The configuration: read strictly, before a service connects to anything, with every fault reported at once."""
 
 from monitoring_core.config.consumer import Assignor, ConsumerConfig, GroupProtocol
 from monitoring_core.config.database import DatabaseConfig, TimeSeries
 from monitoring_core.config.faults import ConfigError, Fault
 from monitoring_core.config.kafka import KafkaConfig
-from monitoring_core.config.load import CONFIG_VARIABLE, DEFAULT_PATH, Config, load_config
+from monitoring_core.config.load import CONFIG_VARIABLE, DEFAULT_PATH, load_config
 from monitoring_core.config.logging import LoggingConfig
 from monitoring_core.config.metrics import MetricsConfig
 from monitoring_core.config.monitor import EngineName, MonitorConfig
 from monitoring_core.config.roles import Account, Role, RolesConfig
+from monitoring_core.config.sections import Config
 from monitoring_core.config.values import Secret, format_duration, parse_duration
 
 __all__ = [

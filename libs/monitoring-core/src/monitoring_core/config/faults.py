@@ -1,15 +1,18 @@
-"""What is wrong with a configuration, as data; the one place that turns it into sentences."""
+"""What is wrong with a configuration, as data, and how it is worded for people."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import difflib
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
 from monitoring_core.errors import MonitoringError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+_MAX_SHOWN = 80
 
 
 @attrs.frozen
@@ -32,7 +35,7 @@ class Fault:
 
 
 class ConfigError(MonitoringError):
-    """The configuration cannot be used. Its text is one line a fault.
+    """The configuration cannot be used. Its text has one line for each fault.
 
     Attributes:
         faults: every fault found, in the order of the file, never empty.
@@ -45,13 +48,32 @@ class ConfigError(MonitoringError):
 
 @attrs.frozen
 class Rule:
-    """A rule between settings of one section that is broken.
+    """A broken rule between settings of one section.
 
     Attributes:
-        keys: the settings that it is between; the fault is reported at the first. A rule on a setting that is faulty
-            in itself is not reported.
+        keys: the settings that the rule connects; the fault is reported at the first of them. It is not reported when
+            one of them has a fault of its own, because then a default stands in for what the user wrote.
         message: the rest of the sentence.
     """
 
     keys: tuple[str, ...]
     message: str
+
+
+class Section(attrs.AttrsInstance, Protocol):
+    """A section of the configuration: frozen settings, and the rules between them."""
+
+    def broken_rules(self) -> Iterator[Rule]:
+        """Every broken rule between settings."""
+        ...
+
+
+def clipped(text: str) -> str:
+    """`text`, cut to the length that a fault may show."""
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
+
+
+def suggestion(name: str, known: Mapping[str, object]) -> str:
+    """The end of a sentence about an unknown `name`: the most similar known name, or all known names."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"

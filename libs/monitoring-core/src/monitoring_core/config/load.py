@@ -1,69 +1,23 @@
-"""Loading: one file, then the environment, then the command line; all faults at once."""
+"""Load the configuration: the file, overridden by the environment, then by the command line; all faults at once."""
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-import attrs
-import cattrs
-from cattrs.errors import BaseValidationError, ClassValidationError, ForbiddenExtraKeysError
-
-from monitoring_core.config.consumer import ConsumerConfig
-from monitoring_core.config.database import DatabaseConfig
+from monitoring_core.config.converter import Sourced
 from monitoring_core.config.document import MAX_BYTES, Document, DocumentError, parse_document
-from monitoring_core.config.faults import ConfigError, Fault
-from monitoring_core.config.kafka import KafkaConfig
-from monitoring_core.config.logging import LoggingConfig
-from monitoring_core.config.metrics import MetricsConfig
-from monitoring_core.config.monitor import MonitorConfig
-from monitoring_core.config.roles import Role, RolesConfig
-from monitoring_core.config.values import Secret, SecretReference, SecretSources, make_converter
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+from monitoring_core.config.faults import ConfigError, Fault, Section, suggestion
+from monitoring_core.config.overrides import Override, from_environment, from_option
+from monitoring_core.config.roles import Role
+from monitoring_core.config.sections import SECTIONS, Config, holds_secret
+from monitoring_core.config.structure import structure
+from monitoring_core.config.values.sources import SecretSources
 
 CONFIG_VARIABLE = "MONITORING_CONFIG"
 DEFAULT_PATH = Path("/etc/monitoring/config.yaml")
-_PREFIX = "MONITORING__"
-# In the environment, where a secret may also stand as it is.
-_REFERENCE = re.compile(r"\{ *(file|env) *: [^{}]+\}")
-
-
-@attrs.frozen(kw_only=True)
-class Config:
-    """The whole configuration, valid."""
-
-    monitor: MonitorConfig
-    kafka: KafkaConfig
-    database: DatabaseConfig
-    consumer: ConsumerConfig
-    metrics: MetricsConfig
-    logging: LoggingConfig
-    roles: RolesConfig = attrs.field(factory=RolesConfig)
-
-    def database_as(self, role: Role) -> DatabaseConfig | None:
-        """The connection of a role, its password looked up now; None when it has no account of its own.
-
-        Raises:
-            ConfigError: the password is not where the configuration says.
-        """
-        account = self.roles.account(role)
-        return attrs.evolve(self.database, user=account.user, password=account.password) if account else None
-
-
-_SECTIONS: dict[str, type[Any]] = {
-    "monitor": MonitorConfig,
-    "kafka": KafkaConfig,
-    "database": DatabaseConfig,
-    "consumer": ConsumerConfig,
-    "metrics": MetricsConfig,
-    "logging": LoggingConfig,
-    "roles": RolesConfig,
-}
 
 
 def load_config(
@@ -81,9 +35,9 @@ def load_config(
     both.
 
     Args:
-        role: who is to connect to PostgreSQL. When the section `roles` has an account for it, `database` gets its user
-            and password, and the password that stands there is not even looked for; unless the environment or
-            `settings` say who `database.user` is, which is nearer.
+        role: the role to connect to PostgreSQL as. When the section `roles` has an account for it, `database` gets the
+            user and the password of that account, and the password of the section `database` is not looked up. A
+            `database.user` in the environment or in `settings` takes precedence over the account.
         kubernetes: reads secrets from Kubernetes; see SecretSources.
 
     Raises:
@@ -100,102 +54,92 @@ class _Loading:
         self._path = path
         self._sources = sources
         self._document = Document({}, {})
+        self._data: dict[str, dict[str, object]] = {name: {} for name in SECTIONS}
         self._places: dict[str, str] = {}
-        # Settings whose value stands as another setting.
+        # Settings of `database` -> the settings of `roles` that their values come from.
         self._aliases: dict[str, str] = {}
         self._faults: list[Fault] = []
 
     def load(self, settings: Sequence[str], role: Role | None) -> Config:
         self._document = _read(self._path)
-        data = self._sections()
-        for name in sorted(self._sources.environ):
-            if name.startswith(_PREFIX):
-                section, _, key = name.removeprefix(_PREFIX).lower().partition("__")
-                self._replace(data, f"env {name}", section, key, self._sources.environ[name])
+        self._use_sections_of_the_file()
+        for override in from_environment(self._sources.environ):
+            self._replace(override)
         for setting in settings:
-            name, equals, value = setting.partition("=")
-            section, _, key = name.strip().partition(".")
-            if not equals:
-                self._fault(f"--set {name[:80]}", "", "must be section.key=value")
-                continue
-            self._replace(data, f"--set {name.strip()}", section, key, value)
+            if option := from_option(setting):
+                self._replace(option)
+            else:
+                self._fault(f"--set {setting[:80]}", "", "must be section.key=value")
         if role:
-            self._take_account(data, role)
-        loaded = {name: self._section(name, data[name]) for name in _SECTIONS}
+            self._use_account(role)
+        loaded = {name: self._section(name) for name in SECTIONS}
         if self._faults:
-            raise ConfigError(sorted(self._faults, key=self._order))
-        return Config(**loaded)
+            raise ConfigError(sorted(self._faults, key=_order))
+        return Config(**cast("dict[str, Any]", loaded))  # each is of the class that SECTIONS names
 
-    def _sections(self) -> dict[str, dict[str, Any]]:
-        """The file's sections, those that are not known reported and left out."""
-        data: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
+    def _use_sections_of_the_file(self) -> None:
         for name, content in self._document.data.items():
-            if name not in _SECTIONS:
-                self._fault(self._place(name), name, f"no such section{_suggestion(name, _SECTIONS)}")
+            if name not in SECTIONS:
+                self._fault(self._place(name), name, f"no such section{suggestion(name, SECTIONS)}")
             elif isinstance(content, dict):
-                data[name] = dict(content)
+                self._data[name] = dict(content)
             elif content is not None:
                 self._fault(self._place(name), name, "must be a section with settings")
-        return data
 
-    def _replace(self, data: dict[str, dict[str, Any]], place: str, section: str, key: str, text: str) -> None:
-        if section not in _SECTIONS:
-            self._fault(place, "", f"no such section{_suggestion(section, _SECTIONS)}")
+    def _replace(self, override: Override) -> None:
+        section, key = override.section, override.key
+        if section not in SECTIONS:
+            self._fault(override.place, "", f"no such section{suggestion(section, SECTIONS)}")
             return
         if not key:
-            self._fault(place, "", f"names the section {section}, but none of its settings")
+            self._fault(override.place, "", f"names the section {section}, but none of its settings")
             return
-        self._places[f"{section}.{key}"] = place
-        field = attrs.fields_dict(attrs.resolve_types(_SECTIONS[section])).get(key)
-        kinds = str(field.type) if field else ""
+        self._places[f"{section}.{key}"] = override.place
         try:
-            data[section][key] = _replacement(text, kinds, place)
+            self._data[section][key] = override.value()
         except DocumentError as error:
-            self._fault(place, f"{section}.{key}", error.message)
+            self._fault(override.place, f"{section}.{key}", error.message)
 
-    def _take_account(self, data: dict[str, dict[str, Any]], role: Role) -> None:
-        """Let `database` have the user and the password of a role that has an account."""
-        user = data["roles"].get(f"{role}_user")
+    def _use_account(self, role: Role) -> None:
+        """Give `database` the user and the password of the role, if the role has an account."""
+        roles, database = self._data["roles"], self._data["database"]
+        user = roles.get(f"{role}_user")
         if not user or not isinstance(user, str) or "database.user" in self._places:
             return
         for key in ("user", "password"):
-            data["database"].pop(key, None)
+            database.pop(key, None)
             self._aliases[f"database.{key}"] = f"roles.{role}_{key}"
-            if (value := data["roles"].get(f"{role}_{key}")) is not None:
-                data["database"][key] = value
+            if (value := roles.get(f"{role}_{key}")) is not None:
+                database[key] = value
 
-    def _section(self, name: str, data: dict[str, Any]) -> Any:
-        """The section, or None when it is faulty; its faults are noted."""
-        kind = _SECTIONS[name]
-        converter = make_converter(self._sources)
-        faulty: set[str] = set()
-        try:
-            section = converter.structure(data, kind)
-        except ClassValidationError as error:
-            for key, message in _field_faults(error, kind):
-                faulty.add(key)
-                path = self._aliases.get(f"{name}.{key}", f"{name}.{key}")
-                fault = Fault(self._place(path, path.partition(".")[0]), path, message)
-                if fault not in self._faults:
-                    self._faults.append(fault)
-            section = _without(faulty, data, kind, converter)
-        for rule in section.broken_rules() if section else ():
+    def _section(self, name: str) -> Section | None:
+        """The section, or None when settings without a default are faulty; adds all its faults to `_faults`."""
+        section, faults = structure(self._sourced(name), SECTIONS[name])
+        for key, message in faults:
+            path = self._aliases.get(f"{name}.{key}", f"{name}.{key}")
+            fault = Fault(self._place(path, path.partition(".")[0]), path, message)
+            if fault not in self._faults:
+                self._faults.append(fault)
+        if section is None:
+            return None
+        faulty = {key for key, _ in faults}
+        for rule in section.broken_rules():
             if faulty.isdisjoint(rule.keys):
                 paths = [f"{name}.{key}" for key in rule.keys]
                 self._fault(self._place(*paths, name), paths[0], rule.message)
-        return self._placed(name, section) if section else None
+        return section
 
-    def _placed(self, name: str, section: Any) -> Any:
-        """The section, with its references knowing where they stand."""
-        references = {
-            field.name: attrs.evolve(value, place=self._place(f"{name}.{field.name}"), path=f"{name}.{field.name}")
-            for field in attrs.fields(type(section))
-            if isinstance(value := getattr(section, field.name), SecretReference)
+    def _sourced(self, name: str) -> dict[str, object]:
+        """The plain data of a section, with the sources of its secrets."""
+        return {
+            key: Sourced(value, self._sources, self._place(f"{name}.{key}"), f"{name}.{key}")
+            if value is not None and holds_secret(name, key)
+            else value
+            for key, value in self._data[name].items()
         }
-        return attrs.evolve(section, **references) if references else section
 
     def _place(self, *paths: str) -> str:
-        """Where the first of the paths that is given at all is given; the file when none is."""
+        """The place of the first of `paths` that the user has set; the file when none is set."""
         for path in paths:
             if path in self._places:
                 return self._places[path]
@@ -206,9 +150,11 @@ class _Loading:
     def _fault(self, place: str, path: str, message: str) -> None:
         self._faults.append(Fault(place, path, message))
 
-    def _order(self, fault: Fault) -> tuple[int, str]:
-        _, _, line = fault.place.rpartition(":")
-        return (int(line) if line.isdigit() else 0, fault.path)
+
+def _order(fault: Fault) -> tuple[int, str]:
+    """Sort by line of the file; faults without a line come first."""
+    _, _, line = fault.place.rpartition(":")
+    return (int(line) if line.isdigit() else 0, fault.path)
 
 
 def _read(path: Path) -> Document:
@@ -224,46 +170,5 @@ def _read(path: Path) -> Document:
     except DocumentError as error:
         raise ConfigError([Fault(f"{path}:{error.line}", "", error.message)]) from None
     except (OSError, ValueError) as error:
-        raise ConfigError(
-            [Fault(str(path), "", f"cannot be read: {getattr(error, 'strerror', None) or error}")]
-        ) from None
-
-
-def _replacement(text: str, kinds: str, place: str) -> Any:
-    """A value of the environment or the command line as plain data.
-
-    A secret may stand in the environment as it is, or as a reference, but not on the command line, which every user of
-    the machine sees.
-    """
-    if "Secret" in kinds and place.startswith("env ") and not _REFERENCE.fullmatch(text):
-        if not text:
-            raise DocumentError(1, "must not be empty")
-        return Secret(text, place)
-    if any("\ud800" <= c <= "\udfff" for c in text):
-        raise DocumentError(1, "is not valid Unicode")  # bytes that are none, as the system hands them over
-    if "str" in kinds and "tuple" not in kinds and not text.startswith("{"):
-        return text
-    return parse_document(f"value: {text}").data.get("value")
-
-
-def _field_faults(error: BaseValidationError, kind: type[Any]) -> Iterator[tuple[str, str]]:
-    """The key and the message of each fault that cattrs found in a section."""
-    with_notes, without_notes = cast("ClassValidationError", error).group_exceptions()
-    for fault, note in with_notes:
-        yield note.name, "is required" if isinstance(fault, KeyError) else str(fault)
-    for fault in without_notes:
-        for key in sorted(fault.extra_fields) if isinstance(fault, ForbiddenExtraKeysError) else ():
-            yield key, f"no such setting{_suggestion(key, attrs.fields_dict(kind))}"
-
-
-def _without(faulty: set[str], data: dict[str, Any], kind: type[Any], converter: cattrs.Converter) -> Any:
-    """The section with defaults in place of its faulty settings, so that the rest of its rules can be looked at."""
-    try:
-        return converter.structure({key: value for key, value in data.items() if key not in faulty}, kind)
-    except ClassValidationError:
-        return None
-
-
-def _suggestion(name: str, known: Mapping[str, object]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError([Fault(str(path), "", f"cannot be read: {reason}")]) from None

@@ -38,7 +38,7 @@ class Account:
 
 @attrs.frozen(kw_only=True)
 class RolesConfig:
-    """The accounts that are configured; a part without one connects as `database.user`."""
+    """The configured accounts. A part without an account connects as `database.user`."""
 
     administrator_user: Name | None = None
     administrator_password: SecretReference | None = None
@@ -50,7 +50,7 @@ class RolesConfig:
     reader_password: SecretReference | None = None
 
     def broken_rules(self) -> Iterator[Rule]:
-        """The rules between the settings that do not hold."""
+        """Every broken rule between settings."""
         known: dict[str, str] = {}
         for role in Role:
             key, user = f"{role}_user", self.user(role)
@@ -81,10 +81,10 @@ class RolesConfig:
         return Account(role, user, reference.resolve() if reference else None) if user else None
 
     def accounts(self) -> tuple[Account, ...]:
-        """All accounts that are configured.
+        """All configured accounts.
 
         Raises:
-            ConfigError: passwords are not where the configuration says: every one of them.
+            ConfigError: passwords are not where the configuration says, with a fault for each.
         """
         found: list[Account | None] = []
         faults: list[Fault] = []

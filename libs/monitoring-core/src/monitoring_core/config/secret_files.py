@@ -1,4 +1,4 @@
-"""Secrets as files, for libraries that read them from nowhere else (libpq: certificates and keys)."""
+"""Secrets as files, for libraries that read them only from files (libpq: certificates and keys)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ if TYPE_CHECKING:
 
 
 def secret_file(secret: Secret) -> str:
-    """The path of a file that holds the secret, which this process alone can read and which ends with it.
+    """The path of a file with the secret, which only this user can read and which is removed with the process.
 
-    A secret that came from a file gets one too: libpq refuses a key that others may read, as mounted secrets often are.
+    A secret that came from a file is copied too: libpq refuses a key file that other users may read, and mounted
+    secrets often have such permissions.
     """
     return str(_private_file(secret.reveal()))
 
 
 @cache
 def _private_file(text: str) -> Path:
-    if hasattr(os, "memfd_create"):  # Linux: on no disk, and gone with the process however it ends
+    if hasattr(os, "memfd_create"):  # Linux: in memory, and gone with the process however it ends
         descriptor = os.memfd_create("secret")
         path = Path(f"/proc/self/fd/{descriptor}")
     else:

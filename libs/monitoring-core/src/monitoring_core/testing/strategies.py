@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -17,44 +18,54 @@ from monitoring_core.result import (
     Reason,
     Status,
 )
-from monitoring_core.target import METHODS, TargetRecord
+from monitoring_core.targets import METHODS, TargetRecord
 
 _moments = st.datetimes(dt.datetime(2000, 1, 1), dt.datetime(2200, 1, 1), timezones=st.just(dt.UTC))  # noqa: DTZ001
 _seconds = st.none() | st.floats(0, 1e9)
 _text = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 
-@st.composite
-def results(draw: st.DrawFn) -> CheckResult:
+def _texts(max_size: int) -> st.SearchStrategy[str | None]:
+    return st.none() | st.text(_text, max_size=max_size)
+
+
+def _result(reason: Reason | None, **fields: Any) -> CheckResult:
+    return CheckResult(status=reason.status if reason else Status.UP, reason=reason, **fields)
+
+
+# Made once: making strategies takes longer than drawing from them.
+_results = st.builds(
+    _result,
+    target_id=st.integers(1, 2**63 - 1),
+    scheduled_at=_moments,
+    location=st.text(_text, min_size=1, max_size=MAX_LOCATION_LENGTH),
+    producer_id=st.integers(1, 2**31 - 1),
+    reason=st.none() | st.sampled_from(Reason),
+    http_status=st.none() | st.integers(100, 999),
+    body_bytes=st.none() | st.integers(0, 2**31 - 1),
+    regexp_matched=st.none() | st.booleans(),
+    remote_address=_texts(64),
+    error=_texts(MAX_ERROR_LENGTH),
+    final_url=_texts(MAX_URL_LENGTH),
+    certificate_subject=_texts(MAX_NAME_LENGTH),
+    certificate_issuer=_texts(MAX_NAME_LENGTH),
+    body_excerpt=_texts(MAX_EXCERPT_LENGTH),
+    started_at=st.none() | _moments,
+    finished_at=st.none() | _moments,
+    certificate_expires_at=st.none() | _moments,
+    queue_delay_s=_seconds,
+    dns_s=_seconds,
+    connect_s=_seconds,
+    tls_s=_seconds,
+    first_byte_s=_seconds,
+    transfer_s=_seconds,
+    response_time_s=_seconds,
+)
+
+
+def results() -> st.SearchStrategy[CheckResult]:
     """Any result that the wire format can hold."""
-    reason = draw(st.none() | st.sampled_from(Reason))
-    return CheckResult(
-        target_id=draw(st.integers(1, 2**63 - 1)),
-        scheduled_at=draw(_moments),
-        location=draw(st.text(_text, min_size=1, max_size=MAX_LOCATION_LENGTH)),
-        status=reason.status if reason else Status.UP,
-        producer_id=draw(st.integers(1, 2**31 - 1)),
-        reason=reason,
-        http_status=draw(st.none() | st.integers(100, 999)),
-        body_bytes=draw(st.none() | st.integers(0, 2**31 - 1)),
-        regexp_matched=draw(st.none() | st.booleans()),
-        remote_address=draw(st.none() | st.text(_text, max_size=64)),
-        error=draw(st.none() | st.text(_text, max_size=MAX_ERROR_LENGTH)),
-        final_url=draw(st.none() | st.text(_text, max_size=MAX_URL_LENGTH)),
-        certificate_subject=draw(st.none() | st.text(_text, max_size=MAX_NAME_LENGTH)),
-        certificate_issuer=draw(st.none() | st.text(_text, max_size=MAX_NAME_LENGTH)),
-        body_excerpt=draw(st.none() | st.text(_text, max_size=MAX_EXCERPT_LENGTH)),
-        started_at=draw(st.none() | _moments),
-        finished_at=draw(st.none() | _moments),
-        certificate_expires_at=draw(st.none() | _moments),
-        queue_delay_s=draw(_seconds),
-        dns_s=draw(_seconds),
-        connect_s=draw(_seconds),
-        tls_s=draw(_seconds),
-        first_byte_s=draw(_seconds),
-        transfer_s=draw(_seconds),
-        response_time_s=draw(_seconds),
-    )
+    return _results
 
 
 def records() -> st.SearchStrategy[TargetRecord]:

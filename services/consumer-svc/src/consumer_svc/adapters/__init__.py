@@ -1,1 +1,1 @@
-"""One module per outside system, imported by wiring alone."""
+"""What stands outside of the consumer: Kafka and PostgreSQL. Imported by wiring alone."""

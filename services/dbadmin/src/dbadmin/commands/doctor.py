@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.text import Text
 
 from dbadmin.commands.options import Duration
-from dbadmin.doctor.examine import examine
 from dbadmin.doctor.findings import Level
 from monitoring_core.clock import SystemClock
 from monitoring_runtime.commands import config_options_of_the_owner
@@ -20,7 +19,7 @@ from monitoring_runtime.commands import config_options_of_the_owner
 if TYPE_CHECKING:
     from monitoring_core.config import Config
 
-_STYLES = {Level.PASS: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
+_STYLES = {Level.PASS: "", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
 
 @click.command("doctor")
@@ -33,13 +32,15 @@ def doctor_command(config: Config, as_json: bool, timeout: float) -> None:
     To learn the clock of Kafka it makes a topic, <topic_name>.doctor-…, and deletes it. Status 1 when anything fails;
     a warning is for later.
     """
+    from dbadmin.doctor.examine import examine  # loads Alembic and SQLAlchemy, as in `setup`
+
     console, levels = Console(soft_wrap=True), Counter[Level]()
     for finding in examine(config, SystemClock(), timeout):
         levels[finding.level] += 1
         if as_json:
             click.echo(json.dumps(attrs.asdict(finding), ensure_ascii=False))
         else:
-            console.print(Text(str(finding), _STYLES[finding.level] if finding.level is not Level.PASS else ""))
+            console.print(Text(str(finding), _STYLES[finding.level]))
     if not as_json:
         click.echo(f"{levels[Level.PASS]} pass, {levels[Level.WARN]} warn, {levels[Level.FAIL]} fail", err=True)
     if levels[Level.FAIL]:

@@ -1,4 +1,4 @@
-"""`dbadmin maintain`."""
+"""`dbadmin maintain`: partitions, roll-ups, incidents and retention, as far as they are due."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dbadmin.commands.options import Duration
-from dbadmin.maintain import maintain
+from dbadmin.history.maintain import maintain
 from monitoring_runtime.commands import config_options
 
 if TYPE_CHECKING:

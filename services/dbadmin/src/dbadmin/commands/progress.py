@@ -1,4 +1,4 @@
-"""The progress of an import on a terminal: lines, rate, and how much of the file is left."""
+"""The progress of an import, on a terminal: lines, rate, and how much of the file is left."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
 
 class ImportProgress:
-    """Shows what it is told."""
+    """Shows the numbers that an import reports."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress = progress
         self._task = task
 
     def read(self, count: int) -> None:
-        """So many bytes more were read."""
+        """Show that more bytes were read."""
         self._progress.advance(self._task, count)
 
     def lines(self, count: int) -> None:
-        """So many lines are staged by now."""
+        """Show how many lines are staged by now, and how many in a second."""
         seconds = self._progress.tasks[0].elapsed or 0.0
         rate = f"{count / seconds:,.0f}/s" if seconds > 0.1 else ""
         self._progress.update(self._task, lines=f"{count:,}", rate=rate)
@@ -46,7 +46,7 @@ class ImportProgress:
 
 @contextmanager
 def import_progress(file: IO[bytes], console: Console | None = None) -> Iterator[ImportProgress]:
-    """Show an import of a file; nothing when standard error is not a terminal."""
+    """Show the progress of reading a file, if standard error is a terminal."""
     console = console or Console(stderr=True)
     about = os.fstat(file.fileno())
     size = about.st_size if stat.S_ISREG(about.st_mode) else None

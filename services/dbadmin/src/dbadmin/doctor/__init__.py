@@ -1,1 +1,1 @@
-"""What is wrong with an installation, and what mends it."""
+"""Examining a set-up: what is wrong in it, and what mends it."""

@@ -1,4 +1,4 @@
-"""Certificates: those that the configuration names, and those that the servers show."""
+"""Certificates: those that the configuration names, and those that the servers present."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 5.0
 _SOON = dt.timedelta(days=21)
-# PostgreSQL documentation, "Message Formats": SSLRequest.
+# The request to go on in TLS (PostgreSQL documentation, "Message Formats": SSLRequest).
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
 
@@ -32,13 +32,13 @@ def check_own(config: Config, now: dt.datetime) -> Iterator[Finding]:
         for name in ("ca_certificate", "access_certificate"):
             secret: Secret | None = getattr(part, name)
             if secret:
-                yield from _stated(f"{section}.{name}", secret, now)
+                yield from _check_file(f"{section}.{name}", secret, now)
         if part.access_certificate and part.access_key:
-            yield from _pair(section, part.access_certificate, part.access_key)
+            yield from _check_pair(section, part.access_certificate, part.access_key)
 
 
 def check_kafka(config: KafkaConfig, now: dt.datetime) -> Iterator[Finding]:
-    """What each bootstrap server shows."""
+    """The certificate of each bootstrap server."""
     if "SSL" not in config.security_protocol:
         return
     context = _context()
@@ -49,13 +49,13 @@ def check_kafka(config: KafkaConfig, now: dt.datetime) -> Iterator[Finding]:
         subject = f"certificate of Kafka at {server.strip()}"
         try:
             with socket.create_connection((host, port), TIMEOUT_S) as plain:
-                yield _dates(subject, _shown(context, plain, host), now)
+                yield _judge_dates(subject, _presented(context, plain, host), now)
         except (OSError, ValueError) as error:
             yield failed(subject, f"cannot be seen: {_plain(error)}", "see what Kafka itself says")
 
 
 def check_postgresql(config: DatabaseConfig, now: dt.datetime) -> Iterator[Finding]:
-    """What PostgreSQL shows, where it speaks TLS."""
+    """The certificate of PostgreSQL, unless the connection goes without TLS by intent."""
     if config.host.startswith("/") or config.sslmode == "disable":
         return
     subject = f"certificate of PostgreSQL at {config.address}"
@@ -63,7 +63,7 @@ def check_postgresql(config: DatabaseConfig, now: dt.datetime) -> Iterator[Findi
         with socket.create_connection((config.host, config.port), TIMEOUT_S) as plain:
             plain.sendall(_SSL_REQUEST)
             if plain.recv(1) == b"S":
-                yield _dates(subject, _shown(_context(), plain, config.host), now)
+                yield _judge_dates(subject, _presented(_context(), plain, config.host), now)
             elif not _is_local(config.host):
                 yield warned(
                     subject, "there is none, passwords and results go in the clear", "set ssl = on at the server"
@@ -72,44 +72,44 @@ def check_postgresql(config: DatabaseConfig, now: dt.datetime) -> Iterator[Findi
         yield failed(subject, f"cannot be seen: {_plain(error)}", "see what PostgreSQL itself says")
 
 
-def _stated(subject: str, secret: Secret, now: dt.datetime) -> Iterator[Finding]:
+def _check_file(subject: str, secret: Secret, now: dt.datetime) -> Iterator[Finding]:
     try:
         certificates = x509.load_pem_x509_certificates(secret.reveal().encode())
     except ValueError:
         yield failed(subject, f"{secret.origin} holds no certificate", "give it the right file")
         return
-    yield _dates(subject, min(certificates, key=lambda certificate: certificate.not_valid_after_utc), now)
+    yield _judge_dates(subject, min(certificates, key=lambda certificate: certificate.not_valid_after_utc), now)
 
 
-def _pair(section: str, certificate: Secret, key: Secret) -> Iterator[Finding]:
+def _check_pair(section: str, certificate: Secret, key: Secret) -> Iterator[Finding]:
     subject = f"{section}.access_key"
     try:
         public = load_pem_private_key(key.reveal().encode(), None).public_key()
-        stated = x509.load_pem_x509_certificates(certificate.reveal().encode())[0].public_key()
+        certified = x509.load_pem_x509_certificates(certificate.reveal().encode())[0].public_key()
     except (ValueError, TypeError):
         yield failed(subject, f"{key.origin} holds no private key without a password", "give it the right file")
         return
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if public.public_bytes(*form) == stated.public_bytes(*form):
+    if public.public_bytes(*form) == certified.public_bytes(*form):
         yield passed(subject, "belongs to access_certificate")
     else:
         yield failed(subject, "belongs to another certificate than access_certificate", "give both from one download")
 
 
 def _context() -> ssl.SSLContext:
-    """One that looks at any certificate; whether it is trusted the clients' own connections say."""
+    """Accepts any certificate: whether it can be trusted is found out by connecting as the clients do."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
 
 
-def _shown(context: ssl.SSLContext, plain: socket.socket, host: str) -> x509.Certificate:
+def _presented(context: ssl.SSLContext, plain: socket.socket, host: str) -> x509.Certificate:
     with context.wrap_socket(plain, server_hostname=host) as secure:
         return x509.load_der_x509_certificate(secure.getpeercert(binary_form=True) or b"")
 
 
-def _dates(subject: str, certificate: x509.Certificate, now: dt.datetime) -> Finding:
+def _judge_dates(subject: str, certificate: x509.Certificate, now: dt.datetime) -> Finding:
     end = certificate.not_valid_after_utc
     if now >= end:
         return failed(subject, f"expired {end:%Y-%m-%d %H:%M} UTC", "renew it")

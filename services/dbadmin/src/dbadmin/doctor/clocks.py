@@ -1,4 +1,4 @@
-"""Clocks: slots are of the wall clock, so every machine should have the same."""
+"""Clocks: slots are moments of the wall clock, so all machines should agree on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _FAIL_S = 5.0
 
 
 def judge(subject: str, ahead_s: float, uncertain_s: float) -> Finding:
-    """A clock that is `ahead_s` seconds ahead of this machine's, as seen through a network that took a while."""
+    """Judge a clock that seems `ahead_s` seconds ahead of this machine's, give or take `uncertain_s` of the network."""
     off = max(0.0, abs(ahead_s) - uncertain_s)
     text = f"{abs(ahead_s):.1f} s {'ahead of' if ahead_s > 0 else 'behind'} this machine's"
     mend = "let a time service (NTP) set both clocks"

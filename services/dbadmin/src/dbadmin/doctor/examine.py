@@ -1,8 +1,7 @@
-"""Look at everything at once, in bounded time: what does not answer keeps nothing else from being looked at."""
+"""All examinations at once, in bounded time: a server that does not answer delays no other."""
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,19 +21,26 @@ DEADLINE_S = 60.0
 
 
 def examine(config: Config, clock: Clock, deadline_s: float = DEADLINE_S) -> Iterator[Finding]:
-    """All findings, in an order to read them in; `config.database` is its own user."""
-    end = time.monotonic() + deadline_s
-    running = [(name, in_background(name, partial(_listed, look))) for name, look in _looks(config, clock)]
+    """All findings, in the order in which a person reads them.
+
+    Args:
+        config: `config.database` is the account of the section itself, not of a role.
+        deadline_s: for all of it together.
+    """
+    end_s = clock.monotonic() + deadline_s
+    running = [
+        (name, in_background(name, partial(_listed, examination))) for name, examination in _examinations(config, clock)
+    ]
     for name, future in running:
         try:
-            yield from future.result(max(0.0, end - time.monotonic()))
+            yield from future.result(max(0.0, end_s - clock.monotonic()))
         except TimeoutError:
             yield failed(name, f"no answer within {deadline_s:g} s", "see whether it hangs")
-        except Exception as error:  # a fault of ours must not hide what the others found
+        except Exception as error:  # a fault of dbadmin must not hide the other findings
             yield failed(name, f"could not be looked at: {type(error).__name__}: {str(error)[:200]}", "tell us of it")
 
 
-def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Callable[[], Iterator[Finding]]]]:
+def _examinations(config: Config, clock: Clock) -> Iterator[tuple[str, Callable[[], Iterator[Finding]]]]:
     now = from_ms(clock.now_ms())
     yield "certificates", lambda: certificates.check_own(config, now)
     yield "PostgreSQL as database.user", lambda: postgres.check_login("database.user", config.database)
@@ -47,8 +53,8 @@ def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Callable[[], Ite
     yield "Kafka", lambda: kafka.check_kafka(config, clock)
 
 
-def _listed(look: Callable[[], Iterator[Finding]]) -> list[Finding]:
-    return list(look())
+def _listed(examination: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    return list(examination())
 
 
 def _as_role(config: Config, role: Role) -> Iterator[Finding]:

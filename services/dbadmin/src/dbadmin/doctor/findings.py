@@ -1,4 +1,4 @@
-"""What a check found."""
+"""A finding: one line of what is right or wrong, and what mends it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import attrs
 
 
 class Level(enum.StrEnum):
-    """How bad it is: warnings are for later, failures keep something from working."""
+    """How bad it is: a warning can wait, a failure keeps something from working."""
 
     PASS = "pass"  # noqa: S105 (no password)
     WARN = "warn"
@@ -17,12 +17,12 @@ class Level(enum.StrEnum):
 
 @attrs.frozen
 class Finding:
-    """One line.
+    """One line of the report.
 
     Attributes:
         subject: what was looked at.
-        text: what was found, never a secret.
-        mend: what to do; empty when nothing is.
+        text: what was found; it never holds a secret.
+        mend: what to do about it; empty when nothing needs to be done.
     """
 
     level: Level
@@ -35,12 +35,12 @@ class Finding:
 
 
 def passed(subject: str, text: str) -> Finding:
-    """All is well."""
+    """Nothing is wrong."""
     return Finding(Level.PASS, subject, text)
 
 
 def warned(subject: str, text: str, mend: str) -> Finding:
-    """It works, and may not for long."""
+    """It works, but may not for long."""
     return Finding(Level.WARN, subject, text, mend)
 
 

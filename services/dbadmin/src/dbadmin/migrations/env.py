@@ -1,10 +1,10 @@
-"""Alembic's entry: runs the revisions on the connection that `dbadmin.revisions` hands over, or writes them down."""
+"""Alembic's entry: runs the revisions on the connection that `install.revisions` hands over, or prints them."""
 
 from typing import Any
 
 from alembic import context
 
-from dbadmin.statements import run
+from dbadmin.install.statements import run
 from monitoring_core.tables import SCHEMA_VERSION_TABLE
 
 

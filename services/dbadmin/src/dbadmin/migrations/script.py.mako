@@ -1,6 +1,6 @@
 """${message}"""
 
-from dbadmin.statements import run
+from dbadmin.install.statements import run
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

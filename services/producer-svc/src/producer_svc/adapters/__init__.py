@@ -1,1 +1,1 @@
-"""One module per outside system, imported by wiring alone."""
+"""What is outside: PostgreSQL, Kafka, the outbox's file, canaries. Imported by wiring alone."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from typing import TYPE_CHECKING
@@ -10,18 +9,29 @@ from typing import TYPE_CHECKING
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from monitoring_runtime.kafka import SILENT, detail, explain
+from monitoring_runtime.retry import RETURNED_BY_KAFKA
+
 if TYPE_CHECKING:
     from monitoring_core.config import KafkaConfig
-    from producer_svc.outbox import Entry
+    from producer_svc.outbox_entries import OutboxEntry
 
 log = structlog.get_logger()
 
-_RETRY_S = 1.0
-
-# librdkafka's own lines would stand between ours; what matters of them arrives through the callbacks.
-_silent = logging.getLogger("producer_svc.librdkafka")
-_silent.addHandler(logging.NullHandler())
-_silent.propagate = False
+SETTINGS: dict[str, object] = {
+    "client.id": "producer-svc",
+    # A result is acknowledged when all in-sync replicas have it, is in the topic once, and is tried until it is.
+    "enable.idempotence": True,
+    "acks": "all",
+    "message.timeout.ms": 0,
+    "linger.ms": 20,
+    "compression.type": "lz4",
+    "allow.auto.create.topics": False,
+    # How long a missing topic may still be on its way to all brokers; the default is 30 s.
+    "topic.metadata.propagation.max.ms": 5000,
+    "socket.keepalive.enable": True,
+    "reconnect.backoff.max.ms": 5000,
+}
 
 
 class KafkaSender:
@@ -33,9 +43,10 @@ class KafkaSender:
 
     def __init__(self, config: KafkaConfig) -> None:
         self._config = config
-        self._acknowledged: list[Entry] = []
-        self._handed: dict[Entry, None] = {}
-        self._returned: deque[Entry] = deque()
+        self._acknowledged: list[OutboxEntry] = []
+        self._handed: dict[OutboxEntry, None] = {}
+        self._returned: deque[OutboxEntry] = deque()
+        self._backoff = RETURNED_BY_KAFKA.backoff()
         self._retry_at = 0.0
         self._fatal = False
         self._replace_at = 0.0
@@ -47,7 +58,7 @@ class KafkaSender:
         """How many entries Kafka has not yet acknowledged."""
         return len(self._handed) + len(self._returned)
 
-    def take_acknowledged(self) -> list[Entry]:
+    def drain_acknowledged(self) -> list[OutboxEntry]:
         """The entries that Kafka has acknowledged since the last call; those that came back go again."""
         self.wait(0.0)
         if self._fatal and time.monotonic() >= self._replace_at:
@@ -59,8 +70,8 @@ class KafkaSender:
         acknowledged, self._acknowledged = self._acknowledged, []
         return acknowledged
 
-    def send(self, entry: Entry) -> None:
-        """Take an entry."""
+    def send(self, entry: OutboxEntry) -> None:
+        """Hand an entry to Kafka's client."""
 
         def on_delivery(error: KafkaError | None, _message: Message) -> None:
             del self._handed[entry]
@@ -70,7 +81,7 @@ class KafkaSender:
                     self._reached()
             else:
                 self._return(entry)
-                self._lost(self._explain(error))
+                self._lost(explain(error, self._config))
 
         try:
             self._producer.produce(self._config.topic_name, entry.value, entry.key, on_delivery=on_delivery)
@@ -85,48 +96,32 @@ class KafkaSender:
         """Wait for acknowledgements, at most `timeout_s` seconds."""
         try:
             self._producer.poll(timeout_s)
-        except KafkaException as error:  # what ends the client is raised, and not told to the callback
+        except KafkaException as error:  # an error that ends the client is raised here; _on_error may not hear of it
             if not error.args[0].fatal():
                 raise
             self._fatal = True
 
     def _connect(self) -> Producer:
-        return Producer(
-            self._config.client_properties()
-            | {
-                "client.id": "producer-svc",
-                "enable.idempotence": True,
-                "acks": "all",
-                "message.timeout.ms": 0,
-                "linger.ms": 20,
-                "compression.type": "lz4",
-                "allow.auto.create.topics": False,
-                # After so long a missing topic is said to be missing; the default is 30 s.
-                "topic.metadata.propagation.max.ms": 5000,
-                "socket.keepalive.enable": True,
-                "reconnect.backoff.max.ms": 5000,
-                "error_cb": self._on_error,
-            },
-            logger=_silent,
-        )
+        properties = self._config.client_properties() | SETTINGS | {"error_cb": self._on_error}
+        return Producer(properties, logger=SILENT)
 
-    def _return(self, entry: Entry) -> None:
+    def _return(self, entry: OutboxEntry) -> None:
         self._returned.append(entry)
-        self._retry_at = time.monotonic() + _RETRY_S
+        self._retry_at = time.monotonic() + self._backoff.next()
 
     def _replace(self) -> None:
-        """Take everything back from a producer that has ended, and begin a new one."""
-        self._replace_at = time.monotonic() + _RETRY_S
+        """Begin a new producer in place of one that has ended, and send all its entries again."""
+        self._replace_at = time.monotonic() + self._backoff.next()
         try:
             new = self._connect()
         except KafkaException as error:  # no threads, or a file that is missing for a moment
-            self._lost(f"Kafka ended this producer's session, and no new one can begin: {self._explain(error.args[0])}")
+            self._lost(f"Kafka ended this producer's session, and no new one can begin: {detail(error.args[0])}")
             return
         log.warning("Kafka ended this producer's session, beginning a new one", kafka=self._config.bootstrap_servers)
         self._fatal = False
         self._producer.purge()
         self._producer = new
-        # What the old one would still say of them, nobody hears any more.
+        # The old one's callbacks are not called any more: nobody polls it.
         handed, self._handed = self._handed, {}
         for entry in handed:
             self._return(entry)
@@ -135,15 +130,7 @@ class KafkaSender:
         if error.fatal():
             self._fatal = True
         else:
-            self._lost(self._explain(error))
-
-    def _explain(self, error: KafkaError) -> str:
-        match error.code():
-            case KafkaError.UNKNOWN_TOPIC_OR_PART | KafkaError._UNKNOWN_TOPIC:
-                return f"topic {self._config.topic_name} does not exist: run dbadmin create-topics"
-            case KafkaError._TRANSPORT | KafkaError._ALL_BROKERS_DOWN | KafkaError._RESOLVE:
-                return f"Kafka at {self._config.bootstrap_servers} cannot be reached"
-        return " ".join(error.str().split())[:300]
+            self._lost(explain(error, self._config))
 
     def _lost(self, why: str) -> None:
         if self._outage != why:

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from monitoring_core.errors import OutageError
-from producer_svc.outbox import Batch, Entry
+from producer_svc.outbox_entries import OutboxBatch, OutboxEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,8 +33,13 @@ _decoder = msgspec.msgpack.Decoder(list[tuple[int, bytes, bytes]])
 class SqliteStore:
     """Batches in a file of `directory`, which belongs to this process as long as it lives.
 
-    What other files hold whose processes have ended is taken over. A file that cannot be read is put aside. Written
-    pages survive the death of the process, whenever it comes; a machine that loses its power may lose the last ones.
+    Batches in the files of processes that have ended are adopted. A file that cannot be read is quarantined: renamed
+    away. What was written survives the death of the process at any moment; a machine that loses its power may lose the
+    last of it.
+
+    Attributes:
+        count: how many results it holds.
+        last_id: the highest id that it held when it was opened; 0 without one.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -50,7 +55,7 @@ class SqliteStore:
 
     @property
     def used_bytes(self) -> int:
-        """How much of the file holds batches."""
+        """How much room the batches take, bytes: that of free pages is used again."""
         if self._database is None:
             return 0
         with _outage(self._directory):
@@ -59,7 +64,7 @@ class SqliteStore:
             ((size,),) = self._database.execute("PRAGMA page_size")
         return int(size) * (int(pages) - int(free))
 
-    def write(self, batches: Sequence[Batch], remove: Sequence[int]) -> None:
+    def write(self, batches: Sequence[OutboxBatch], remove: Sequence[int]) -> None:
         """Add batches and remove others, both or nothing.
 
         Raises:
@@ -74,7 +79,7 @@ class SqliteStore:
                 removed += sum(size for (size,) in gone)
         self.count += sum(batch.size for batch in batches) - removed
 
-    def first(self, after: int, before: int | None) -> Batch | None:
+    def first(self, after: int, before: int | None) -> OutboxBatch | None:
         """The first batch between two ids, neither included. One that is damaged has no entries.
 
         Raises:
@@ -88,13 +93,13 @@ class SqliteStore:
             ).fetchone()
         return None if row is None else _batch(row)
 
-    def drop(self, after: int, results: int) -> list[Batch]:
-        """Remove so many results, and what is saved with them: the oldest past an id, those that are up first.
+    def drop(self, after: int, results: int) -> list[OutboxBatch]:
+        """Remove the oldest batches past the id `after`, those that are up first, until `results` results are gone.
 
         Raises:
             OutageError: the file cannot be written.
         """
-        database, dropped = self._open(), list[Batch]()
+        database, dropped = self._open(), list[OutboxBatch]()
         with _outage(self._directory), database:
             database.execute("BEGIN")
             for up in (True, False):
@@ -108,7 +113,7 @@ class SqliteStore:
         return dropped
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file and give up its lock."""
         if self._database is not None:
             self._database.close()
             self._database = None
@@ -133,18 +138,18 @@ class SqliteStore:
         return self._database
 
     def _own_file(self) -> tuple[Path, int]:
-        """The first file that no living process has, and its lock."""
+        """The first file that no living process has locked, and its lock."""
         number = 1
         while True:
             path = self._directory / f"outbox-{number}.sqlite"
             if (lock := _lock(path)) is not None:
-                # Results may hold what a page said: they are for this user alone.
+                # Results may hold text of private pages: they are for this user alone.
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
                 return path, lock
             number += 1
 
     def _adopt(self, own: sqlite3.Connection, own_path: Path) -> None:
-        """Move what the files of dead processes hold into this one's."""
+        """Move the batches in the files of dead processes into this one's."""
         for path in sorted(self._directory.glob("outbox-*.sqlite")):
             if path == own_path or (lock := _lock(path)) is None:
                 continue
@@ -158,7 +163,7 @@ class SqliteStore:
 
 
 def _move(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
-    """Move all batches; for a moment they are in both files, since what is sent twice is stored once."""
+    """Move all batches. A crash in the middle leaves some in both files: what is sent twice is stored once."""
     while rows := source.execute("SELECT id, size, up, entries FROM batches LIMIT ?", (_MOVED_TOGETHER,)).fetchall():
         with target:
             target.execute("BEGIN")
@@ -168,22 +173,24 @@ def _move(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
             source.executemany("DELETE FROM batches WHERE id = ?", ((row[0],) for row in rows))
 
 
-def _row(batch: Batch) -> _Row:
+def _row(batch: OutboxBatch) -> _Row:
     entries = _encoder.encode([(entry.slot_ms, entry.key, entry.value) for entry in batch.entries])
     return batch.id, batch.size, batch.up, entries
 
 
-def _batch(row: _Row) -> Batch:
+def _batch(row: _Row) -> OutboxBatch:
     batch_id, size, up, content = row
     try:
-        entries = [Entry(slot_ms, key, value, bool(up), batch_id) for slot_ms, key, value in _decoder.decode(content)]
+        entries = [
+            OutboxEntry(slot_ms, key, value, bool(up), batch_id) for slot_ms, key, value in _decoder.decode(content)
+        ]
     except (msgspec.MsgspecError, TypeError):  # other bytes, or none
         entries = []
-    return Batch(batch_id, bool(up), entries, size)
+    return OutboxBatch(batch_id, bool(up), entries, size)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """A connection to the file; a file that is none of SQLite's, or is damaged, is put aside."""
+    """A connection to the file, in place of one that is damaged or none of SQLite's."""
     while True:
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
@@ -199,11 +206,16 @@ def _connect(path: Path) -> sqlite3.Connection:
         if damage == "ok":
             return database
         database.close()
-        aside = path.with_name(f"{path.name}.unreadable-{time.time_ns()}")
-        path.rename(aside)
-        for suffix in ("-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        log.error("the outbox's file cannot be read and is put aside", error=damage, file=str(aside))
+        _quarantine(path, damage)
+
+
+def _quarantine(path: Path, damage: str) -> None:
+    """Rename a file that cannot be read, for a person to look at."""
+    unreadable = path.with_name(f"{path.name}.unreadable-{time.time_ns()}")
+    path.rename(unreadable)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    log.error("the outbox's file cannot be read and is put aside", error=damage, file=str(unreadable))
 
 
 def _lock(path: Path) -> int | None:

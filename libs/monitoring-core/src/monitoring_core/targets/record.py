@@ -1,0 +1,143 @@
+"""A target as a user states it, and what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import attrs
+import msgspec
+from msgspec import Meta
+
+from monitoring_core.errors import InvalidTargetError
+from monitoring_core.result import MAX_URL_LENGTH
+from monitoring_core.targets.contents import (
+    MAX_BODY_LENGTH,
+    METHODS,
+    body_problems,
+    header_problems,
+    label_problems,
+)
+from monitoring_core.targets.regexp import MAX_REGEXP_LENGTH, regexp_problem
+from monitoring_core.targets.resolved import CheckDefaults, Target
+from monitoring_core.targets.status import StatusSet
+from monitoring_core.targets.url import url_problems, without_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MIN_INTERVAL_S = 1
+MAX_INTERVAL_S = 86_400
+
+
+@attrs.frozen(kw_only=True)
+class TargetRecord:
+    """A target as the user states it: a row of `availability_monitor_config`, or a line of an import file.
+
+    None means that the configuration's default applies.
+    """
+
+    url: Annotated[str, Meta(min_length=1, max_length=MAX_URL_LENGTH)] = attrs.field(
+        repr=lambda url: repr(without_credentials(url))
+    )
+    id: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
+    regexp: Annotated[str, Meta(max_length=MAX_REGEXP_LENGTH)] | None = None
+    active: bool = True
+    check_interval_s: Annotated[int, Meta(ge=MIN_INTERVAL_S, le=MAX_INTERVAL_S)] | None = None
+    timeout_s: Annotated[float, Meta(gt=0, le=300)] | None = None
+    method: str | None = None
+    expected_status: str | None = None
+    headers: dict[str, str] | None = attrs.field(default=None, repr=False)
+    follow_redirects: bool | None = None
+    verify_tls: bool | None = None
+    labels: dict[str, str] | None = None
+    body: Annotated[str, Meta(max_length=MAX_BODY_LENGTH)] | None = attrs.field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any], *, from_text: bool = False) -> TargetRecord:
+        """Read a record and check everything about it that can be checked without its website.
+
+        Args:
+            fields: values by attribute name.
+            from_text: values may be text, as in CSV: `60` for a number, `true` for a truth value.
+
+        Raises:
+            InvalidTargetError: with every problem found.
+        """
+        known = attrs.fields_dict(cls)
+        problems = [f"{name}: no such field" for name in fields if name not in known]
+        try:
+            record = msgspec.convert(
+                {name: value for name, value in fields.items() if name in known}, cls, strict=not from_text
+            )
+        except msgspec.ValidationError as error:
+            raise InvalidTargetError([*problems, _plain(str(error))]) from None
+        problems += record.problems()
+        if problems:
+            raise InvalidTargetError(problems)
+        return record
+
+    def problems(self) -> list[str]:
+        """What is wrong with the values, a sentence each, naming the field and never a secret."""
+        return [f"{name}: {message}" for name, message in self._problems()]
+
+    def _problems(self) -> Iterator[tuple[str, str]]:
+        if self.regexp is not None and (problem := regexp_problem(self.regexp)):
+            yield "regexp", problem
+        yield from self._problems_of_the_check()
+        for name, messages in (
+            ("url", url_problems(self.url)),
+            ("headers", header_problems(self.headers) if self.headers else ()),
+            ("labels", label_problems(self.labels) if self.labels else ()),
+            ("body", body_problems(self.body, self.method) if self.body is not None else ()),
+        ):
+            for message in messages:
+                yield name, message
+
+    def _problems_of_the_check(self) -> Iterator[tuple[str, str]]:
+        interval_s, timeout_s = self.check_interval_s, self.timeout_s
+        if interval_s and timeout_s and timeout_s >= interval_s:
+            yield "timeout_s", f"must be shorter than check_interval_s ({interval_s}), got {timeout_s:g}"
+        if self.method is not None and self.method not in METHODS:
+            yield "method", f"must be one of {', '.join(METHODS)}, got {self.method!r}"
+        if self.expected_status is not None:
+            try:
+                StatusSet.parse(self.expected_status)
+            except ValueError as error:
+                yield "expected_status", str(error)
+
+    def resolve(self, defaults: CheckDefaults) -> Target:
+        """The target that a producer checks, with the configuration's defaults filled in.
+
+        The default timeout is shortened to nine tenths of the target's interval if it is longer than that.
+
+        Raises:
+            InvalidTargetError: the record's timeout does not fit the default interval, or it has no id.
+        """
+        interval_s = self.check_interval_s or defaults.interval_s
+        timeout_s = self.timeout_s or min(defaults.timeout_s, 0.9 * interval_s)
+        if self.id is None:
+            raise InvalidTargetError(["id: is missing"])
+        if timeout_s >= interval_s:
+            raise InvalidTargetError(
+                [f"timeout_s: must be shorter than the interval ({interval_s}), got {timeout_s:g}"]
+            )
+        return Target(
+            id=self.id,
+            url=self.url,
+            regexp=self.regexp,
+            interval_s=interval_s,
+            timeout_s=timeout_s,
+            method=self.method or "GET",
+            expected_status=StatusSet.parse(self.expected_status) if self.expected_status else defaults.expected_status,
+            headers=tuple((self.headers or {}).items()),
+            follow_redirects=True if self.follow_redirects is None else self.follow_redirects,
+            verify_tls=True if self.verify_tls is None else self.verify_tls,
+            body=None if self.body is None else self.body.encode(),
+        )
+
+
+def _plain(message: str) -> str:
+    """msgspec's ``Expected `int`, got `str` - at `$.timeout_s` `` as `timeout_s: expected int, got str`."""
+    text, _, place = message.replace("`", "").partition(" - at $.")
+    sentence = text[0].lower() + text[1:]
+    return f"{place}: {sentence}" if place else sentence

@@ -1,0 +1,44 @@
+"""A target as a producer checks it, with every default filled in."""
+
+from __future__ import annotations
+
+import sys
+from urllib.parse import urlsplit
+
+import attrs
+
+from monitoring_core.targets.status import StatusSet
+from monitoring_core.targets.url import PLAIN_URL, without_credentials
+
+
+@attrs.frozen(kw_only=True)
+class CheckDefaults:
+    """What applies to a target that does not say otherwise."""
+
+    interval_s: int
+    timeout_s: float
+    expected_status: StatusSet
+
+
+@attrs.frozen(kw_only=True)
+class Target:
+    """A website as a producer checks it, with every default filled in."""
+
+    id: int
+    url: str = attrs.field(repr=lambda url: repr(without_credentials(url)))
+    regexp: str | None
+    interval_s: int
+    timeout_s: float
+    method: str
+    expected_status: StatusSet
+    headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
+    follow_redirects: bool
+    verify_tls: bool
+    body: bytes | None = attrs.field(default=None, repr=False)
+    host: str = attrs.field(init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        # Interned, because many targets may share one host.
+        plain = PLAIN_URL.fullmatch(self.url)
+        host = plain[1] if plain else urlsplit(self.url).hostname or ""
+        object.__setattr__(self, "host", sys.intern(host))

@@ -1,0 +1,80 @@
+"""What the errors of PostgreSQL mean, and in which words they are told."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from monitoring_core.config import DatabaseConfig
+from monitoring_runtime.postgres import Trouble, connect, diagnose, explain
+
+CONFIG = DatabaseConfig(host="db", user="u", database="monitoring", schema="watch")
+AWAY = DatabaseConfig(host="127.0.0.1", port=1, user="u")
+
+# SQLSTATE (PostgreSQL documentation, appendix A) -> what it means, and its line.
+BY_SQLSTATE = {
+    "42P01": (
+        Trouble.TABLES_MISSING,
+        "PostgreSQL at db:5432, database monitoring has not all tables of schema watch: run dbadmin create-schema",
+    ),
+    "3F000": (
+        Trouble.TABLES_MISSING,
+        "PostgreSQL at db:5432, database monitoring has not all tables of schema watch: run dbadmin create-schema",
+    ),
+    "42501": (
+        Trouble.RIGHTS_MISSING,
+        "PostgreSQL at db:5432 cannot store results: it said so (run dbadmin create-roles)",
+    ),
+    "57P01": (Trouble.OTHER, "PostgreSQL at db:5432 cannot store results: it said so"),  # admin_shutdown
+    "57014": (Trouble.OTHER, "PostgreSQL at db:5432 cannot store results: it said so"),  # query_canceled
+    "53100": (Trouble.OTHER, "PostgreSQL at db:5432 cannot store results: it said so"),  # disk_full
+    "40P01": (Trouble.OTHER, "PostgreSQL at db:5432 cannot store results: it said so"),  # deadlock_detected
+}
+
+
+@pytest.mark.parametrize("sqlstate", BY_SQLSTATE)
+def test_an_error_of_the_server_is_told_by_its_sqlstate(sqlstate: str) -> None:
+    """Not by its text, which the server may write in any language. The line names the command that mends it."""
+    trouble, line = BY_SQLSTATE[sqlstate]
+    error = psycopg.errors.lookup(sqlstate)("it said so\nDETAIL:  row (1, secret)")
+    assert diagnose(error).trouble is trouble
+    assert explain(error, CONFIG, "cannot store results") == line
+
+
+def test_a_server_that_nobody_reaches_is_unreachable() -> None:
+    """With the reason of the operating system, and without libpq's long beginning of a sentence."""
+    with pytest.raises(psycopg.OperationalError) as caught:
+        connect(AWAY, "test")
+    assert diagnose(caught.value).trouble is Trouble.UNREACHABLE
+    assert (
+        explain(caught.value, AWAY, "cannot work") == "PostgreSQL at 127.0.0.1:1 cannot be reached: Connection refused"
+    )
+
+
+def test_a_lost_connection_is_unreachable_too() -> None:
+    """libpq gives no SQLSTATE for it."""
+    error = psycopg.OperationalError("consuming input failed: server closed the connection unexpectedly\n\tThis …")
+    assert explain(error, CONFIG, "cannot work") == (
+        "PostgreSQL at db:5432 cannot be reached: server closed the connection unexpectedly"
+    )
+
+
+def test_an_error_of_the_client_is_not_an_unreachable_server() -> None:
+    """What psycopg itself refuses has no SQLSTATE either."""
+    error = psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
+    assert diagnose(error).trouble is Trouble.OTHER
+    assert explain(error, CONFIG, "cannot work") == f"PostgreSQL at db:5432 cannot work: {error}"
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        ("first\nDETAIL:  Failing row contains (hunter2).", "first"),
+        ("x" * 1_000, "x" * 300),
+        ("", "InternalError"),
+        ("\n  \n", "InternalError"),
+    ],
+)
+def test_the_detail_is_one_bounded_line(text: str, detail: str) -> None:
+    """Further lines hold the values of rows; an error without a text is told by its name."""
+    assert diagnose(psycopg.InternalError(text)).detail == detail

@@ -1,0 +1,76 @@
+"""What the consumer asks of librdkafka, and why (librdkafka, CONFIGURATION.md)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from monitoring_core.config import GroupProtocol
+
+if TYPE_CHECKING:
+    from monitoring_core.config import ConsumerConfig, KafkaConfig
+
+CLIENT_ID = "consumer-svc"
+_STATISTICS_MS = 2_000
+_LONGEST_HEARTBEAT_MS = 3_000
+
+
+def source_settings(kafka: KafkaConfig, consumer: ConsumerConfig) -> dict[str, str | int | bool]:
+    """The settings of a member of the consumers' group. Holds secrets: never log it."""
+    return {
+        **kafka.client_properties(),
+        "client.id": CLIENT_ID,
+        "group.id": consumer.group_id,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "allow.auto.create.topics": False,
+        "topic.metadata.refresh.interval.ms": 5_000,
+        # librdkafka's default of 1 s leaves the consumer idle when its queue was full.
+        "fetch.queue.backoff.ms": 10,
+        # Messages that are fetched ahead count as compressed: in memory they are several times as large.
+        "queued.max.messages.kbytes": 8_192,
+        "max.partition.fetch.bytes": 262_144,
+        "reconnect.backoff.max.ms": 5_000,
+        "statistics.interval.ms": _STATISTICS_MS,
+        **_membership(consumer),
+    }
+
+
+def dead_letter_reader_settings(kafka: KafkaConfig, consumer: ConsumerConfig) -> dict[str, str | int | bool]:
+    """The settings of a reader of dead letters, which joins no group. Holds secrets: never log it."""
+    return {
+        **kafka.client_properties(),
+        "client.id": CLIENT_ID,
+        # Only the offset up to which dead letters were replayed is committed for this group.
+        "group.id": f"{consumer.group_id}.replay",
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "earliest",
+        "allow.auto.create.topics": False,
+    }
+
+
+def writer_settings(kafka: KafkaConfig) -> dict[str, str | int | bool]:
+    """The settings of a writer into a topic. Holds secrets: never log it."""
+    return {
+        **kafka.client_properties(),
+        "client.id": CLIENT_ID,
+        "acks": "all",
+        "allow.auto.create.topics": False,
+        # Shorter than TopicWriter waits, so that it learns the reason of a failure.
+        "message.timeout.ms": 14_000,
+        # A message that Kafka once took has more headers as a dead letter: only Kafka may find it too large.
+        "message.max.bytes": 1_000_000_000,
+    }
+
+
+def _membership(consumer: ConsumerConfig) -> dict[str, str | int | bool]:
+    """How to be a member of the group. With the new protocol, the broker decides on all but the protocol."""
+    if consumer.group_protocol is GroupProtocol.CONSUMER:
+        return {"group.protocol": "consumer"}
+    session_ms = round(consumer.session_timeout.total_seconds() * 1000)
+    return {
+        "session.timeout.ms": session_ms,
+        "heartbeat.interval.ms": min(_LONGEST_HEARTBEAT_MS, session_ms // 3),
+        "partition.assignment.strategy": str(consumer.assignor),
+    }

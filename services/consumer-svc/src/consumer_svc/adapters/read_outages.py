@@ -1,0 +1,54 @@
+"""Why no messages can be read, each reason logged once until it is over."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import structlog
+from confluent_kafka import KafkaError
+
+from monitoring_runtime.kafka import Trouble, diagnose, explain
+
+if TYPE_CHECKING:
+    from monitoring_core.config import KafkaConfig
+
+log = structlog.get_logger()
+
+# The part of an error's text that differs at every try.
+_VARYING = re.compile(r" \(after \d+ms in state .*|\d+")
+
+
+class ReadOutages:
+    """The reasons that were met and are not over."""
+
+    def __init__(self, config: KafkaConfig) -> None:
+        self._config = config
+        # The reasons, without what differs at every try.
+        self._refusals: set[str] = set()
+        self._away = False
+
+    def note(self, error: KafkaError) -> None:
+        """Log an error of the client, unless its reason was logged already."""
+        # One broker of several, or one try of several: _ALL_BROKERS_DOWN follows when it matters.
+        if error.code() in (KafkaError._TRANSPORT, KafkaError._RESOLVE):
+            return
+        why = explain(error, self._config)
+        if diagnose(error) is Trouble.UNREACHABLE:
+            known, self._away = self._away, True
+        else:
+            reason = why if diagnose(error) is Trouble.TOPIC_MISSING else _VARYING.sub("", error.str())
+            known = reason in self._refusals
+            self._refusals.add(reason)
+        if not known:
+            log.warning("no messages can be read, retrying", error=why)
+
+    def end_refusals(self) -> None:
+        """Kafka has given what it refused before. This says nothing about whether it is reached at this moment."""
+        self._refusals.clear()
+
+    def end_absence(self) -> None:
+        """A broker is connected."""
+        if self._away:
+            log.info("Kafka is reached again", kafka=self._config.bootstrap_servers)
+        self._away = False

@@ -1,0 +1,192 @@
+"""What the commands about dead letters show, and what a replay sends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import attrs
+import pytest
+from click.testing import CliRunner
+
+from consumer_svc import wiring
+from consumer_svc.cli import main
+from consumer_svc.ports import DeadLetter
+
+FIRST = DeadLetter(
+    0,
+    4,
+    1_767_225_600_000,
+    b"5",
+    b"\xff\x1b[2J",
+    {
+        "reason": "not_json",
+        "error": "first\nline",
+        "original_topic": "t",
+        "original_partition": "3",
+        "original_offset": "41",
+        "original_timestamp": "7",
+    },
+)
+SECOND = DeadLetter(1, 7, 1_767_225_660_000, None, None, {"reason": "empty"})
+THIRD = DeadLetter(1, 8, 1_767_225_661_000, b"6", b"{}", {})
+
+
+@attrs.define
+class FakeTopic:
+    """The dead-letter topic in memory, and what it was told about replays."""
+
+    letters: list[DeadLetter]
+    done: dict[int, int] = attrs.field(factory=dict)
+    noted: list[dict[int, int]] = attrs.field(factory=list)
+    closed: bool = False
+
+    def read(self, since: Mapping[int, int]) -> Iterator[DeadLetter]:
+        return (letter for letter in self.letters if letter.offset >= since.get(letter.partition, 0))
+
+    def at(self, partition: int, offset: int) -> DeadLetter:
+        (letter,) = (one for one in self.letters if (one.partition, one.offset) == (partition, offset))
+        return letter
+
+    def replayed(self) -> dict[int, int]:
+        return self.done
+
+    def note_replayed(self, offsets: Mapping[int, int]) -> None:
+        self.noted.append(dict(offsets))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@attrs.define
+class FakeTopicWriter:
+    """The topic of results."""
+
+    sent: list[tuple[bytes | None, bytes | None]] = attrs.field(factory=list)
+
+    def send(self, messages: Iterable[tuple[bytes | None, bytes | None, dict[str, str | bytes | None]]]) -> None:
+        for key, value, headers in messages:
+            assert headers == {}
+            self.sent.append((key, value))
+
+
+@pytest.fixture
+def topic(monkeypatch: pytest.MonkeyPatch) -> FakeTopic:
+    topic = FakeTopic([FIRST, SECOND, THIRD], {1: 8})
+    monkeypatch.setattr(wiring, "dead_letter_topic", lambda _config: topic)
+    return topic
+
+
+@pytest.fixture
+def writer(monkeypatch: pytest.MonkeyPatch) -> FakeTopicWriter:
+    writer = FakeTopicWriter()
+    monkeypatch.setattr(wiring, "topic_writer", lambda _config: writer)
+    return writer
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_text("kafka: {bootstrap_servers: 'k:1'}\ndatabase: {host: h, user: u}\n")
+    return path
+
+
+def run(config: Path, *args: str) -> str:
+    done = CliRunner().invoke(main, ["dead-letters", *args, "--config", str(config)])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_the_list_shows_a_line_each_and_counts_them_by_reason(config: Path, topic: FakeTopic) -> None:
+    """With where each came from, and whether it was replayed already."""
+    assert run(config, "list").splitlines() == [
+        "0:4         2026-01-01 00:00:00 UTC           not_json             t 3:41  first line",
+        "1:7         2026-01-01 00:01:00 UTC  replayed empty                ? ?:?  ",
+        "1:8         2026-01-01 00:01:01 UTC           ?                    ? ?:?  ",
+        "3 dead letters: 1 not_json, 1 empty, 1 ?",
+    ]
+    assert topic.closed
+
+
+def test_the_list_is_bounded_and_still_counts_all(config: Path, topic: FakeTopic) -> None:
+    """The summary says how many of them are shown."""
+    assert [line[:12] for line in run(config, "list", "--limit", "1").splitlines()] == ["0:4         ", "3 dead lette"]
+    assert run(config, "list", "--limit", "1").splitlines()[-1] == "3 dead letters, 1 shown: 1 not_json, 1 empty, 1 ?"
+    assert run(config, "list", "--reason", "empty").splitlines()[-1] == "1 dead letters: 1 empty"
+
+
+def test_the_list_as_json_is_for_programs(config: Path, topic: FakeTopic) -> None:
+    """One object a line, and nothing else."""
+    first, second, _ = map(json.loads, run(config, "list", "--json").splitlines())
+    assert first == {
+        "place": "0:4",
+        "set_aside_at": "2026-01-01 00:00:00 UTC",
+        "replayed": False,
+        "bytes": 5,
+        **FIRST.headers,
+    }
+    assert (second["bytes"], second["replayed"]) == (0, True)
+
+
+def test_a_dead_letter_is_shown_without_what_a_terminal_obeys(config: Path, topic: FakeTopic) -> None:
+    """Its headers, key and value, each on a line."""
+    assert run(config, "show", "0:4").splitlines() == [
+        "reason             not_json",
+        "error              first line",
+        "original_topic     t",
+        "original_partition 3",
+        "original_offset    41",
+        "original_timestamp 7",
+        "set aside at       2026-01-01 00:00:00 UTC",
+        "key                5",
+        "value              \\xff\\x1b[2J",
+    ]
+    assert run(config, "show", "1:7").splitlines()[-2:] == ["key                null", "value              null"]
+
+
+def test_a_long_value_is_cut_unless_its_bytes_are_asked_for(config: Path, topic: FakeTopic) -> None:
+    """4,000 bytes fit on a screen."""
+    topic.letters = [attrs.evolve(FIRST, value=b"x" * 4_000), attrs.evolve(FIRST, offset=5, value=b"x" * 4_001)]
+    assert run(config, "show", "0:4").endswith("value              " + "x" * 4_000 + "\n")
+    assert run(config, "show", "0:5").endswith("x… (4001 bytes)\n")
+    assert run(config, "show", "0:5", "--raw") == "x" * 4_001
+
+
+@pytest.mark.parametrize(
+    ("args", "sent", "noted"),
+    [
+        ((), [b"5", b"6"], [{0: 5, 1: 9}]),  # what was not replayed before
+        (("--again",), [b"5", None, b"6"], [{0: 5, 1: 9}]),
+        (("--reason", "not_json"), [b"5"], []),
+        (("1:7",), [None], []),
+        (("--dry-run",), [], []),
+    ],
+)
+def test_a_replay_sends_what_it_is_asked_to_and_notes_how_far_it_came(
+    config: Path, topic: FakeTopic, writer: FakeTopicWriter, args: tuple[str, ...], sent: list[bytes], noted: object
+) -> None:
+    """Only a replay of everything says where the next one begins."""
+    output = run(config, "replay", *args)
+    assert [key for key, _ in writer.sent] == sent
+    assert topic.noted == noted
+    count, words = (2, "would be sent") if "--dry-run" in args else (len(sent), "sent")
+    assert output == f"{count} messages {words} to topic website_availability\n"
+
+
+def test_a_long_replay_is_noted_a_thousand_messages_at_a_time(
+    config: Path, topic: FakeTopic, writer: FakeTopicWriter
+) -> None:
+    """One that is interrupted goes on near where it was."""
+    topic.letters, topic.done = [attrs.evolve(FIRST, offset=offset) for offset in range(2_001)], {}
+    run(config, "replay")
+    assert topic.noted == [{0: 1_000}, {0: 2_000}, {0: 2_001}]
+    assert len(writer.sent) == 2_001
+
+
+@pytest.mark.parametrize("place", ["0", "a:1", "0:", ":4", "0:-1", "0:٣x"])
+def test_a_place_that_is_none_is_refused_as_wrong_usage(config: Path, place: str) -> None:
+    """Before anything is connected."""
+    done = CliRunner().invoke(main, ["dead-letters", "show", place, "--config", str(config)])
+    assert done.exit_code == 2
+    assert "is not PARTITION:OFFSET, as the list shows it" in done.output

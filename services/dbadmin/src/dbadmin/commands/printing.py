@@ -1,0 +1,27 @@
+"""Printing for a person: lines as they come, and tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.table import Table
+
+_WIDE = 10_000
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print each line as soon as it is there."""
+    for line in lines:
+        click.echo(line)
+
+
+def print_table(table: Table) -> None:
+    """Print a table as wide as the terminal, or with nothing cut off where another program reads it."""
+    console = Console()
+    (console if console.is_terminal else Console(width=_WIDE)).print(table)

@@ -1,0 +1,24 @@
+"""The format of a file of targets: as the option says, or else by the ending of its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from dbadmin.targets.files import FileFormat
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+format_option = click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(list(FileFormat), case_sensitive=False),
+    help="[default: by ending, .csv or else JSON Lines]",
+)
+
+
+def by_ending(file: Path) -> FileFormat:
+    """The format that the name of a file stands for."""
+    return FileFormat.CSV if file.suffix.lower() == ".csv" else FileFormat.JSONL

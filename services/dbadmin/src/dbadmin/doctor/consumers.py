@@ -1,0 +1,72 @@
+"""The group of consumers, and the messages that wait for it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # its own name
+
+from dbadmin.doctor.findings import Finding, passed, warned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dbadmin.doctor.cluster import Cluster
+
+# Messages that may wait without consumers being too few.
+_LAG = 10_000
+# The answers of a group's coordinator while it starts.
+_STARTING = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR)
+
+
+def check_lag(cluster: Cluster, partitions: int) -> Iterator[Finding]:
+    """How many consumers run, and how many messages wait for them."""
+    group = cluster.config.consumer.group_id
+    members = _members(cluster, group)
+    lags = _lags(cluster, partitions)
+    total, most = sum(lags.values()), max(lags, key=lambda number: lags[number])
+    text = f"{total} messages wait" + (f", {lags[most]} of them in partition {most}" if total else "")
+    subject = f"group {group}"
+    if not members:
+        yield warned(subject, f"no consumer runs, {text}", "start consumer-svc run")
+    elif total > _LAG:
+        yield warned(subject, f"{text} for {members} consumers", "start more consumers, up to one a partition")
+    else:
+        yield passed(subject, f"{members} consumers, {text}")
+
+
+def _members(cluster: Cluster, group: str) -> int:
+    until = time.monotonic() + cluster.timeout_s
+    while True:
+        try:
+            asked = cluster.admin.describe_consumer_groups([group], request_timeout=cluster.timeout_s)
+            return len(asked[group].result(cluster.timeout_s).members)
+        except KafkaException as error:
+            code = error.args[0].code()
+            if code == KafkaError.GROUP_ID_NOT_FOUND:  # nobody has consumed yet
+                return 0
+            if code not in _STARTING or time.monotonic() > until:
+                raise
+        time.sleep(0.1)
+
+
+def _lags(cluster: Cluster, partitions: int) -> dict[int, int]:
+    """Messages of each partition that the group has not committed."""
+    group, topic = cluster.config.consumer.group_id, cluster.config.kafka.topic_name
+    asked = cluster.admin.list_consumer_group_offsets(
+        [ConsumerGroupTopicPartitions(group)], request_timeout=cluster.timeout_s
+    )
+    found = asked[group].result(cluster.timeout_s).topic_partitions
+    committed = {part.partition: part.offset for part in found if part.topic == topic and part.offset >= 0}
+    ends = _offsets(cluster, partitions, OffsetSpec.latest())
+    begins = _offsets(cluster, partitions, OffsetSpec.earliest())
+    return {number: ends[number] - max(committed.get(number, 0), begins[number]) for number in ends}
+
+
+def _offsets(cluster: Cluster, partitions: int, spec: OffsetSpec) -> dict[int, int]:
+    topic = cluster.config.kafka.topic_name
+    asked = {TopicPartition(topic, number): spec for number in range(partitions)}
+    found = cluster.admin.list_offsets(asked, request_timeout=cluster.timeout_s)
+    return {part.partition: future.result(cluster.timeout_s).offset for part, future in found.items()}

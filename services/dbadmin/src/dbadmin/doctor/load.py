@@ -1,0 +1,53 @@
+"""What the targets need now: connections that PostgreSQL allows, and a producer for each ID."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from dbadmin.doctor.findings import Finding, failed, passed, warned
+from dbadmin.sizing.inventory import loads_in, max_connections_in
+from dbadmin.sizing.planning import Circumstances, Costs, check_us, plan
+from dbadmin.targets.table import count_active
+from monitoring_core.assignment import producers_needed
+from monitoring_core.tables import LEASE_TABLE
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from monitoring_core.config import Config
+
+# The share of the allowed connections from which on a person is warned.
+_NEARLY_ALL = 0.8
+
+
+def check_connections(connection: psycopg.Connection[Any], config: Config) -> Finding:
+    """Whether all that the targets need can connect at once."""
+    costs = Costs(check_us=check_us(config.monitor.engine))
+    known = Circumstances(max_connections=max_connections_in(connection))
+    needs = plan(config, loads_in(connection, config), costs, known)
+    subject = "connections to PostgreSQL"
+    need = next(need for need in needs if need.what == subject)
+    have = int(need.have or 0)
+    if need.need > have:
+        return failed(subject, f"{need.need:g} are needed and {have} allowed", need.advice)
+    if need.need > _NEARLY_ALL * have:
+        return warned(subject, f"{need.need:g} are needed of {have}", need.advice)
+    return passed(subject, f"{need.need:g} are needed of {have}")
+
+
+def check_leases(connection: psycopg.Connection[Any], config: Config) -> Finding:
+    """Whether each producer ID that is needed is held."""
+    query = sql.SQL("SELECT producer_id FROM {} WHERE location = %s AND expires_at > now()").format(
+        sql.Identifier(config.database.schema, LEASE_TABLE)
+    )
+    held = {int(row[0]) for row in connection.execute(query, (config.monitor.location,)).fetchall()}
+    active = count_active(connection, config.database.schema)
+    needed = producers_needed(active, config.monitor.websites_per_container)
+    free = sorted(set(range(1, needed + 1)) - held)
+    subject = f"producers in {config.monitor.location}"
+    if free:
+        shown = ", ".join(map(str, free[:10])) + (", …" if len(free) > 10 else "")
+        return warned(subject, f"{len(free)} of {needed} IDs have none: {shown}", "run producer-svc run --id for each")
+    return passed(subject, f"{needed} needed, all IDs are held")

@@ -1,0 +1,72 @@
+"""The schema: its revision, the partitions of the coming days, and rows that have none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+
+from dbadmin.connect import one_row
+from dbadmin.doctor.findings import Finding, failed, passed, warned
+from dbadmin.history import partitions
+from dbadmin.install.revisions import newest_revision
+from monitoring_core.clock import from_ms
+from monitoring_core.tables import RESULT_DEFAULT_TABLE, SCHEMA_VERSION_TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from monitoring_core.clock import Clock
+    from monitoring_core.config import DatabaseConfig
+
+# Rows of the default partition are counted up to this number: a larger one takes long to find and says no more.
+_COUNTED = 1000
+
+
+def check_schema(connection: psycopg.Connection[Any], schema: str) -> Finding:
+    """Whether the schema is at the revision that this dbadmin makes."""
+    subject, newest = f"schema {schema}", newest_revision()
+    table = sql.Identifier(schema, SCHEMA_VERSION_TABLE)
+    try:
+        row = connection.execute(sql.SQL("SELECT version_num FROM {}").format(table)).fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        row = None
+    except psycopg.errors.InsufficientPrivilege:
+        return failed(subject, f"{connection.info.user} may not read it", "run dbadmin create-roles")
+    if row is None:
+        return failed(subject, "is missing", "run dbadmin create-schema")
+    if row[0] == newest:
+        return passed(subject, f"revision {newest}")
+    if row[0] < newest:
+        return failed(subject, f"is at revision {row[0]}, older than {newest}", "run dbadmin create-schema")
+    return failed(subject, f"is at revision {row[0]}, which this dbadmin does not know", "use a newer dbadmin")
+
+
+def check_partitions(connection: psycopg.Connection[Any], config: DatabaseConfig, clock: Clock) -> Finding:
+    """Whether the coming days have partitions."""
+    subject, mend = "partitions ahead", "run dbadmin maintain, every hour by a timer"
+    if not partitions.is_partitioned(connection, config.schema):
+        return passed(subject, "a hypertable makes its own")
+    days = set(partitions.attached_days(connection, config.schema))
+    today = from_ms(clock.now_ms()).date()
+    wanted = partitions.days(today, config.partitions_ahead)[1:]
+    ahead = next((number for number, day in enumerate(wanted) if day not in days), len(wanted))
+    if ahead < 2:
+        return failed(subject, f"today or tomorrow has none: {'today' if not ahead else 'tomorrow'}", mend)
+    if ahead < len(wanted) / 2:
+        return warned(subject, f"up to {wanted[ahead - 1]}, {len(wanted) - ahead} days are missing", mend)
+    return passed(subject, f"up to {wanted[ahead - 1]}")
+
+
+def check_default_partition(connection: psycopg.Connection[Any], schema: str) -> Iterator[Finding]:
+    """Whether rows of days without a partition wait for `maintain`."""
+    table = sql.Identifier(schema, RESULT_DEFAULT_TABLE)
+    (known,) = one_row(connection, "SELECT to_regclass(%s)", (table.as_string(connection),))
+    if not known:
+        return
+    query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT {}) r").format(table, _COUNTED)
+    (rows,) = one_row(connection, query)
+    if rows:
+        count = f"{_COUNTED:,} or more" if rows == _COUNTED else str(rows)
+        yield warned("default partition", f"holds {count} rows of days without a partition", "run dbadmin maintain")

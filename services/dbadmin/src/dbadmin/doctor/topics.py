@@ -1,0 +1,73 @@
+"""Kafka's topics: partitions, replicas, and the settings that may lose messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[attr-defined]  # its own names
+
+from dbadmin.doctor.findings import Finding, failed, passed, warned
+from dbadmin.install.topics import DEAD_LETTER_MESSAGE_BYTES
+from monitoring_core.codec import MAX_MESSAGE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dbadmin.doctor.cluster import Cluster
+    from monitoring_core.config import Config
+
+CREATE_TOPICS = "run dbadmin create-topics"
+_DAY_MS = 86_400_000
+_NUMBERS = ("retention.ms", "max.message.bytes", "min.insync.replicas")
+
+
+def check_topic(topic: Any, config: Config, brokers: int) -> Iterator[Finding]:
+    """A topic's partitions, their leaders and their replicas."""
+    subject, count = f"topic {topic.topic}", len(topic.partitions)
+    wanted = config.kafka.partitions if topic.topic == config.kafka.topic_name else 1
+    if count < wanted:
+        yield failed(subject, f"has {count} partitions, {wanted} are configured", CREATE_TOPICS)
+    parts = topic.partitions.values()
+    replicas = _replicas(topic)
+    if headless := sum(part.leader < 0 for part in parts):
+        yield failed(subject, f"{headless} of {count} partitions have no leader", "start the brokers that are away")
+    elif behind := sum(len(part.isrs) < len(part.replicas) for part in parts):
+        yield warned(subject, f"{behind} of {count} partitions lack a replica that is up to date", "see to the brokers")
+    elif replicas < (factor := config.kafka.replication_factor or 0):
+        yield warned(subject, f"replication {replicas}, {factor} is configured", "reassign its partitions in Kafka")
+    elif replicas == 1 and brokers > 1:
+        yield warned(subject, "has one replica: a broker that is lost takes results with it", "reassign its partitions")
+    elif count >= wanted:
+        yield passed(subject, f"{count} partitions, replication {replicas}")
+
+
+def check_settings(cluster: Cluster, topic: Any) -> Iterator[Finding]:
+    """A topic's retention, its largest message, and how many replicas must have a message."""
+    name, subject = topic.topic, f"settings of topic {topic.topic}"
+    value = _settings(cluster, name)
+    largest = MAX_MESSAGE_BYTES if name == cluster.config.kafka.topic_name else DEAD_LETTER_MESSAGE_BYTES
+    replicas, bad = _replicas(topic), []
+    if (insync := value.get("min.insync.replicas", 1)) > replicas:
+        text = f"min.insync.replicas {insync} is more than the {replicas} replicas: nothing is taken"
+        bad.append(failed(subject, text, f"set min.insync.replicas to {max(1, replicas - 1)}"))
+    if (size := value.get("max.message.bytes", largest)) < largest:
+        bad.append(failed(subject, f"max.message.bytes {size} is less than {largest}", f"set it to {largest}"))
+    if 0 <= (kept := value.get("retention.ms", -1)) < _DAY_MS:
+        text = f"retention.ms {kept}: what consumers have not stored by then is lost"
+        bad.append(warned(subject, text, f"set it to {7 * _DAY_MS}"))
+    yield from bad or [passed(subject, f"retention {_days(kept)}, messages up to {size} bytes")]
+
+
+def _settings(cluster: Cluster, name: str) -> dict[str, int]:
+    resource = ConfigResource(ResourceType.TOPIC, name)
+    asked = cluster.admin.describe_configs([resource], request_timeout=cluster.timeout_s)
+    entries = asked[resource].result(cluster.timeout_s)
+    return {key: int(entry.value) for key, entry in entries.items() if key in _NUMBERS and entry.value is not None}
+
+
+def _replicas(topic: Any) -> int:
+    return min(len(part.replicas) for part in topic.partitions.values())
+
+
+def _days(milliseconds: int) -> str:
+    return "without end" if milliseconds < 0 else f"{milliseconds / _DAY_MS:g} days"

@@ -1,0 +1,98 @@
+"""The default partition, which takes rows of days without a partition, and is emptied into partitions of those days."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from dbadmin.connect import one_row
+from dbadmin.history.locking import LockedOutError, with_locks
+from dbadmin.history.partitions import attach, bounds, create, name_of
+from monitoring_core.tables import RESULT_COLUMNS, RESULT_DEFAULT_TABLE, RESULT_KEY
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator
+
+    import psycopg
+
+# Rows deleted in one transaction.
+_BATCH = 20_000
+
+
+def expire_default(connection: psycopg.Connection[Any], schema: str, horizon: dt.date) -> int:
+    """Delete the rows from before the horizon, in small transactions; the number of rows."""
+    delete = sql.SQL("""
+        DELETE FROM {table} WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM {table} WHERE scheduled_at < {horizon} LIMIT {batch}))
+    """).format(table=sql.Identifier(schema, RESULT_DEFAULT_TABLE), horizon=bounds(horizon)[0], batch=_BATCH)
+    deleted = 0
+    while count := connection.execute(delete).rowcount:
+        deleted += count
+    return deleted
+
+
+def empty_default(connection: psycopg.Connection[Any], schema: str) -> Iterator[str]:
+    """Move the rows into partitions of their days; one line when there were any.
+
+    They are copied into tables beside the default partition first, while consumers go on. Then one transaction locks
+    the default partition, copies the rows that were added or changed since, truncates it and attaches the tables: at no
+    moment is a row missing or there twice. Only rows on their way into the default partition wait for that lock.
+    """
+    default = sql.Identifier(schema, RESULT_DEFAULT_TABLE)
+    query = sql.SQL("SELECT DISTINCT (scheduled_at AT TIME ZONE 'UTC')::date FROM {} ORDER BY 1").format(default)
+    wanted = [row[0] for row in connection.execute(query)]
+    if not wanted:
+        return
+    (since,) = one_row(connection, "SELECT pg_snapshot_xmin(pg_current_snapshot())::xid")
+    for day in wanted:
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(schema, name_of(day))))
+        create(connection, schema, day)
+        _copy(connection, schema, day)
+    try:
+        moved = with_locks(connection, lambda: _swap(connection, schema, wanted, since))
+    except LockedOutError:
+        yield "default partition: its rows stay, a long query holds it; the next run tries again"
+        return
+    yield f"default partition: {moved} rows moved into partitions of {', '.join(map(str, wanted))}"
+
+
+def _swap(connection: psycopg.Connection[Any], schema: str, wanted: list[dt.date], since: str) -> int:
+    default = sql.Identifier(schema, RESULT_DEFAULT_TABLE)
+    connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(default))
+    for day in wanted:
+        _copy(connection, schema, day, since)
+    rows = one_row(connection, sql.SQL("SELECT count(*) FROM {}").format(default))
+    parts = sql.SQL(" + ").join(
+        sql.SQL("(SELECT count(*) FROM {})").format(sql.Identifier(schema, name_of(day))) for day in wanted
+    )
+    if rows != one_row(connection, sql.SQL("SELECT {}").format(parts)):
+        raise LockedOutError  # rows of one more day arrived meanwhile
+    connection.execute(sql.SQL("TRUNCATE {}").format(default))
+    for day in wanted:
+        attach(connection, schema, day)
+    return int(rows[0])
+
+
+def _copy(connection: psycopg.Connection[Any], schema: str, day: dt.date, since: str | None = None) -> None:
+    """Copy a day's rows into the table of the day: all rows, or those of transactions not older than `since`."""
+    begin, end = bounds(day)
+    values = [sql.Identifier(name) for name in RESULT_COLUMNS if name not in RESULT_KEY]
+    statement = sql.SQL("""
+        INSERT INTO {table} ({columns}) SELECT {columns} FROM {default}
+        WHERE scheduled_at >= {begin} AND scheduled_at < {end} AND {newer}
+        ON CONFLICT ({key}) DO UPDATE SET ({values}) = ROW({new})""")
+    connection.execute(
+        statement.format(
+            table=sql.Identifier(schema, name_of(day)),
+            default=sql.Identifier(schema, RESULT_DEFAULT_TABLE),
+            columns=sql.SQL(", ").join(map(sql.Identifier, RESULT_COLUMNS)),
+            key=sql.SQL(", ").join(map(sql.Identifier, RESULT_KEY)),
+            values=sql.SQL(", ").join(values),
+            new=sql.SQL(", ").join(sql.SQL("excluded.{}").format(value) for value in values),
+            begin=begin,
+            end=end,
+            newer=sql.SQL("age(xmin) <= age({}::xid)").format(sql.Literal(since)) if since else sql.SQL("true"),
+        )
+    )

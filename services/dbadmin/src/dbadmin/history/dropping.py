@@ -1,0 +1,53 @@
+"""Dropping the results of a day: its partition is detached under a short lock, and then dropped without one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from dbadmin.history.locking import with_locks
+from dbadmin.history.partitions import day_tables, name_of
+from monitoring_core.tables import RESULT_TABLE
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable
+
+    import psycopg
+
+
+def detach(connection: psycopg.Connection[Any], schema: str, day: dt.date, may: Callable[[], bool]) -> bool:
+    """Detach a day's partition if it may go; whether it was detached.
+
+    PostgreSQL cannot detach concurrently where there is a default partition, so this takes the lock that every query
+    needs, for the moment of changing the catalogue.
+
+    Args:
+        may: says whether the day may go. It is called under the lock, when no consumer can write to the day.
+
+    Raises:
+        LockedOutError: the table was in use all the time.
+    """
+    parent, table = sql.Identifier(schema, RESULT_TABLE), sql.Identifier(schema, name_of(day))
+    expired = sql.Identifier(f"{RESULT_TABLE}_expired_{day:%Y%m%d}")
+
+    def step() -> bool:
+        # In the order in which a consumer locks them: in another order each could wait for the other.
+        connection.execute(sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(parent))
+        connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table))
+        if not may():
+            return False
+        connection.execute(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(parent, table))
+        connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(table, expired))
+        return True
+
+    return with_locks(connection, step)
+
+
+def drop_expired(connection: psycopg.Connection[Any], schema: str) -> int:
+    """Drop the partitions that this run detached, or one that was killed; the number of tables."""
+    expired = [name for name in day_tables(connection, schema) if "_expired_" in name]
+    for name in expired:
+        connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(schema, name)))
+    return len(expired)

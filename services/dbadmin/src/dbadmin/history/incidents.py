@@ -1,0 +1,122 @@
+"""Incidents: each lasts from the first check of a target that is down to the next one that is up.
+
+An unknown check says nothing of the website: it neither begins nor ends an incident, and does not split one. The table
+is at all times what the hours rolled up so far add up to, in whatever order they were rolled up. To roll up an hour
+again, the incidents that touch it are deleted and built anew from its checks and from its neighbours: on the left the
+incident that was open when the hour began, on the right the first down and the first up after its end. Nothing else is
+read, however long the history.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import psycopg
+
+_TEMPORARY = """
+CREATE TEMP TABLE IF NOT EXISTS touched (
+    target_id bigint, location text, open_since timestamptz, open_reason text, open_checks bigint,
+    next_down_at timestamptz, next_reason text, next_up_at timestamptz
+) ON COMMIT DELETE ROWS"""
+
+# Targets that are down in the hour, or were when it was rolled up before, or have an incident that reaches into it.
+_TOUCH = """
+INSERT INTO pg_temp.touched (target_id, location)
+SELECT target_id, location FROM {schema}.availability_down_run WHERE hour = %(start)s
+UNION SELECT target_id, location FROM pg_temp.hour_sums WHERE down > 0
+UNION SELECT target_id, location FROM {schema}.availability_incident
+WHERE began_at < %(end)s AND (ended_at IS NULL OR ended_at >= %(start)s)"""
+
+# The checks of the open incident before the hour: all that it counts, less those from the hour on.
+_LOOK_LEFT = """
+UPDATE pg_temp.touched t SET open_since = i.began_at, open_reason = i.reason, open_checks = i.checks - (
+    SELECT coalesce(sum(d.checks), 0) FROM {schema}.availability_down_run d WHERE d.target_id = t.target_id
+    AND d.location = t.location AND d.began_at >= %(start)s AND d.began_at < coalesce(i.ended_at, 'infinity'))
+FROM {schema}.availability_incident i WHERE i.target_id = t.target_id AND i.location = t.location
+AND i.began_at < %(start)s AND coalesce(i.ended_at, 'infinity') >= %(start)s"""
+
+_FORGET_RUNS = "DELETE FROM {schema}.availability_down_run WHERE hour = %(start)s"
+_STORE_RUNS = """
+INSERT INTO {schema}.availability_down_run (target_id, location, began_at, hour, checks, reason)
+SELECT target_id, location, min(scheduled_at), %(start)s, count(*), (array_agg(reason ORDER BY scheduled_at))[1]
+FROM (
+    SELECT target_id, location, scheduled_at, status, reason,
+        count(*) FILTER (WHERE status = 'up') OVER (PARTITION BY target_id, location ORDER BY scheduled_at) AS ups
+    FROM {schema}.availability_result JOIN pg_temp.hour_sums s USING (target_id, location)
+    WHERE scheduled_at >= %(start)s AND scheduled_at < %(end)s AND status <> 'unknown' AND s.down > 0
+) r WHERE status = 'down' GROUP BY target_id, location, ups"""
+
+_LOOK_RIGHT = """
+UPDATE pg_temp.touched t SET (next_down_at, next_reason) = (
+    SELECT began_at, reason FROM {schema}.availability_down_run d WHERE d.target_id = t.target_id
+    AND d.location = t.location AND d.began_at >= %(end)s ORDER BY began_at LIMIT 1
+), next_up_at = (
+    SELECT first_up_at FROM {schema}.availability_hourly h WHERE h.target_id = t.target_id
+    AND h.location = t.location AND h.hour >= %(end)s AND h.first_up_at IS NOT NULL ORDER BY hour LIMIT 1)"""
+# A down on the right continues the incident, unless an up comes before it.
+_LEAVE_LATER = "UPDATE pg_temp.touched SET next_down_at = NULL WHERE next_down_at > next_up_at"
+
+_FORGET = """
+DELETE FROM {schema}.availability_incident i USING pg_temp.touched t
+WHERE i.target_id = t.target_id AND i.location = t.location
+AND (i.began_at >= %(start)s AND i.began_at < %(end)s OR i.began_at = t.open_since OR i.began_at = t.next_down_at)"""
+_STORE = """
+WITH points AS (
+    SELECT target_id, location, open_since AS at, 'down' AS status, open_reason AS reason FROM pg_temp.touched
+    UNION ALL SELECT target_id, location, next_down_at, 'down', next_reason FROM pg_temp.touched
+    UNION ALL SELECT target_id, location, next_up_at, 'up', NULL FROM pg_temp.touched
+    UNION ALL SELECT target_id, location, scheduled_at, status, r.reason
+    FROM {schema}.availability_result r JOIN pg_temp.touched t USING (target_id, location)
+    WHERE scheduled_at >= %(start)s AND scheduled_at < %(end)s AND status <> 'unknown'
+), islands AS (
+    SELECT *, count(*) FILTER (WHERE status = 'up') OVER (PARTITION BY target_id, location ORDER BY at) AS ups
+    FROM points WHERE at IS NOT NULL
+), spans AS (
+    SELECT target_id, location, min(at) FILTER (WHERE status = 'down') AS began_at,
+        (array_agg(reason ORDER BY at) FILTER (WHERE status = 'down'))[1] AS reason,
+        lead(min(at) FILTER (WHERE status = 'up')) OVER (PARTITION BY target_id, location ORDER BY ups) AS ended_at
+    FROM islands GROUP BY target_id, location, ups
+)
+INSERT INTO {schema}.availability_incident (target_id, location, began_at, ended_at, reason, checks)
+SELECT s.target_id, s.location, s.began_at, s.ended_at, s.reason,
+    CASE WHEN s.began_at = t.open_since THEN t.open_checks ELSE 0 END + (
+        SELECT coalesce(sum(d.checks), 0) FROM {schema}.availability_down_run d WHERE d.target_id = s.target_id
+        AND d.location = s.location AND d.began_at >= greatest(s.began_at, %(start)s)
+        AND d.began_at < coalesce(s.ended_at, 'infinity'))
+FROM spans s JOIN pg_temp.touched t USING (target_id, location) WHERE s.began_at IS NOT NULL"""
+_RECOVERED = """
+UPDATE {schema}.availability_state s SET recovered_at = (
+    SELECT max(ended_at) FROM {schema}.availability_incident i
+    WHERE i.target_id = s.target_id AND i.location = s.location)
+FROM pg_temp.touched t WHERE s.target_id = t.target_id AND s.location = t.location"""
+
+
+def splice(connection: psycopg.Connection[Any], schema: str, span: Mapping[str, Any]) -> None:
+    """Rebuild the incidents that touch an hour. `rollups` has filled pg_temp.hour_sums and the hourly table before.
+
+    Args:
+        span: `start` and `end` of the hour.
+    """
+    connection.execute(_TEMPORARY)
+    for statement in (
+        _TOUCH,
+        "ANALYZE pg_temp.touched",
+        _LOOK_LEFT,
+        _FORGET_RUNS,
+        _STORE_RUNS,
+        _LOOK_RIGHT,
+        _LEAVE_LATER,
+        _FORGET,
+        _STORE,
+    ):
+        connection.execute(sql.SQL(statement).format(schema=sql.Identifier(schema)), span)
+
+
+def note_recoveries(connection: psycopg.Connection[Any], schema: str) -> None:
+    """Store when the last incident ended, in the states of the targets that `splice` touched."""
+    connection.execute(sql.SQL(_RECOVERED).format(schema=sql.Identifier(schema)))

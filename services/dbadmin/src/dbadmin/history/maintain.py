@@ -1,0 +1,215 @@
+"""One run of maintenance: partitions, roll-ups, retention. What one run leaves undone, the next one does."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from dbadmin.connect import connected
+from dbadmin.history import default_partition, dropping, partitions, retention, statistics, time_index, timescale
+from dbadmin.history.locking import LockedOutError
+from dbadmin.history.rollups import dirty_days, dirty_hours, roll_up_day, roll_up_hour
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    import psycopg
+
+    from monitoring_core.config import DatabaseConfig
+
+# Any number that no other program uses for its advisory lock: "wama" in ASCII. The schema's hash is the second half.
+_LOCK = 0x77616D61
+
+
+@attrs.frozen
+class Done:
+    """One step of a run, done or left undone.
+
+    Attributes:
+        step: the kind of step, one word.
+        text: the line for a person.
+        seconds: how long it took.
+    """
+
+    step: str
+    text: str
+    seconds: float
+
+
+def maintain(
+    config: DatabaseConfig, now: dt.datetime, time_limit_s: float | None = None, since: dt.datetime | None = None
+) -> Generator[Done, None, None]:
+    """Do everything that is due, each step in a transaction of its own, so that a run may be killed at any moment.
+
+    Args:
+        time_limit_s: after which no further step begins; None for no limit.
+        since: roll up all hours from this moment on, marked or not.
+
+    Raises:
+        OutageError, StopError: PostgreSQL cannot be reached, or refuses.
+    """
+    with connected(config, autocommit=True) as connection:
+        query = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
+        row = connection.execute(query, (_LOCK, config.schema)).fetchone()
+        if not row or not row[0]:
+            yield Done("lock", "another dbadmin maintain is at work: nothing to do", 0.0)
+            return
+        connection.execute("SET timezone = 'UTC'")
+        # Compiling these statements would take longer than running them.
+        connection.execute("SET jit = off")
+        deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
+        try:
+            yield from _Run(connection, config, now, deadline).all(since)
+        finally:
+            # PostgreSQL would release it only some time after the connection is closed, and the next run might be there
+            # by then.
+            if not connection.broken:
+                connection.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", (_LOCK, config.schema))
+
+
+@attrs.define
+class _Run:
+    connection: psycopg.Connection[Any]
+    config: DatabaseConfig
+    now: dt.datetime
+    deadline: float | None
+    _began: float = attrs.field(factory=time.monotonic)
+    _reported: float = attrs.field(factory=time.monotonic)
+    _hours: int = 0
+    _days: int = 0
+
+    @property
+    def schema(self) -> str:
+        return self.config.schema
+
+    @property
+    def horizon(self) -> dt.date:
+        """The first day whose results are kept."""
+        return self.now.date() - self.config.retention
+
+    def all(self, since: dt.datetime | None) -> Iterator[Done]:
+        native = partitions.is_partitioned(self.connection, self.schema)
+        if native:
+            yield from self._partitions()
+        if since and (found := self._result_days(native)):
+            first = max(self.horizon, found[0])
+            retention.mark_since(self.connection, self.schema, max(since, retention.midnight(first)))
+        yield from self._roll_up()
+        statistics.analyze_small_tables(self.connection, self.schema)
+        if not self._late():
+            yield from self._expire_results(native)
+            yield from self._expire_rollups()
+        yield self._summary()
+
+    def _partitions(self) -> Iterator[Done]:
+        if dropped := dropping.drop_expired(self.connection, self.schema):
+            yield self._done("retention", f"{dropped} partitions dropped that an earlier run had detached")
+        if expired := default_partition.expire_default(self.connection, self.schema, self.horizon):
+            yield self._done("retention", f"default partition: {expired} results older than database.retention deleted")
+        for line in default_partition.empty_default(self.connection, self.schema):
+            yield self._done("partitions", line)
+        ahead = self.config.partitions_ahead
+        for line in partitions.make_ahead(self.connection, self.schema, self.now.date(), ahead):
+            yield self._done("partitions", line)
+        for line in time_index.index_times(self.connection, self.schema):
+            yield self._done("partitions", line)
+        time_index.summarize(self.connection, self.schema)
+
+    def _roll_up(self) -> Iterator[Done]:
+        """Roll up the marked hours from the oldest on, the newest before them, so that today is right soon."""
+        horizon = retention.midnight(self.horizon)
+        if skipped := retention.forget_marks(self.connection, self.schema, horizon):
+            yield self._done("rollups", f"{skipped} hours older than database.retention left as they are: too late")
+        hours = [hour for hour in dirty_hours(self.connection, self.schema) if hour >= horizon]
+        for hour in hours[-1:] + hours[:-1]:
+            if self._late():
+                return
+            roll_up_hour(self.connection, self.schema, hour)
+            self._hours += 1
+            yield self._done("hour", f"hour {hour:%Y-%m-%d %H:00}: rolled up")
+        yield from self._roll_up_days()
+
+    def _roll_up_days(self) -> Iterator[Done]:
+        for day in dirty_days(self.connection, self.schema):
+            if self._late():
+                return
+            roll_up_day(self.connection, self.schema, day)
+            self._days += 1
+            yield self._done("day", f"day {day:%Y-%m-%d}: rolled up")
+
+    def _expire_results(self, native: bool) -> Iterator[Done]:
+        """Drop each day before the horizon once its roll-ups are right, and audit yesterday, which has just ended."""
+        old = [day for day in self._result_days(native) if day < self.horizon]
+        yesterday = self.now.date() - dt.timedelta(days=1)
+        if retention.audit_once(self.connection, self.schema, yesterday):
+            yield from self._roll_up_audited(yesterday)
+        for day in old:
+            if self._late():
+                return
+            if retention.audit(self.connection, self.schema, day):
+                yield from self._roll_up_audited(day)
+            yield from self._drop(day, native)
+        # A day that could not be dropped may be rolled up once more, and needs its runs for that.
+        first = min([self.horizon, *self._result_days(native)])
+        retention.forget_runs(self.connection, self.schema, retention.midnight(first))
+
+    def _result_days(self, native: bool) -> list[dt.date]:
+        """The days that have a partition or a chunk, oldest first."""
+        return (partitions.attached_days if native else timescale.days)(self.connection, self.schema)
+
+    def _roll_up_audited(self, day: dt.date) -> Iterator[Done]:
+        for hour in dirty_hours(self.connection, self.schema):
+            if hour.date() != day:
+                continue
+            if day < self.horizon and retention.forget_dropped(self.connection, self.schema, hour):
+                yield self._done("hour", f"hour {hour:%Y-%m-%d %H:00}: left as it is, its results were dropped before")
+                continue
+            roll_up_hour(self.connection, self.schema, hour)
+            yield self._done("hour", f"hour {hour:%Y-%m-%d %H:00}: rolled up, it differed from its results")
+        yield from self._roll_up_days()
+
+    def _drop(self, day: dt.date, native: bool) -> Iterator[Done]:
+        if not native:
+            timescale.drop_before(self.connection, self.schema, retention.midnight(day + dt.timedelta(days=1)))
+            yield self._done("retention", f"chunk of {day}: dropped")
+            return
+        try:
+            detached = dropping.detach(
+                self.connection, self.schema, day, lambda: not retention.is_dirty(self.connection, self.schema, day)
+            )
+        except LockedOutError:
+            yield self._done("retention", f"results of {day}: kept, a long query holds them; the next run tries again")
+            return
+        if detached:
+            dropping.drop_expired(self.connection, self.schema)
+            yield self._done("retention", f"results of {day}: dropped")
+        else:
+            yield self._done("retention", f"results of {day}: kept, more came just now; the next run rolls them up")
+
+    def _expire_rollups(self) -> Iterator[Done]:
+        moment = retention.midnight(self.now.date() - self.config.rollup_retention)
+        rows = 0
+        for count in retention.expire_rollups(self.connection, self.schema, moment):
+            rows += count
+            if self._late():
+                break
+        if rows:
+            yield self._done("retention", f"{rows} roll-ups and incidents older than database.rollup_retention deleted")
+
+    def _summary(self) -> Done:
+        left = len(dirty_hours(self.connection, self.schema))
+        did = f"{self._hours} hours and {self._days} days rolled up"
+        seconds = time.monotonic() - self._began
+        if self._late():
+            return Done("end", f"stopped at the time limit: {did}, {left} hours left for the next run", seconds)
+        return Done("end", f"done: {did}, {left} hours marked since", seconds)
+
+    def _late(self) -> bool:
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+    def _done(self, step: str, text: str) -> Done:
+        before, self._reported = self._reported, time.monotonic()
+        return Done(step, text, self._reported - before)

@@ -1,0 +1,135 @@
+"""Day partitions of the results: which days have one, and making them ahead of time.
+
+A partition is made as a table of its own and then attached, so that consumers wait only for the moment of attaching.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+
+from dbadmin.history.locking import LockedOutError, with_locks
+from monitoring_core.tables import RESULT_TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NAME = re.compile(RESULT_TABLE + r"_(expired_)?(\d{8})")
+
+
+def days(today: dt.date, ahead: int) -> list[dt.date]:
+    """The UTC days that need a partition: yesterday, because results arrive late, today, and `ahead` more."""
+    return [today + dt.timedelta(days=offset) for offset in range(-1, ahead + 1)]
+
+
+def name_of(day: dt.date) -> str:
+    """The name of a day's partition."""
+    return f"{RESULT_TABLE}_{day:%Y%m%d}"
+
+
+def bounds(day: dt.date) -> tuple[sql.Literal, sql.Literal]:
+    """The moments at which a UTC day begins and ends."""
+    begin, end = (sql.Literal(f"{bound} 00:00:00+00") for bound in (day, day + dt.timedelta(days=1)))
+    return begin, end
+
+
+def is_partitioned(connection: psycopg.Connection[Any], schema: str) -> bool:
+    """Whether the results are in partitions of PostgreSQL's own, not in a hypertable."""
+    query = (
+        "SELECT relkind FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = %s AND relname = %s"
+    )
+    row = connection.execute(query, (schema, RESULT_TABLE)).fetchone()
+    return bool(row and row[0] == "p")
+
+
+def day_tables(connection: psycopg.Connection[Any], schema: str) -> dict[str, bool]:
+    """The tables of days, and whether each is attached as a partition."""
+    query = """
+        SELECT c.relname, EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid) FROM pg_class c
+        JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = %s AND relkind = 'r' ORDER BY relname"""
+    found = connection.execute(query, (schema,)).fetchall()
+    return {name: attached for name, attached in found if _NAME.fullmatch(name)}
+
+
+def attached_days(connection: psycopg.Connection[Any], schema: str) -> list[dt.date]:
+    """The days that have a partition, oldest first."""
+    return [_day(name) for name, attached in day_tables(connection, schema).items() if attached]
+
+
+def make_ahead(connection: psycopg.Connection[Any], schema: str, today: dt.date, ahead: int) -> Iterator[str]:
+    """Make the missing partitions; one line for each that could not be made, and one that counts the others.
+
+    Args:
+        connection: in autocommit mode.
+        ahead: the number of days after today.
+    """
+    made, tables = 0, day_tables(connection, schema)
+    for day in days(today, ahead):
+        name = name_of(day)
+        if tables.get(name):
+            continue
+        try:
+            with_locks(connection, partial(_make, connection, schema, day))
+            made += 1
+        except psycopg.errors.CheckViolation:
+            yield (
+                f"partition {name}: not made, the default partition already holds rows of that day "
+                "(dbadmin maintain moves them)"
+            )
+        except LockedOutError:
+            yield f"partition {name}: not made, a long query holds the default partition; the next run tries again"
+    yield f"partitions: {made} made, up to {today + dt.timedelta(days=ahead)}"
+
+
+def _make(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> None:
+    create(connection, schema, day)
+    attach(connection, schema, day)
+
+
+def create(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> None:
+    """Make a table that can be attached as a day's partition, unless a run that was killed has left it."""
+    for statement in _create_statements(schema, day):
+        connection.execute(statement)
+
+
+def attach(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> None:
+    """Attach the table that `create` made."""
+    for statement in _attach_statements(schema, day):
+        connection.execute(statement)
+
+
+def statements(schema: str, day: dt.date) -> list[sql.Composed]:
+    """The statements that make a day's partition."""
+    return [*_create_statements(schema, day), *_attach_statements(schema, day)]
+
+
+def _create_statements(schema: str, day: dt.date) -> list[sql.Composed]:
+    names = {"table": sql.Identifier(schema, name_of(day)), "parent": sql.Identifier(schema, RESULT_TABLE)}
+    begin, end = bounds(day)
+    return [
+        sql.SQL("CREATE TABLE IF NOT EXISTS {table} (LIKE {parent} INCLUDING ALL)").format(**names),
+        # With this constraint, attaching need not read the table.
+        sql.SQL(
+            "ALTER TABLE {table} DROP CONSTRAINT IF EXISTS of_its_day, "
+            "ADD CONSTRAINT of_its_day CHECK (scheduled_at >= {begin} AND scheduled_at < {end})"
+        ).format(begin=begin, end=end, **names),
+    ]
+
+
+def _attach_statements(schema: str, day: dt.date) -> list[sql.Composed]:
+    names = {"table": sql.Identifier(schema, name_of(day)), "parent": sql.Identifier(schema, RESULT_TABLE)}
+    begin, end = bounds(day)
+    attach = sql.SQL("ALTER TABLE {parent} ATTACH PARTITION {table} FOR VALUES FROM ({begin}) TO ({end})")
+    return [
+        attach.format(begin=begin, end=end, **names),
+        sql.SQL("ALTER TABLE {table} DROP CONSTRAINT of_its_day").format(**names),
+    ]
+
+
+def _day(name: str) -> dt.date:
+    return dt.datetime.strptime(name[-8:], "%Y%m%d").replace(tzinfo=dt.UTC).date()

@@ -1,0 +1,120 @@
+"""Retention: results are deleted once they are rolled up, and roll-ups later."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import psycopg
+
+# Rows deleted in one transaction.
+_BATCH = 20_000
+
+# Finds rows that were written without a mark, by hand or by a consumer of an older release.
+_AUDIT = """
+INSERT INTO {schema}.availability_dirty_hour
+SELECT DISTINCT hour FROM (
+    (SELECT date_trunc('hour', scheduled_at, 'UTC') AS hour, target_id, location,
+        count(*) FILTER (WHERE status = 'up'), count(*) FILTER (WHERE status = 'down'), count(*)
+    FROM {schema}.availability_result WHERE scheduled_at >= %(start)s AND scheduled_at < %(end)s GROUP BY 1, 2, 3)
+    EXCEPT
+    SELECT hour, target_id, location, up, down, up + down + unknown FROM {schema}.availability_hourly
+    WHERE hour >= %(start)s AND hour < %(end)s
+) differing"""
+_FORGET_MARKS = """
+WITH gone AS (DELETE FROM {schema}.availability_dirty_hour WHERE hour < %(horizon)s RETURNING hour)
+SELECT count(DISTINCT hour) FROM gone"""
+# Consumers never delete rows. A roll-up that counts more checks than there are rows means that the day was dropped, and
+# that these rows arrived afterwards.
+_FORGET_DROPPED = """
+DELETE FROM {schema}.availability_dirty_hour WHERE hour = %(start)s AND EXISTS (
+    SELECT FROM {schema}.availability_hourly h WHERE h.hour = %(start)s AND h.up + h.down + h.unknown > (
+        SELECT count(*) FROM {schema}.availability_result r WHERE r.target_id = h.target_id
+        AND r.location = h.location AND r.scheduled_at >= %(start)s AND r.scheduled_at < %(end)s))"""
+_DIRTY = "SELECT FROM {schema}.availability_dirty_hour WHERE hour >= %(start)s AND hour < %(end)s LIMIT 1"
+# An open incident holds the number of its checks itself.
+_FORGET_RUNS = "DELETE FROM {schema}.availability_down_run WHERE hour < %(horizon)s"
+_OLD = (
+    ("availability_hourly", "hour < %(horizon)s"),
+    ("availability_daily", "day < %(horizon)s"),
+    ("availability_incident", "ended_at < %(horizon)s"),
+)
+
+
+def midnight(day: dt.date) -> dt.datetime:
+    """The moment at which a UTC day begins."""
+    return dt.datetime.combine(day, dt.time(), dt.UTC)
+
+
+def audit(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> bool:
+    """Mark the hours of a day whose roll-ups differ from the rows; whether any hour of the day is marked now."""
+    _run(connection, schema, _AUDIT, _span(day))
+    return is_dirty(connection, schema, day)
+
+
+def audit_once(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> bool:
+    """As `audit`, unless it was done for this day or a later one before: it reads the whole day."""
+    statement = """
+        UPDATE {schema}.availability_progress SET compared_until = %(day)s
+        WHERE compared_until IS NULL OR compared_until < %(day)s"""
+    with connection.transaction():
+        due = _run(connection, schema, statement, {"day": day}).rowcount
+        return bool(due) and audit(connection, schema, day)
+
+
+def is_dirty(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> bool:
+    """Whether any hour of the day is marked."""
+    return _run(connection, schema, _DIRTY, _span(day)).fetchone() is not None
+
+
+def forget_marks(connection: psycopg.Connection[Any], schema: str, horizon: dt.datetime) -> int:
+    """Delete the marks of hours before the horizon; the number of hours.
+
+    Rolled up again, such an hour would count only the few results that arrived after its day was dropped.
+    """
+    (hours,) = _run(connection, schema, _FORGET_MARKS, {"horizon": horizon}).fetchone() or (0,)
+    return int(hours)
+
+
+def forget_dropped(connection: psycopg.Connection[Any], schema: str, hour: dt.datetime) -> bool:
+    """Delete the mark of an hour whose day was dropped before its rows arrived; whether that is so."""
+    span = {"start": hour, "end": hour + dt.timedelta(hours=1)}
+    return bool(_run(connection, schema, _FORGET_DROPPED, span).rowcount)
+
+
+def forget_runs(connection: psycopg.Connection[Any], schema: str, horizon: dt.datetime) -> None:
+    """Delete the runs of downs before the horizon: they serve to roll up their hours again, which cannot happen now."""
+    _run(connection, schema, _FORGET_RUNS, {"horizon": horizon})
+
+
+def expire_rollups(connection: psycopg.Connection[Any], schema: str, horizon: dt.datetime) -> Iterator[int]:
+    """Delete roll-ups and ended incidents from before the horizon, in small transactions; the rows of each."""
+    for table, condition in _OLD:
+        statement = f"""
+            DELETE FROM {{schema}}.{table} WHERE ctid = ANY (ARRAY(
+                SELECT ctid FROM {{schema}}.{table} WHERE {condition} LIMIT {_BATCH}))"""  # noqa: S608
+        while count := _run(connection, schema, statement, {"horizon": horizon}).rowcount:
+            yield count
+
+
+def mark_since(connection: psycopg.Connection[Any], schema: str, since: dt.datetime) -> None:
+    """Mark all hours from a moment until now."""
+    statement = """
+        INSERT INTO {schema}.availability_dirty_hour
+        SELECT generate_series(date_trunc('hour', %(since)s::timestamptz, 'UTC'), now(), interval '1 hour')"""
+    _run(connection, schema, statement, {"since": since})
+
+
+def _span(day: dt.date) -> dict[str, dt.datetime]:
+    return {"start": midnight(day), "end": midnight(day + dt.timedelta(days=1))}
+
+
+def _run(
+    connection: psycopg.Connection[Any], schema: str, statement: str, values: dict[str, Any]
+) -> psycopg.Cursor[Any]:
+    return connection.execute(sql.SQL(statement).format(schema=sql.Identifier(schema)), values)

@@ -1,0 +1,176 @@
+"""Roll-ups of an hour from its rows, and of a day from its hours, with percentiles that can be merged.
+
+A sketch counts response times in buckets whose bounds grow by 4 %: bucket b > 0 counts times above 0.1 ms · 1.04^(b-1)
+and up to 0.1 ms · 1.04^b, bucket 0 those up to 0.1 ms. A percentile (nearest rank) is given as the middle of its
+bucket, which is at most 2 % off. Sketches merge by adding their counts, so a day's percentiles are as exact as an
+hour's (Masson, Rim, Lee: "DDSketch", VLDB 2019). In the tables a sketch is an array of `bucket << 20 | count`: a day
+has fewer than 2^20 checks of one target.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from dbadmin.history import incidents
+
+if TYPE_CHECKING:
+    import psycopg
+
+SMALLEST_S = 1e-4
+GROWTH = 1.04
+RELATIVE_ERROR = (GROWTH - 1) / (GROWTH + 1)
+
+_BUCKET = f"""CASE WHEN response_time_s IS NOT NULL THEN
+    ceil(ln(greatest(response_time_s::float8, {SMALLEST_S}) / {SMALLEST_S}) / ln({GROWTH}::float8))::integer END"""
+_MIDDLE = (
+    f"({SMALLEST_S * 2 / (GROWTH + 1)!r} * {GROWTH}::float8 ^ min(bucket) FILTER (WHERE running >= ceil({{}} * total)))"
+)
+_PERCENTILES = ", ".join(f"{_MIDDLE.format(rank)}::real AS p{rank[2:]:0<2}_s" for rank in ("0.5", "0.95", "0.99"))
+_SKETCH = "array_agg(bucket << 20 | n::integer ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL)"
+_RANKED = """
+    SELECT *, sum(n) OVER (PARTITION BY target_id, location ORDER BY bucket) AS running,
+        sum(n) FILTER (WHERE bucket IS NOT NULL) OVER (PARTITION BY target_id, location) AS total
+    FROM bucketed"""
+
+# The sums of the hour that is being rolled up, one row for each target and location. It lives as long as the session.
+_TEMPORARY = """
+CREATE TEMP TABLE IF NOT EXISTS hour_sums (
+    target_id bigint, location text, up integer, down integer, unknown integer, p50_s real, p95_s real, p99_s real,
+    response_sketch integer[], first_up_at timestamptz, last_real_at timestamptz, last_at timestamptz
+) ON COMMIT DELETE ROWS"""
+
+_SUM_HOUR = f"""
+WITH bucketed AS (
+    SELECT target_id, location, bucket, count(*) AS n,
+        count(*) FILTER (WHERE status = 'up') AS up, count(*) FILTER (WHERE status = 'down') AS down,
+        min(scheduled_at) FILTER (WHERE status = 'up') AS first_up_at,
+        max(scheduled_at) FILTER (WHERE status <> 'unknown') AS last_real_at, max(scheduled_at) AS last_at
+    FROM (
+        SELECT target_id, location, scheduled_at, status, {_BUCKET} AS bucket FROM {{schema}}.availability_result
+        WHERE scheduled_at >= %(start)s AND scheduled_at < %(end)s
+    ) r GROUP BY target_id, location, bucket
+), ranked AS ({_RANKED})
+INSERT INTO pg_temp.hour_sums
+SELECT target_id, location, sum(up), sum(down), sum(n) - sum(up) - sum(down), {_PERCENTILES}, {_SKETCH},
+    min(first_up_at), max(last_real_at), max(last_at)
+FROM ranked GROUP BY target_id, location"""  # noqa: S608
+
+_COLUMNS = "up, down, unknown, p50_s, p95_s, p99_s, response_sketch"
+_CHANGED = f"({_COLUMNS}) = ROW({', '.join(f'excluded.{name}' for name in _COLUMNS.split(', '))})"
+
+_STORE_HOUR = f"""
+INSERT INTO {{schema}}.availability_hourly AS old (target_id, hour, location, first_up_at, {_COLUMNS})
+SELECT target_id, %(start)s, location, first_up_at, {_COLUMNS} FROM pg_temp.hour_sums
+ON CONFLICT (target_id, hour, location) DO UPDATE SET {_CHANGED}, first_up_at = excluded.first_up_at
+WHERE (old.first_up_at, old.up, old.down, old.unknown, old.response_sketch) IS DISTINCT FROM
+    (excluded.first_up_at, excluded.up, excluded.down, excluded.unknown, excluded.response_sketch)"""  # noqa: S608
+_FORGET_HOUR = """
+DELETE FROM {schema}.availability_hourly h WHERE hour = %(start)s
+AND NOT EXISTS (SELECT FROM pg_temp.hour_sums s WHERE s.target_id = h.target_id AND s.location = h.location)"""
+
+_STORE_DAY = f"""
+WITH hours AS (
+    SELECT * FROM {{schema}}.availability_hourly WHERE hour >= %(start)s AND hour < %(start)s + interval '24 hours'
+), bucketed AS (
+    SELECT target_id, location, entry >> 20 AS bucket, sum(entry & 1048575) AS n
+    FROM hours, unnest(response_sketch) entry
+    GROUP BY target_id, location, entry >> 20
+), ranked AS ({_RANKED}), percentiles AS (
+    SELECT target_id, location, {_PERCENTILES}, {_SKETCH} AS response_sketch
+    FROM ranked GROUP BY target_id, location
+), counts AS (
+    SELECT target_id, location, sum(up) AS up, sum(down) AS down, sum(unknown) AS unknown
+    FROM hours GROUP BY target_id, location
+)
+INSERT INTO {{schema}}.availability_daily AS old (target_id, day, location, {_COLUMNS})
+SELECT target_id, %(start)s, location, {_COLUMNS} FROM counts LEFT JOIN percentiles USING (target_id, location)
+ON CONFLICT (target_id, day, location) DO UPDATE SET {_CHANGED}"""  # noqa: S608
+_FORGET_DAY = """
+DELETE FROM {schema}.availability_daily d WHERE day = %(start)s AND NOT EXISTS (
+    SELECT FROM {schema}.availability_hourly h WHERE h.target_id = d.target_id AND h.location = d.location
+    AND h.hour >= %(start)s AND h.hour < %(start)s + interval '24 hours')"""
+
+_STORE_STATE = """
+INSERT INTO {schema}.availability_state AS old (target_id, location, scheduled_at, status, reason, response_time_s,
+    http_status, certificate_expires_at, first_up_at, last_real_at)
+SELECT s.target_id, s.location, r.scheduled_at, r.status, r.reason, r.response_time_s, r.http_status,
+    r.certificate_expires_at, s.first_up_at, s.last_real_at
+FROM pg_temp.hour_sums s JOIN {schema}.availability_result r
+ON r.target_id = s.target_id AND r.scheduled_at = s.last_at AND r.location = s.location
+WHERE r.scheduled_at >= %(start)s AND r.scheduled_at < %(end)s
+ON CONFLICT (target_id, location) DO UPDATE SET
+    scheduled_at = excluded.scheduled_at, status = excluded.status, reason = excluded.reason,
+    response_time_s = excluded.response_time_s, http_status = excluded.http_status,
+    certificate_expires_at = coalesce(excluded.certificate_expires_at, old.certificate_expires_at)
+WHERE old.scheduled_at <= excluded.scheduled_at"""
+_AMEND_STATE = """
+UPDATE {schema}.availability_state t SET
+    first_up_at = least(t.first_up_at, s.first_up_at), last_real_at = greatest(t.last_real_at, s.last_real_at)
+FROM pg_temp.hour_sums s WHERE t.target_id = s.target_id AND t.location = s.location
+AND (s.first_up_at < coalesce(t.first_up_at, 'infinity') OR s.last_real_at > coalesce(t.last_real_at, '-infinity'))"""
+# The first unknown check after the last real one. Its row may have been dropped with its day, so a moment that was
+# stored before and is earlier stays.
+_UNKNOWN_SINCE = """
+UPDATE {schema}.availability_state t SET unknown_since = CASE WHEN t.status = 'unknown' THEN least(
+    CASE WHEN t.unknown_since > coalesce(t.last_real_at, '-infinity') THEN t.unknown_since END,
+    (SELECT min(r.scheduled_at) FROM {schema}.availability_result r WHERE r.target_id = t.target_id
+    AND r.location = t.location AND r.scheduled_at > coalesce(t.last_real_at, '-infinity'))) END
+FROM pg_temp.hour_sums s WHERE t.target_id = s.target_id AND t.location = s.location
+AND (t.status = 'unknown' OR t.unknown_since IS NOT NULL)"""
+
+# The view of the status reads all rows from this moment on in one sweep, and looks up targets with older states one by
+# one. Targets that are no longer checked must not pull the moment back, however many they become over the years.
+_PROGRESS = """
+UPDATE {schema}.availability_progress SET tail_from = (
+    SELECT percentile_disc(0.05) WITHIN GROUP (ORDER BY scheduled_at) FROM {schema}.availability_state
+    WHERE scheduled_at >= {schema}.availability_recent())"""
+
+_CONSUME_HOUR = "DELETE FROM {schema}.availability_dirty_hour WHERE hour = %(start)s"
+_MARK_DAY = "INSERT INTO {schema}.availability_dirty_day VALUES (date_trunc('day', %(start)s::timestamptz, 'UTC'))"
+_CONSUME_DAY = "DELETE FROM {schema}.availability_dirty_day WHERE day = %(start)s"
+
+
+def dirty_hours(connection: psycopg.Connection[Any], schema: str) -> list[dt.datetime]:
+    """The marked hours, oldest first: rows were written since they were rolled up."""
+    return _moments(connection, schema, "SELECT DISTINCT hour FROM {schema}.availability_dirty_hour ORDER BY hour")
+
+
+def dirty_days(connection: psycopg.Connection[Any], schema: str) -> list[dt.datetime]:
+    """The marked days, oldest first: an hour of them was rolled up since they were."""
+    return _moments(connection, schema, "SELECT DISTINCT day FROM {schema}.availability_dirty_day ORDER BY day")
+
+
+def roll_up_hour(connection: psycopg.Connection[Any], schema: str, hour: dt.datetime) -> None:
+    """Roll up an hour from its rows: its sums, its part of incidents, and the states of its targets. One transaction.
+
+    Its marks are deleted before its rows are read. A row that is committed too late to be read brings a mark that was
+    too late to be deleted, so the hour is rolled up again. Needs the lock of `maintain`: two at once would overwrite
+    each other.
+    """
+    span = {"start": hour, "end": hour + dt.timedelta(hours=1)}
+    connection.execute(_TEMPORARY)
+    with connection.transaction():
+        _run(connection, schema, span, _CONSUME_HOUR, _SUM_HOUR)
+        connection.execute("ANALYZE pg_temp.hour_sums")
+        _run(connection, schema, span, _STORE_HOUR, _FORGET_HOUR)
+        incidents.splice(connection, schema, span)
+        _run(connection, schema, span, _STORE_STATE, _AMEND_STATE, _UNKNOWN_SINCE, _PROGRESS, _MARK_DAY)
+        incidents.note_recoveries(connection, schema)
+
+
+def roll_up_day(connection: psycopg.Connection[Any], schema: str, day: dt.datetime) -> None:
+    """Roll up a day from its hours, in one transaction."""
+    with connection.transaction():
+        _run(connection, schema, {"start": day}, _CONSUME_DAY, _STORE_DAY, _FORGET_DAY)
+
+
+def _run(connection: psycopg.Connection[Any], schema: str, span: dict[str, Any], *statements: str) -> None:
+    for statement in statements:
+        connection.execute(sql.SQL(statement).format(schema=sql.Identifier(schema)), span)
+
+
+def _moments(connection: psycopg.Connection[Any], schema: str, query: str) -> list[dt.datetime]:
+    return [row[0] for row in connection.execute(sql.SQL(query).format(schema=sql.Identifier(schema)))]

@@ -1,0 +1,122 @@
+"""What each part may do with the tables, the views and the database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from dbadmin.connect import one_row
+from monitoring_core.config import Role
+from monitoring_core.tables import (
+    DIRTY_HOUR_TABLE,
+    LEASE_TABLE,
+    RESULT_DEFAULT_TABLE,
+    RESULT_TABLE,
+    SCHEMA_VERSION_TABLE,
+    TARGET_TABLE,
+    TARGET_VERSION_TABLE,
+)
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from monitoring_core.config import Config, RolesConfig
+
+_READ = frozenset({"SELECT"})
+# Rights on the partitioned table are enough for each of its partitions, future ones included. The administrator owns
+# every table.
+PRIVILEGES: dict[Role, dict[str, frozenset[str]]] = {
+    Role.PRODUCER: {
+        SCHEMA_VERSION_TABLE: _READ,
+        TARGET_TABLE: _READ,
+        TARGET_VERSION_TABLE: _READ,
+        LEASE_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
+    },
+    Role.CONSUMER: {
+        SCHEMA_VERSION_TABLE: _READ,
+        RESULT_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
+        # The consumer counts its rows for a metric.
+        RESULT_DEFAULT_TABLE: _READ,
+        DIRTY_HOUR_TABLE: frozenset({"INSERT"}),
+    },
+    Role.READER: dict.fromkeys(
+        ("website_status", "website_availability_hourly", "website_availability_daily", "website_incident"), _READ
+    ),
+}
+# The consumer stages rows that conflict in a temporary table, and an import of targets stages every row.
+_DATABASE: dict[Role, tuple[str, ...]] = {
+    Role.ADMINISTRATOR: ("CONNECT", "CREATE", "TEMPORARY"),
+    Role.PRODUCER: ("CONNECT",),
+    Role.CONSUMER: ("CONNECT", "TEMPORARY"),
+    Role.READER: ("CONNECT",),
+}
+_PRESENT = """
+SELECT c.relname, r.rolname IS NOT NULL, a.privilege_type FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN LATERAL aclexplode(c.relacl) a ON true LEFT JOIN pg_roles r ON r.oid = a.grantee AND r.rolname = %s
+WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'v')"""
+
+
+def grant_to_database(connection: psycopg.Connection[Any], config: Config) -> None:
+    """Let each account connect, and give it the rights on the database that it needs.
+
+    Where this user owns the database, only the accounts may make temporary tables, and nobody may make anything in the
+    schema public.
+    """
+    database = sql.Identifier(config.database.database)
+    (owns,) = one_row(
+        connection, "SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = current_database()"
+    )
+    if owns:
+        connection.execute(sql.SQL("REVOKE CREATE, TEMPORARY ON DATABASE {} FROM PUBLIC").format(database))
+        if _owns_schema(connection, "public") and config.database.schema != "public":
+            connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    for role, rights in _DATABASE.items():
+        if user := config.roles.user(role):
+            statement = sql.SQL("GRANT {} ON DATABASE {} TO {}")
+            connection.execute(statement.format(sql.SQL(", ".join(rights)), database, sql.Identifier(user)))
+
+
+def grant_privileges(connection: psycopg.Connection[Any], schema: str, roles: RolesConfig) -> list[str]:
+    """Give each account exactly the rights that it needs on the schema's tables and views; one line for each change.
+
+    Other rights on them are revoked. An account that does not exist yet gets a line too.
+    """
+    if not _owns_schema(connection, schema):
+        return []
+    lines = []
+    for role, wanted in PRIVILEGES.items():
+        user = roles.user(role)
+        if user is None:
+            continue
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (user,)).fetchone():
+            lines.append(f"role {user}: missing, run dbadmin create-roles")
+            continue
+        name = sql.Identifier(user)
+        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(schema), name))
+        if changed := _make_exact(connection, schema, user, wanted):
+            lines.append(f"role {user}: {changed} rights in schema {schema} changed")
+    return lines
+
+
+def _make_exact(connection: psycopg.Connection[Any], schema: str, user: str, wanted: dict[str, frozenset[str]]) -> int:
+    """Grant the missing rights and revoke the others; the number of rights changed."""
+    present: dict[str, set[str]] = {}
+    for relation, ours, right in connection.execute(_PRESENT, (user, schema)).fetchall():
+        present.setdefault(relation, set()).update({right} if ours else set())
+    changed = 0
+    for relation, has in present.items():
+        wants = wanted.get(relation, frozenset())
+        for statement, rights in (("GRANT {} ON {} TO {}", wants - has), ("REVOKE {} ON {} FROM {}", has - wants)):
+            if rights:
+                parts = sql.SQL(", ".join(sorted(rights))), sql.Identifier(schema, relation), sql.Identifier(user)
+                connection.execute(sql.SQL(statement).format(*parts))
+                changed += len(rights)
+    return changed
+
+
+def _owns_schema(connection: psycopg.Connection[Any], schema: str) -> bool:
+    row = connection.execute(
+        "SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = %s", (schema,)
+    ).fetchone()
+    return bool(row and row[0])

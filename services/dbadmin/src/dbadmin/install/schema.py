@@ -1,0 +1,58 @@
+"""The schema, at the newest revision, with its day partitions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbadmin.connect import connected
+from dbadmin.history import partitions, timescale
+from dbadmin.install.locks import INSTALLATION_LOCK
+from dbadmin.install.privileges import grant_privileges
+from dbadmin.install.revisions import upgrade, upgrade_sql
+from monitoring_core.config import TimeSeries
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator
+
+    from monitoring_core.config import DatabaseConfig, RolesConfig
+
+
+def create_schema(config: DatabaseConfig, today: dt.date, roles: RolesConfig | None = None) -> Iterator[str]:
+    """Bring the schema to the newest revision and make the day partitions; one line for each step.
+
+    May be repeated, also by several at once: an advisory lock lets one work at a time. Each step is one transaction.
+
+    Args:
+        roles: the accounts that are given their rights on everything new.
+
+    Raises:
+        OutageError, StopError: PostgreSQL cannot be reached, or refuses.
+    """
+    yield upgrade(config)
+    with connected(config, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (INSTALLATION_LOCK,))
+        yield from timescale.apply_setting(connection, config)
+        if partitions.is_partitioned(connection, config.schema):
+            yield from partitions.make_ahead(connection, config.schema, today, config.partitions_ahead)
+        if roles:
+            with connection.transaction():
+                lines = grant_privileges(connection, config.schema, roles)
+            yield from lines
+
+
+def create_schema_sql(config: DatabaseConfig, today: dt.date) -> str:
+    """The statements that create_schema would run, without rights and TimescaleDB. Nothing is changed.
+
+    Raises:
+        OutageError, StopError: PostgreSQL cannot be reached, or refuses.
+    """
+    with connected(config) as connection:
+        tables = partitions.day_tables(connection, config.schema)
+    missing = [
+        day for day in partitions.days(today, config.partitions_ahead) if not tables.get(partitions.name_of(day))
+    ]
+    if config.timeseries is not TimeSeries.NATIVE:
+        missing = []
+    statements = [statement for day in missing for statement in partitions.statements(config.schema, day)]
+    return upgrade_sql(config) + "".join(f"\n{statement.as_string()};" for statement in statements)

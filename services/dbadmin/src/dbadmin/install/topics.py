@@ -1,0 +1,90 @@
+"""The topics of results and of dead letters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]  # its own names
+
+from monitoring_core.errors import OutageError, StopError
+from monitoring_runtime.kafka import SILENT, Trouble, detail, diagnose, where
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+
+    from monitoring_core.config import KafkaConfig
+
+TIMEOUT_S = 10.0
+DEAD_LETTER_PARTITIONS = 1
+# A message of the largest size that Kafka accepts by default (1 MiB) must fit with the headers that explain it.
+DEAD_LETTER_MESSAGE_BYTES = 2 << 20
+_DEAD_LETTER_CONFIG = {"max.message.bytes": str(DEAD_LETTER_MESSAGE_BYTES)}
+
+
+def create_topics(config: KafkaConfig, partitions: int, replication_factor: int | None) -> Iterator[str]:
+    """Make the missing topics, and raise the partition count of the results' topic; one line for each topic.
+
+    Args:
+        replication_factor: None leaves it to the broker's default.
+
+    Raises:
+        OutageError: Kafka cannot be reached.
+        StopError: Kafka refuses.
+    """
+    admin = AdminClient(config.client_properties() | {"socket.connection.setup.timeout.ms": 5000}, logger=SILENT)
+    present = _partition_counts(admin, config)
+    factor = -1 if replication_factor is None else replication_factor
+    for topic in (
+        NewTopic(config.topic_name, partitions, factor),
+        NewTopic(config.dead_letter_topic, DEAD_LETTER_PARTITIONS, factor, config=_DEAD_LETTER_CONFIG),
+    ):
+        if topic.topic not in present:
+            yield _create(admin, config, topic)
+        else:
+            yield _raise(admin, config, topic, present[topic.topic])
+
+
+def _partition_counts(admin: AdminClient, config: KafkaConfig) -> dict[str, int]:
+    try:
+        topics = admin.list_topics(timeout=TIMEOUT_S).topics
+    except KafkaException as error:
+        raise _outage_or_stop(error.args[0], config) from None
+    return {name: len(topic.partitions) for name, topic in topics.items()}
+
+
+def _create(admin: AdminClient, config: KafkaConfig, topic: NewTopic) -> str:
+    try:
+        admin.create_topics([topic])[topic.topic].result(TIMEOUT_S)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+            return f"topic {topic.topic}: present, made by another just now"
+        raise _outage_or_stop(error.args[0], config) from None
+    default = topic.replication_factor < 0
+    factor = "the broker's default replication" if default else f"replication {topic.replication_factor}"
+    return f"topic {topic.topic}: made with {topic.num_partitions} partitions and {factor}"
+
+
+def _raise(admin: AdminClient, config: KafkaConfig, topic: NewTopic, present: int) -> str:
+    """Raise the partition count of a topic. That of the dead letters stays: nothing is gained by more."""
+    name, wanted = topic.topic, topic.num_partitions
+    if name == config.topic_name and present < wanted:
+        _wait(admin.create_partitions([NewPartitions(name, wanted)])[name], config)
+        return f"topic {name}: raised from {present} to {wanted} partitions"
+    if name == config.topic_name and present > wanted:
+        return f"topic {name}: stays at {present} partitions, which cannot be lowered to {wanted}"
+    return f"topic {name}: present with {present} partitions"
+
+
+def _wait(future: Future[None], config: KafkaConfig) -> None:
+    try:
+        future.result(TIMEOUT_S)
+    except KafkaException as error:
+        raise _outage_or_stop(error.args[0], config) from None
+
+
+def _outage_or_stop(error: KafkaError, config: KafkaConfig) -> OutageError | StopError:
+    if diagnose(error) is Trouble.UNREACHABLE or error.code() == KafkaError._TIMED_OUT:
+        return OutageError(f"{where(config)} cannot be reached within {TIMEOUT_S:g} s")
+    return StopError(f"{where(config)}: {detail(error)}")

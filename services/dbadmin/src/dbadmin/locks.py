@@ -1,6 +1,0 @@
-"""The lock that whatever changes the installation takes, so that one works at a time."""
-
-from __future__ import annotations
-
-# Any number that no other program uses for its advisory lock: "wamon" in ASCII.
-INSTALLATION_LOCK = 0x77616D6F6E

@@ -1,0 +1,1 @@
+"""How much of everything a number of targets needs, and how much of it is there."""

@@ -1,0 +1,177 @@
+"""Files of targets: CSV with a header, and JSON Lines."""
+
+from __future__ import annotations
+
+import csv
+import enum
+import json
+from typing import IO, TYPE_CHECKING, Any
+
+import attrs
+
+from dbadmin.targets.lines import MAX_LINE, Lines
+from monitoring_core.errors import InvalidTargetError
+from monitoring_core.targets import TargetRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+LONG_LINE = f"is longer than {MAX_LINE // 1024} KiB, and nothing after it was read"
+NOT_UTF8 = "is not UTF-8 text"
+FIELDS = tuple(attrs.fields_dict(TargetRecord))
+_JSON_FIELDS = ("headers", "labels")
+
+
+class FileFormat(enum.StrEnum):
+    """How a file of targets is written."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+@attrs.frozen
+class Line:
+    """One line of a file: its record, or its problems."""
+
+    number: int
+    record: TargetRecord | None
+    problems: tuple[str, ...] = ()
+
+
+def read_targets(file: IO[bytes], file_format: FileFormat) -> Iterator[Line]:
+    """The targets of a file, line by line; empty lines are skipped."""
+    lines = Lines(file)
+    return CsvRecords(lines) if file_format is FileFormat.CSV else JsonRecords(lines)
+
+
+class JsonRecords:
+    """Targets of JSON Lines. Reads no line before it is needed, so that others may read from the same `lines`."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+
+    def __iter__(self) -> Iterator[Line]:
+        return self
+
+    def __next__(self) -> Line:
+        for line in self._lines:
+            if len(line) > MAX_LINE:
+                return _bad(self._lines, LONG_LINE)
+            if line.strip():
+                return self._record(line)
+        raise StopIteration
+
+    def _record(self, line: bytes) -> Line:
+        try:
+            fields = json.loads(line)
+        except UnicodeDecodeError:
+            return _bad(self._lines, NOT_UTF8)
+        except (ValueError, RecursionError):
+            return _bad(self._lines, "is not JSON")
+        if not isinstance(fields, dict):
+            return _bad(self._lines, "must be a JSON object")
+        return _parsed(self._lines, fields, from_text=False)
+
+
+class CsvRecords:
+    """Targets of CSV. Reads no line before it is needed, so that others may read from the same `lines`.
+
+    Attributes:
+        columns: the header's fields; empty when the header is missing, or wrong, which is then the only line.
+    """
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._reader = csv.reader(self._text(), strict=True)
+        self._pending: Line | None
+        header, self._pending = self._next()
+        self.columns: tuple[str, ...] = ()
+        if header and (faults := tuple(_header_faults(header))):
+            self._pending = Line(lines.number, None, faults)
+        elif header:
+            self.columns = tuple(header)
+
+    def __iter__(self) -> Iterator[Line]:
+        return self
+
+    def __next__(self) -> Line:
+        if pending := self._pending:
+            self._pending = None
+            return pending
+        if not self.columns:
+            raise StopIteration
+        values, fault = self._next()
+        if fault:
+            return fault
+        if not values:
+            raise StopIteration
+        return self._record(values)
+
+    def _next(self) -> tuple[list[str], Line | None]:
+        """The values of the next line that is not empty; none at the end."""
+        try:
+            return next(filter(None, self._reader), []), None
+        except csv.Error as error:
+            return [], _bad(self._lines, f"is not CSV: {error}")
+
+    def _record(self, values: list[str]) -> Line:
+        if len(values) != len(self.columns):
+            return _bad(self._lines, "has not as many fields as the header")
+        if any("\udc80" <= c <= "\udcff" for value in values if not value.isascii() for c in value):
+            return _bad(self._lines, NOT_UTF8)
+        fields: dict[str, Any] = {name: value for name, value in zip(self.columns, values, strict=True) if value != ""}
+        for name in _JSON_FIELDS:
+            if name in fields:
+                try:
+                    fields[name] = json.loads(fields[name])
+                except (ValueError, RecursionError):
+                    return _bad(self._lines, f"{name}: must be a JSON object")
+        return _parsed(self._lines, fields, from_text=True)
+
+    def _text(self) -> Iterator[str]:
+        for line in self._lines:
+            if len(line) > MAX_LINE:
+                raise csv.Error(LONG_LINE)
+            yield line.decode(errors="surrogateescape")
+
+
+def _header_faults(header: list[str]) -> Iterator[str]:
+    for name in header:
+        if name not in FIELDS:
+            yield f"{name[:100]}: no such field"
+        elif header.count(name) > 1:
+            yield f"{name}: stands in the header twice"
+    if "url" not in header:
+        yield "url: is not in the header"
+
+
+def _bad(lines: Lines, problem: str) -> Line:
+    return Line(lines.number, None, (problem,))
+
+
+def _parsed(lines: Lines, fields: dict[str, Any], from_text: bool) -> Line:
+    try:
+        return Line(lines.number, TargetRecord.parse(fields, from_text=from_text))
+    except InvalidTargetError as error:
+        return Line(lines.number, None, error.problems)
+
+
+def write_targets(file: IO[str], file_format: FileFormat, records: Iterable[TargetRecord]) -> int:
+    """Write targets so that reading them gives the same; the number of targets."""
+    writer = csv.DictWriter(file, FIELDS)
+    if file_format is FileFormat.CSV:
+        writer.writeheader()
+    count = 0
+    for count, record in enumerate(records, start=1):  # noqa: B007 (the last value is the answer)
+        fields = {name: value for name, value in attrs.asdict(record).items() if value is not None}
+        if file_format is FileFormat.CSV:
+            writer.writerow({name: _csv_text(value) for name, value in fields.items()})
+        else:
+            file.write(json.dumps(fields, ensure_ascii=False) + "\n")
+    return count
+
+
+def _csv_text(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value

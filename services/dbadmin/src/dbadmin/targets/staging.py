@@ -1,0 +1,133 @@
+"""A file of targets as rows for PostgreSQL's COPY: plain lines as they are, the others after they were parsed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from dbadmin.targets.files import FIELDS, CsvRecords, FileFormat, JsonRecords, Line
+from dbadmin.targets.plain_lines import PlainLines, plain_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dbadmin.targets.lines import Lines
+
+
+@attrs.frozen
+class Rows:
+    """Good lines as PostgreSQL's CSV: the number of the line, then its columns."""
+
+    count: int
+    content: bytes
+
+
+class CsvStaging:
+    """A CSV file. Plain lines are passed on as they are.
+
+    Attributes:
+        columns: the fields that each row has, in order.
+    """
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._records = CsvRecords(lines)
+        self.columns = self._records.columns
+
+    def __iter__(self) -> Iterator[Rows | Line]:
+        """The good lines as rows, the bad ones as lines with their problems."""
+        if not self.columns:
+            yield from self._records
+            return
+        plain = PlainLines(self.columns)
+        while block := self._lines.block():
+            first = self._lines.number + 1
+            if plain.all(block):
+                self._lines.skip(len(block))
+                yield Rows(len(block), b"".join([_numbered(n, line) for n, line in enumerate(block, first)]))
+            else:
+                yield from _joined(self._one_by_one(plain, first + len(block)))
+
+    def _one_by_one(self, plain: PlainLines, end: int) -> Iterator[bytes | Line]:
+        """The lines before `end`, and those after it that belong to the last record."""
+        lines = self._lines
+        while lines.number + 1 < end:
+            if (line := lines.peek()) in plain:
+                lines.skip(1)
+                yield _numbered(lines.number, line)
+            elif found := next(self._records, None):
+                yield _row(found, self.columns)
+
+
+class JsonStaging:
+    """A file of JSON Lines.
+
+    Attributes:
+        columns: the fields that each row has, in order.
+    """
+
+    columns = FIELDS
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._records = JsonRecords(lines)
+
+    def __iter__(self) -> Iterator[Rows | Line]:
+        """The good lines as rows, the bad ones as lines with their problems."""
+        while block := self._lines.block():
+            yield from _joined(self._one_by_one(block))
+
+    def _one_by_one(self, block: Sequence[bytes]) -> Iterator[bytes | Line]:
+        for line in block:
+            if record := plain_json(line):
+                self._lines.skip(1)
+                yield _row(Line(self._lines.number, record), FIELDS)
+            elif not line.strip():  # the records would skip it and read the next line too
+                self._lines.skip(1)
+            elif found := next(self._records, None):
+                yield _row(found, FIELDS)
+
+
+def staging(lines: Lines, file_format: FileFormat) -> CsvStaging | JsonStaging:
+    """The rows of a file."""
+    return CsvStaging(lines) if file_format is FileFormat.CSV else JsonStaging(lines)
+
+
+def _numbered(number: int, line: bytes) -> bytes:
+    return b"%d,%b\n" % (number, line.rstrip(b"\r\n"))
+
+
+def _joined(parts: Iterator[bytes | Line]) -> Iterator[Rows | Line]:
+    """The rows joined into one Rows, after the bad lines among them."""
+    rows: list[bytes] = []
+    for part in parts:
+        if isinstance(part, bytes):
+            rows.append(part)
+        else:
+            yield part
+    if rows:
+        yield Rows(len(rows), b"".join(rows))
+
+
+def _row(line: Line, columns: Sequence[str]) -> bytes | Line:
+    """The record as a row; the line itself when it has no record."""
+    if line.record is None:
+        return line
+    values = (getattr(line.record, column) for column in columns)
+    return f"{line.number},{','.join(map(_csv, values))}\n".encode()
+
+
+def _csv(value: Any) -> str:
+    """A value in PostgreSQL's CSV, which reads an empty value as NULL unless it is quoted."""
+    match value:
+        case None:
+            return ""
+        case str():
+            text = value
+        case dict():
+            text = json.dumps(value, ensure_ascii=False)
+        case _:
+            return str(value).lower()
+    return '"' + text.replace('"', '""') + '"'

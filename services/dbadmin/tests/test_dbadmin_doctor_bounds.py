@@ -1,0 +1,175 @@
+"""The doctor's limits, on servers that no test starts: an old PostgreSQL, topics without leaders, a long lag."""
+
+from __future__ import annotations
+
+import datetime as dt
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+
+from dbadmin.doctor import certificates, consumers, load
+from dbadmin.doctor.clocks import judge
+from dbadmin.doctor.consumers import check_lag
+from dbadmin.doctor.findings import Level
+from dbadmin.doctor.postgres import check_version
+from dbadmin.doctor.topics import check_settings, check_topic
+from dbadmin.sizing.planning import Load
+from monitoring_core.config import Config, load_config
+from monitoring_core.config.values import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    path = tmp_path / "config.yaml"
+    path.write_text("kafka: {bootstrap_servers: 'k:1', topic_name: results}\ndatabase: {host: h, user: u}\n")
+    return load_config(path, environ={})
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "level"),
+    [(0.5, Level.PASS), (-0.5, Level.PASS), (0.51, Level.WARN), (5.0, Level.WARN), (5.01, Level.FAIL)],
+)
+def test_a_clock_may_be_off_by_half_a_second(ahead_s: float, level: Level) -> None:
+    """From there on a person is warned; by more than five seconds it is a failure."""
+    assert judge("clock", ahead_s, 0.0).level is level
+
+
+@pytest.mark.parametrize(
+    ("version", "line"),
+    [
+        (130_022, "fail  PostgreSQL's version: is 13 → use 14 or later"),
+        (140_000, "pass  PostgreSQL's version: 14.0"),
+        (180_003, "pass  PostgreSQL's version: 18.3"),
+    ],
+)
+def test_a_version_that_is_too_old_is_told(version: int, line: str) -> None:
+    """The schema needs what PostgreSQL 14 has."""
+    connection: Any = SimpleNamespace(info=SimpleNamespace(server_version=version))
+    assert str(check_version(connection)) == line
+
+
+@pytest.mark.parametrize(("days", "level"), [(22, Level.PASS), (20, Level.WARN)])
+def test_a_certificate_is_told_of_three_weeks_before_its_end(days: int, level: Level, config: Config) -> None:
+    """Long enough to have it renewed."""
+    now = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
+    end = now + dt.timedelta(days=days)
+    leaf = trustme.CA().issue_cert("a.example", not_before=now - dt.timedelta(days=90), not_after=end)
+    secret = Secret(leaf.cert_chain_pems[0].bytes().decode(), "test")
+    (found,) = certificates._check_file("database.ca_certificate", secret, now)
+    assert found.level is level
+
+
+@pytest.mark.parametrize(
+    ("targets", "line"),
+    [
+        (73_000, "pass  connections to PostgreSQL: 77 are needed of 97"),
+        (74_000, "warn  connections to PostgreSQL: 78 are needed of 97 → "),
+        (93_000, "warn  connections to PostgreSQL: 97 are needed of 97 → "),
+        (94_000, "fail  connections to PostgreSQL: 98 are needed and 97 allowed → "),
+    ],
+)
+def test_four_fifths_of_the_connections_may_be_needed(
+    targets: int, line: str, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above that a person is warned, before none is left."""
+    monkeypatch.setattr(load, "loads_in", lambda *_: [Load(targets, 60)])
+    monkeypatch.setattr(load, "max_connections_in", lambda _: 97)
+    connection: Any = None
+    assert str(load.check_connections(connection, config)).startswith(line)
+
+
+def topic(*partitions: tuple[int, Sequence[int], Sequence[int]], name: str = "results") -> Any:
+    """A topic as Kafka's client describes it: of each partition the leader, the replicas and those up to date."""
+    parts = {
+        number: SimpleNamespace(leader=leader, replicas=replicas, isrs=isrs)
+        for number, (leader, replicas, isrs) in enumerate(partitions)
+    }
+    return SimpleNamespace(topic=name, partitions=parts)
+
+
+FINE = (1, [1, 2], [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("partitions", "brokers", "lines"),
+    [
+        ([FINE] * 6, 2, ["pass  topic results: 6 partitions, replication 2"]),
+        (
+            [FINE] * 5 + [(-1, [1, 2], [])],
+            2,
+            ["fail  topic results: 1 of 6 partitions have no leader → start the brokers that are away"],
+        ),
+        (
+            [FINE] * 4 + [(1, [1, 2], [1])] * 2,
+            2,
+            ["warn  topic results: 2 of 6 partitions lack a replica that is up to date → see to the brokers"],
+        ),
+        ([(1, [1], [1])] * 6, 1, ["pass  topic results: 6 partitions, replication 1"]),
+        (
+            [(1, [1], [1])] * 6,
+            2,
+            [
+                (
+                    "warn  topic results: has one replica: a broker that is lost takes results with it → reassign its "
+                    "partitions"
+                )
+            ],
+        ),
+        ([FINE] * 5, 2, ["fail  topic results: has 5 partitions, 6 are configured → run dbadmin create-topics"]),
+    ],
+)
+def test_what_a_topic_lacks_is_told(partitions: Any, brokers: int, lines: list[str], config: Config) -> None:
+    """Leaders, replicas and partitions."""
+    assert [str(found) for found in check_topic(topic(*partitions), config, brokers)] == lines
+
+
+def answer(value: object) -> Any:
+    """The future in which Kafka's client gives an answer."""
+    return SimpleNamespace(result=lambda _: value)
+
+
+@pytest.mark.parametrize(
+    ("retention", "line"),
+    [
+        ("86400000", "pass  settings of topic results: retention 1 days, messages up to 65536 bytes"),
+        ("-1", "pass  settings of topic results: retention without end, messages up to 65536 bytes"),
+        (
+            "86399999",
+            (
+                "warn  settings of topic results: retention.ms 86399999: what consumers have not stored by then is "
+                "lost → set it to 604800000"
+            ),
+        ),
+    ],
+)
+def test_messages_should_be_kept_for_a_day(retention: str, line: str, config: Config) -> None:
+    """An outage of a day is survived."""
+    settings = {"retention.ms": SimpleNamespace(value=retention), "cleanup.policy": SimpleNamespace(value="delete")}
+    admin = SimpleNamespace(describe_configs=lambda asked, **_: {asked[0]: answer(settings)})
+    cluster: Any = SimpleNamespace(admin=admin, config=config, timeout_s=1.0)
+    assert [str(found) for found in check_settings(cluster, topic(FINE))] == [line]
+
+
+@pytest.mark.parametrize(
+    ("members", "waiting", "line"),
+    [
+        (2, [6_000, 4_000], "pass  group monitoring-consumer: 2 consumers, 10000 messages wait, 6000 of them in"),
+        (2, [4_000, 6_001], "warn  group monitoring-consumer: 10001 messages wait, 6001 of them in partition 1 for 2"),
+        (0, [0, 0], "warn  group monitoring-consumer: no consumer runs, 0 messages wait → start consumer-svc run"),
+    ],
+)
+def test_ten_thousand_messages_may_wait(
+    members: int, waiting: list[int], line: str, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A consumer stores them in a second; more say that consumers are too few."""
+    monkeypatch.setattr(consumers, "_members", lambda *_: members)
+    monkeypatch.setattr(consumers, "_lags", lambda *_: dict(enumerate(waiting)))
+    cluster: Any = SimpleNamespace(config=config)
+    (found,) = check_lag(cluster, len(waiting))
+    assert str(found).startswith(line)

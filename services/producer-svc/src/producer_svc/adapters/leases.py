@@ -1,0 +1,84 @@
+"""Leases in PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from producer_svc.adapters.postgres import milliseconds
+
+if TYPE_CHECKING:
+    from producer_svc.adapters.postgres import ProducerConnection
+
+_EXPIRES = "clock_timestamp() + make_interval(secs => %s)"
+
+
+class PostgresLeases:
+    """Keeps the leases of one location over a connection that others share.
+
+    They run by PostgreSQL's clock, so that those of the producers do not matter.
+    """
+
+    def __init__(self, connection: ProducerConnection, location: str, holder: str) -> None:
+        """Args: holder: what the lease says of who holds it; each process has a name of its own."""
+        self._connection = connection
+        self._location = location
+        self._holder = holder
+
+    def acquire(self, producer_id: int, lease_s: float) -> int | None:
+        """Take an ID that nobody holds, for `lease_s` seconds: its watermark; None when another holds it."""
+        statement = (
+            "INSERT INTO {leases} AS old (location, producer_id, holder, expires_at, accounted_until) "  # noqa: S608
+            f"VALUES (%s, %s, %s, {_EXPIRES}, clock_timestamp()) ON CONFLICT (location, producer_id) DO UPDATE "
+            "SET holder = excluded.holder, expires_at = excluded.expires_at "
+            "WHERE old.expires_at <= clock_timestamp() OR old.holder = excluded.holder "
+            f"RETURNING {milliseconds('accounted_until')}"
+        )
+        values = (self._location, producer_id, self._holder, lease_s)
+        with self._connection.executed(statement, *values) as cursor:
+            row = cursor.fetchone()
+        return int(row[0]) if row else None
+
+    def renew(self, producer_id: int, accounted_until_ms: int, lease_s: float) -> bool:
+        """Go on holding an ID; False when another holds it."""
+        return self._update(lease_s, producer_id, accounted_until_ms)
+
+    def release(self, producer_id: int, accounted_until_ms: int) -> None:
+        """Give an ID back."""
+        self._update(0.0, producer_id, accounted_until_ms)
+
+    def free(self, needed: int, limit: int) -> list[int]:
+        """The lowest IDs from 1 to `needed` that nobody holds, at most `limit`."""
+        statement = (
+            "SELECT id FROM generate_series(1, %s) AS id WHERE NOT EXISTS (SELECT FROM {leases} "
+            "WHERE location = %s AND producer_id = id AND expires_at > clock_timestamp()) ORDER BY id LIMIT %s"
+        )
+        with self._connection.executed(statement, needed, self._location, limit) as cursor:
+            return [int(row[0]) for row in cursor.fetchall()]
+
+    def unheld_since(self, look_back_s: float) -> int | None:
+        """The lowest watermark (ms) of expired leases within `look_back_s`; None without one."""
+        statement = (
+            f"SELECT {milliseconds('min(accounted_until)')} FROM {{leases}} WHERE location = %s "  # noqa: S608 (constants)
+            "AND expires_at <= clock_timestamp() AND accounted_until > clock_timestamp() - make_interval(secs => %s)"
+        )
+        with self._connection.executed(statement, self._location, look_back_s) as cursor:
+            ((moment_ms,),) = cursor.fetchall()
+        return None if moment_ms is None else int(moment_ms)
+
+    def holder(self, producer_id: int) -> str | None:
+        """Who held an ID last, for a person; None when nobody ever did."""
+        statement = "SELECT holder FROM {leases} WHERE location = %s AND producer_id = %s"
+        with self._connection.executed(statement, self._location, producer_id) as cursor:
+            row = cursor.fetchone()
+        return str(row[0]) if row else None
+
+    def _update(self, lease_s: float, producer_id: int, accounted_until_ms: int) -> bool:
+        """Set the end of a lease, and its watermark, which never goes back; False when another holds it."""
+        statement = (
+            f"UPDATE {{leases}} SET expires_at = {_EXPIRES}, "  # noqa: S608
+            "accounted_until = greatest(accounted_until, to_timestamp(%s / 1000.0)) "
+            "WHERE location = %s AND producer_id = %s AND holder = %s"
+        )
+        values = (lease_s, accounted_until_ms, self._location, producer_id, self._holder)
+        with self._connection.executed(statement, *values) as cursor:
+            return cursor.rowcount == 1

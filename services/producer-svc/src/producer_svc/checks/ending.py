@@ -1,0 +1,22 @@
+"""How a check that is not up ends, whatever its kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from monitoring_core.result import Reason
+
+
+class EndingError(Exception):
+    """The check is over, and not up.
+
+    Attributes:
+        reason: why, as the result says it.
+        detail: one line for a person, free of secrets.
+    """
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        self.reason = reason
+        self.detail = detail
+        super().__init__(detail)

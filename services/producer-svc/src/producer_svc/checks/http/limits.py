@@ -1,0 +1,33 @@
+"""What bounds a check of a website besides its time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from monitoring_core.config import MonitorConfig
+
+MAX_RESPONSE_HEADERS = 100
+MAX_HEADER_BYTES = 64 * 1024
+
+
+@attrs.frozen
+class Limits:
+    """The limits that are configured.
+
+    Attributes:
+        body: bytes of the body, decompressed.
+        redirects: how many are followed.
+        excerpt: bytes of an unmatched body that are kept.
+    """
+
+    body: int
+    redirects: int
+    excerpt: int
+
+    @classmethod
+    def of(cls, config: MonitorConfig) -> Limits:
+        """The limits in the configuration."""
+        return cls(config.max_body, config.max_redirects, config.body_excerpt)

@@ -1,0 +1,86 @@
+"""How far a check with requests has come, what is left of its time, and how its steps fail."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import attrs
+
+from producer_svc.checks.http.limits import MAX_HEADER_BYTES
+
+if TYPE_CHECKING:
+    from producer_svc.checks.certificates import Certificate
+
+
+class ProbeError(Exception):
+    """A step of a check failed.
+
+    It is no OSError, since the layers in between would take that for one of their own and try again.
+    """
+
+
+class DeadlineError(ProbeError):
+    """The time budget of the check is spent."""
+
+
+class DnsError(ProbeError):
+    """The name has no address."""
+
+
+class ConnectError(ProbeError):
+    """No address of the name can be connected to."""
+
+
+class TlsError(ProbeError):
+    """The TLS handshake failed, or the certificate is not to be trusted."""
+
+
+class OwnFaultError(ProbeError):
+    """The prober ran out of something: not the website's doing."""
+
+
+@attrs.define
+class Progress:
+    """How far one check has come. Times are seconds on the monotonic clock, durations seconds.
+
+    Attributes:
+        header_bytes: bytes received since the request was sent; None while they are not headers.
+        refused: when a certificate was refused; None if that did not happen.
+    """
+
+    deadline: float
+    dns_s: float | None = None
+    connect_s: float | None = None
+    tls_s: float | None = None
+    remote_address: str | None = None
+    certificate: Certificate | None = None
+    header_bytes: int | None = None
+    refused: float | None = None
+
+    def remaining_s(self) -> float:
+        """What is left of the budget.
+
+        Raises:
+            DeadlineError: nothing is left.
+        """
+        left_s = self.deadline - time.monotonic()
+        if left_s <= 0:
+            raise DeadlineError
+        return left_s
+
+    def received(self, count: int) -> None:
+        """Note that bytes have come.
+
+        Raises:
+            ConnectError: they are headers, and too many.
+        """
+        if self.header_bytes is not None:
+            self.header_bytes += count
+            if self.header_bytes > MAX_HEADER_BYTES:
+                raise ConnectError("the answer has too many headers, or too large ones")
+
+    @property
+    def connecting_s(self) -> float:
+        """What went into look-ups, connects and handshakes so far, all hops together."""
+        return (self.dns_s or 0.0) + (self.connect_s or 0.0) + (self.tls_s or 0.0)

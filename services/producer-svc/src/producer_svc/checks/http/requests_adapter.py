@@ -1,0 +1,84 @@
+"""requests on connections that keep the time budget of a check, and on TLS contexts that all checks share."""
+
+from __future__ import annotations
+
+import ssl
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import requests
+import urllib3.exceptions
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from urllib3.poolmanager import PoolManager
+
+from producer_svc.checks.certificates import trusted_authorities
+from producer_svc.checks.http.connection import Route, pool_classes
+from producer_svc.checks.http.sockets import BudgetTlsSocket
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from requests.cookies import RequestsCookieJar
+
+    from producer_svc.checks.http.progress import Progress
+    from producer_svc.checks.http.request import Request
+    from producer_svc.checks.http.resolver import Resolver
+    from producer_svc.checks.network import DeniedNetworks
+
+
+def tls_contexts() -> dict[bool, ssl.SSLContext]:
+    """The contexts for all checks, by whether the certificate is verified.
+
+    They are shared because loading the certificate authorities costs ten times as much as a check.
+    """
+    verifying = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    verifying.load_verify_locations(cadata=trusted_authorities())
+    trusting = ssl._create_unverified_context()  # noqa: S323 (only for targets with verify_tls false)
+    # The target says so; a line on standard error for each of its checks would help nobody.
+    warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
+    for context in (verifying, trusting):
+        context.sslsocket_class = BudgetTlsSocket
+    return {True: verifying, False: trusting}
+
+
+class BudgetAdapter(HTTPAdapter):
+    """requests' adapter for one check at a time.
+
+    Attributes:
+        progress: that of the current check, which the caller sets.
+        verify: whether its target's certificate is verified; the caller sets it, too.
+    """
+
+    progress: Progress
+    verify: bool
+
+    def __init__(self, contexts: Mapping[bool, ssl.SSLContext], resolver: Resolver, networks: DeniedNetworks) -> None:
+        self._contexts = contexts
+        self._route = Route(resolver, networks, contexts[False], lambda: self.progress)
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
+        self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = pool_classes(self._route)
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        context = {"ssl_context": self._contexts[self.verify]} if str(request.url).startswith("https") else {}
+        return self.poolmanager.connection_from_url(str(request.url), pool_kwargs=context)
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Nothing: the shared context knows whether and against what to verify."""
+
+
+def prepared(request: Request, cookies: RequestsCookieJar | None) -> requests.PreparedRequest:
+    """What requests sends. Its own `prepare` would normalise the URL again, for a tenth of the cost of a check."""
+    made = requests.PreparedRequest()
+    made.method, made.url, made.body = request.method, request.url, request.body
+    made.headers = CaseInsensitiveDict(request.headers)
+    if request.method == "POST":
+        made.prepare_content_length(request.body)
+    if cookies:
+        made.prepare_cookies(cookies)
+    return made

@@ -1,0 +1,170 @@
+"""One check with requests, from its first request to its result."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from email import errors as email_errors
+from typing import TYPE_CHECKING
+
+import requests
+import urllib3.exceptions
+from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
+
+from monitoring_core.result import Reason
+from producer_svc.checks.ending import EndingError
+from producer_svc.checks.http.exchange import Exchange
+from producer_svc.checks.http.progress import (
+    ConnectError,
+    DeadlineError,
+    DnsError,
+    OwnFaultError,
+    Progress,
+    TlsError,
+)
+from producer_svc.checks.http.requests_adapter import BudgetAdapter, prepared
+from producer_svc.checks.stalls import StallWatch, timed_out
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping
+
+    from monitoring_core.result import CheckResult
+    from producer_svc.check import Check, Origin
+    from producer_svc.checks.http.limits import Limits
+    from producer_svc.checks.http.resolver import Resolver
+    from producer_svc.checks.network import DeniedNetworks
+
+_CHUNK = 64 * 1024
+_BAD_URL = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    urllib3.exceptions.LocationParseError,
+    UnicodeError,
+)
+# What the standard library's parser says of lines that are no headers, and then goes on as if they were body.
+_MALFORMED = (
+    email_errors.MissingHeaderBodySeparatorDefect,
+    email_errors.FirstHeaderLineIsContinuationDefect,
+    email_errors.InvalidHeaderDefect,
+)
+
+
+class Probe:
+    """Checks one target at a time, each on a fresh connection. Not for more than one thread at once."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        contexts: Mapping[bool, ssl.SSLContext],
+        resolver: Resolver,
+        networks: DeniedNetworks,
+        stalls: StallWatch,
+    ) -> None:
+        self._limits = limits
+        self._stalls = stalls
+        self._adapter = BudgetAdapter(contexts, resolver, networks)
+
+    def check(self, check: Check, origin: Origin) -> CheckResult:
+        """Run a check to its verdict. Whatever the website does, this ends with the target's timeout."""
+        exchange = Exchange(check, origin, self._limits)
+        progress = self._adapter.progress = Progress(exchange.deadline)
+        self._adapter.verify = check.target.verify_tls
+        ending: EndingError | None = None
+        try:
+            exchange.begin()
+            self._run(exchange, progress)
+        except EndingError as raised:
+            ending = raised
+        except Exception as failure:
+            ending = self._explain(failure, exchange)
+        finally:
+            self._adapter.poolmanager.clear()
+        exchange.dns_s, exchange.connect_s, exchange.tls_s = progress.dns_s, progress.connect_s, progress.tls_s
+        exchange.remote_address, exchange.certificate = progress.remote_address, progress.certificate
+        exchange.ended = progress.refused
+        return exchange.result(ending)
+
+    def _run(self, exchange: Exchange, progress: Progress) -> None:
+        """Return when the website is up.
+
+        Raises:
+            EndingError: it is not, or anything that the connection raises.
+        """
+        cookies: RequestsCookieJar | None = None
+        while True:
+            response = self._send(exchange, progress, cookies)
+            if "set-cookie" in response.headers:
+                cookies = cookies or RequestsCookieJar()
+                extract_cookies_to_jar(cookies, response.request, response.raw)  # type: ignore[no-untyped-call]
+            try:
+                if exchange.head(response.status_code, response.headers):
+                    self._read(exchange, response)
+            finally:
+                response.close()
+            if exchange.following is None:
+                exchange.end()
+                return
+            exchange.follow()
+
+    def _send(self, exchange: Exchange, progress: Progress, cookies: RequestsCookieJar | None) -> requests.Response:
+        """The response to the exchange's request, headers read."""
+        before, began = progress.connecting_s, time.monotonic()
+        request, progress.header_bytes = prepared(exchange.request, cookies), 0
+        try:
+            # Not Session.send: it reads the whole body of a redirect, without a bound, even when it is not to follow.
+            response = self._adapter.send(request, stream=True, timeout=progress.remaining_s())
+        finally:
+            progress.header_bytes = None
+            waited_s = time.monotonic() - began - (progress.connecting_s - before)
+        exchange.first_byte_s = (exchange.first_byte_s or 0.0) + max(0.0, waited_s)
+        message = getattr(getattr(response.raw, "_original_response", None), "msg", None)
+        if any(isinstance(defect, _MALFORMED) for defect in getattr(message, "defects", ())):
+            response.close()
+            raise EndingError(Reason.CONNECTION_ERROR, "the answer is not HTTP: malformed header")
+        return response
+
+    def _read(self, exchange: Exchange, response: requests.Response) -> None:
+        """Read the body as it comes over the wire."""
+        began = time.monotonic()
+        try:
+            while chunk := response.raw.read(_CHUNK, decode_content=False):
+                exchange.body(chunk)
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            raise EndingError(Reason.BODY_READ_ERROR, _innermost(error)) from None
+        finally:
+            exchange.transfer_s = time.monotonic() - began
+
+    def _explain(self, failure: Exception, exchange: Exchange) -> EndingError:
+        """Whose fault a failure is, and one line about it."""
+        match failure:
+            case DeadlineError() | requests.exceptions.Timeout():
+                return timed_out(exchange.started, exchange.check.target.timeout_s, self._stalls)
+            case DnsError():
+                return EndingError(Reason.DNS_ERROR, str(failure))
+            case ConnectError():
+                return EndingError(Reason.CONNECTION_ERROR, str(failure))
+            case TlsError():
+                return EndingError(Reason.TLS_ERROR, str(failure))
+            case OwnFaultError() | MemoryError():
+                return EndingError(Reason.PROBER_ERROR, f"the prober ran out of resources: {failure}")
+            case _ if isinstance(failure, _BAD_URL):
+                reason = Reason.REDIRECT_ERROR if exchange.hops else Reason.PROBER_ERROR
+                return EndingError(reason, f"{exchange.request.url} cannot be requested")
+            case requests.exceptions.RequestException():
+                return EndingError(Reason.CONNECTION_ERROR, _innermost(failure))
+        return EndingError(Reason.PROBER_ERROR, f"internal error: {type(failure).__name__}")
+
+
+def _innermost(error: BaseException) -> str:
+    """What the lowest layer said: the layers above wrap it in their own words and object addresses."""
+    while True:
+        inner = next((arg for arg in error.args if isinstance(arg, BaseException)), None) or getattr(
+            error, "reason", None
+        )
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return text.rpartition(">: ")[2]

@@ -1,0 +1,52 @@
+"""Whether this process itself stood still: stopped, swapped out, or starved of the processor."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+from monitoring_core.result import Reason
+from producer_svc.checks.ending import EndingError
+
+TICK_S = 0.05
+# Shorter pauses are ordinary scheduling, and no website times out for want of them.
+STALL_S = 0.25
+
+
+class StallWatch:
+    """A thread that ticks; a tick that comes late is a stall. Safe to ask from any thread."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self._stalls: deque[tuple[float, float]] = deque(maxlen=100)
+        threading.Thread(target=self._run, name="stalls", daemon=True).start()
+
+    def since(self, moment: float) -> float:
+        """How long the process stood still since `moment` (monotonic, seconds), in seconds."""
+        now = time.monotonic()
+        # The tick after the stall may not have come yet.
+        stalls = [*self._stalls, (now, now - self._last - TICK_S)]
+        return sum(length for end, length in stalls if end > moment and length >= STALL_S)
+
+    def tick(self) -> None:
+        """Note a stall when this comes late."""
+        now = time.monotonic()
+        late = now - self._last - TICK_S
+        if late >= STALL_S:
+            self._stalls.append((now, late))
+        self._last = now
+
+    def _run(self) -> None:
+        # Not time.sleep: it waits for an absolute moment, which moves with the wall clock where that is faked.
+        never = threading.Event()
+        while not never.wait(TICK_S):
+            self.tick()
+
+
+def timed_out(started: float, timeout_s: float, stalls: StallWatch) -> EndingError:
+    """The end of a check that started at `started` and has used up its time: the website's fault, or this process's."""
+    stood_still_s = stalls.since(started)
+    if stood_still_s:
+        return EndingError(Reason.PROBER_ERROR, f"the prober stood still for {stood_still_s:.1f} s")
+    return EndingError(Reason.TIMEOUT, f"not finished within {timeout_s:g} s")

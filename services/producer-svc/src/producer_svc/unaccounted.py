@@ -1,0 +1,29 @@
+"""Slots that were popped from the schedule and whose results are not in Kafka yet."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+
+class UnaccountedSlots:
+    """Counts slots by second: a million of them take little memory, and the oldest is found in little time."""
+
+    def __init__(self) -> None:
+        # The oldest come first, but for moments.
+        self._by_second: Counter[int] = Counter()
+
+    def add(self, slot_ms: int) -> None:
+        """A slot (milliseconds since the epoch) was popped."""
+        self._by_second[slot_ms // 1_000] += 1
+
+    def remove(self, slot_ms: int) -> None:
+        """Its result is in Kafka or was given up, or another producer accounts for it."""
+        second = slot_ms // 1_000
+        self._by_second[second] -= 1
+        if self._by_second[second] <= 0:
+            del self._by_second[second]
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """The second of the oldest slot, milliseconds since the epoch; None without slots."""
+        return 1_000 * min(self._by_second) if self._by_second else None
