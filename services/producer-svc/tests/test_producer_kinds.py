@@ -19,8 +19,7 @@ from producer_svc.checks.http.requests_engine import RequestsEngine
 from producer_svc.checks.routing import RoutingEngine
 
 if TYPE_CHECKING:
-    from conftest import RawWebsite
-
+    from monitoring_testkit.websites import RawWebsite
     from producer_svc.ports import Engine
 
 ORIGIN = Origin(7, "here")
