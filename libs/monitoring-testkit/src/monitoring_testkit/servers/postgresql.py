@@ -1,23 +1,39 @@
-"""What the PostgreSQL servers for tests share: installed programs, and the first connection."""
+"""An embedded PostgreSQL for tests, and what the other ones share: installed programs, the first connection."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from local_stack.servers import STARTING
+from local_stack.servers import STARTING, Postgres, connect, embedded_postgresql
 from monitoring_core.errors import StopError
 from monitoring_runtime.retry import attempts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from psycopg.rows import TupleRow
 
     from local_stack.processes import Child
 
 _START_S = 30
+
+
+@contextlib.contextmanager
+def quick_postgresql(directory: Path) -> Iterator[Postgres]:
+    """An embedded PostgreSQL that does not wait for the disk. It ends with the block.
+
+    It survives a kill, but not the machine's end, after which nobody would ask for its data.
+    """
+    with embedded_postgresql(directory) as running:
+        with connect(running, "postgres") as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield running
 
 
 def binaries() -> Path | None:
