@@ -76,7 +76,9 @@ with stop_on_signals() as stop:
     print("stopping", flush=True)
     if "slow" in sys.argv:
         import time
-        time.sleep(30)
+        # In pieces: a signal that comes just before a sleep begins is handled only when that has ended.
+        for _ in range(600):
+            time.sleep(0.05)
 """
 
 
