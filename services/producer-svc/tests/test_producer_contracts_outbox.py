@@ -19,7 +19,7 @@ from monitoring_runtime.kafka import SILENT
 from monitoring_testkit.producer.contracts.outbox import SenderContract, StoreContract
 from monitoring_testkit.producer.fakes.outbox import FakeKafka, FakeStore
 from monitoring_testkit.topics import messages
-from producer_svc.adapters.kafka import KafkaSender
+from producer_svc.adapters.kafka import SETTINGS, KafkaSender
 from producer_svc.adapters.sqlite import SqliteStore
 
 
@@ -157,7 +157,9 @@ class TestKafkaSender(SenderContract):
     """On a broker."""
 
     @pytest.fixture
-    def stage(self, broker: str) -> RealWay:
+    def stage(self, broker: str, monkeypatch: pytest.MonkeyPatch) -> RealWay:
+        # Entries come back while the topic is missing, and not only after the test.
+        monkeypatch.setitem(SETTINGS, "topic.metadata.propagation.max.ms", 100)
         config = KafkaConfig(bootstrap_servers=broker, topic_name=f"t{uuid.uuid4().hex}")
         way = RealWay(config, KafkaSender(config))
         way.create()

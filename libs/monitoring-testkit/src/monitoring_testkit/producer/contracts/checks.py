@@ -104,7 +104,7 @@ class EngineContract:
         for number in range(1, PLACES + 1):
             stage.engine.submit(_check(stage.quick(number)), _ORIGIN)
         drained = [result.target_id for result in stage.engine.drain_finished(0.01)]
-        time.sleep(0.01)
+        time.sleep(0.01)  # others finish, and nobody drains them
         abandoned = _ids(stage.engine.abandon())
         drained += [result.target_id for result in stage.engine.drain_finished(0.1)]
         assert sorted(drained + abandoned) == [1, 2, 3]

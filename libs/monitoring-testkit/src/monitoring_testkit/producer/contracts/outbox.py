@@ -245,8 +245,8 @@ class SenderContract:
         with stage.away():
             for entry in _entries(1, 20):
                 stage.sender.send(entry)
-            for _ in range(3):
-                stage.sender.wait(0.05)
+            for _ in range(10):
+                stage.sender.wait(0.2)
                 assert list(stage.sender.drain_acknowledged()) == []
             assert stage.sender.in_flight == 20
         assert _slots(_drain(stage.sender)) == list(range(1, 21))
