@@ -19,9 +19,9 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stop:
-    """Whether the process is to stop; loops ask it and wait on it.
+    """Whether the process should stop; loops check it and wait on it.
 
-    It takes no lock, because a signal may interrupt the very thread that holds one.
+    There is no lock, because a signal's handler may interrupt the thread that holds it, and would wait forever.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Stop:
             self._wake.send(b"\0")
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until the stop is requested, at most `timeout_s` seconds. Whether it is requested."""
+        """Wait until the stop is requested, at most `timeout_s` seconds. True when it is requested."""
         if not self._requested:
             woken, _, _ = select.select([self._wakes], [], [], max(0.0, timeout_s))
             if woken and not self._requested:
@@ -57,7 +57,7 @@ class Stop:
 def stop_on_signals() -> Iterator[Stop]:
     """A Stop that the first SIGTERM or SIGINT requests. A second one ends the process at once, with status 1.
 
-    SIGUSR1 writes the stack of each thread to standard error, to find out why a process does not go on.
+    SIGUSR1 writes the stack of each thread to standard error, to find out why a process hangs.
     """
     stop = Stop()
 

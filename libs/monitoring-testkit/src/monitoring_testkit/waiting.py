@@ -17,10 +17,10 @@ def until(holds: Callable[[], bool], timeout_s: float = 60.0, what: str | Callab
     """Wait until a condition holds.
 
     Args:
-        what: is waited for, or a function that says how things stand; only a failure asks for it.
+        what: what is waited for, or a function that describes the state; it is only called after a failure.
 
     Raises:
-        AssertionError: it does not hold in time.
+        AssertionError: the condition does not hold in time.
     """
     deadline = time.monotonic() + timeout_s
     while True:

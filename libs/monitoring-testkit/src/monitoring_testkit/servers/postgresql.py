@@ -37,20 +37,20 @@ def quick_postgresql(directory: Path) -> Iterator[Postgres]:
 
 
 def binaries() -> Path | None:
-    """The folder of the newest PostgreSQL that is installed as Debian does it; None without any."""
+    """The folder of the newest PostgreSQL where Debian's packages install it; None without one."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     return found[-1].parent if found else None
 
 
 def first_connection(child: Child, **parameters: str) -> psycopg.Connection[TupleRow]:
-    """A connection to a server that is starting, once it takes one.
+    """A connection to a server that is starting, as soon as it accepts one.
 
     Args:
-        parameters: of libpq.
+        parameters: libpq's parameters of the connection.
 
     Raises:
-        StopError: the server has ended; the text holds its last lines.
-        psycopg.OperationalError: it takes no connection in time.
+        StopError: the server has ended; the text holds the last lines of its log.
+        psycopg.OperationalError: the server accepts no connection in time.
     """
     for attempt in attempts(psycopg.OperationalError, _START_S, STARTING):
         with attempt:
