@@ -1,4 +1,4 @@
-"""The table of websites, drawn anew while the stack runs."""
+"""The table of websites that is redrawn while the stack runs."""
 
 from __future__ import annotations
 

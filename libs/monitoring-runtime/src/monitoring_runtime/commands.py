@@ -26,7 +26,7 @@ class MonitoringGroup(click.Group):
     With MONITORING_DEBUG set in the environment an unexpected error shows its traceback.
 
     Attributes:
-        role: the role that its commands have in PostgreSQL; None for the owner.
+        role: the role that its commands have in PostgreSQL; None for the user in the section `database`.
         kubernetes: reads secrets from Kubernetes; None in a program that has no client for it.
     """
 
@@ -50,7 +50,7 @@ class MonitoringGroup(click.Group):
         except MonitoringError as error:
             _end(1, str(error))
         except BrokenPipeError:
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 (open until exit, so that the last flush fails nowhere)
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 (open until exit, so that the flush at exit succeeds)
             sys.exit(1)
         except Exception as error:
             if os.environ.get(DEBUG_VARIABLE):
@@ -63,7 +63,7 @@ class MonitoringGroup(click.Group):
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--config` and `--set`, and pass the loaded configuration as `config`.
 
-    Its `database` is the account of the group's role, when it has one.
+    `config.database` connects as the account of the group's role, when the role has one.
     """
     return _with_config(command, lambda: getattr(click.get_current_context().find_root().command, "role", None))
 

@@ -24,7 +24,7 @@ _CLIENT_TIMEOUT_S = 10
 
 
 class Endpoint:
-    """Serves a registry and a health in a thread of its own, from `with` to its end."""
+    """Serves a registry and a health in a thread of its own while the `with` block runs."""
 
     def __init__(self, config: MetricsConfig, registry: CollectorRegistry, health: Health) -> None:
         self._config = config
@@ -32,7 +32,7 @@ class Endpoint:
         self._health = health
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
-        self._end: socket.socket | None = None
+        self._closes_to_stop: socket.socket | None = None
 
     @property
     def port(self) -> int | None:
@@ -55,34 +55,34 @@ class Endpoint:
                 f"metrics: cannot listen on {host}:{port}: {error.strerror or error} "
                 "(set metrics.port, 0 for any free port)"
             ) from None
-        self._end, ends = socket.socketpair()
-        self._thread = threading.Thread(target=_serve, args=(self._server, ends), name="endpoint", daemon=True)
+        self._closes_to_stop, stop = socket.socketpair()
+        self._thread = threading.Thread(target=_serve, args=(self._server, stop), name="endpoint", daemon=True)
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._server and self._thread and self._end:
-            self._end.close()
+        if self._server and self._thread and self._closes_to_stop:
+            self._closes_to_stop.close()
             self._thread.join()
             self._server.server_close()
 
 
-def _serve(server: _Server, ends: socket.socket) -> None:
-    """Answer requests until the other end of `ends` is closed.
+def _serve(server: _Server, stop: socket.socket) -> None:
+    """Answer requests until the socket paired with `stop` is closed.
 
-    The server's own `serve_forever` looks twice a second whether it is to end, and is waited for as long.
+    `serve_forever` would delay a service's stop by up to half a second: it polls for its shutdown.
     """
-    with ends, selectors.DefaultSelector() as selector:
+    with stop, selectors.DefaultSelector() as selector:
         selector.register(server, selectors.EVENT_READ)
-        selector.register(ends, selectors.EVENT_READ)
-        while all(key.fileobj is not ends for key, _ in selector.select()):
+        selector.register(stop, selectors.EVENT_READ)
+        while all(key.fileobj is not stop for key, _ in selector.select()):
             server.handle_request()
 
 
 class _Server(ThreadingHTTPServer):
-    """An HTTP server with what its answers tell."""
+    """An HTTP server that holds the registry and the health that its answers are made from."""
 
     daemon_threads = True
     timeout = 0  # handle_request is called when there is a request, and must not wait for another one
@@ -94,7 +94,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__((host, port), _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Write nothing: a client that went away is no news."""
+        """Write nothing: a client that disconnects is no fault of the service."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -125,4 +125,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name in the base class)
-        """Write nothing: a probe every few seconds is no news."""
+        """Write nothing: probes every few seconds would fill the log."""

@@ -1,4 +1,4 @@
-"""`python -m monitoring_runtime.healthcheck`: whether the service beside it is alive, for a container's HEALTHCHECK."""
+"""`python -m monitoring_runtime.healthcheck`: whether the container's service is alive, for Docker's HEALTHCHECK."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ask(config: MetricsConfig) -> tuple[bool, str]:
 
 
 def main() -> int:
-    """The exit status: 0 alive, 1 not, whatever the reason, as Docker expects it."""
+    """The exit status: 0 when alive, otherwise 1, the only two that Docker allows."""
     try:
         healthy, line = ask(load_config().metrics)
     except ConfigError as error:

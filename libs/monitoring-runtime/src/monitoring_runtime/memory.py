@@ -1,4 +1,4 @@
-"""How a service that runs for months uses memory."""
+"""Memory settings for a service that runs for months."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def keep_memory_together() -> None:
 
 
 def collect_garbage_seldom() -> None:
-    """Collect seldom, for work that makes many objects but no cycles: collecting takes an eighth of its time."""
+    """Collect seldom: in work that makes many objects but no cycles, collecting takes an eighth of the time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG, 20, 50)

@@ -1,4 +1,4 @@
-"""The cluster of Kafka that is examined, and its errors in one line."""
+"""The Kafka cluster that is examined, and its errors in one line."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Cluster:
     """A cluster that can be reached.
 
     Attributes:
-        properties: the settings of the client, for further clients.
-        timeout_s: for each request.
+        properties: the settings of `admin`, for further clients.
+        timeout_s: the timeout of each request.
     """
 
     config: Config

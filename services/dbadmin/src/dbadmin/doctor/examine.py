@@ -1,4 +1,4 @@
-"""All examinations at once, in bounded time: a server that does not answer delays no other."""
+"""All examinations at once, in bounded time: a server that does not answer delays no other examination."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def examine(config: Config, clock: Clock, deadline_s: float = DEADLINE_S) -> Ite
     """All findings, in the order in which a person reads them.
 
     Args:
-        config: `config.database` is the account of the section itself, not of a role.
-        deadline_s: for all of it together.
+        config: its `database` must hold the account of that section itself, not of a role.
+        deadline_s: how long all examinations together may take.
     """
     end_s = clock.monotonic() + deadline_s
     running = [

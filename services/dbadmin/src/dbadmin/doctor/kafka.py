@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from monitoring_core.clock import Clock
     from monitoring_core.config import Config
 
-# For each request to Kafka.
+# The timeout of each request to Kafka.
 TIMEOUT_S = 10.0
 
 
 def check_kafka(config: Config, clock: Clock) -> Iterator[Finding]:
-    """Everything about Kafka; a single line when it cannot be reached."""
+    """All findings about Kafka; a single one when it cannot be reached."""
     heard: list[str] = []
     properties: dict[str, Any] = dict(config.kafka.client_properties())
     properties |= {"socket.connection.setup.timeout.ms": 5000, "error_cb": lambda error: heard.append(error.str())}
@@ -54,7 +54,7 @@ def check_kafka(config: Config, clock: Clock) -> Iterator[Finding]:
 
 
 def _if_allowed(subject: str, examine: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """The findings of an examination, or a single one that Kafka does not allow it to this account."""
+    """The findings of an examination; a single warning when Kafka does not allow it for this account."""
     try:
         yield from examine()
     except (KafkaException, TimeoutError) as error:

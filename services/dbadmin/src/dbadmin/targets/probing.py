@@ -30,7 +30,7 @@ _GRACE_S = 30.0
 
 
 def probe(records: Sequence[TargetRecord], engine: EngineName, monitor: MonitorConfig) -> list[CheckResult]:
-    """Check each record once, several at a time; the results in the order of the records.
+    """Check each record once, several at a time; returns the results in the order of the records.
 
     Raises:
         StopError: the producer is not installed, or its command fails.

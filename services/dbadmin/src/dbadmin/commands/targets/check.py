@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     help="What makes the requests. [default: monitor.engine]",
 )
 @click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="At most so many targets."
+    "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Check at most this many."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print each result as one JSON object a line.")
 @config_options

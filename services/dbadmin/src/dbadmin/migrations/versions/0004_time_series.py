@@ -107,8 +107,8 @@ SELECT generate_series(day, least(day + interval '23 hours', now()), interval '1
 INSERT INTO {schema}.availability_dirty_hour
 SELECT DISTINCT date_trunc('hour', scheduled_at, 'UTC') FROM {schema}.availability_result_default
 """,
-    # With it an hour is read without the rest of its day. Future partitions inherit it. Building it here for present
-    # ones would keep consumers from writing, so dbadmin maintain builds those concurrently.
+    # With this index an hour is read without the rest of its day. Future partitions inherit it. Building it here for
+    # present partitions would keep consumers from writing, so dbadmin maintain builds it for those concurrently.
     """
 CREATE INDEX availability_result_time ON ONLY {schema}.availability_result USING brin (scheduled_at)
 WITH (pages_per_range = 32)
@@ -120,8 +120,8 @@ WITH (pages_per_range = 32)
     "ALTER INDEX {schema}.availability_result_time ATTACH PARTITION {schema}.availability_result_default_time",
 )
 
-# Declared immutable, though it is not, so that the planner evaluates it and prunes the partitions of older days.
-# Planning then takes the same time however many there are. A plan that is kept for days reads too much, never too
+# Declared immutable, although it is not, so that the planner evaluates it and prunes the partitions of older days. The
+# time for planning then does not grow with the partitions. A plan that is kept for days reads too much, never too
 # little.
 RECENT = """
 CREATE FUNCTION {schema}.availability_recent() RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -136,8 +136,8 @@ COUNTS = """
 URL = """CASE WHEN strpos(t.amc_url, '@') > 0
     THEN regexp_replace(t.amc_url, '^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@', '\\1') ELSE t.amc_url END"""
 
-# Rows may be newer than the state of their target. For nearly all targets they are read in one sweep from this moment
-# on. Targets whose state is older, or that have none yet, are looked up one by one.
+# Rows may be newer than the state of their target. The newer rows of nearly all targets are read in one sweep from this
+# moment on. Targets whose state is older, or that have no state yet, are looked up one by one.
 TAIL_FROM = "(SELECT tail_from FROM {schema}.availability_progress)"
 RANGE = "AND r.scheduled_at >= {schema}.availability_recent() AND r.scheduled_at < now() + interval '1 hour'"
 KNOWN = """s.target_id, s.location, s.scheduled_at AS known_at, s.status AS known_status, s.reason AS known_reason,
