@@ -10,7 +10,7 @@ from monitoring_core.result import Reason
 from producer_svc.checks.ending import EndingError
 
 TICK_S = 0.05
-# Shorter pauses are ordinary scheduling, and no website times out for want of them.
+# Shorter pauses are ordinary scheduling, and too short to make a check time out.
 STALL_S = 0.25
 
 
@@ -30,7 +30,7 @@ class StallWatch:
         return sum(length for end, length in stalls if end > moment and length >= STALL_S)
 
     def tick(self) -> None:
-        """Note a stall when this comes late."""
+        """Record a stall when this call comes late."""
         now = time.monotonic()
         late = now - self._last - TICK_S
         if late >= STALL_S:
@@ -45,7 +45,7 @@ class StallWatch:
 
 
 def timed_out(started: float, timeout_s: float, stalls: StallWatch) -> EndingError:
-    """The end of a check that started at `started` and has used up its time: the website's fault, or this process's."""
+    """The end of a check begun at `started` that used up its time: the website's fault, or a stall of this process."""
     stood_still_s = stalls.since(started)
     if stood_still_s:
         return EndingError(Reason.PROBER_ERROR, f"the prober stood still for {stood_still_s:.1f} s")

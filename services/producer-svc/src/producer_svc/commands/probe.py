@@ -97,13 +97,13 @@ def _target_in_line(number: int, line: str, monitor: MonitorConfig) -> Target:
 
 def _target(url: str, regexp: str | None, timeout_s: float | None, monitor: MonitorConfig) -> Target:
     """The target to check; ends the command with status 2 when there is none."""
-    # The longest interval there is, so that any timeout fits in.
+    # With the longest interval, every timeout is shorter than the interval.
     fields = {"id": 1, "url": url, "regexp": regexp, "timeout_s": timeout_s, "check_interval_s": MAX_INTERVAL_S}
     try:
         target = TargetRecord.parse(fields).resolve(monitor.defaults)
-        first_request(target)  # finds what is wrong with a URL that looks like one
+        first_request(target)  # finds URLs that parse but cannot be requested
     except InvalidTargetError as error:
-        # A URL that cannot be taken apart may show its password anywhere.
+        # A malformed URL may hold its password anywhere, so the message must not quote any of it.
         hidden = "@" in url
         problems = ["url: is not a URL" if hidden and p.startswith("url: ") else p for p in error.problems]
         _refuse("; ".join(problems))

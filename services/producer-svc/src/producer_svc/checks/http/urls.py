@@ -1,4 +1,4 @@
-"""URLs in the normal form in which both engines request them: the one that requests gives."""
+"""URLs in the normal form in which both engines request them: that of the library requests."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _KEPT = "!#$&'()*+,/:;=?@[]~"
 def normalise(url: str) -> str:
     """An http or https URL in normal form: host in lower case and IDNA, characters escaped where they must be.
 
-    Credentials and the fragment are left out: neither is part of what is asked for.
+    Credentials and the fragment are left out: neither is sent as part of the URL.
 
     Raises:
-        ValueError: it is no URL that can be requested.
+        ValueError: the URL cannot be requested.
     """
     scheme, _, host, port, path, query, fragment = parse_url(url.lstrip())  # its errors are ValueErrors
     if not scheme or not host or host.startswith(("*", ".")):
@@ -30,13 +30,13 @@ def normalise(url: str) -> str:
 
 
 def site(url: str) -> tuple[str | None, str | None, int | None]:
-    """Scheme, host and port: what two URLs have in common that lead to the same site."""
+    """Scheme, host and port, which are equal for two URLs of the same site."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _requoted(url: str) -> str:
-    """Escape what must be escaped, and write what need not be as it is."""
+    """Escape the characters that must be escaped, and unescape those that need not be."""
     head, *escaped = url.split("%")
     try:
         plain = "".join([head, *map(_unescaped, escaped)])
