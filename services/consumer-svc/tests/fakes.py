@@ -91,7 +91,7 @@ class FakeWriter:
         return [result.target_id for result in self.rows.values()]
 
     def prepare(self) -> None:
-        """Nothing is to be prepared."""
+        """Do nothing: a fake needs no preparation."""
 
     def write(self, results: Sequence[CheckResult]) -> WriteCounts:
         self.began.set()
@@ -157,7 +157,7 @@ class FakeSource:
     closed: bool = False
 
     def subscribe(self, on_revoked: Callable[[Collection[int]], None]) -> None:
-        """Nothing is revoked here."""
+        """Do nothing: these tests revoke no partition."""
 
     def poll(self, limit: int, timeout_s: float) -> Sequence[Received]:
         self.polls.append((limit, timeout_s))
