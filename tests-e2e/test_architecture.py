@@ -64,7 +64,7 @@ def lint_imports(folder: Path) -> tuple[int, str]:
 
 
 def test_each_forbidden_import_is_refused(copy: Path) -> None:
-    """A door that is not held is found out by adding the import that it forbids."""
+    """Each contract is tried by adding an import that it forbids."""
     for name, module in FORBIDDEN.items():
         file = copy / name
         file.write_text(f"{file.read_text()}\nimport {module}  # noqa\n")

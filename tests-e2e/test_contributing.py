@@ -55,7 +55,7 @@ def test_every_path_that_is_named_exists(path: str) -> None:
 
 
 def test_every_recipe_names_files_in_steps() -> None:
-    """Each step says which file, and what is done there."""
+    """Each step names a file and what to do in it."""
     for recipe in RECIPES:
         section = TEXT.partition(f"### {recipe}\n")[2].partition("\n### ")[0]
         steps = re.findall(r"^\d+\. (.+)$", section, re.MULTILINE)

@@ -48,7 +48,7 @@ def test_the_page_is_what_the_schema_says() -> None:
 
 
 def test_a_page_that_says_something_else_is_told(tmp_path: Path) -> None:
-    """The check can fail, and says how to mend it."""
+    """The check can fail, and says how to mend the page."""
     (tmp_path / PAGE.name).write_text(PAGE.read_text().replace("Leases", "Rents"))
     done = check("--docs", tmp_path)
     assert done.returncode == 1

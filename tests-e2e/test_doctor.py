@@ -102,14 +102,14 @@ def test_a_fresh_installation_has_no_fault(installed: Secured, config: Config) -
 
 
 def test_no_topic_of_the_doctor_stays(installed: Secured, config: Config) -> None:
-    """What it made to learn the clock is gone."""
+    """The topic that it made to read the clock is deleted."""
     look_at_kafka(config)
     admin = AdminClient({**config.kafka.client_properties()})
     assert [name for name in admin.list_topics(timeout=10).topics if "doctor" in name] == []
 
 
 def test_a_wrong_password_is_told_for_the_account_that_has_it(installed: Secured, config: Config) -> None:
-    """The others go on."""
+    """The examinations of the other accounts continue."""
     right = installed.secret("producer").read_text()
     installed.secret("producer").write_text("wrong")
     try:
@@ -127,7 +127,7 @@ def test_a_wrong_password_is_told_for_the_account_that_has_it(installed: Secured
 
 
 def test_authorities_that_did_not_sign_are_told(config: Config) -> None:
-    """Of PostgreSQL's certificate and of the brokers'."""
+    """This holds for PostgreSQL's certificate and for those of the brokers."""
     other = Secret(trustme.CA().cert_pem.bytes().decode(), "test")
     (found,) = complaints(postgres.check_login("database.user", attrs.evolve(config.database, ca_certificate=other)))
     assert "certificate verify failed" in found
@@ -140,7 +140,7 @@ def test_authorities_that_did_not_sign_are_told(config: Config) -> None:
 
 
 def test_a_client_certificate_that_kafka_does_not_know_is_told(config: Config) -> None:
-    """Signed by somebody else."""
+    """Its certificate is signed by another authority."""
     leaf = trustme.CA().issue_cert("client.example")
     certificate = Secret(leaf.cert_chain_pems[0].bytes().decode(), "test")
     key = Secret(leaf.private_key_pem.bytes().decode(), "test")

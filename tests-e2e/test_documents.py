@@ -33,7 +33,7 @@ def test_the_configuration_reference_is_what_the_example_and_the_classes_say() -
 
 
 def test_a_reference_that_says_something_else_is_told(tmp_path: Path) -> None:
-    """The check can fail, and says how to mend it."""
+    """The check can fail, and says how to mend the page."""
     page = (DOCS / "configuration.md").read_text()
     (tmp_path / "configuration.md").write_text(page.replace("1s to 1d", "1s to 2d"))
     done = generated("configuration", "--docs", tmp_path)
@@ -46,7 +46,7 @@ RECORDS = sorted((DOCS / "adr").glob("[0-9]*.md"))
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.stem)
 def test_a_decision_has_a_number_a_date_a_status_and_a_place_in_the_index(record: Path) -> None:
-    """Whoever reads a record knows when it was decided and whether it still holds."""
+    """A reader of a record knows when it was decided and whether it still holds."""
     title, _, dated, *_ = record.read_text().splitlines()
     number = int(record.name[:4])
     assert title.startswith(f"# {number}. ")
@@ -133,7 +133,7 @@ def test_what_the_runbook_quotes_is_there() -> None:
 
 
 def test_the_runbook_explains_every_warning_and_error_of_the_services() -> None:
-    """Whatever a service complains of, somebody will look it up."""
+    """Every complaint of a service can be looked up."""
     runbook = (DOCS / "runbook.md").read_text()
     calls = (
         node

@@ -158,7 +158,7 @@ def test_without_the_extension_it_says_so(native: DatabaseConfig) -> None:
 
 
 def test_a_row_on_its_way_to_the_default_partition_while_its_day_gets_one_is_stored(native: DatabaseConfig) -> None:
-    """PostgreSQL refuses it then, once; that is not poison, and it lands in the new partition."""
+    """PostgreSQL refuses the row once; the row is not poison, and is stored in the new partition."""
     create_database(native)
     list(create_schema(attrs.evolve(native, partitions_ahead=1), NOW.date()))
     day = (NOW + 9 * DAY).date()

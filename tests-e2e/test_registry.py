@@ -167,7 +167,7 @@ def test_targets_come_with_the_moment_since_which_they_are_due(
 
 
 def test_tables_of_an_older_revision_are_named_with_the_mend(stack: Stack, database: object) -> None:
-    """Nobody has to guess."""
+    """The line says what to do."""
     with connect(stack.postgres, DATABASE) as connection:
         connection.execute("ALTER TABLE monitoring.producer_lease RENAME TO gone")
         connection.commit()

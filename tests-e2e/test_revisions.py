@@ -131,7 +131,7 @@ class Writing:
         self._thread.join(60)
 
     def more(self) -> None:
-        """Wait until it has stored more."""
+        """Wait until the consumer has stored more rows."""
         before = self.stored
         until(lambda: self.stored > before)
 
@@ -152,7 +152,7 @@ class Writing:
 
 
 def test_every_revision_says_whom_it_still_serves(config: Config) -> None:
-    """One that was written without the line cannot be told to be compatible, and would never be run."""
+    """For a revision without the line nobody could know which services work with it."""
     scripts = revisions._known(revisions._alembic(config.database), None, "")
     assert [script.revision for script in scripts] == sorted([s.revision for s in scripts], reverse=True)
     for script in scripts:
@@ -193,7 +193,7 @@ def create_partitions_of(config: Config) -> Iterator[str]:
 
 
 def plain(described: list[tuple[object, ...]]) -> set[tuple[object, ...]]:
-    """Without the partitions of days, which no revision makes."""
+    """The objects without the partitions of days, which no revision makes."""
     return {row for row in described if "availability_result_2" not in str(row[1])}
 
 

@@ -293,7 +293,7 @@ def test_a_second_run_changes_no_right_and_takes_back_what_is_too_much(config: C
 
 
 def test_a_reader_s_statements_are_not_compiled(server: Server, tmp_path: Path) -> None:
-    """Nor in a database that was there before, which is somebody else's to set."""
+    """This holds also in a database that was there before, whose own settings stay as they are."""
     config = configured(server, tmp_path)
     with look(server.superuser, "postgres") as connection:
         name = sql.Identifier(config.database.database)

@@ -105,7 +105,7 @@ class Forgetful(list[bytes]):
     """Keeps nothing."""
 
     def append(self, _: bytes) -> None:
-        """Forget it."""
+        """Do nothing."""
 
 
 def measure(*arguments: str) -> dict[str, float]:

@@ -78,7 +78,7 @@ def engine_alone(url: str, rate: float, count: int) -> tuple[float, float]:
 
 
 def in_own_process(url: str, rate: float, count: int) -> tuple[float, float]:
-    """The same, in a process that has done nothing else."""
+    """`engine_alone` in a process of its own."""
     command = [sys.executable, __file__, "--engine-alone", url, str(rate), str(count)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         give_own_core(process.pid)

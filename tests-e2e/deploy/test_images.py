@@ -246,7 +246,7 @@ def test_a_producer_has_both_engines(images: DockerEngine) -> None:
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_an_image_has_the_version_of_its_package(images: DockerEngine, image: str) -> None:
-    """In its label and in what it says itself."""
+    """Its label and its output of --version name that version."""
     package = PACKAGES[image]
     command = [sys.executable, "-m", "hatchling", "version"]
     version = subprocess.run(
@@ -259,7 +259,7 @@ def test_an_image_has_the_version_of_its_package(images: DockerEngine, image: st
 
 
 def test_an_image_of_another_version_than_its_package_is_not_built(images: DockerEngine, base_image: str) -> None:
-    """A label cannot say what is not true."""
+    """The label is always that of the installed package."""
     command = blocks(ROOT / "infra/README.md", "Images")[0].splitlines()[2]
     assert "dbadmin" in command
     with pytest.raises(AssertionError, match=r"VERSION is 9\.9\.9, the package "):

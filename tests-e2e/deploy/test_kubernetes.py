@@ -177,7 +177,7 @@ def test_scaling_leaves_nothing_missing_and_nothing_double(deployed: Watched) ->
 
 
 def test_a_deleted_pod_comes_back_and_goes_on(deployed: Watched) -> None:
-    """Told to stop, and killed at once."""
+    """This holds for a pod that is stopped and for one that is killed."""
     for options in ([], ["--grace-period=0", "--force"]):
         for name in ("producer", "consumer"):
             (pod,) = deployed.pods(name)

@@ -148,7 +148,7 @@ def test_keda_asks_for_what_the_configuration_says() -> None:
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_dockerfiles_are_clean(image: str) -> None:
-    """hadolint has nothing to say."""
+    """hadolint reports nothing."""
     command = [str(Path(sys.executable).with_name("hadolint")), str(ROOT / f"infra/docker/{image}/Dockerfile")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

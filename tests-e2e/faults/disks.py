@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def small_disk(directory: Path, megabytes: int) -> Iterator[Path]:
-    """A disk of its own, mounted at a folder that this makes; it is gone after the block."""
+    """A disk that is mounted at a new folder and removed after the block."""
     need_root("a disk of its own")
     directory.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(directory)], check=True)

@@ -28,7 +28,7 @@ class MachineClock:
         return {"LD_PRELOAD": str(FAKE_TIME)} | {f"FAKETIME_{name}": value for name, value in settings.items()}
 
     def set_ahead(self, seconds: int) -> None:
-        """Set it ahead of the true time, or behind it with a negative number."""
+        """Set the clock ahead of the true time, or behind it with a negative number."""
         new = self.file.with_suffix(".new")
         new.write_text(f"{seconds:+d}")
         new.replace(self.file)

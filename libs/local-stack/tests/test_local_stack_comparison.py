@@ -44,7 +44,7 @@ def test_what_is_wrong_is_found(name: str) -> None:
 
 
 def test_a_website_that_changes_is_judged_check_by_check() -> None:
-    """Its verdicts must follow what it answered, in order."""
+    """The verdicts must follow the website's answers, in order."""
     answers: list[Reason | None] = [None, None, Reason.STATUS_MISMATCH]
     sample = {7: SampleWebsite("flapping", "http://x/", {}, answers)}
     down = attrs.evolve(ROWS[2], status="down", reason="status_mismatch")

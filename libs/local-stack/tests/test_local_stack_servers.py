@@ -1,4 +1,4 @@
-"""The servers on this machine, where they cannot begin."""
+"""The servers on this machine, and what is said when one cannot start."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 
 
 def test_a_folder_too_deep_for_a_socket_is_refused_with_the_mend(tmp_path: Path) -> None:
-    """PostgreSQL would end with an error of its own, in which nobody knows what to do."""
+    """PostgreSQL's own error would not say what to do."""
     with pytest.raises(StopError, match="choose a folder of a shorter one"), embedded_postgresql(tmp_path / ("a" * 90)):
         pass

@@ -46,7 +46,7 @@ def test_a_bad_configuration_is_refused_with_this_message(case: Path, folder: Pa
 
 
 def test_there_are_enough_bad_configurations() -> None:
-    """The folder is there, and the test above has run on it."""
+    """The folder exists, and the test above has run on all of it."""
     assert len(list(BAD.glob("*.yaml"))) >= 40
 
 
@@ -94,7 +94,7 @@ def test_a_secret_on_the_command_line_is_refused(folder: Path) -> None:
 
 
 def test_a_secret_never_shows(folder: Path) -> None:
-    """Not in the repr of the configuration, nor in the text of the secret."""
+    """It is neither in the repr of the configuration nor in the text of the secret."""
     Path("config.yaml").write_text(GOOD)
     config = load_config(Path("config.yaml"), environ={"MONITORING__DATABASE__PASSWORD": "hunter2"})
     assert "hunter2" not in f"{config!r} {config.database.password}"
@@ -120,13 +120,13 @@ def test_a_file_may_have_256_kib(folder: Path) -> None:
 
 @pytest.mark.parametrize(("depth", "said"), [(19, "must be a whole number, got a list"), (20, "is nested too deeply")])
 def test_settings_are_nested_at_most_twenty_levels_deep(folder: Path, depth: int, said: str) -> None:
-    """The section is the first of them; no setting needs more than four."""
+    """The section is the first level; no setting needs more than four."""
     assert faults(GOOD + "metrics: {port: " + "[" * depth + "]" * depth + "}").endswith(f": {said}")
 
 
 @pytest.mark.parametrize("source", ["file", "kubernetes"])
 def test_a_secret_may_have_64_kib(folder: Path, source: str) -> None:
-    """It is a password or a certificate: one that is empty or larger is somebody's mistake."""
+    """A secret is a password or a certificate: one that is empty or larger is a mistake."""
     content = ""
 
     def read(_namespace: str, _secret: str, _key: str) -> str:
@@ -151,7 +151,7 @@ def test_a_secret_may_have_64_kib(folder: Path, source: str) -> None:
 
 
 def test_a_long_value_is_cut_in_its_fault(folder: Path) -> None:
-    """A line about it stays a line."""
+    """The line about a long value stays readable."""
     assert faults(GOOD + f"metrics: {{port: {'x' * 78}}}\n").endswith(f"got '{'x' * 78}'")
     assert faults(GOOD + f"metrics: {{port: {'x' * 79}}}\n").endswith(f"got '{'x' * 78}…")
 
@@ -260,7 +260,7 @@ def test_accounts_are_looked_up_when_they_are_asked_for(folder: Path) -> None:
 
 
 def test_a_user_that_is_named_nearer_than_the_file_is_who_connects(folder: Path) -> None:
-    """The environment of one pod says who it is, whatever the shared file says."""
+    """The environment of a pod names the pod's own user, whatever the shared file says."""
     Path("config.yaml").write_text(GOOD + ROLES)
     environ = {"MONITORING__DATABASE__USER": "me", "MONITORING__DATABASE__PASSWORD": "mine"}
     database = load_config(Path("config.yaml"), environ=environ, role=Role.PRODUCER).database

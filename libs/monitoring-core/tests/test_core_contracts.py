@@ -143,7 +143,7 @@ def test_the_published_schema_is_that_of_the_code() -> None:
 
 
 def test_the_published_schema_is_a_valid_one() -> None:
-    """Of the draft that it names."""
+    """It is valid by the draft of JSON Schema that it names."""
     jsonschema.Draft202012Validator.check_schema(json_schema())
 
 
@@ -185,7 +185,7 @@ def test_a_printed_result_reads_back_the_same(result: CheckResult) -> None:
 
 @pytest.mark.parametrize("character", ["\n", "\r", "\v", "\f", "\x1c", "\x1e", "\x85", "\u2028", "\u2029"])
 def test_no_character_of_a_body_ends_a_printed_line(character: str) -> None:
-    """Not even for a reader like Python's splitlines, which dbadmin uses."""
+    """Even Python's splitlines, which dbadmin uses, finds a single line."""
     result = make_result(body_excerpt=f"a{character}b")
     assert len(to_line(result).splitlines()) == 1
     assert from_line(to_line(result)) == result

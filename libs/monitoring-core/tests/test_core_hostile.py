@@ -69,21 +69,21 @@ def test_a_result_with_one_wrong_field_is_refused_in_one_line(name: str) -> None
 
 
 def test_the_last_year_is_not_supported() -> None:
-    """Its last hour and day have no end that a datetime can hold; the year before has."""
+    """A datetime cannot hold the end of its last hour and day; it can for the year before."""
     last = json.loads(encode(make_result())) | {"scheduled_at": "9999-01-01T00:00:00Z"}
     assert refusal(json.dumps(last).encode()).detail == "scheduled_at: year 9999 is not supported"
     assert decode(json.dumps(last | {"scheduled_at": "9998-12-31T23:59:59Z"}).encode()).scheduled_at.year == 9998
 
 
 def test_a_detail_is_bounded() -> None:
-    """It becomes a header of a dead letter."""
+    """The detail becomes a header of a dead letter, so its length has a limit."""
     key = "x" * 1_000
     assert len(DecodeError(DecodeReason.WRONG_KEY, key).detail) == 500
 
 
 @pytest.mark.parametrize("file", sorted(REFUSED.glob("*.json")), ids=lambda file: file.stem)
 def test_a_message_of_another_major_version_is_refused_as_such(file: Path) -> None:
-    """It becomes a dead letter with this reason, not one that looks like garbage."""
+    """Its dead letter names the version as the reason, instead of looking like garbage."""
     assert refusal(file.read_bytes()).reason is DecodeReason.UNSUPPORTED_VERSION
 
 

@@ -1,4 +1,4 @@
-"""Which statements of a target are taken, which are refused and in which words, and what never shows."""
+"""Which targets are accepted, which are refused and with which message, and what is never shown."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_an_interval_shorter_than_the_default_timeout_shortens_the_timeout() -> 
 
 
 def test_a_timeout_of_its_own_must_be_shorter_than_the_default_interval() -> None:
-    """The user is told: a shorter timeout is not what was asked for."""
+    """The user is told, because a shorter timeout is not what the user asked for."""
     assert make_record(timeout_s=59.9).resolve(DEFAULTS).timeout_s == 59.9
     with pytest.raises(InvalidTargetError, match=r"^timeout_s: must be shorter than the interval \(60\), got 60$"):
         make_record(timeout_s=60).resolve(DEFAULTS)

@@ -129,7 +129,7 @@ def test_a_broker_has_a_port_that_exists(port: str) -> None:
 def test_a_service_works_with_its_revision_and_with_later_ones_that_serve_it(
     present: str | None, oldest_served: str | None, why: str | None
 ) -> None:
-    """It works with no other revision; the line names the command that mends it."""
+    """A service works with no other revision; the line names the command that mends it."""
     assert why_unfit("0004", present, oldest_served, "m") == (why and f"schema m {why}")
 
 

@@ -120,7 +120,7 @@ print(line)
 
 
 def test_a_signal_is_heard_whichever_line_of_the_wait_it_interrupts() -> None:
-    """The code that a signal interrupts may hold a lock."""
+    """No wait may take a lock, because a signal may interrupt the code that holds it."""
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], check=True, timeout=20, capture_output=True, text=True)
     assert int(done.stdout) > 3
 
@@ -197,7 +197,7 @@ def test_every_error_ends_with_its_status_and_no_traceback(name: str) -> None:
 
 
 def test_a_signal_tells_what_each_thread_is_doing() -> None:
-    """The way to find out why a process does not go on."""
+    """This is how an operator finds out why a process hangs."""
     process = subprocess.Popen([sys.executable, "-c", LOOP], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout
     assert process.stdout.readline() == "running\n"

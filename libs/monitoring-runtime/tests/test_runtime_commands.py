@@ -122,7 +122,7 @@ def test_an_unexpected_error_ends_with_1_and_one_line() -> None:
 
 
 def test_an_endless_error_is_cut() -> None:
-    """It stays one line that a person reads."""
+    """Its line stays short enough for a person to read."""
 
     @click.command()
     def endless() -> None:
@@ -134,7 +134,7 @@ def test_an_endless_error_is_cut() -> None:
 
 
 def test_sigterm_ends_a_command_that_is_process_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel ignores it for process 1, which a command in a container is; the status is that of a shell."""
+    """The kernel ignores an unhandled SIGTERM for process 1, as in a container; the exit status is that of a shell."""
     own = os.getpid()
 
     @click.command()

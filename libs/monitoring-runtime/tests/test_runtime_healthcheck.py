@@ -40,7 +40,7 @@ def healthcheck(tmp_path: Path, metrics: str) -> tuple[int, str]:
 
 
 def test_it_says_what_healthz_says(tmp_path: Path) -> None:
-    """A service is alive while its loop makes iterations, even when it is not ready, and no longer."""
+    """A service is alive exactly while its loop makes iterations, even when it is not ready."""
     for max_age_s, expected, words in ((60.0, 0, "ok"), (0.0, 1, "the loop has not turned for ")):
         with Endpoint(MetricsConfig(port=0), CollectorRegistry(), Health(max_age_s)) as endpoint:
             status, line = healthcheck(tmp_path, f"{{port: {endpoint.port}}}")

@@ -36,7 +36,7 @@ def test_an_error_is_told_by_its_code(code: int) -> None:
 
 
 def test_a_missing_topic_is_called_by_its_name() -> None:
-    """That of the dead letters is not the one of the results."""
+    """The line names the topic of dead letters when that is missing, not the topic of results."""
     error = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
     assert explain(error, CONFIG, "results.dlq") == "topic results.dlq does not exist: run dbadmin create-topics"
 
@@ -49,7 +49,7 @@ def test_a_detail_is_one_bounded_line() -> None:
 def test_the_client_writes_nothing_into_the_log(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Its lines reach neither the root logger nor standard error, where Python writes what has no handler."""
+    """Its lines reach neither the root logger nor standard error, where Python writes lines without a handler."""
     heard: list[logging.LogRecord] = []
     ear = logging.Handler()
     monkeypatch.setattr(ear, "emit", heard.append)

@@ -42,7 +42,7 @@ def test_an_error_of_the_server_is_told_by_its_sqlstate(sqlstate: str) -> None:
 
 
 def test_a_server_that_nobody_reaches_is_unreachable() -> None:
-    """With the reason of the operating system, and without libpq's long beginning of a sentence."""
+    """The line has the operating system's reason, without the long beginning of libpq's sentence."""
     with pytest.raises(psycopg.OperationalError) as caught:
         connect(AWAY, "test")
     assert diagnose(caught.value).trouble is Trouble.UNREACHABLE

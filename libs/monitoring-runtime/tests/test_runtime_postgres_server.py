@@ -1,4 +1,4 @@
-"""How a connection to a real PostgreSQL begins, what it works with, and how the server refuses one."""
+"""How a connection to a real PostgreSQL begins, which schema it accepts, and how the server refuses a connection."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_another_database_and_another_patience_than_configured(config: DatabaseC
 def test_a_refused_login_is_not_an_unreachable_server(
     config: DatabaseConfig, change: dict[str, str], detail: str
 ) -> None:
-    """The server's own words, without libpq's long beginning of a sentence."""
+    """The line has the server's own words, without the long beginning of libpq's sentence."""
     refused = attrs.evolve(config, **change)  # type: ignore[arg-type]  # both are text
     with pytest.raises(psycopg.OperationalError) as caught:
         connect(refused, "test")
@@ -98,7 +98,7 @@ def test_a_refused_login_is_not_an_unreachable_server(
 
 @pytest.fixture
 def versions(config: DatabaseConfig) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-    """A connection to a schema that has a table of revisions, without any."""
+    """A connection to a schema with an empty table of revisions."""
     with connect(config, "test", autocommit=True) as connection:
         connection.execute("CREATE SCHEMA monitoring")
         connection.execute("CREATE TABLE monitoring.schema_version (version_num text, oldest_served text)")
@@ -129,7 +129,7 @@ def test_an_unfit_schema_is_a_reason_to_stop_before_a_fit_one_was_seen(
 def test_an_unfit_schema_is_an_outage_once_a_fit_one_was_seen(
     config: DatabaseConfig, versions: psycopg.Connection[tuple[object, ...]]
 ) -> None:
-    """Someone is changing the schema: the service goes on when that is over."""
+    """Someone is changing the schema: the service continues when the change is done."""
     guard = RevisionGuard("0004", config)
     revise(versions, "0005", "0004")
     guard.check(versions)
@@ -141,7 +141,7 @@ def test_an_unfit_schema_is_an_outage_once_a_fit_one_was_seen(
 
 
 def test_a_schema_that_is_not_there_is_an_error_of_postgresql(config: DatabaseConfig) -> None:
-    """Its line names the command that makes one."""
+    """The line about the error names the command that makes the schema."""
     with connect(config, "test", autocommit=True) as connection, pytest.raises(psycopg.Error) as caught:
         RevisionGuard("0004", attrs.evolve(config, schema="nowhere")).check(connection)
     assert diagnose(caught.value).trouble is Trouble.TABLES_MISSING

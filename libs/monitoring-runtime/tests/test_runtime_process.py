@@ -1,4 +1,4 @@
-"""The log as people read it, and an endpoint that is off or that somebody talks nonsense to."""
+"""The log as people read it, and an endpoint that is off or gets nonsense from clients."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_the_endpoint_outlives_clients_that_talk_nonsense_or_go_away(capfd: pyte
 
 
 def test_a_client_that_says_nothing_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It does not keep a thread of the service for ever."""
+    """The client does not occupy a thread of the service for ever."""
     monkeypatch.setattr("monitoring_runtime.endpoint._Handler.timeout", 0.02)
     with (
         Endpoint(MetricsConfig(host="127.0.0.1", port=0), CollectorRegistry(), Health()) as endpoint,

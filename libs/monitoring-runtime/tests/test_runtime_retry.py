@@ -18,7 +18,7 @@ SOON = RetryPolicy(0.001, 0.002)
 
 
 def test_every_policy_is_looked_at_below() -> None:
-    """A new policy joins the test of bounds by itself; one that goes away is noticed."""
+    """A new policy is tested below without a change here; a policy that is removed is noticed."""
     assert set(POLICIES) == {"OUTAGE", "LOCKED", "RETURNED_BY_KAFKA", "DISK"}
 
 
@@ -36,7 +36,7 @@ def test_the_delays_of_a_policy_stay_within_its_bounds(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "soonest_s", "latest_s"), [("OUTAGE", 0.1, 10.0), ("LOCKED", 0.25, 2.0)])
 def test_how_soon_and_how_late_a_server_is_tried_again(name: str, soonest_s: float, latest_s: float) -> None:
-    """A moment's outage costs a moment; a long one is noticed over within seconds."""
+    """A short outage costs a moment; the end of a long one is noticed within seconds."""
     policy = POLICIES[name]
     assert (policy.initial_s / 2, policy.maximum_s) == (soonest_s, latest_s)
 
@@ -69,7 +69,7 @@ def test_attempts_go_on_until_one_succeeds() -> None:
 
 
 def test_attempts_end_with_the_last_error_when_the_time_is_over() -> None:
-    """It says how it stands now, not how it stood at the first try."""
+    """The last error describes the present state, not the state at the first try."""
     tries: list[str] = []
     with pytest.raises(OutageError) as caught:
         tries.extend(failing(OutageError, 0.02))
@@ -78,7 +78,7 @@ def test_attempts_end_with_the_last_error_when_the_time_is_over() -> None:
 
 
 def test_without_time_there_is_a_single_attempt() -> None:
-    """For a command that is not to wait."""
+    """A command that must not wait tries once."""
     with pytest.raises(OutageError, match="try 1"):
         list(failing(OutageError, 0))
 

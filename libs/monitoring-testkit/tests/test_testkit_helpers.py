@@ -13,14 +13,14 @@ from monitoring_testkit.waiting import until
 
 
 def test_until_goes_on_as_soon_as_the_condition_holds() -> None:
-    """It asks again and again, and no more than it must."""
+    """The condition is called repeatedly, and not again once it holds."""
     answers = iter([False, False, True, False])
     until(lambda: next(answers), 5)
     assert next(answers) is False
 
 
 def test_until_says_what_did_not_come_true_and_how_things_stood_at_the_end() -> None:
-    """Only the failure asks for it, so that it is not the state at the beginning."""
+    """The description is made after the failure, so that it is not that of the beginning."""
     rows = [0]
 
     def stored() -> bool:
@@ -35,7 +35,7 @@ def test_until_says_what_did_not_come_true_and_how_things_stood_at_the_end() -> 
 def test_what_a_test_needs_must_be_there_in_ci_alone(
     ci: str | None, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A test that is skipped there proves nothing; on a developer's machine it would be in the way."""
+    """A skipped test in CI proves nothing; on a developer's machine a failed one would be in the way."""
     monkeypatch.delenv("CI", raising=False)
     if ci:
         monkeypatch.setenv("CI", ci)

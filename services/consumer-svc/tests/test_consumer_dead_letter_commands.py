@@ -177,7 +177,7 @@ def test_a_replay_sends_what_it_is_asked_to_and_notes_how_far_it_came(
 def test_a_long_replay_is_noted_a_thousand_messages_at_a_time(
     config: Path, topic: FakeTopic, writer: FakeTopicWriter
 ) -> None:
-    """One that is interrupted goes on near where it was."""
+    """An interrupted replay continues near the place that it had reached."""
     topic.letters, topic.done = [attrs.evolve(FIRST, offset=offset) for offset in range(2_001)], {}
     run(config, "replay")
     assert topic.noted == [{0: 1_000}, {0: 2_000}, {0: 2_001}]

@@ -111,7 +111,7 @@ def mixed(begin: int, good: int, bad: int) -> Batch:
 
 
 def after(made: Delivery, delivered: Batch) -> Delivery:
-    """The same delivery after it has delivered a batch."""
+    """The delivery, after it has delivered one more batch."""
     made.deliver(delivered)
     return made
 
@@ -149,7 +149,7 @@ def test_poison_is_judged_from_a_hundred_messages_on() -> None:
 
 
 def test_poison_is_judged_over_the_last_thousand_messages() -> None:
-    """What came before them says nothing about now."""
+    """Older messages say nothing about the present."""
     watch = PoisonWatch(max_ratio=0.0)
     watch.add(1, 1)
     for _ in range(999):

@@ -102,7 +102,7 @@ def produce(config: Config, *values: bytes) -> None:
 
 
 def no_lag(_lag: Mapping[int, int]) -> None:
-    """Lag is of no interest."""
+    """Ignores the lag."""
 
 
 def received(source: KafkaSource, count: int) -> list[Received]:

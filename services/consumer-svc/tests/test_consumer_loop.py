@@ -105,7 +105,7 @@ def test_partitions_revoked_during_a_write_are_committed_only_when_it_is_done() 
 def test_a_write_that_outlasts_the_revocation_is_never_committed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its partitions belong to someone else by then."""
+    """By then its partitions belong to another consumer."""
     monkeypatch.setattr(service_module, "REVOKE_WAIT_S", 0.01)
     parts = Parts(FakeSource([message(i) for i in range(5)]))
     parts.service.run_once(0)
@@ -130,7 +130,7 @@ def test_ready_means_assigned_and_able_to_write() -> None:
 
 
 def test_a_write_that_takes_too_long_shows() -> None:
-    """Nobody waits for a server that hangs without being told."""
+    """When the server hangs, readiness says so."""
     parts = Parts(FakeSource([message(i) for i in range(5)]))
     parts.service.run_once(0)
     parts.writer.began.wait(10)
@@ -226,7 +226,7 @@ def test_a_poll_asks_for_what_the_batch_has_room_for_and_for_a_thousand_at_most(
 
 
 def test_the_loop_looks_ten_times_a_second_whether_it_is_to_stop() -> None:
-    """A poll lasts no longer."""
+    """A poll lasts at most a tenth of a second."""
     parts = Parts(FakeSource([message(0)]))
     parts.writer.free.set()
     parts.service.run(parts.source.stop)
@@ -235,7 +235,7 @@ def test_the_loop_looks_ten_times_a_second_whether_it_is_to_stop() -> None:
 
 
 def test_a_write_shows_when_it_has_taken_more_than_ten_seconds() -> None:
-    """Not before: large batches take their time."""
+    """A shorter write is not reported, because large batches take their time."""
     parts = Parts(FakeSource([message(i) for i in range(5)]))
     parts.service.run_once(0)
     parts.clock.advance(10)
@@ -248,5 +248,5 @@ def test_a_write_shows_when_it_has_taken_more_than_ten_seconds() -> None:
 
 
 def test_an_outage_is_retried_by_the_policy_for_outages() -> None:
-    """Unless a test says otherwise."""
+    """This is the default, which only tests change."""
     assert Parts(FakeSource([])).service.delivery.retry is OUTAGE

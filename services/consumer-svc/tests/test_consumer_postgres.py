@@ -138,7 +138,7 @@ def test_after_conflicts_batches_go_straight_again(database: DatabaseConfig, ser
 
 
 def test_however_long_conflicts_last_the_straight_way_is_tried_every_64_batches(database: DatabaseConfig) -> None:
-    """So that it is found again when they end."""
+    """So the end of the conflicts is noticed."""
     writer, left = PostgresWriter(database), []
     for _ in range(260):
         writer.write([UP])
@@ -183,7 +183,7 @@ def test_rows_in_the_default_partition_are_counted_up_to_a_bound(database: Datab
 
 
 def test_a_lost_connection_is_an_outage_and_the_next_try_opens_another(database: DatabaseConfig, server: str) -> None:
-    """The writer mends itself."""
+    """The next write succeeds without help."""
     writer = PostgresWriter(database)
     writer.write([UP])
     with psycopg.connect(server, autocommit=True) as connection:

@@ -44,7 +44,7 @@ def test_one_broker_that_is_away_is_no_outage(outages: ReadOutages, code: int) -
 
 @pytest.mark.parametrize("code", [KafkaError._SSL, KafkaError._TIMED_OUT])
 def test_numbers_that_differ_at_every_try_make_no_new_reason(outages: ReadOutages, code: int) -> None:
-    """Times and counts are no news."""
+    """Times and counts in a text do not make it a different reason."""
     first = KafkaError(code, "k:1/1: 1 request(s) timed out (after 3ms in state UP)")
     again = KafkaError(code, "k:1/1: 22 request(s) timed out (after 40ms in state UP, 4 identical error(s) suppressed)")
     assert len(said(outages, first, again)) == 1

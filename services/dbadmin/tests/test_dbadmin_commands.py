@@ -36,7 +36,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[int | OutageError]:
 def test_an_outage_while_the_count_is_watched_is_said_once_and_waited_for(
     answers: list[int | OutageError], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Afterwards only a change is a line."""
+    """After the outage, only a changed count is printed."""
     answers += [1, AWAY, AWAY, 1, 2, AWAY, 3]
     assert [count.active for count in islice(_changes(CONFIG, 5.0), 3)] == [1, 2, 3]
     assert capsys.readouterr().err == "PostgreSQL is away\n" * 2

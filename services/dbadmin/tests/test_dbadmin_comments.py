@@ -63,7 +63,7 @@ def test_every_table_view_and_column_has_a_comment(
 def test_going_back_takes_the_comments_away_and_coming_again_brings_them(
     config_file: Path, connection: psycopg.Connection[Any]
 ) -> None:
-    """Both ways leave nothing behind, and change nothing else."""
+    """Neither direction leaves anything behind or changes anything else."""
     dbadmin(config_file, "create-schema")
     before = described(connection)
     dbadmin(config_file, "downgrade-schema", "0004", "--yes")
@@ -75,7 +75,7 @@ def test_going_back_takes_the_comments_away_and_coming_again_brings_them(
 def test_a_schema_from_before_its_oldest_served_revision_was_kept_gets_comments_too(
     config_file: Path, connection: psycopg.Connection[Any]
 ) -> None:
-    """The column is commented by a revision that may run before the column would be there."""
+    """The revision comments on the column, which an older schema may not have yet when the revision runs."""
     dbadmin(config_file, "create-schema")
     dbadmin(config_file, "downgrade-schema", "0004", "--yes")
     connection.execute("ALTER TABLE monitoring.schema_version DROP COLUMN oldest_served")

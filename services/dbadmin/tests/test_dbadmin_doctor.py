@@ -56,7 +56,7 @@ def installed(config: Config, config_file: Path) -> Iterator[Config]:
 
 
 class Ahead(SystemClock):
-    """A clock of this machine that is wrong."""
+    """A clock of this machine that is ahead by a number of seconds, or behind by a negative one."""
 
     def __init__(self, seconds: float) -> None:
         self._ms = int(1000 * seconds)

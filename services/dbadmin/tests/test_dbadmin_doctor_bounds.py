@@ -36,7 +36,7 @@ def config(tmp_path: Path) -> Config:
     [(0.5, Level.PASS), (-0.5, Level.PASS), (0.51, Level.WARN), (5.0, Level.WARN), (5.01, Level.FAIL)],
 )
 def test_a_clock_may_be_off_by_half_a_second(ahead_s: float, level: Level) -> None:
-    """From there on a person is warned; by more than five seconds it is a failure."""
+    """A larger difference is a warning; more than five seconds are a failure."""
     assert judge("clock", ahead_s, 0.0).level is level
 
 
@@ -77,7 +77,7 @@ def test_a_certificate_is_told_of_three_weeks_before_its_end(days: int, level: L
 def test_four_fifths_of_the_connections_may_be_needed(
     targets: int, line: str, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Above that a person is warned, before none is left."""
+    """Above that there is a warning, before no connection is left."""
     monkeypatch.setattr(load, "loads_in", lambda *_: [Load(targets, 60)])
     monkeypatch.setattr(load, "max_connections_in", lambda _: 97)
     connection: Any = None

@@ -56,7 +56,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_a_consumer_waits_behind_a_lock_for_half_a_second_at_a_time(pauses: list[float]) -> None:
-    """Ten times at most, with pauses in which the consumer goes on."""
+    """At most ten times, with pauses in which the consumer continues."""
     connection: Any = Locked(9)
     assert with_locks(connection, connection.step) == "done"
     assert connection.statements == ["SET LOCAL lock_timeout = 500"] * 10

@@ -259,7 +259,7 @@ def test_a_plain_line_of_json_is_the_same_record(
     ids=str,
 )
 def test_a_line_of_json_that_the_careful_reader_refuses_is_not_plain(fields: dict[str, Any]) -> None:
-    """Each for a reason of its own."""
+    """Each line is refused for a different reason."""
     line = json.dumps({"url": "http://a/"} | fields).encode()
     with pytest.raises(InvalidTargetError):
         TargetRecord.parse(json.loads(line))
@@ -267,7 +267,7 @@ def test_a_line_of_json_that_the_careful_reader_refuses_is_not_plain(fields: dic
 
 
 def test_a_usual_line_of_json_is_plain() -> None:
-    """The quick way is open to it."""
+    """The quick test accepts it."""
     assert plain_json(
         b'{"url": "https://a/", "regexp": "OK", "check_interval_s": 60, "timeout_s": 5, "labels": {"a": "b"}}'
     )
@@ -383,7 +383,7 @@ def test_a_file_of_anything_is_read_to_its_end(content: bytes) -> None:
 
 @pytest.mark.integration_test
 def test_of_many_bad_lines_the_first_are_shown_and_all_are_counted(ready: Config) -> None:
-    """A wrong file of a million lines does not fill the terminal."""
+    """A file with a million bad lines does not fill the terminal."""
     content = b"url\n" + b"nonsense\n" * 150 + b"http://a/\n" * 250
     counts, said = run_import(ready, content, FileFormat.CSV)
     assert (len(said), said[0], counts.bad, counts.read) == (

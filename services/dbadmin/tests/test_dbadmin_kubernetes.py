@@ -195,7 +195,7 @@ def test_what_is_missing_or_forbidden_is_said_in_one_line(api: Api, reference: s
 
 
 def test_an_empty_key_is_refused(api: Api, tmp_path: Path) -> None:
-    """It is a mistake, not an empty password; the fault has its line."""
+    """An empty key is a mistake, not an empty password; the fault names the line."""
     path = tmp_path / "config.yaml"
     path.write_text(
         "kafka: {bootstrap_servers: 'k:1'}\ndatabase:\n  host: h\n  user: u\n"

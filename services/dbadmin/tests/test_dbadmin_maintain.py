@@ -134,7 +134,7 @@ def test_partitions_of_an_older_release_get_the_index_over_time(
 def test_a_day_is_dropped_when_it_is_too_old_and_its_roll_ups_stay(
     database: DatabaseConfig, connection: psycopg.Connection[Any]
 ) -> None:
-    """Also what was written without a mark, by a consumer of an older release, is rolled up before it goes."""
+    """Rows that a consumer of an older release wrote without a mark are rolled up before they are dropped."""
     write(connection, NOW)
     connection.execute(INSERT, (NOW - dt.timedelta(hours=5), 1, 3))
     later = NOW + dt.timedelta(days=4)
@@ -150,7 +150,7 @@ def test_a_day_is_dropped_when_it_is_too_old_and_its_roll_ups_stay(
 def test_what_was_written_yesterday_without_a_mark_is_found_once_the_day_is_over(
     database: DatabaseConfig, connection: psycopg.Connection[Any]
 ) -> None:
-    """By a consumer of an older release, say; the day is read for that once, not at every run."""
+    """A consumer of an older release leaves no marks. The day is compared once, not at every run."""
     run(database)
     connection.execute(INSERT, (NOW, 1, 3))
     assert "hour 2026-03-01 12:00: rolled up, it differed from its results" in run(database, NOW + dt.timedelta(days=1))
@@ -277,7 +277,7 @@ def test_rows_that_come_or_change_while_the_default_partition_is_copied_are_move
 def test_a_long_query_is_not_waited_for(
     database: DatabaseConfig, connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A consumer would wait behind us: the day stays until the next run, and roll-ups go on."""
+    """A consumer would wait behind maintain: the day stays until the next run, and roll-ups continue."""
     monkeypatch.setattr(locking, "LOCK_ATTEMPTS", 2)
     write(connection, NOW)
     later = NOW + dt.timedelta(days=4)

@@ -57,14 +57,14 @@ def test_without_targets_a_plan_needs_no_producer(plain: Path) -> None:
 
 
 def test_every_engine_has_a_measured_figure() -> None:
-    """A new one is measured by tests-e2e/benchmarks before it is planned for."""
+    """A new engine is measured by tests-e2e/benchmarks before it is planned for."""
     assert set(CHECK_US) == set(EngineName)
 
 
 def test_an_engine_that_was_not_measured_is_planned_as_the_dearest(
     plain: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may cost as much, and a plan that is too small is found out too late."""
+    """The engine may cost as much, and a plan that is too small is noticed too late."""
     assert [check_us(engine) for engine in (EngineName.CURL, EngineName.REQUESTS)] == [841.0, 2151.0]
     monkeypatch.delitem(CHECK_US, EngineName.CURL)
     assert check_us(EngineName.CURL) == 2151.0
@@ -98,7 +98,7 @@ def test_a_plan_before_there_is_anything(plain: Path) -> None:
 
 
 def test_next_to_nothing_is_said_so(plain: Path) -> None:
-    """No person reads 4e-05 processors."""
+    """Nobody can read 4e-05 processors."""
     _, said = run(plain, "plan", "--targets", "6")
     (line,) = (line for line in said.splitlines() if "PostgreSQL's processors" in line)
     assert "< 0.01" in line
@@ -115,7 +115,7 @@ def test_costs_may_be_given(plain: Path) -> None:
 
 
 def test_an_interval_alone_is_refused(plain: Path) -> None:
-    """It would be ignored."""
+    """Without a number of targets the interval would be ignored."""
     assert run(plain, "plan", "--interval", "60s")[0] == 2
 
 

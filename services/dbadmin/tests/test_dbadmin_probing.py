@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def test_a_producer_that_fails_is_said_in_one_line(
     script: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the last line that it said, if any; one that hangs is given up."""
+    """The line quotes the last line of its output, if any; a program that hangs is ended."""
     program = tmp_path / "producer-svc"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
@@ -40,7 +40,7 @@ def test_a_producer_that_fails_is_said_in_one_line(
 
 
 def test_a_line_that_is_no_result_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A producer of another release may print another form."""
+    """A producer of another release may print another format."""
     program = tmp_path / "producer-svc"
     program.write_text("#!/bin/sh\necho nonsense\n")
     program.chmod(0o755)

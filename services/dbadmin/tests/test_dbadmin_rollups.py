@@ -278,12 +278,12 @@ def test_a_row_committed_while_its_hour_is_computed_is_not_lost(empty: psycopg.C
 def test_a_row_that_commits_after_the_marks_are_taken_and_before_the_rows_are_read_is_not_lost(
     empty: psycopg.Connection[Any],
 ) -> None:
-    """The worst moment: the next run computes the hour again, since this mark was not deleted."""
+    """This is the worst moment: the mark is not deleted, so the next run computes the hour again."""
     write(empty, [row(1, 0, "here", "up")])
     with psycopg.connect(empty.info.dsn, autocommit=True) as other:
 
         class Late:
-            """The connection of maintain, at which somebody commits right after the marks were deleted."""
+            """The connection of maintain; another session commits a row right after the marks were deleted."""
 
             def __getattr__(self, name: str) -> Any:
                 return getattr(empty, name)

@@ -127,7 +127,7 @@ def test_targets_are_checked_before_they_are_saved(ready: Path, config: Config, 
 
 
 def test_saved_targets_are_checked_by_id(ready: Path, website: str) -> None:
-    """As they are in the table."""
+    """They are checked with the values in the table."""
     run(ready, "add", f"{website}/gone", "--expected-status", "404")
     assert run(ready, "test", "1")[0] == 0
     assert run(ready, "test", "7") == (1, "7: there is no such target\n")
@@ -136,7 +136,7 @@ def test_saved_targets_are_checked_by_id(ready: Path, website: str) -> None:
 def test_without_the_producer_it_says_what_to_install(
     ready: Path, website: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The producer is another package."""
+    """The producer is another package, which need not be installed."""
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     assert run(ready, "test", website) == (

@@ -45,5 +45,5 @@ def test_a_lease_is_renewed_three_times_while_it_lasts() -> None:
 
 
 def test_a_lease_is_renewed_with_each_look_at_the_targets() -> None:
-    """Which comes more often, when they are to be read again sooner."""
+    """The targets may be read more often than the lease would need to be renewed."""
     assert Rig(refresh_s=1.0).renewals_within(9.0) == 9

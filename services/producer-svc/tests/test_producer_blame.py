@@ -29,7 +29,7 @@ def result(target_id: int, reason: Reason | None = None, started_s: float = 0.0)
 
 
 def is_down(blame: Blame) -> bool:
-    """Asked anew each time, where mypy takes an attribute for what it was before."""
+    """A function, because mypy assumes that an attribute keeps the value that was asserted before."""
     return blame.down
 
 
@@ -45,13 +45,13 @@ def test_what_cannot_be_the_network_never_waits() -> None:
 
 
 def test_without_canaries_nothing_waits() -> None:
-    """Nobody can tell, so the website is blamed."""
+    """Without canaries the website is blamed."""
     failed = result(1, Reason.TIMEOUT)
     assert Blame(None, FakeClock()).accept(failed) == [failed]
 
 
 def test_a_failure_is_the_websites_when_a_canary_answers() -> None:
-    """It waits for a round that began after it."""
+    """The failure waits for a round of canaries that began after it."""
     canaries = FakeCanaries()
     blame = Blame(canaries, FakeClock())
     first, second = result(1, Reason.TIMEOUT), result(2, Reason.DNS_ERROR)
@@ -173,7 +173,7 @@ def test_what_is_undecided_at_the_end_blames_nobody() -> None:
 
 
 def test_canaries_answer_when_one_of_them_takes_a_connection() -> None:
-    """And do not when none does."""
+    """When no canary takes a connection, the answer is no."""
 
     def answer(*addresses: tuple[str, int]) -> bool:
         canaries = TcpCanaries(addresses)
@@ -192,7 +192,7 @@ def test_canaries_answer_when_one_of_them_takes_a_connection() -> None:
 
 @pytest.mark.parametrize("name", ["canaries", "canary"])
 def test_canaries_give_an_answer_on_a_machine_without_threads(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What waits for one would wait for ever; whoever cannot ask cannot blame a website."""
+    """Otherwise held failures would wait for ever; without an answer no website is blamed."""
     start = threading.Thread.start
 
     def sometimes(thread: threading.Thread) -> None:

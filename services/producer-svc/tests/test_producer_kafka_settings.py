@@ -30,7 +30,7 @@ def test_a_result_is_acknowledged_when_every_replica_has_it_once(monkeypatch: py
 
 
 def test_the_client_never_gives_a_result_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """0 is librdkafka's word for no limit: an outage may be longer than any."""
+    """In librdkafka 0 means no limit; an outage may be longer than any limit."""
     properties, _ = asked_for(monkeypatch)
     assert properties["message.timeout.ms"] == 0
 
@@ -42,7 +42,7 @@ def test_a_missing_topic_is_not_made_by_accident(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_client_is_the_configured_ones_and_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its own lines would stand between ours."""
+    """librdkafka's own lines would mix with the service's log."""
     properties, logger = asked_for(monkeypatch)
     assert properties["bootstrap.servers"] == "k:9092"
     assert logger is SILENT

@@ -110,7 +110,7 @@ def test_a_kind_is_added_by_one_line_in_the_table(
 
 
 def test_one_kind_needs_no_routing() -> None:
-    """http and https have one engine, and nothing stands before it."""
+    """http and https share one engine, with no RoutingEngine in front of it."""
     assert isinstance(kinds.build_engine(MonitorConfig(engine=EngineName.REQUESTS)), RequestsEngine)
 
 

@@ -346,7 +346,7 @@ def test_nothing_is_lost_or_accounted_for_twice_in_any_history(
 
 @pytest.mark.parametrize("damage", ["zeroblob(length(entries))", "substr(entries, 1, 9)", "NULL"])
 def test_a_damaged_batch_is_given_up_and_said(damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The others are sent."""
+    """The other batches are sent."""
     first = Rig(tmp_path, FakeKafka(away=True))
     for number in (1, 2, 3):
         first.put(number, number + 10)
@@ -424,7 +424,7 @@ def test_a_file_that_cannot_be_read_is_put_aside(
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_file_that_is_damaged_in_its_middle_is_put_aside(tmp_path: Path, number: int) -> None:
-    """The one that a producer would go on with, and the one of another that has ended."""
+    """This holds for the producer's own file and for the file of a producer that has ended."""
     stores = [SqliteStore(tmp_path) for _ in range(number)]
     stores[-1].write(
         [OutboxBatch(i, True, [OutboxEntry(0, b"k", b"v" * 400, up=True)] * 10, 10) for i in range(1, 51)], []

@@ -43,7 +43,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_an_outage_says_what_to_look_at(name: str, database: DatabaseConfig) -> None:
-    """Who is refused looks at the user and the database, not at the network."""
+    """After a refused login, the user and the database must be checked, not the network."""
     fields, text = REFUSALS[name]
     with pytest.raises(OutageError, match=text):
         PostgresTargetTable(ProducerConnection(attrs.evolve(database, **fields))).version()

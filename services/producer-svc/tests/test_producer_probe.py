@@ -338,7 +338,7 @@ def test_a_name_without_address_is_a_dns_error(probe: Prober) -> None:
 
 
 def test_plain_http_on_a_tls_port_is_a_tls_error(probe: Prober, website: RawWebsite) -> None:
-    """What is not TLS fails in the handshake, and says so."""
+    """An answer that is not TLS fails in the handshake, and the error says so."""
     website.answer(says(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
     assert check(probe, website.url.replace("http:", "https:")).reason in (Reason.TLS_ERROR, Reason.TIMEOUT)
 
@@ -617,7 +617,7 @@ def test_a_certificate_that_is_not_in_utf_8_is_no_trouble(engine: EngineName, ve
 
 
 def test_a_certificate_of_an_unknown_version_cannot_be_read_and_decides_nothing() -> None:
-    """OpenSSL takes it, and what it says is evidence alone."""
+    """OpenSSL accepts it, and its fields are only evidence."""
     der = ssl.PEM_cert_to_DER_cert(trustme.CA().cert_pem.bytes().decode())
     assert read_certificate(der) is not None
     third, fourth = bytes.fromhex("a003020102"), bytes.fromhex("a003020103")
@@ -773,7 +773,7 @@ def test_a_connection_that_nobody_answers_ends_with_the_budget(engine: EngineNam
 def test_a_look_up_that_waits_for_those_of_other_names_is_the_probers_own_fault(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """They go on when their checks are over, and take the threads of the next ones."""
+    """Look-ups outlast their checks, and occupy the threads that the next look-ups need."""
     go_on = threading.Event()
 
     def slow(*args: object) -> list[object]:
@@ -807,7 +807,7 @@ def test_a_timeout_while_the_prober_stood_still_is_its_own_fault() -> None:
 
 @pytest.mark.parametrize("engine", EngineName)
 def test_signals_leave_no_engine_waiting(engine: EngineName) -> None:
-    """However close to the end of its wait one comes: a producer would else neither check nor stop any more."""
+    """A signal near the end of an engine's wait must not leave the producer unable to check or to stop."""
     program = (
         "import signal\n"
         "from monitoring_core.config import EngineName, MonitorConfig\n"

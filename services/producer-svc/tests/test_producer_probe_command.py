@@ -107,7 +107,7 @@ def test_what_cannot_be_checked_ends_with_2_and_one_line(arguments: list[str], w
 
 @pytest.mark.parametrize("timeout", ["0", "-1", "301", "soon"])
 def test_a_timeout_that_is_none_is_refused(timeout: str) -> None:
-    """It is a number of seconds, as for a target."""
+    """A timeout is a positive number of seconds, as for a target."""
     assert run("http://127.0.0.1/", "--timeout", timeout).exit_code == 2
 
 
@@ -160,7 +160,7 @@ def test_credentials_are_sent_and_never_printed(website: RawWebsite, engine: str
     ],
 )
 def test_credentials_are_not_printed_when_the_url_is_refused(url: str) -> None:
-    """Not even when it cannot be told where they are."""
+    """This holds even when their place in the URL cannot be found."""
     ended = run(url)
     assert ended.exit_code == 2
     assert "s3cret" not in ended.output

@@ -119,7 +119,7 @@ def test_many_targets_go_at_once_though_many_slots_are_late(monkeypatch: pytest.
 def test_waiting_checks_start_once_each_in_order_and_within_the_bound_of_their_host(
     steps: list[tuple[str, bool]],
 ) -> None:
-    """However checks come and end."""
+    """This holds for any order in which checks come and end."""
     waiting = WaitingChecks(2)
     clock = FakeClock()
     schedule = Schedule(clock)
@@ -153,7 +153,7 @@ def test_waiting_checks_start_once_each_in_order_and_within_the_bound_of_their_h
 
 
 def test_a_missed_check_does_not_change_the_order_of_the_others_of_its_host() -> None:
-    """The one that is due first starts first."""
+    """The check that is due first starts first."""
     clock = FakeClock()
     schedule = Schedule(clock)
     waiting = WaitingChecks(1)

@@ -76,7 +76,7 @@ class Rig:
         )
 
     def step(self) -> None:
-        """Let the assignment take one more step, and take what it says."""
+        """Let the assignment make one more step, and give its updates to the loop."""
         self._take_step()
         self.service.assignment._next_step = self.service.assignment._next_read = 0.0
         self.service.run_once(0)
@@ -84,7 +84,7 @@ class Rig:
         self._take_step()
 
     def _take_step(self) -> None:
-        """Take what the step that is running says."""
+        """Wait for the running step, and give its updates to the loop."""
         step = self.service.assignment._step_running
         while step is not None and self.service.assignment._step_running is step:
             step.exception(5)
@@ -106,7 +106,7 @@ class Rig:
         )
 
     def outage(self) -> str | None:
-        """Asked anew each time, where mypy takes an attribute for what it was before."""
+        """A function, because mypy assumes that an attribute keeps the value that was asserted before."""
         return self.service.assignment.outage
 
     def missed(self) -> int:
@@ -319,7 +319,7 @@ def test_the_watermark_waits_for_targets_that_are_not_read_yet() -> None:
 
 
 def test_an_id_that_is_lost_while_postgresql_goes_away_is_worked_no_more() -> None:
-    """That another has it is known, even if nothing can be asked right after."""
+    """The producer knows that another one holds the ID, even if PostgreSQL cannot be asked right after."""
     rig = Rig(records(3))
     rig.step()
     rig.leases.holders[1] = "another"
@@ -371,7 +371,7 @@ def test_checks_go_on_while_postgresql_is_away() -> None:
 
 
 def test_a_producer_that_reads_the_range_of_another_id_is_not_ready() -> None:
-    """What it knew was of the ID that it has lost."""
+    """The targets that it knows belong to the ID that it has lost."""
     rig = Rig(records(30), producer_id=None, websites_per_container=10)
     rig.leases.holders = {1: "another", 2: "another"}
     rig.step()
@@ -620,7 +620,7 @@ def test_the_look_back_is_bounded() -> None:
 
 
 def test_slots_that_nobody_ran_are_written_down_a_few_at_a_time() -> None:
-    """So that the checks of now are not held up by an lot of them."""
+    """A large number of missed slots must not delay the checks of now."""
     rig = Rig(records(500))
     rig.leases.accounted_until[1] = rig.clock.now_ms() - LOOK_BACK_MS
     start_ms = rig.clock.now_ms() - LOOK_BACK_MS
@@ -648,7 +648,7 @@ def test_a_target_that_came_later_has_no_missed_slots() -> None:
 
 
 def test_a_producer_whose_id_was_taken_stands_by() -> None:
-    """It begins nothing more; what it had not begun is for the other one."""
+    """It begins no more checks; the producer that took its ID accounts for those that it had not begun."""
     rig = Rig(records(5), engine=FakeEngine(places=0))
     rig.step()
     rig.advance(3)
@@ -690,7 +690,7 @@ def test_a_stop_gives_the_id_back() -> None:
 
 
 def test_slots_that_become_due_during_the_stop_are_for_the_next_producer() -> None:
-    """The watermark of the lease ends where this producer stopped to take slots."""
+    """The watermark of the lease is the moment at which this producer stopped to pop slots."""
     rig = Rig(records(5))
     rig.step()
     rig.advance(3)
@@ -724,7 +724,7 @@ def test_auto_takes_the_lowest_free_id_that_is_needed_and_gives_it_up_when_it_is
 
 
 def test_nothing_is_read_while_nothing_has_changed() -> None:
-    """A refresh costs one small question."""
+    """A refresh costs one small query."""
     rig = Rig(records(5))
     for _ in range(5):
         rig.step()
@@ -735,7 +735,7 @@ def test_nothing_is_read_while_nothing_has_changed() -> None:
 
 
 def test_a_target_of_another_producer_is_taken_on_without_a_gap() -> None:
-    """It moves when targets before it go; its slots since the last read are accounted for here, too."""
+    """A target moves when targets before it go; the new producer accounts for its slots since the last read."""
     rig = Rig(records(3), websites_per_container=2)
     rig.step()
     moved_ms = rig.clock.now_ms()

@@ -1,4 +1,4 @@
-"""When a process is taken to have stood still."""
+"""Which pauses of a process count as stalls."""
 
 from __future__ import annotations
 

@@ -122,5 +122,5 @@ def test_any_url_is_asked_for_as_requests_would(scheme: str, rest: str) -> None:
     ],
 )
 def test_a_site_is_scheme_host_and_port(url: str, same: bool) -> None:
-    """Only there do a target's headers go."""
+    """A target's headers go only to its own site."""
     assert (site(url) == site("http://example.org/")) is same
