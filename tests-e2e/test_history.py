@@ -15,13 +15,13 @@ from dbadmin.history import partitions
 from dbadmin.history.maintain import maintain
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
-from local_stack.servers import embedded_postgresql
 from monitoring_core.config import DatabaseConfig, TimeSeries
 from monitoring_core.errors import StopError
 from monitoring_core.result import Reason
 from monitoring_core.testing.builders import make_result
 from monitoring_runtime.postgres import connect
 from monitoring_testkit.needs import need
+from monitoring_testkit.servers.postgresql import quick_postgresql
 from monitoring_testkit.servers.timescaledb import missing, timescaledb
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ DAY = dt.timedelta(days=1)
 
 
 def _native(directory: Path) -> Iterator[DatabaseConfig]:
-    with embedded_postgresql(directory / "postgres") as server:
+    with quick_postgresql(directory / "postgres") as server:
         yield DatabaseConfig(host=server.host, port=server.port, user=server.user)
 
 

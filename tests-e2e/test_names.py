@@ -18,9 +18,10 @@ from click.testing import CliRunner
 from consumer_svc.adapters.postgres import PostgresWriter
 from dbadmin.cli import main
 from local_stack.processes import script
-from local_stack.servers import connect, embedded_broker, embedded_postgresql
+from local_stack.servers import connect, embedded_broker
 from monitoring_core.config import Config, Role, load_config
 from monitoring_core.testing.builders import make_result
+from monitoring_testkit.servers.postgresql import quick_postgresql
 from monitoring_testkit.servers.tls_postgresql import OWNER
 from producer_svc.adapters.leases import PostgresLeases
 from producer_svc.adapters.postgres import ProducerConnection
@@ -58,7 +59,7 @@ NAMES = {
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with embedded_postgresql(tmp_path_factory.mktemp("names") / "postgres") as running:
+    with quick_postgresql(tmp_path_factory.mktemp("names") / "postgres") as running:
         with connect(running, "postgres") as connection:
             connection.execute(f"CREATE ROLE {OWNER} LOGIN CREATEROLE CREATEDB")
         yield running

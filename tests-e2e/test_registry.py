@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from local_stack.servers import connect, embedded_postgresql
+from local_stack.servers import connect
 from local_stack.stack import DATABASE, Stack
 from monitoring_core.config import load_config
 from monitoring_core.errors import OutageError
+from monitoring_testkit.servers.postgresql import quick_postgresql
 from producer_svc.adapters.leases import PostgresLeases
 from producer_svc.adapters.postgres import ProducerConnection
 from producer_svc.adapters.target_table import PostgresTargetTable
@@ -30,7 +31,7 @@ TABLE = "monitoring.availability_monitor_config"
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Tables, and no services."""
     directory: Path = tmp_path_factory.mktemp("registry")
-    with embedded_postgresql(directory / "postgres") as postgres:
+    with quick_postgresql(directory / "postgres") as postgres:
         made = Stack(directory, postgres, "nowhere:1", 60, 10)
         made.write_config()
         with psycopg.connect(host=postgres.host, port=postgres.port, user=postgres.user, dbname="postgres") as admin:

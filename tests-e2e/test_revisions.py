@@ -20,12 +20,12 @@ from dbadmin.history import partitions
 from dbadmin.install import revisions
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
-from local_stack.servers import embedded_postgresql
 from monitoring_core.config import Config, load_config
 from monitoring_core.errors import OutageError, StopError
 from monitoring_core.revision import CONSUMER_NEEDS, PRODUCER_NEEDS, why_unfit
 from monitoring_core.testing.builders import make_result
 from monitoring_testkit import database
+from monitoring_testkit.servers.postgresql import quick_postgresql
 from monitoring_testkit.waiting import until
 from producer_svc.adapters.postgres import ProducerConnection
 from producer_svc.adapters.target_table import PostgresTargetTable
@@ -47,7 +47,7 @@ RESULTS = "monitoring.availability_result"
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with embedded_postgresql(tmp_path_factory.mktemp("revisions") / "postgres") as running:
+    with quick_postgresql(tmp_path_factory.mktemp("revisions") / "postgres") as running:
         yield running
 
 

@@ -24,13 +24,13 @@ from dbadmin.targets.importing import Import
 from dbadmin.targets.lines import Lines
 from dbadmin.targets.staging import staging
 from dbadmin.targets.table import read_all
-from local_stack.servers import embedded_postgresql
 from monitoring_core.config import Config, Role, load_config
 from monitoring_core.errors import StopError
 from monitoring_core.result import Reason, Status
 from monitoring_core.testing.builders import make_result
 from monitoring_testkit.database import connect
 from monitoring_testkit.needs import need
+from monitoring_testkit.servers.postgresql import quick_postgresql
 from monitoring_testkit.servers.tls_postgresql import OWNER, missing, tls_postgresql
 from producer_svc.adapters.leases import PostgresLeases
 from producer_svc.adapters.postgres import ProducerConnection
@@ -71,7 +71,7 @@ class Server:
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     directory = tmp_path_factory.mktemp("roles")
     if request.param == "embedded PostgreSQL 18":
-        with embedded_postgresql(directory / "postgres") as postgres:
+        with quick_postgresql(directory / "postgres") as postgres:
             where: dict[str, object] = {"host": postgres.host, "port": postgres.port}
             superuser = {"host": postgres.host, "port": str(postgres.port), "user": postgres.user}
             with look(superuser, "postgres") as connection:

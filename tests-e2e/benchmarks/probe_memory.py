@@ -18,7 +18,7 @@ import trustme
 
 from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.config.values import Size
-from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
+from monitoring_core.targets import CheckDefaults, StatusSet, TargetRecord
 from monitoring_core.testing.builders import make_target
 from monitoring_testkit.websites import RawWebsite
 from producer_svc.check import Check, Origin
@@ -27,7 +27,7 @@ from producer_svc.checks.kinds import build_engine
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from monitoring_core.target import Target
+    from monitoring_core.targets import Target
     from producer_svc.ports import Engine
 
 HERE = Path(__file__).resolve().parent

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from monitoring_core.result import CheckResult, Status
-from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
+from monitoring_core.targets import CheckDefaults, StatusSet, TargetRecord
 from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.health import Health
 from monitoring_runtime.memory import collect_garbage_seldom, keep_memory_together

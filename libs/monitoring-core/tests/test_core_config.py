@@ -51,7 +51,7 @@ def test_there_are_enough_bad_configurations() -> None:
 
 
 def test_a_secret_of_the_environment_may_be_a_reference(folder: Path) -> None:
-    """So that a container's secrets can be files whatever the configuration file says; any other text is the secret."""
+    """A container's secrets can then be files, whatever the configuration says. Any other text is the secret itself."""
     (folder / "config.yaml").write_text(GOOD)
     (folder / "mounted").write_text("from the file\n")
     environ = {"MONITORING__DATABASE__PASSWORD": "{file: mounted}", "MONITORING__DATABASE__USER": "{env: WHO}"}
@@ -68,7 +68,7 @@ def test_a_secret_of_the_environment_may_be_a_reference(folder: Path) -> None:
 
 
 def test_the_command_line_replaces_the_environment_and_that_the_file(folder: Path) -> None:
-    """Nearest wins; a fault names where it stands."""
+    """The nearest setting wins; a fault names the place that it comes from."""
     Path("config.yaml").write_text(GOOD + "metrics: {port: 1}\n")
     environ = {"MONITORING__METRICS__PORT": "2", "MONITORING__DATABASE__PASSWORD": "12345"}
     config = load_config(Path("config.yaml"), environ=environ)
@@ -81,7 +81,7 @@ def test_the_command_line_replaces_the_environment_and_that_the_file(folder: Pat
 
 
 def test_a_secret_on_the_command_line_is_refused(folder: Path) -> None:
-    """Every user of the machine can see command lines; a reference may stand there."""
+    """Every user of the machine can see command lines, so they may hold only a reference."""
     said = faults(GOOD, ("database.password=hunter2",))
     assert said == (
         "--set database.password database.password: must be {file: PATH}, {env: NAME} or "
@@ -165,7 +165,7 @@ def test_a_file_that_is_missing_is_refused_by_name(folder: Path) -> None:
 @settings(max_examples=300)
 @given(st.text() | st.text("{}[]&*!|>%@`:-,# \n\tab1'\""))
 def test_no_text_makes_the_reader_raise_anything_but_its_own_error(text: str) -> None:
-    """Whatever stands in the file, a person gets a line about it."""
+    """Whatever the file holds, a person gets a line about it."""
     try:
         document = parse_document(text)
     except DocumentError as error:
@@ -205,7 +205,7 @@ def test_no_values_make_the_loader_raise_anything_but_its_own_error(
 
 
 def test_the_example_is_valid_and_mentions_every_setting(folder: Path) -> None:
-    """infra/config/config.yaml documents all there is, and loads as it stands."""
+    """infra/config/config.yaml documents every setting, and loads without a change."""
     config = load_config(EXAMPLE, environ={"DATABASE_PASSWORD": "x"})
     text = EXAMPLE.read_text()
     for section in attrs.fields(Config):
@@ -223,7 +223,7 @@ ROLES = """roles:
 
 
 def test_a_part_with_an_account_connects_with_that_and_needs_no_other_secret(folder: Path) -> None:
-    """Each starts where the files of the others are missing, that of the database's owner too."""
+    """Each part starts without the password files of the others and of the database's owner."""
     file = Path("config.yaml")
     file.write_text("kafka: {bootstrap_servers: 'k:1'}\ndatabase: {host: h, user: u, password: {file: away}}\n" + ROLES)
     producer = load_config(file, environ={}, role=Role.PRODUCER).database.connection_parameters("t")
@@ -240,7 +240,7 @@ def test_a_part_with_an_account_connects_with_that_and_needs_no_other_secret(fol
 
 
 def test_accounts_are_looked_up_when_they_are_asked_for(folder: Path) -> None:
-    """All passwords that are missing are told at once, each with its place; none shows."""
+    """All missing passwords are reported at once, each with its place; no password shows."""
     file = Path("config.yaml")
     file.write_text(GOOD + ROLES + "  consumer_user: c\n  consumer_password: {env: NOWHERE}\n")
     config = load_config(file, environ={})
@@ -269,7 +269,7 @@ def test_a_user_that_is_named_nearer_than_the_file_is_who_connects(folder: Path)
 
 
 def test_certificates_reach_libpq_as_private_files_wherever_they_come_from(folder: Path) -> None:
-    """It reads them from files alone, and refuses a key that others may read, as mounted ones often are."""
+    """libpq reads them only from files, and refuses a key that others may read, as mounted keys often are."""
     (folder / "secret.pem").chmod(0o644)
     Path("config.yaml").write_text(
         "kafka: {bootstrap_servers: 'k:1'}\ndatabase:\n  host: h\n  user: u\n  ca_certificate: {env: CA}\n"

@@ -18,7 +18,7 @@ from monitoring_core.result import CheckResult
 from monitoring_core.result_lines import from_line, to_line
 from monitoring_core.schedule import phase_ms, slot_at_or_after, slots_between
 from monitoring_core.tables import RESULT_COLUMNS
-from monitoring_core.target import TargetRecord
+from monitoring_core.targets import TargetRecord
 from monitoring_core.testing.builders import make_result
 from monitoring_core.testing.strategies import results
 
@@ -29,7 +29,7 @@ SCHEMA = jsonschema.Draft202012Validator(json_schema())
 
 @given(st.sets(st.integers(1, 2**63 - 1), max_size=200), st.integers(1, 50))
 def test_the_ranges_are_disjoint_and_together_are_everything(ids: set[int], size: int) -> None:
-    """For any active ids and any N, every target is worked by exactly one of the producers that are needed."""
+    """For any active ids and any N, every target is checked by exactly one of the producers that are needed."""
     ordered = sorted(ids)
     ranges = [rank_range(i, size) for i in range(1, producers_needed(len(ids), size) + 1)]
     worked = [target for ranks in ranges for target in ordered[ranks.start : ranks.stop]]
@@ -41,7 +41,7 @@ def test_the_ranges_are_disjoint_and_together_are_everything(ids: set[int], size
 def test_slots_are_one_interval_apart_and_the_same_whoever_computes_them(
     target_id: int, interval_s: int, start_ms: int, later_ms: int
 ) -> None:
-    """Slots depend on the target alone, not on when one begins to compute them."""
+    """Slots depend only on the target, not on the moment from which they are computed."""
     span_ms = 5 * interval_s * 1000
     slots = list(slots_between(target_id, interval_s, start_ms, start_ms + span_ms))
     assert len(slots) == 5
@@ -63,7 +63,7 @@ PHASES = [2465, 8110, 19053, 59847]
 
 @given(results())
 def test_what_is_encoded_decodes_to_the_same(result: CheckResult) -> None:
-    """decode(encode(x)) = x, and the published schema takes it."""
+    """decode(encode(x)) = x, and the published schema accepts it."""
     assert decode(encode(result)) == result
     SCHEMA.validate(json.loads(encode(result)))
 
@@ -119,7 +119,7 @@ def test_what_is_no_result_says_why(name: str) -> None:
 
 @pytest.mark.parametrize("file", sorted(GOLDEN.glob("*.json")), ids=lambda file: file.stem)
 def test_the_golden_messages_stay_readable(file: Path) -> None:
-    """A message that was once written is read for ever, the one of a later minor version too."""
+    """A message that was written once can be read for ever, and so can one of a later minor version."""
     message = file.read_bytes()
     result = decode(message)
     SCHEMA.validate(json.loads(message))
@@ -128,7 +128,7 @@ def test_the_golden_messages_stay_readable(file: Path) -> None:
 
 
 def test_a_result_is_its_row() -> None:
-    """The fields stand in the order of the table's columns; only the version of the format is not stored."""
+    """The fields are in the order of the table's columns; only the version of the format is not stored."""
     assert CheckResult.__struct_fields__ == (*RESULT_COLUMNS, "schema_version")
     result = make_result(error="x")
     assert dict(zip(RESULT_COLUMNS, result.row, strict=True)) == {
@@ -168,7 +168,7 @@ BAD_TARGETS: dict[str, tuple[dict[str, object], str]] = {
 
 @pytest.mark.parametrize("name", BAD_TARGETS)
 def test_a_bad_target_is_refused_with_its_reason(name: str) -> None:
-    """What can never be checked is refused before anyone tries."""
+    """A target that can never be checked is refused before a producer tries."""
     fields, problem = BAD_TARGETS[name]
     with pytest.raises(InvalidTargetError) as caught:
         TargetRecord.parse(fields)
@@ -183,8 +183,16 @@ def test_a_printed_result_reads_back_the_same(result: CheckResult) -> None:
     assert from_line(line) == result
 
 
+@pytest.mark.parametrize("character", ["\n", "\r", "\v", "\f", "\x1c", "\x1e", "\x85", "\u2028", "\u2029"])
+def test_no_character_of_a_body_ends_a_printed_line(character: str) -> None:
+    """Not even for a reader like Python's splitlines, which dbadmin uses."""
+    result = make_result(body_excerpt=f"a{character}b")
+    assert len(to_line(result).splitlines()) == 1
+    assert from_line(to_line(result)) == result
+
+
 def test_what_is_printed_is_not_bound_to_the_wire_format() -> None:
-    """A change of the wire format leaves what scripts read as it is: these names are promised to them."""
+    """A change of the wire format does not change what scripts read: these names are promised to them."""
     printed = json.loads(to_line(make_result()))
     assert list(printed) == [*RESULT_COLUMNS, "schema_version"]
 

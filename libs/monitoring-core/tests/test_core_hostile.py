@@ -54,14 +54,14 @@ def refusal(message: bytes) -> DecodeError:
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_a_hostile_message_is_refused_with_its_reason(name: str) -> None:
-    """However large its numbers and deep its nesting."""
+    """However large its numbers are, and however deep it is nested."""
     message, reason = MESSAGES[name]
     assert refusal(message).reason is reason
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_result_with_one_wrong_field_is_refused_in_one_line(name: str) -> None:
-    """What PostgreSQL or a reader could not take never gets past the decoder."""
+    """A value that PostgreSQL or a reader could not handle never gets past the decoder."""
     change, reason = CHANGES[name]
     error = refusal(json.dumps(json.loads(encode(make_result())) | change).encode())
     assert error.reason is reason
@@ -83,7 +83,7 @@ def test_a_detail_is_bounded() -> None:
 
 @pytest.mark.parametrize("file", sorted(REFUSED.glob("*.json")), ids=lambda file: file.stem)
 def test_a_message_of_another_major_version_is_refused_as_such(file: Path) -> None:
-    """It goes to the dead-letter topic as what it is, not as garbage."""
+    """It becomes a dead letter with this reason, not one that looks like garbage."""
     assert refusal(file.read_bytes()).reason is DecodeReason.UNSUPPORTED_VERSION
 
 
@@ -93,7 +93,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def faults(file: Path, content: bytes, settings: tuple[str, ...] = (), **environ: str) -> Iterator[str]:
-    """Load and, when it is refused, give the faults; a line each, all of them printable."""
+    """Load a configuration, and give its faults if it is refused: a printable line for each."""
     file.write_bytes(content)
     try:
         assert isinstance(load_config(file, settings=settings, environ=environ), Config)
@@ -107,7 +107,7 @@ def faults(file: Path, content: bytes, settings: tuple[str, ...] = (), **environ
 @settings(max_examples=75, deadline=None)
 @given(content=st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode()))
 def test_no_bytes_make_the_loader_raise_anything_but_its_own_error(file: Path, content: bytes) -> None:
-    """Whatever the file holds, there is one plain line a fault."""
+    """Whatever the file holds, there is one plain line for each fault."""
     list(faults(file, content))
 
 
@@ -149,7 +149,7 @@ FILES = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_hostile_file_is_refused_in_one_plain_line(file: Path, name: str) -> None:
-    """It names the line, and shows nothing that a terminal would take for more."""
+    """The line names the place, and holds nothing that a terminal would obey."""
     text, said = FILES[name]
     (line,) = faults(file, (GOOD + text).encode())
     assert said is None or line == said

@@ -27,7 +27,7 @@ NO_DEFAULT = {"replication_factor", "sslmode", "dead_letter_topic_name", "canari
 
 
 def test_the_core_imports_no_client_library() -> None:
-    """Whoever uses the vocabulary gets no HTTP, Kafka or PostgreSQL with it, nor hypothesis with the test helpers."""
+    """A user of the core loads no clients of HTTP, Kafka or PostgreSQL, and no hypothesis with the test helpers."""
     program = (
         "import sys, pkgutil, importlib, monitoring_core\n"
         "for m in pkgutil.walk_packages(monitoring_core.__path__, 'monitoring_core.'):\n"
@@ -40,7 +40,7 @@ def test_the_core_imports_no_client_library() -> None:
 
 
 def shown() -> dict[str, dict[str, str]]:
-    """The settings that the example shows, section by section, those commented out too."""
+    """The settings that the example shows, section by section, including those commented out."""
     lines = re.sub(r"(?m)^  # ([a-z_]+: \S.*)$", r"  \1", EXAMPLE.read_text())
     known = {name: {field.name for field in attrs.fields(section)} for name, section in SECTIONS.items()}
     return {
@@ -54,7 +54,7 @@ SETTINGS = [(name, field) for name, section in SECTIONS.items() for field in att
 
 @pytest.mark.parametrize(("section", "field"), SETTINGS, ids=[f"{s}.{f.name}" for s, f in SETTINGS])
 def test_the_example_shows_every_setting_with_its_default(section: str, field: attrs.Attribute[Any]) -> None:
-    """What the file says is the default is what the code does without it."""
+    """The default that the file shows is the code's default."""
     assert field.name in shown()[section]
     if field.default is attrs.NOTHING or field.default is None or field.name in NO_DEFAULT:
         return
@@ -70,7 +70,7 @@ def test_the_example_shows_every_setting_with_its_default(section: str, field: a
 
 
 def test_the_example_shows_secrets_as_references() -> None:
-    """Nobody copies a password that stands in an example."""
+    """Nobody can copy a password from an example."""
     for section, field in SETTINGS:
         if Secret in get_args(field.type) and str not in get_args(field.type):
             assert set(shown()[section][field.name]) <= {"file", "env"}, field.name
@@ -89,7 +89,7 @@ def test_the_example_for_aiven_loads_when_its_comments_are_removed(tmp_path: Pat
 
 
 def test_the_fake_clock_moves_only_when_it_is_told_to() -> None:
-    """Time that passes moves both hands; setting the machine's time moves the wall clock alone."""
+    """Time that passes moves both clocks; setting the machine's time moves only the wall clock."""
     clock = FakeClock()
     start_ms, start_s = clock.now_ms(), clock.monotonic()
     clock.advance(1.5)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitoring_core.errors import InvalidTargetError
-from monitoring_core.target import PLAIN_URL, CheckDefaults, StatusSet, TargetRecord
+from monitoring_core.targets import PLAIN_URL, CheckDefaults, StatusSet, TargetRecord
 from monitoring_core.testing.builders import make_record, make_target
 from monitoring_core.testing.strategies import records
 
@@ -87,21 +87,21 @@ BAD = [
 
 @pytest.mark.parametrize("fields", GOOD, ids=str)
 def test_a_good_target_is_taken(fields: dict[str, object]) -> None:
-    """What stands in it stands in the record."""
+    """The record holds the values that were given."""
     record = TargetRecord.parse({"url": URL} | fields)
     assert all(getattr(record, name) == value for name, value in fields.items())
 
 
 @pytest.mark.parametrize(("fields", "problems"), BAD, ids=[ascii(fields)[:60] for fields, _ in BAD])
 def test_a_bad_target_is_refused_with_exactly_these_problems(fields: dict[str, object], problems: list[str]) -> None:
-    """All that can be said is said at once, each problem with its field."""
+    """All problems are reported at once, each with its field."""
     with pytest.raises(InvalidTargetError) as caught:
         TargetRecord.parse({"url": URL} | fields)
     assert caught.value.problems == tuple(problems)
 
 
 def test_text_from_a_table_file_is_read_as_what_the_field_is() -> None:
-    """CSV knows text alone."""
+    """CSV knows only text."""
     record = TargetRecord.parse({"url": URL, "check_interval_s": "30", "active": "false"}, from_text=True)
     assert (record.check_interval_s, record.active) == (30, False)
 
@@ -116,13 +116,20 @@ def test_every_good_record_becomes_a_target_whose_timeout_fits_its_interval(reco
 
 
 def test_an_interval_shorter_than_the_default_timeout_shortens_the_timeout() -> None:
-    """Who states only the interval need not think of the timeout."""
+    """A user who states only the interval need not think of the timeout."""
     assert make_record(check_interval_s=5).resolve(DEFAULTS).timeout_s == 4.5
+
+
+def test_a_timeout_of_its_own_must_be_shorter_than_the_default_interval() -> None:
+    """The user is told: a shorter timeout is not what was asked for."""
+    assert make_record(timeout_s=59.9).resolve(DEFAULTS).timeout_s == 59.9
+    with pytest.raises(InvalidTargetError, match=r"^timeout_s: must be shorter than the interval \(60\), got 60$"):
+        make_record(timeout_s=60).resolve(DEFAULTS)
 
 
 @pytest.mark.parametrize("made", [make_record, make_target])
 def test_credentials_never_show_in_a_repr(made: type) -> None:
-    """Neither those of the URL nor those of the headers, whoever logs the object."""
+    """Neither those of the URL nor those of the headers, wherever the object is logged."""
     secrets = {"Authorization": "hunter2"} if made is make_record else (("Authorization", "hunter2"),)
     shown = repr(made(url="https://me:hunter2@example.org/", headers=secrets))
     assert "hunter2" not in shown
@@ -131,7 +138,7 @@ def test_credentials_never_show_in_a_repr(made: type) -> None:
 
 @given(st.from_regex(PLAIN_URL, fullmatch=True))
 def test_a_plain_url_is_what_its_parts_say(url: str) -> None:
-    """The short way gives the host, and the verdict, that taking the URL apart would."""
+    """The expression gives the same host and the same verdict as splitting the URL."""
     parts = urlsplit(url)
     assert parts.port is None or 0 < parts.port <= 65_535
     assert make_target(url=url).host == parts.hostname

@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them, and the schema's revisions that a service works with."""
+"""Values: as people write them, within their bounds, and fit for a log."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import datetime as dt
 
 import pytest
 
-from monitoring_core.config import format_duration, parse_duration
+from monitoring_core.config import KafkaConfig, format_duration, parse_duration
+from monitoring_core.config.values import Between, HostPort, split_host_port
 from monitoring_core.config.values.quantities import format_size, parse_size
 from monitoring_core.result import one_line
 from monitoring_core.revision import why_unfit
@@ -56,11 +57,53 @@ def test_a_size_is_read_and_shown(text: str, size: int, shown: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "1", "1KB", "1 TiB", "-1B", "1.5MiB", "1234567890B"])
 def test_what_is_no_size_is_none(text: str) -> None:
-    """Powers of ten are not meant by KiB, and are not accepted in its place."""
+    """Powers of ten are not accepted in place of powers of two."""
     assert parse_size(text) is None
 
 
 TOO_NEW = "too new for this service, which needs 0004: use a newer release of it, or run dbadmin downgrade-schema 0004"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("example.org:443", ("example.org", 443)),
+        ("[2001:db8::1]:1", ("2001:db8::1", 1)),
+        ("10.0.0.1:65535", ("10.0.0.1", 65_535)),
+    ],
+)
+def test_a_host_and_a_port_are_read(text: str, parts: tuple[str, int]) -> None:
+    """An IPv6 address loses the brackets that part it from its port."""
+    assert split_host_port(text) == parts
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "a:", ":1", "a:0", "a:65536", "a:٣", "::1:443", "a b:1", "http://a:1", "a:1 "]
+)
+def test_what_is_no_host_and_port_is_refused(text: str) -> None:
+    """Nothing is guessed, least of all a port."""
+    with pytest.raises(ValueError, match="not a host and a port"):
+        split_host_port(text)
+    assert HostPort().fault(text) == f"must be a host and a port like example.org:443, got {text!r}"
+
+
+def test_bounds_are_allowed_themselves() -> None:
+    """A value outside is refused, and the fault names both bounds."""
+    port = Between(0, 65_535)
+    assert (port.fault(0), port.fault(65_535)) == (None, None)
+    assert port.fault(-1) == "must be from 0 to 65535, got -1"
+    assert port.fault(65_536) == "must be from 0 to 65535, got 65536"
+
+
+@pytest.mark.parametrize("port", ["0", "65536"])
+def test_a_broker_has_a_port_that_exists(port: str) -> None:
+    """The first and the last port are accepted."""
+    good = KafkaConfig(bootstrap_servers="a:1, b:65535")
+    bad = KafkaConfig(bootstrap_servers=f"a:1,b:{port}")
+    assert list(good.broken_rules()) == []
+    assert [rule.message for rule in bad.broken_rules()] == [
+        f"must be host:port, or several with commas, got 'b:{port}'"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +129,7 @@ TOO_NEW = "too new for this service, which needs 0004: use a newer release of it
 def test_a_service_works_with_its_revision_and_with_later_ones_that_serve_it(
     present: str | None, oldest_served: str | None, why: str | None
 ) -> None:
-    """With no other; the line names the command that mends it."""
+    """It works with no other revision; the line names the command that mends it."""
     assert why_unfit("0004", present, oldest_served, "m") == (why and f"schema m {why}")
 
 
@@ -102,5 +145,5 @@ def test_a_service_works_with_its_revision_and_with_later_ones_that_serve_it(
     ],
 )
 def test_any_text_becomes_one_bounded_line(text: str, line: str) -> None:
-    """Fit for a row and a log. Only the beginning of an endless text is looked at."""
+    """It is fit for a row and a log. Only the beginning of an endless text is read."""
     assert one_line(text, 10) == line

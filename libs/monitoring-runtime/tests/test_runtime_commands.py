@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -85,7 +87,7 @@ def test_check_config_says_what_would_be_used_and_no_secret(file: Path) -> None:
 
 
 def test_check_config_ends_with_2_and_one_line_a_fault(file: Path) -> None:
-    """Every fault is said, each where it stands."""
+    """Every fault is reported, each with its place."""
     file.write_text("kafka: {partitions: 0}\nmetrics: {port: x}\n")
     assert run("check-config", "--config", str(file)) == (
         2,
@@ -102,7 +104,7 @@ def test_check_config_ends_with_2_and_one_line_a_fault(file: Path) -> None:
     ("args", "status"), [(["nothing"], 2), (["port", "--colour"], 2), (["port", "--config", "."], 2), (["--help"], 0)]
 )
 def test_wrong_usage_ends_with_2(args: list[str], status: int) -> None:
-    """The same status as a wrong configuration: whoever starts the command has to mend it."""
+    """The same status as for a wrong configuration: the one who starts the command has to mend it."""
     assert run(*args)[0] == status
 
 
@@ -112,11 +114,39 @@ def test_an_error_on_purpose_ends_with_1_and_its_text() -> None:
 
 
 def test_an_unexpected_error_ends_with_1_and_one_line() -> None:
-    """A person gets a line, and the way to the traceback."""
+    """A person gets one line, which says how to see the traceback."""
     assert run("crash") == (
         1,
         "internal error: RuntimeError: two lines (set MONITORING_DEBUG=1 for the traceback)\n",
     )
+
+
+def test_an_endless_error_is_cut() -> None:
+    """It stays one line that a person reads."""
+
+    @click.command()
+    def endless() -> None:
+        raise RuntimeError("x" * 501)
+
+    group = MonitoringGroup(commands=[endless])
+    done = CliRunner(env={"MONITORING_DEBUG": None}).invoke(group, ["endless"])
+    assert done.output == f"internal error: RuntimeError: {'x' * 500} (set MONITORING_DEBUG=1 for the traceback)\n"
+
+
+def test_sigterm_ends_a_command_that_is_process_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel ignores it for process 1, which a command in a container is; the status is that of a shell."""
+    own = os.getpid()
+
+    @click.command()
+    def wait() -> None:
+        os.kill(own, signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    try:
+        assert CliRunner().invoke(MonitoringGroup(commands=[wait]), ["wait"]).exit_code == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_the_traceback_can_be_had() -> None:

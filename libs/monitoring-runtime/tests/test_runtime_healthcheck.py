@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,7 +40,7 @@ def healthcheck(tmp_path: Path, metrics: str) -> tuple[int, str]:
 
 
 def test_it_says_what_healthz_says(tmp_path: Path) -> None:
-    """Alive while the loop turns, though not ready; not alive when it has not turned for too long."""
+    """A service is alive while its loop makes iterations, even when it is not ready, and no longer."""
     for max_age_s, expected, words in ((60.0, 0, "ok"), (0.0, 1, "the loop has not turned for ")):
         with Endpoint(MetricsConfig(port=0), CollectorRegistry(), Health(max_age_s)) as endpoint:
             status, line = healthcheck(tmp_path, f"{{port: {endpoint.port}}}")
@@ -60,7 +61,7 @@ def test_a_service_without_an_endpoint_is_not_called_dead(tmp_path: Path) -> Non
 
 
 def test_a_wrong_configuration_is_said(tmp_path: Path) -> None:
-    """In the words of every other command; the status is Docker's own 1."""
+    """The text is that of every other command; the status is 1, as Docker expects it."""
     status, line = healthcheck(tmp_path, "{port: 1x}")
     assert (status, line.partition(" ")[2]) == (1, "metrics.port: must be a whole number, got '1x'")
 
@@ -69,11 +70,12 @@ def test_a_service_that_accepts_and_says_nothing_is_not_alive(monkeypatch: pytes
     """A process that hangs does not hang its check."""
     monkeypatch.setattr("monitoring_runtime.healthcheck._TIMEOUT_S", 0.02)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
+        port, began = silent.getsockname()[1], time.monotonic()
         assert ask(MetricsConfig(host="127.0.0.1", port=port)) == (
             False,
             f"127.0.0.1:{port} does not answer: timed out",
         )
+    assert time.monotonic() - began < 1
 
 
 def test_it_is_a_command_of_its_own(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from collections.abc import Callable, Iterator
 
@@ -16,6 +17,7 @@ from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.endpoint import Endpoint
 from monitoring_runtime.health import Health
 from monitoring_runtime.logs import configure_logging
+from monitoring_runtime.memory import collect_garbage_seldom
 from monitoring_runtime.retry import Backoff
 from monitoring_runtime.stop import Stop
 
@@ -45,7 +47,7 @@ def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[LoggingConf
 
 
 def test_people_get_lines_without_braces_or_colours_in_a_file(logged: Callable[[LoggingConfig], Written]) -> None:
-    """Standard output is left to what the command has to say."""
+    """Standard output is left to the command's own output."""
     done = logged(LoggingConfig(format=LogFormat.CONSOLE))
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 3
@@ -59,18 +61,18 @@ def test_people_get_lines_without_braces_or_colours_in_a_file(logged: Callable[[
 def test_what_is_less_severe_than_the_level_is_not_written(
     level: LogLevel, lines: int, logged: Callable[[LoggingConfig], Written]
 ) -> None:
-    """The setting names the least severe level that is."""
+    """The setting names the least severe level that is written."""
     assert len(logged(LoggingConfig(level=level, format=LogFormat.JSON)).stderr.splitlines()) == lines
 
 
 def test_an_endpoint_that_is_off_listens_nowhere() -> None:
-    """The rest of the service does not care."""
+    """The rest of the service works as ever."""
     with Endpoint(MetricsConfig(enabled=False), CollectorRegistry(), Health()) as endpoint:
         assert endpoint.port is None
 
 
 def test_the_endpoint_outlives_clients_that_talk_nonsense_or_go_away(capfd: pytest.CaptureFixture[str]) -> None:
-    """They get their answer or none, the next one gets its own, and the log stays quiet."""
+    """Each gets an answer or none, the next client gets its own, and the log stays quiet."""
     with Endpoint(MetricsConfig(host="127.0.0.1", port=0), CollectorRegistry(), Health()) as endpoint:
         address = ("127.0.0.1", endpoint.port or 0)
         for nonsense in (b"\x16\x03\x01\x00\xff\r\n\r\n", b"GET\r\n\r\n", b"POST /metrics HTTP/1.0\r\n\r\n", b""):
@@ -84,7 +86,7 @@ def test_the_endpoint_outlives_clients_that_talk_nonsense_or_go_away(capfd: pyte
 
 def test_a_client_that_says_nothing_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not keep a thread of the service for ever."""
-    monkeypatch.setattr("monitoring_runtime.endpoint._CLIENT_TIMEOUT_S", 0.02)
+    monkeypatch.setattr("monitoring_runtime.endpoint._Handler.timeout", 0.02)
     with (
         Endpoint(MetricsConfig(host="127.0.0.1", port=0), CollectorRegistry(), Health()) as endpoint,
         socket.create_connection(("127.0.0.1", endpoint.port or 0), timeout=5) as client,
@@ -107,7 +109,7 @@ def test_a_loop_counts_as_dead_only_after_the_time_that_an_iteration_may_take() 
 
 
 def test_a_process_says_why_it_is_not_ready() -> None:
-    """The line that readiness answers with is the reason last given."""
+    """Readiness answers with the last reason given."""
     health = Health()
     health.set_ready()
     health.set_not_ready("PostgreSQL is away")
@@ -115,8 +117,31 @@ def test_a_process_says_why_it_is_not_ready() -> None:
     assert health.liveness() == (True, "ok")
 
 
+def test_a_service_that_makes_many_objects_hardly_looks_for_cycles_among_them() -> None:
+    """The objects of its start are never looked at again."""
+    collections: list[str] = []
+
+    def note(phase: str, _info: dict[str, int]) -> None:
+        collections.append(phase)
+
+    before = gc.get_threshold()
+    gc.callbacks.append(note)
+    try:
+        collect_garbage_seldom()
+        collections.clear()
+        kept = [[number] for number in range(45_000)]
+        assert collections == []
+        assert gc.get_freeze_count() > 0
+        kept += [[number] for number in range(10_000)]
+        assert "start" in collections
+    finally:
+        gc.callbacks.remove(note)
+        gc.unfreeze()
+        gc.set_threshold(*before)
+
+
 def test_delays_of_many_processes_are_not_the_same() -> None:
-    """Those that lost the same server do not come back at the same moment."""
+    """Processes that lost the same server do not come back at the same moment."""
     assert len({Backoff().next() for _ in range(20)}) > 1
 
 

@@ -53,9 +53,11 @@ def test_what_apache_kafka_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_ci_makes_the_folder_of_timescaledb_where_the_tests_look_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the program in it that says that the folder is whole."""
-    script = (Path(__file__).parents[3] / ".ci" / "run").read_text()
+    """Both ways to run everything make it, and one looks for the program that says that the folder is whole."""
+    root = Path(__file__).parents[3]
+    script, workflow = (root / ".ci/run").read_text(), (root / ".github/workflows/ci.yml").read_text()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = timescaledb.root().relative_to(tmp_path)
     assert f'timescaledb="${{XDG_CACHE_HOME:-$HOME/.cache}}/{folder}"\n' in script
     assert f'"$timescaledb{timescaledb.BIN}/postgres"' in script
+    assert f'"$HOME/.cache/{folder}"\n' in workflow

@@ -16,8 +16,8 @@ from monitoring_core.clock import SystemClock
 from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.health import Health
 from monitoring_runtime.retry import RetryPolicy
-
-from .fakes import FakeDeadLetters, FakeMessage, FakeSource, FakeWriter, message
+from monitoring_testkit.consumer.fakes import FakeDeadLetters, FakeSource, FakeWriter
+from monitoring_testkit.consumer.messages import FakeMessage, message
 
 SOON = RetryPolicy(0.001, 0.001)
 
@@ -33,7 +33,7 @@ def batch(*messages: Received) -> Batch:
 
 
 def test_refused_results_go_to_the_dead_letters_alone() -> None:
-    """A batch that the database refuses is halved until the refused rows stand alone; the rest is stored."""
+    """A refused batch is halved until each refused row is alone; the rest is stored."""
     writer, dead = FakeWriter(refused={4, 9}), FakeDeadLetters()
     delivery(writer, dead).deliver(batch(*(message(i) for i in range(12))))
     assert sorted(writer.stored) == [i for i in range(1, 13) if i not in (4, 9)]
@@ -44,7 +44,7 @@ def test_refused_results_go_to_the_dead_letters_alone() -> None:
 
 
 def test_poison_keeps_its_bytes_and_holds_nobody_up() -> None:
-    """What cannot be decoded goes to the dead letters unchanged, and the rest is stored."""
+    """Messages that cannot be decoded go to the dead letters unchanged, and the rest is stored."""
     writer, dead = FakeWriter(), FakeDeadLetters()
     delivery(writer, dead).deliver(batch(message(0), message(1, b"\xff"), message(2)))
     assert writer.stored == [1, 3]
@@ -59,7 +59,7 @@ def test_an_outage_is_retried_and_never_dead_lettered() -> None:
 
 
 def test_a_delivery_given_up_during_an_outage_is_not_done() -> None:
-    """So that nothing of its batch is committed."""
+    """Nothing of its batch is then committed."""
     made = delivery(FakeWriter(), FakeDeadLetters(away=True))
     made.given_up.set()
     with pytest.raises(GivenUpError):
@@ -67,7 +67,7 @@ def test_a_delivery_given_up_during_an_outage_is_not_done() -> None:
 
 
 def test_a_wrong_key_is_poison() -> None:
-    """A result under another target's key would not stay in order with the target's own."""
+    """A result under the key of another target would not stay in order with its own target's results."""
     dead, good = FakeDeadLetters(), message(4)
     wrong = FakeMessage(partition=0, offset=9, key=b"6", value=good.value())
     delivery(FakeWriter(), dead).deliver(batch(good, wrong, FakeMessage(partition=0, offset=10, value=good.value())))
@@ -78,7 +78,7 @@ def test_a_wrong_key_is_poison() -> None:
 
 
 def test_rows_without_a_partition_of_their_day_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are stored, and somebody has to make partitions. It is looked at seldom: it costs a query."""
+    """They are stored, but somebody has to make partitions. They are counted seldom, since that costs a query."""
     writer = FakeWriter(by_default=3)
     made = delivery(writer)
     with structlog.testing.capture_logs() as logs:
@@ -117,7 +117,7 @@ def after(made: Delivery, delivered: Batch) -> Delivery:
 
 
 def test_too_much_poison_makes_the_consumer_not_ready_until_it_is_over() -> None:
-    """Then the schema, not the data, is wrong. What can be stored is stored all the same."""
+    """The schema must be wrong then, not the data. Messages that can be stored are stored all the same."""
     writer = FakeWriter()
     made = Delivery(writer, FakeDeadLetters(), Health(), Metrics(), max_dead_letter_ratio=0.1)
     made = after(made, mixed(0, 450, 50))
@@ -160,7 +160,7 @@ def test_poison_is_judged_over_the_last_thousand_messages() -> None:
 
 
 def test_only_the_partitions_given_up_are_forgotten() -> None:
-    """What other partitions gave stays in hand, results and poison."""
+    """Results and poison from other partitions stay in the batch."""
     made = batch(message(0), message(1, b"?"))
     made.add(
         [FakeMessage(partition=3, offset=7, key=b"8", value=message(7).value()), FakeMessage(partition=3, offset=8)]
@@ -202,7 +202,7 @@ def test_a_full_batch_pauses_fetching_while_the_last_one_is_written(monkeypatch:
 
 
 def test_what_is_gathered_is_dropped_with_the_partition() -> None:
-    """Whoever gets the partition next reads it again: nothing unwritten is committed."""
+    """The partition's next owner reads them again: no offset of an unwritten message is committed."""
     source = FakeSource([message(i) for i in range(3)])
     consumer = service(source, delivery(FakeWriter()))
     consumer.run_once(0)

@@ -26,9 +26,8 @@ from consumer_svc.adapters.kafka_source import KafkaSource
 from consumer_svc.ports import Poison, Received
 from monitoring_core.config import Config, load_config
 from monitoring_core.errors import OutageError, StopError
+from monitoring_testkit.consumer.messages import FakeMessage
 from monitoring_testkit.waiting import until
-
-from .fakes import FakeMessage
 
 pytestmark = pytest.mark.integration_test
 
@@ -151,7 +150,7 @@ def test_a_paused_source_gives_nothing_until_it_is_resumed(config: Config) -> No
 
 
 def test_partitions_are_given_up_in_order_when_the_source_closes(config: Config) -> None:
-    """Whoever holds unwritten messages hears of it, and can still commit."""
+    """The service is told, and can still commit what is written."""
     create(config, config.kafka.topic_name)
     produce(config, b"a")
     source = KafkaSource(config.kafka, config.consumer, no_lag)
@@ -173,7 +172,7 @@ def test_partitions_are_given_up_in_order_when_the_source_closes(config: Config)
 
 
 def test_a_kafka_that_does_not_answer_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the loop, which says that it lives and hears of a stop, nor the end; and what went before is kept."""
+    """Neither the loop, which must beat and notice a stop, nor the end; and the commits made before are kept."""
     monkeypatch.setattr("consumer_svc.adapters.kafka_source._CLOSE_S", 1.0)
     with started(tmp_path) as (address, process):
         config = configured(address, tmp_path, "frozen")
@@ -198,7 +197,7 @@ def test_a_kafka_that_does_not_answer_holds_nobody_up(tmp_path: Path, monkeypatc
 
 
 def test_a_missing_topic_is_said_once_and_waited_for(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    """The line says what to do; when the topic comes, so do its messages."""
+    """The line says what to do; as soon as there is a topic, its messages are read."""
     source = KafkaSource(config.kafka, config.consumer, no_lag)
     source.subscribe(lambda _: None)
     said: list[str] = []
@@ -217,7 +216,7 @@ def test_a_missing_topic_is_said_once_and_waited_for(config: Config, capsys: pyt
 
 
 def test_dead_letters_hold_the_bytes_and_the_reason(config: Config) -> None:
-    """They arrive before send returns, with everything that is needed to find and replay them."""
+    """They are in the topic before send returns, with all that is needed to find and replay them."""
     create(config, config.kafka.dead_letter_topic)
     message = FakeMessage(partition=1, offset=41, key=b"k\xff", value=b"\xff\x00", timestamp=(1, 7))
     KafkaDeadLetters(config.kafka).send([Poison(message, "not_json", "größer")])
@@ -273,7 +272,7 @@ def test_an_unreachable_kafka_is_said_once_and_nothing_else_is_printed(
 
 
 def test_dead_letters_cannot_be_read_without_kafka_or_their_topic(config: Config, tmp_path: Path) -> None:
-    """One line that says which of the two."""
+    """One line says which of the two is missing."""
     with (
         contextlib.closing(DeadLetterTopic(config)) as topic,
         pytest.raises(StopError, match="run dbadmin create-topic"),
@@ -287,7 +286,7 @@ def test_dead_letters_cannot_be_read_without_kafka_or_their_topic(config: Config
 
 
 def test_dead_letters_that_are_not_acknowledged_are_an_outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody takes them for sent."""
+    """They do not count as sent."""
     monkeypatch.setattr("consumer_svc.adapters.topic_writer._TIMEOUT_S", 0.5)
     file = tmp_path / "config.yaml"
     file.write_text(f"kafka: {{bootstrap_servers: '127.0.0.1:{free_port()}'}}\ndatabase: {{host: x, user: y}}\n")

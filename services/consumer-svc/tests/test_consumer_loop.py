@@ -17,13 +17,13 @@ from consumer_svc.service import SLOW_WRITE_S, ConsumerService
 from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.health import Health
 from monitoring_runtime.retry import OUTAGE
-
-from .fakes import FakeSource, FakeWriter, NoDeadLetters, message
+from monitoring_testkit.consumer.fakes import FakeSource, FakeWriter, NoDeadLetters
+from monitoring_testkit.consumer.messages import message
 
 
 @attrs.define
 class Parts:
-    """A service and what it stands on."""
+    """A service and its fakes."""
 
     source: FakeSource
     writer: FakeWriter = attrs.field(factory=lambda: FakeWriter(free=threading.Event()))
@@ -69,7 +69,7 @@ def test_stop_ends_in_time_even_when_the_database_never_answers() -> None:
 
 
 def test_a_batch_that_is_not_full_is_written_when_it_is_old_enough() -> None:
-    """A quiet topic's results do not wait for company longer than the configured age."""
+    """The results of a quiet topic wait for more no longer than the configured age."""
     parts = Parts(FakeSource([message(0)]))
     parts.writer.free.set()
     parts.service.run_once(0)
@@ -93,7 +93,7 @@ def test_a_batch_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_partitions_revoked_during_a_write_are_committed_only_when_it_is_done() -> None:
-    """The write is waited for, and its offsets go before the partitions do."""
+    """The service waits for the write, and commits its offsets before the partitions are given up."""
     parts = Parts(FakeSource([message(i) for i in range(5)]))
     parts.service.run_once(0)
     parts.writer.began.wait(10)
@@ -155,7 +155,7 @@ def test_a_write_of_ordinary_length_does_not_pause_fetching() -> None:
 
 
 def test_a_write_that_lasts_pauses_fetching_until_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two batches are all that is held."""
+    """The service holds no more than two batches."""
     monkeypatch.setattr(service_module, "PATIENCE_S", 0.01)
     parts = Parts(FakeSource([message(i) for i in range(12)]))
     for _ in range(4):

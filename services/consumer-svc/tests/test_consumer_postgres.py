@@ -62,7 +62,7 @@ def rows(server: str) -> list[tuple[object, ...]]:
 
 
 def test_a_real_result_replaces_an_unknown_one_and_never_the_reverse(database: DatabaseConfig, server: str) -> None:
-    """Whichever comes first, the row ends as the real result."""
+    """In whichever order they come, the row ends as the real result."""
     writer = PostgresWriter(database)
     assert writer.write([MISSED]) == WriteCounts(stored=1)
     assert writer.write([UP]) == WriteCounts(replaced=1)
@@ -71,7 +71,7 @@ def test_a_real_result_replaces_an_unknown_one_and_never_the_reverse(database: D
 
 
 def test_the_hours_of_rows_that_were_stored_are_noted_with_them(database: DatabaseConfig, server: str) -> None:
-    """Each hour of a batch that stored or replaced a row, in UTC; none for repeats alone."""
+    """Each hour (UTC) of a batch that stored or replaced a row is noted; none for a batch of duplicates."""
 
     def noted() -> list[str]:
         with psycopg.connect(server) as connection:
@@ -125,7 +125,7 @@ def test_whatever_comes_in_whatever_order_the_rows_are_right(
 
 
 def test_after_conflicts_batches_go_straight_again(database: DatabaseConfig, server: str) -> None:
-    """The longer conflicts go on, the seldomer the short way is tried; one success, and it is the way again."""
+    """The longer conflicts go on, the less often the straight way is tried; after one success it is used again."""
     writer = PostgresWriter(database)
     writer.write([UP])
     left = []
@@ -149,7 +149,7 @@ def test_however_long_conflicts_last_the_straight_way_is_tried_every_64_batches(
 
 
 def test_every_value_arrives_as_it_was(database: DatabaseConfig, server: str) -> None:
-    """Times to the microsecond, text of any script, and what was not measured as null."""
+    """Times to the microsecond, text of any script, and null for values that were not measured."""
     full = UP.replace(
         started_at=AT,
         finished_at=AT,
@@ -169,7 +169,7 @@ def test_every_value_arrives_as_it_was(database: DatabaseConfig, server: str) ->
 
 
 def test_rows_in_the_default_partition_are_counted_up_to_a_bound(database: DatabaseConfig, server: str) -> None:
-    """Those of days that have a partition are not among them."""
+    """Rows of days that have a partition are not among them."""
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(
             "CREATE TABLE monitoring.march PARTITION OF monitoring.availability_result "
@@ -196,7 +196,7 @@ def test_a_lost_connection_is_an_outage_and_the_next_try_opens_another(database:
 
 
 def test_a_refused_connection_is_not_called_unreachable(database: DatabaseConfig) -> None:
-    """Who is refused looks at the user and the database, not at the network."""
+    """The person who reads it looks at the user and the database, not at the network."""
     with pytest.raises(OutageError, match=r'refuses the connection: role "nobody" does not exist$'):
         PostgresWriter(attrs.evolve(database, user="nobody")).write([UP])
     with pytest.raises(OutageError, match="cannot be reached: Connection refused"):

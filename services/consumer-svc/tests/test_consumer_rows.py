@@ -30,7 +30,7 @@ def test_a_batch_becomes_one_row_for_each_key_in_order(results: list[CheckResult
 
 
 def test_the_hours_of_a_batch_are_those_of_its_slots() -> None:
-    """In UTC, each once, whatever the zone that a slot is told in."""
+    """Each hour once, in UTC, whatever the zone of a slot."""
     east = dt.timezone(dt.timedelta(hours=5, minutes=30))
     one = [make_result(scheduled_at=AT).row, make_result(scheduled_at=AT.astimezone(east)).row]
     assert hours(one) == [dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)]

@@ -19,7 +19,7 @@ CONFIG: Any = None
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[int | OutageError]:
-    """The numbers of active targets that PostgreSQL tells one after another, outages between them."""
+    """What PostgreSQL answers one after another: numbers of active targets, and outages."""
     left: list[int | OutageError] = []
 
     def producer_count(_: Config) -> ProducerCount:

@@ -56,7 +56,7 @@ def installed(config: Config, config_file: Path) -> Iterator[Config]:
 
 
 class Ahead(SystemClock):
-    """This machine's clock, wrong."""
+    """A clock of this machine that is wrong."""
 
     def __init__(self, seconds: float) -> None:
         self._ms = int(1000 * seconds)
@@ -188,7 +188,7 @@ def test_a_fault_in_the_database_is_told_with_what_mends_it(installed: Config, f
 
 @pytest.mark.integration_test
 def test_a_missing_database_a_wrong_user_and_no_server_are_told_apart(installed: Config) -> None:
-    """Each with its mend."""
+    """Each says what mends it."""
     missing = attrs.evolve(installed.database, database="nowhere")
     (line,) = words(postgres.check_login("database.user", missing))
     assert line.endswith('database "nowhere" does not exist (run dbadmin setup) → run dbadmin setup')
@@ -211,14 +211,14 @@ def test_a_missing_database_a_wrong_user_and_no_server_are_told_apart(installed:
     ],
 )
 def test_a_clock_that_is_off_is_told(installed: Config, seconds: float, line: str | None) -> None:
-    """By how much and which way, against a real server."""
+    """By how much, and in which direction."""
     with connect(installed.database, "test") as connection:
         found = postgres.check_clock(connection, Ahead(seconds))
     assert words([found], Level.WARN, Level.FAIL) == ([line] if line else [])
 
 
 def test_a_slow_network_is_not_taken_for_a_wrong_clock() -> None:
-    """What may lie between asking and being told is allowed for."""
+    """The time that the question and the answer may have taken is allowed for."""
     assert judge("clock", 3.0, 2.9).level is Level.PASS
     assert judge("clock", 3.0, 0.1).level is Level.WARN
 
@@ -243,7 +243,7 @@ database: {host: 127.0.0.1, port: 1, user: u}
     ],
 )
 def test_the_own_certificates_dates_are_looked_at(tmp_path: Path, days: int, lines: list[str]) -> None:
-    """Long valid, soon over, and over."""
+    """Valid for long, about to expire, and expired."""
     end = (dt.datetime.now(dt.UTC) + dt.timedelta(days=days)).replace(microsecond=0)
     authority = trustme.CA()
     client = authority.issue_cert("client.example", not_before=end - dt.timedelta(days=500), not_after=end)
@@ -290,7 +290,7 @@ def test_with_everything_down_each_thing_says_so_in_time(tmp_path: Path, monkeyp
 
 
 class NearlyOver(SystemClock):
-    """Of the time for all examinations, 2.5 seconds are over as soon as they have begun."""
+    """A clock on which 2.5 seconds of the time for all examinations are over as soon as they have begun."""
 
     def __init__(self) -> None:
         self._ahead_s = 0.0
@@ -301,7 +301,7 @@ class NearlyOver(SystemClock):
 
 
 def test_a_server_that_takes_connections_and_says_nothing_does_not_hang_it(tmp_path: Path) -> None:
-    """The time for all of it is bounded, whatever a server does."""
+    """The time for all examinations together is bounded, whatever a server does."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         path = tmp_path / "config.yaml"
@@ -319,7 +319,7 @@ def test_a_server_that_takes_connections_and_says_nothing_does_not_hang_it(tmp_p
 def test_a_role_whose_password_is_not_there_is_told_and_the_rest_looked_at(
     installed: Config, config_file: Path, tmp_path: Path
 ) -> None:
-    """A file that is missing is one line."""
+    """A missing file is one line."""
     config_file.write_text(config_file.read_text() + "  producer_password: {file: /no/such/file}\n")
     found = words(list(examine(load_config(config_file, environ={}), SystemClock())), Level.FAIL)
     assert found[0] == (

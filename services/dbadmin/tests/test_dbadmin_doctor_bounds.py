@@ -1,4 +1,4 @@
-"""Where the doctor draws its lines, on servers that no test can start: old ones, leaderless ones, ones with a lag."""
+"""The doctor's limits, on servers that no test starts: an old PostgreSQL, topics without leaders, a long lag."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def config(tmp_path: Path) -> Config:
     [(0.5, Level.PASS), (-0.5, Level.PASS), (0.51, Level.WARN), (5.0, Level.WARN), (5.01, Level.FAIL)],
 )
 def test_a_clock_may_be_off_by_half_a_second(ahead_s: float, level: Level) -> None:
-    """And by five before results are in slots that nobody expects."""
+    """From there on a person is warned; by more than five seconds it is a failure."""
     assert judge("clock", ahead_s, 0.0).level is level
 
 
@@ -77,7 +77,7 @@ def test_a_certificate_is_told_of_three_weeks_before_its_end(days: int, level: L
 def test_four_fifths_of_the_connections_may_be_needed(
     targets: int, line: str, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From there on a person should know before the last one is."""
+    """Above that a person is warned, before none is left."""
     monkeypatch.setattr(load, "loads_in", lambda *_: [Load(targets, 60)])
     monkeypatch.setattr(load, "max_connections_in", lambda _: 97)
     connection: Any = None
@@ -130,7 +130,7 @@ def test_what_a_topic_lacks_is_told(partitions: Any, brokers: int, lines: list[s
 
 
 def answer(value: object) -> Any:
-    """What Kafka's client gives back: an answer for each thing that was asked."""
+    """The future in which Kafka's client gives an answer."""
     return SimpleNamespace(result=lambda _: value)
 
 

@@ -27,7 +27,7 @@ NOW = dt.datetime(2026, 3, 1, 12, 30, tzinfo=dt.UTC)
 
 
 class Locked:
-    """A connection of which somebody else holds the lock for some tries."""
+    """A connection that does not get its lock for a number of tries."""
 
     def __init__(self, tries: int) -> None:
         self._tries = tries
@@ -41,9 +41,11 @@ class Locked:
         self.statements.append(statement)
 
     def step(self) -> str:
-        if len(self.statements) <= self._tries:
+        if len(self.statements) > self._tries:
+            return "done"
+        if len(self.statements) % 2:
             raise psycopg.errors.LockNotAvailable
-        return "done"
+        raise psycopg.errors.DeadlockDetected
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_a_consumer_waits_behind_a_lock_for_half_a_second_at_a_time(pauses: list[float]) -> None:
-    """Ten times at most, and it goes on for as long again between them."""
+    """Ten times at most, with pauses in which the consumer goes on."""
     connection: Any = Locked(9)
     assert with_locks(connection, connection.step) == "done"
     assert connection.statements == ["SET LOCAL lock_timeout = 500"] * 10
@@ -78,7 +80,7 @@ def test_a_lock_that_is_held_all_the_time_is_left_to_the_next_run(pauses: list[f
 
 
 def test_percentiles_are_as_exact_as_the_documents_say() -> None:
-    """Within 2 % from a tenth of a millisecond on: README.md and the view's users count on it."""
+    """Within 2 %, from a tenth of a millisecond on."""
     assert RELATIVE_ERROR < 0.02
     assert SMALLEST_S == 0.0001
 
@@ -98,7 +100,7 @@ def connection(database: DatabaseConfig) -> Iterator[psycopg.Connection[Any]]:
 
 
 class Counting:
-    """The connection, which keeps how many rows each statement changed."""
+    """A connection that keeps the number of rows of each statement."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
@@ -131,7 +133,7 @@ def test_no_transaction_deletes_more_than_20_000_rows(connection: psycopg.Connec
 def test_what_began_with_the_first_day_that_is_kept_is_kept(
     database: DatabaseConfig, connection: psycopg.Connection[Any]
 ) -> None:
-    """Hours, days and ended incidents of `rollup_retention`, whose days are UTC's; the moment before goes."""
+    """Hours, days and ended incidents, by `rollup_retention` in UTC days; those of the moment before go."""
     horizon = dt.datetime(2026, 2, 26, tzinfo=dt.UTC)
     before = horizon - dt.timedelta(microseconds=1)
     for hour in (horizon - dt.timedelta(hours=1), horizon):
@@ -168,10 +170,14 @@ def test_results_of_the_first_day_that_is_kept_are_kept_and_rolled_up(
 ) -> None:
     """`retention` goes by UTC days: from midnight on, to the second."""
     horizon = dt.datetime(2026, 2, 26, tzinfo=dt.UTC)
+    connection.execute(
+        "INSERT INTO monitoring.availability_down_run (target_id, began_at, hour, checks, location) "
+        "VALUES (1, '2026-02-25 23:00Z', '2026-02-25 23:00Z', 1, 'here')"
+    )
     for at in (horizon - dt.timedelta(seconds=1), horizon):
         connection.execute(
-            "INSERT INTO monitoring.availability_result (target_id, scheduled_at, location, status, producer_id) "
-            "VALUES (1, %s, 'here', 'up', 1)",
+            "INSERT INTO monitoring.availability_result (target_id, scheduled_at, location, status, reason, "
+            "producer_id) VALUES (1, %s, 'here', 'down', 'timeout', 1)",
             (at,),
         )
         connection.execute("INSERT INTO monitoring.availability_dirty_hour VALUES (date_trunc('hour', %s))", (at,))
@@ -181,13 +187,35 @@ def test_results_of_the_first_day_that_is_kept_are_kept_and_rolled_up(
     assert "hour 2026-02-26 00:00: rolled up" in said
     assert connection.execute("SELECT scheduled_at FROM monitoring.availability_result").fetchall() == [(horizon,)]
     assert connection.execute("SELECT hour FROM monitoring.availability_hourly").fetchall() == [(horizon,)]
+    assert connection.execute("SELECT hour FROM monitoring.availability_down_run").fetchall() == [(horizon,)]
+
+
+@pytest.mark.integration_test
+def test_a_result_that_was_replaced_without_a_mark_counts_before_its_day_is_dropped(
+    database: DatabaseConfig, connection: psycopg.Connection[Any]
+) -> None:
+    """The number of checks is still the same; only fewer rows than checks mean that the day was dropped before."""
+    connection.execute(
+        "INSERT INTO monitoring.availability_result (target_id, scheduled_at, location, status, reason, producer_id) "
+        "VALUES (1, %s, 'here', 'unknown', 'missed_window', 1)",
+        (NOW,),
+    )
+    connection.execute("INSERT INTO monitoring.availability_dirty_hour VALUES (date_trunc('hour', %s))", (NOW,))
+    list(maintain(database, NOW))
+    list(maintain(database, NOW + dt.timedelta(days=1)))
+    connection.execute("UPDATE monitoring.availability_result SET status = 'down', reason = 'timeout'")
+    said = [done.text for done in maintain(database, NOW + dt.timedelta(days=4))]
+    assert "hour 2026-03-01 12:00: rolled up, it differed from its results" in said
+    assert "results of 2026-03-01: dropped" in said
+    counts = "SELECT up, down, unknown FROM monitoring.availability_daily"
+    assert connection.execute(counts).fetchall() == [(0, 1, 0)]
 
 
 @pytest.mark.integration_test
 def test_statistics_of_large_tables_are_left_to_autovacuum(
     database: DatabaseConfig, connection: psycopg.Connection[Any]
 ) -> None:
-    """To gather those of a million targets at every run would cost more than all else that it does."""
+    """Those of a million targets would cost more at every run than all its other work."""
     table = "monitoring.availability_monitor_config"
     connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
     for last, known in ((999, 999), (1999, 1999), (4000, 1999)):

@@ -29,10 +29,11 @@ from dbadmin.install.setup import create_database
 from dbadmin.targets import table
 from dbadmin.targets.files import FIELDS, FileFormat, read_targets, write_targets
 from dbadmin.targets.importing import Import, ImportCounts
-from dbadmin.targets.lines import MAX_LINE, Lines
+from dbadmin.targets.lines import BLOCK_BYTES, MAX_LINE, Lines
 from dbadmin.targets.plain_lines import PlainLines, plain_json
 from dbadmin.targets.staging import Rows, staging
-from monitoring_core.target import TargetRecord
+from monitoring_core.errors import InvalidTargetError
+from monitoring_core.targets import TargetRecord
 from monitoring_core.testing.strategies import records
 from monitoring_runtime.postgres import connect
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from monitoring_core.config import Config
 
-# Values on both sides of every bound of the expression, and such as it must not let through.
+# Values on both sides of every bound of the expression, and values that it must refuse.
 VALUES: dict[str, list[str]] = {
     "url": [
         "http://a/",
@@ -127,7 +128,7 @@ SIGNS = 'a/:.0159,"\\ ('
 
 
 def line_of_a_file(entropy: bytes) -> tuple[tuple[str, ...], bytes]:
-    """The columns of a file and a line of it, of which often several values are good."""
+    """The columns of a file and one line of it, in which often several values are good."""
     order = ORDERS[entropy[0] % len(ORDERS)]
     columns = ("url", *(name for name in order if name != "url"))[: entropy[1] % len(order) + 1]
     chunks = (entropy[at : at + 8] for at in range(2, len(entropy), 8))
@@ -164,7 +165,7 @@ def test_a_plain_line_of_csv_is_one_good_record(case: tuple[tuple[str, ...], byt
 
 
 def test_every_pair_of_values_is_judged_no_milder_than_by_the_careful_reader() -> None:
-    """All values of the table above, and interval and timeout in all combinations; each kind is accepted at times."""
+    """All pairs of the values above. Of each column some value other than the empty one is accepted."""
     accepted = set[tuple[str, str]]()
     for first, second in itertools.combinations(FIELDS, 2):
         columns = tuple(dict.fromkeys(("url", first, second)))
@@ -221,7 +222,7 @@ def changes_of_a_record(entropy: bytes) -> dict[str, Any]:
 
 @settings(max_examples=350, deadline=None)
 @given(
-    st.tuples(*[st.binary(max_size=16).map(changes_of_a_record)] * 3),
+    st.tuples(*[st.binary(max_size=6).map(changes_of_a_record)] * 3),
     records(),
     st.booleans(),
 )
@@ -239,8 +240,34 @@ def test_a_plain_line_of_json_is_the_same_record(
             ] or all(getattr(plain, name) == getattr(careful, name) for name in FIELDS)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"url": "ftp://a/"},
+        {"regexp": "("},
+        {"regexp": "\0"},
+        {"labels": {"a": "\0"}},
+        {"labels": {"a": "\ud800"}},
+        {"check_interval_s": 60, "timeout_s": 60},
+        {"check_interval_s": 60, "timeout_s": 61},
+        {"method": "PUT"},
+        {"expected_status": "x"},
+        {"headers": {"a b": "c"}},
+        {"method": "GET", "body": "x"},
+        {"colour": 1},
+    ],
+    ids=str,
+)
+def test_a_line_of_json_that_the_careful_reader_refuses_is_not_plain(fields: dict[str, Any]) -> None:
+    """Each for a reason of its own."""
+    line = json.dumps({"url": "http://a/"} | fields).encode()
+    with pytest.raises(InvalidTargetError):
+        TargetRecord.parse(json.loads(line))
+    assert plain_json(line) is None
+
+
 def test_a_usual_line_of_json_is_plain() -> None:
-    """The fast way is taken."""
+    """The quick way is open to it."""
     assert plain_json(
         b'{"url": "https://a/", "regexp": "OK", "check_interval_s": 60, "timeout_s": 5, "labels": {"a": "b"}}'
     )
@@ -317,9 +344,23 @@ def test_the_table_holds_what_the_careful_reader_reads(ready: Config) -> None:
     ids=itertools.count(),
 )
 def test_what_is_wrong_with_a_file_of_csv_is_said_with_its_line(content: bytes, said: list[str]) -> None:
-    """Whatever the file holds: its lines are good or told of, and no fault hides the lines after it."""
+    """Every line is either good or reported, and no fault hides the lines after it."""
     found = [part for part in staging(Lines(io.BytesIO(content)), FileFormat.CSV) if not isinstance(part, Rows)]
     assert [f"{line.number}: {'; '.join(line.problems)}" for line in found] == said
+
+
+def test_of_a_line_without_an_end_no_more_is_read_than_makes_it_too_long() -> None:
+    """A device or a pipe may go on for ever."""
+    sizes: list[int] = []
+
+    class Endless(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            sizes.append(size or 0)
+            assert sum(sizes) < 10 * MAX_LINE
+            return b"x" * sizes[-1]
+
+    (line,) = Lines(Endless())
+    assert MAX_LINE < len(line) == sum(sizes) <= MAX_LINE + 3 + BLOCK_BYTES
 
 
 @settings(max_examples=500, deadline=None)
@@ -329,7 +370,7 @@ def test_what_is_wrong_with_a_file_of_csv_is_said_with_its_line(content: bytes, 
     | st.lists(st.sampled_from([b'{"url":"http://a/"}', b'{"url":"http://\\u0061/"}', b"{}", b" "])).map(b"\n".join)
 )
 def test_a_file_of_anything_is_read_to_its_end(content: bytes) -> None:
-    """Nothing is raised, and every good line stands there as the careful reader reads it."""
+    """Nothing is raised, and the quick reader finds the same lines good as the careful one."""
     for file_format, header in ((FileFormat.CSV, b"url,regexp\n"), (FileFormat.JSONL, b"")):
         fast = list(staging(Lines(io.BytesIO(header + content)), file_format))
         rows = b"".join(part.content for part in fast if isinstance(part, Rows))
@@ -357,7 +398,7 @@ def test_of_many_bad_lines_the_first_are_shown_and_all_are_counted(ready: Config
 
 @pytest.mark.integration_test
 def test_what_is_missing_is_deactivated_when_asked_and_comes_back(ready: Config) -> None:
-    """The file is the list of what is checked; a dry run tells the same and does nothing."""
+    """The file is the complete list of targets. A dry run reports the same changes and makes none."""
     run_import(ready, b"url\nhttp://a/\nhttp://b/\nhttp://c/\n", FileFormat.CSV)
     new = b"id,url\n,http://b/\n3,http://moved/\n,http://d/\n"
     for dry_run in (True, False):
@@ -386,7 +427,7 @@ def test_an_empty_file_deactivates_nothing(ready: Config, config_file: Path, tmp
 
 @pytest.mark.integration_test
 def test_two_lines_never_change_one_target(ready: Config) -> None:
-    """One by its id, the other by the URL that it has still: which of them would hold is not left to chance."""
+    """If one names it by its id and another by its present URL, the file is refused: neither may win by chance."""
     run_import(ready, b"url\nhttp://a/\nhttp://b/\n", FileFormat.CSV)
     _, said = run_import(ready, b"id,url\n1,http://new/\n,http://a/\n2,http://a/\n", FileFormat.CSV)
     assert said == ["4: url: is the same as in line 3"]
@@ -398,7 +439,7 @@ def test_two_lines_never_change_one_target(ready: Config) -> None:
 
 @pytest.mark.integration_test
 def test_others_change_targets_while_a_file_is_read(ready: Config) -> None:
-    """A long import holds nobody up before its last step."""
+    """A long import blocks no other session before its last step."""
     run_import(ready, b"url\nhttp://a/\n", FileFormat.CSV)
     reached, go_on = threading.Event(), threading.Event()
 
@@ -426,7 +467,7 @@ def test_others_change_targets_while_a_file_is_read(ready: Config) -> None:
 
 @pytest.mark.integration_test
 def test_a_dry_run_takes_no_lock_and_counts_right(ready: Config) -> None:
-    """Not even while another holds the table against changes."""
+    """It runs even while another session has locked the table against changes."""
     run_import(ready, b"url\nhttp://a/\n", FileFormat.CSV)
     with connected(ready.database) as other:
         other.execute("LOCK TABLE monitoring.availability_monitor_config IN SHARE ROW EXCLUSIVE MODE")

@@ -140,7 +140,7 @@ def api(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_configuration_takes_its_secrets_from_kubernetes(api: Api, tmp_path: Path) -> None:
-    """Each secret is asked for once, the end of a last line is cut off, and nothing of it shows."""
+    """Each secret is requested once, the end of its last line is removed, and it is never shown."""
     path = tmp_path / "config.yaml"
     path.write_text(
         "kafka: {bootstrap_servers: 'k:1'}\n"
@@ -212,7 +212,7 @@ def test_an_empty_key_is_refused(api: Api, tmp_path: Path) -> None:
 def test_an_api_that_is_away_is_said_in_one_line(
     authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, api: Api
 ) -> None:
-    """Nothing listening, and a server whose certificate is another's: each at once."""
+    """Nothing listens, or the server's certificate is not trusted: each fails at once."""
     kubeconfig(tmp_path / "kubeconfig", "https://127.0.0.1:1", authority)
     with pytest.raises(ValueError, match=r"cannot be read: the API cannot be reached: .*Connection refused$"):
         KubernetesSecrets()("monitoring", "database", "password")

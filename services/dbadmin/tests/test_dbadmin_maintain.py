@@ -75,7 +75,7 @@ def attached(connection: psycopg.Connection[Any]) -> list[str]:
 
 
 def test_a_second_run_finds_nothing_to_do(database: DatabaseConfig, connection: psycopg.Connection[Any]) -> None:
-    """What is done is said, one line each; repeated, nothing changes."""
+    """Each step that was done is one line; a second run changes nothing."""
     write(connection, NOW)
     write(connection, NOW - dt.timedelta(hours=1))
     assert run(database) == [
@@ -95,7 +95,7 @@ def test_a_second_run_finds_nothing_to_do(database: DatabaseConfig, connection: 
 def test_the_planner_knows_how_small_a_small_installation_is(
     database: DatabaseConfig, connection: psycopg.Connection[Any]
 ) -> None:
-    """Autovacuum looks at no table with fewer than 50 changes; guesses make the status cost what compiling it takes."""
+    """Autovacuum skips tables with fewer than 50 changes; without statistics the status looks worth compiling."""
     connection.execute(
         "INSERT INTO monitoring.availability_monitor_config (amc_url) VALUES ('http://a/'), ('http://b/')"
     )
@@ -115,7 +115,7 @@ def test_the_planner_knows_how_small_a_small_installation_is(
 def test_partitions_of_an_older_release_get_the_index_over_time(
     database: DatabaseConfig, connection: psycopg.Connection[Any]
 ) -> None:
-    """Once, beside consumers; an index that a killed run left half made is made anew."""
+    """Once, while consumers go on; an index that a killed run left unfinished is built again."""
     index = "availability_result_20260301_scheduled_at_idx"
     connection.execute("DROP INDEX monitoring.availability_result_time")
     connection.execute(
@@ -177,7 +177,7 @@ def test_results_that_come_after_their_day_was_dropped_are_deleted_and_harm_noth
 def test_results_that_come_too_late_while_maintain_runs_harm_nothing(
     database: DatabaseConfig, connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch, after: str
 ) -> None:
-    """Whichever moment they meet, their hours are not computed from them alone."""
+    """At whatever moment they arrive, their hours are not rolled up from them alone."""
     write(connection, NOW)
     later = NOW + dt.timedelta(days=4)
     run(database, later)
@@ -202,7 +202,7 @@ def test_results_that_come_too_late_while_maintain_runs_harm_nothing(
 def test_a_longer_retention_does_not_bring_back_what_was_dropped(
     database: DatabaseConfig, connection: psycopg.Connection[Any]
 ) -> None:
-    """To compute anew since then leaves the roll-ups of days that have no results any more as they are."""
+    """`since` leaves the roll-ups of days whose results were dropped as they are."""
     write(connection, NOW)
     write(connection, NOW + dt.timedelta(days=1))
     later = NOW + dt.timedelta(days=4)
@@ -236,7 +236,7 @@ def test_old_roll_ups_and_incidents_go_by_their_own_retention(
 def test_rows_of_the_default_partition_move_into_one_of_their_day(
     database: DatabaseConfig, connection: psycopg.Connection[Any]
 ) -> None:
-    """Days ahead of the partitions, with all rows, the index over time included."""
+    """Also for days after the last partition: all rows move, and the new partitions have the index over time."""
     far = NOW + dt.timedelta(days=10)
     write(connection, far)
     write(connection, far + dt.timedelta(days=1), 1, 2)
@@ -257,7 +257,7 @@ def test_rows_of_the_default_partition_move_into_one_of_their_day(
 def test_rows_that_come_or_change_while_the_default_partition_is_copied_are_moved_too(
     database: DatabaseConfig, connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody waits for the copy; what happened meanwhile is copied under the lock."""
+    """No writer waits for the copy; rows that were added or changed meanwhile are copied under the lock."""
     far = NOW + dt.timedelta(days=10)
     write(connection, far)
     copy = default_partition._copy
@@ -292,7 +292,7 @@ def test_a_long_query_is_not_waited_for(
 def test_a_day_that_was_kept_is_still_computed_right(
     database: DatabaseConfig, connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What comes until it is dropped joins the incidents as it would have before."""
+    """Results that arrive before it is dropped join its incidents as usual."""
     monkeypatch.setattr(locking, "LOCK_ATTEMPTS", 2)
     for hours in (0, 1, 24):
         write(connection, NOW + dt.timedelta(hours=hours), 3, 3)
@@ -374,7 +374,7 @@ def test_killed_again_and_again_beside_a_writer_nothing_is_lost_or_doubled(
         processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(1 + turn % 2)]
         for process in processes:
             assert process.stdout
-            # In the middle of what comes after some line of its report.
+            # In the middle of the step that follows some line of its report.
             for _, line in zip(range(order.randint(1, 5)), process.stdout, strict=False):
                 seen.append(line)
             process.send_signal(signal.SIGKILL)

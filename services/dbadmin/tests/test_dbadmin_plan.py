@@ -105,7 +105,7 @@ def test_next_to_nothing_is_said_so(plain: Path) -> None:
 
 
 def test_costs_may_be_given(plain: Path) -> None:
-    """Who has measured their own uses them."""
+    """A person who has measured their own can use them."""
     options = ["--check-us", "100", "--row-bytes", "1000", "--message-bytes", "10", "--kafka-retention", "1d"]
     _, said = run(plain, "plan", "--targets", "60", "--json", *options)
     found = {need["what"]: need["need"] for need in json.loads(said)}
@@ -137,7 +137,7 @@ ROWS = """
 
 @pytest.mark.integration_test
 def test_the_size_of_a_row_is_the_tables_own(ready: Config) -> None:
-    """With rows stored it is measured; the documented estimate is near what rows of websites that are up take."""
+    """Once there are enough rows it is measured; the documented estimate is close to that of websites that are up."""
     assert read_row_bytes(ready.database) is None
     with connect(ready.database, "test", autocommit=True) as connection:
         connection.execute(ROWS, (99_999,))

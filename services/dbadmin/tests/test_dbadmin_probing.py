@@ -9,7 +9,7 @@ import pytest
 from dbadmin.targets import probing
 from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.errors import StopError
-from monitoring_core.target import TargetRecord
+from monitoring_core.targets import TargetRecord
 
 if TYPE_CHECKING:
     from pathlib import Path

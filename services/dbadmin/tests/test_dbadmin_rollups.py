@@ -76,7 +76,7 @@ def roll_up(connection: psycopg.Connection[Any], order: random.Random | None = N
     for day in dirty_days(connection, "monitoring"):
         roll_up_day(connection, "monitoring", day)
     if order:
-        # Whichever targets the view reads in one sweep and which one by one.
+        # The view must not depend on which targets it reads in one sweep and which one by one.
         sweep = BASE + order.randint(0, 16) * dt.timedelta(minutes=20)
         connection.execute("UPDATE monitoring.availability_progress SET tail_from = %s", (sweep,))
 
@@ -95,7 +95,7 @@ def connection(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     create_database(config.database)
     list(create_schema(config.database, NOW.date()))
     with connect(config.database, "test", autocommit=True) as made:
-        made.execute("SET timezone = 'Asia/Kathmandu'")  # whatever the session's, the days are UTC's
+        made.execute("SET timezone = 'Asia/Kathmandu'")  # days are UTC's, whatever the session's time zone
         yield made
 
 
@@ -172,7 +172,7 @@ STATUS = """SELECT target_id, location, status, reason, since, last_check_at FRO
 
 
 def assert_right(connection: psycopg.Connection[Any], rows: list[Row]) -> None:
-    """Everything that is kept says what all rows say."""
+    """Roll-ups, incidents and the status are what all rows add up to."""
     for table, period in (("hourly", HOUR), ("daily", 24 * HOUR)):
         name = "hour" if period == HOUR else "day"
         kept = connection.execute(f"SELECT * FROM monitoring.availability_{table}").fetchall()
@@ -223,7 +223,7 @@ steps_strategy = st.lists(rows_strategy | st.just("maintain") | st.just("one hou
 def test_whatever_comes_in_whatever_order_all_is_as_computed_from_the_rows(
     connection: psycopg.Connection[Any], steps: list[Any], seed: int
 ) -> None:
-    """Late rows, repeats and unknown rows that become real, hours rolled up in any order, some of them between."""
+    """Late rows, repeated rows, unknown rows that become real; hours rolled up in any order, also in between."""
     clear(connection)
     order, rows = random.Random(seed), list[Row]()
     for step in steps:
@@ -263,9 +263,9 @@ def test_status_and_since_are_those_of_now_whenever_maintain_ran(
 
 
 def test_a_row_committed_while_its_hour_is_computed_is_not_lost(empty: psycopg.Connection[Any]) -> None:
-    """It is invisible to the computation, and so is its mark, which stays for the next one."""
+    """The computation sees neither the row nor its mark, which therefore stays for the next run."""
     write(empty, [row(1, 0, "here", "up")])
-    # Its row is written and waits with the commit until the hour is computed, which cannot see it.
+    # The row is written, and its commit waits until the hour is rolled up without it.
     with psycopg.connect(empty.info.dsn, autocommit=True) as other, other.transaction():
         write(other, [row(2, 1, "here", "down")])
         roll_up(empty)
@@ -307,7 +307,7 @@ def counted(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
 
 
 def test_since_when_a_target_is_unknown_outlives_its_results(empty: psycopg.Connection[Any]) -> None:
-    """As since when it is up or down does: days are dropped while nothing is known of it."""
+    """Days may be dropped while a target is unknown."""
     written = [row(1, slot, "here", "unknown") for slot in (0, 3, 6)]
     write(empty, written[:2])
     roll_up(empty)
@@ -322,7 +322,7 @@ def test_since_when_a_target_is_unknown_outlives_its_results(empty: psycopg.Conn
 
 
 def test_what_is_no_longer_checked_does_not_widen_the_sweep_of_the_status(empty: psycopg.Connection[Any]) -> None:
-    """However many targets were switched off over the years, or places given up."""
+    """However many targets were deactivated and locations given up over the years."""
     old = attrs.evolve(row(1, 0, "there", "up"), at=BASE - dt.timedelta(days=3))
     write(empty, [old, row(1, 0, "here", "up")])
     roll_up(empty)
@@ -332,7 +332,7 @@ def test_what_is_no_longer_checked_does_not_widen_the_sweep_of_the_status(empty:
 
 
 def test_no_view_shows_a_password_of_a_url(empty: psycopg.Connection[Any]) -> None:
-    """Who may read views may not read what opens a website."""
+    """An account that may read the views must not see the passwords of websites."""
     write(empty, [row(1, 0, "here", "up"), row(1, 1, "here", "down")])
     roll_up(empty)
     for view in ("status", "availability_hourly", "availability_daily", "incident"):

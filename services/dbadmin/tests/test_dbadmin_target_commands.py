@@ -50,7 +50,7 @@ def test_a_target_is_added_with_all_that_it_may_say(ready: Path, config: Config)
 
 @pytest.mark.parametrize("name", ["csv", "CSV", "jsonl"])
 def test_a_format_is_named_as_its_files_end(ready: Path, name: str) -> None:
-    """In small letters, as everything else on a command line; capitals do as well."""
+    """In small letters, like everything else on the command line; capitals work too."""
     run(ready, "add", "https://a/")
     status, said = run(ready, "export", "--format", name)
     assert (status, "https://a/" in said) == (0, True)
@@ -74,7 +74,7 @@ def test_a_target_that_cannot_be_checked_is_not_added(ready: Path, config: Confi
 
 
 def test_targets_are_switched_by_id_or_url_all_or_none(ready: Path, config: Config) -> None:
-    """One that does not exist and nothing is changed."""
+    """If one of them does not exist, nothing is changed."""
     run(ready, "add", "http://a/")
     run(ready, "add", "http://b/")
     assert run(ready, "deactivate", "1", "http://b/", "9") == (1, "there is no target 9: nothing changed\n")
@@ -136,7 +136,7 @@ def test_saved_targets_are_checked_by_id(ready: Path, website: str) -> None:
 def test_without_the_producer_it_says_what_to_install(
     ready: Path, website: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """It is another package."""
+    """The producer is another package."""
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     assert run(ready, "test", website) == (

@@ -15,7 +15,7 @@ from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
 from dbadmin.targets.files import FileFormat, read_targets, write_targets
 from dbadmin.targets.table import producer_count, read_all
-from monitoring_core.target import TargetRecord
+from monitoring_core.targets import TargetRecord
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,9 +1,7 @@
-"""A website that tests script, and the way to the fakes."""
+"""A website that tests script."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,9 +10,6 @@ from monitoring_testkit.websites import RawWebsite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-# Test modules are imported each by itself (--import-mode=importlib): this is how they find producer_fakes.
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture

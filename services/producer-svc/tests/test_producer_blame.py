@@ -8,11 +8,11 @@ import threading
 import time
 
 import pytest
-from producer_fakes import FakeCanaries
 
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.testing.builders import make_result
 from monitoring_core.testing.clock import FakeClock
+from monitoring_testkit.producer.fakes.checks import FakeCanaries
 from producer_svc.adapters.canaries import TcpCanaries
 from producer_svc.blame import Blame
 

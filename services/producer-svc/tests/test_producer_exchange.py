@@ -6,7 +6,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring_core.target import PLAIN_URL
+from monitoring_core.targets import PLAIN_URL
 
 
 @given(st.from_regex(PLAIN_URL, fullmatch=True))

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 import attrs
 import pytest
-from producer_fakes import FakeKafka
 
 from monitoring_core.clock import from_ms
 from monitoring_core.codec import decode
@@ -28,6 +27,7 @@ from monitoring_core.result import Reason
 from monitoring_core.testing.builders import make_result
 from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.retry import DISK
+from monitoring_testkit.producer.fakes.outbox import FakeKafka
 from producer_svc import outbox as outbox_module
 from producer_svc.adapters.sqlite import SqliteStore
 from producer_svc.metrics import Metrics

@@ -34,7 +34,7 @@ from monitoring_core.codec import decode, encode
 from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.config.values import Size
 from monitoring_core.result import Reason, Status
-from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
+from monitoring_core.targets import CheckDefaults, StatusSet, TargetRecord
 from producer_svc.check import Check, Origin
 from producer_svc.checks.certificates import read_certificate
 from producer_svc.checks.http.curl_engine import CurlEngine

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 from threading import Event, Thread
 from typing import Any
 
 import pytest
-from producer_fakes import FakeEngine, FakeLeases, FakeOutbox, FakeTargetTable
 
 from monitoring_core.clock import from_ms
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.schedule import slots_between
-from monitoring_core.target import CheckDefaults, StatusSet, TargetRecord
+from monitoring_core.targets import CheckDefaults, StatusSet, TargetRecord
 from monitoring_core.testing.builders import make_target
 from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.health import Health
 from monitoring_runtime.stop import Stop
+from monitoring_testkit.producer.fakes.checks import FakeEngine
+from monitoring_testkit.producer.fakes.outbox import FakeOutbox
+from monitoring_testkit.producer.fakes.registry import FakeLeases, FakeTargetTable
 from producer_svc.assignment import Assignment
 from producer_svc.blame import Blame
 from producer_svc.check import Check, Origin
@@ -819,3 +822,73 @@ def test_a_producer_that_stands_by_is_not_ready_and_says_for_whom() -> None:
     rig.leases.holders[1] = "a third"
     rig.step()
     assert rig.health.readiness() == (False, "standing by: producer 1 is held by a third")
+
+
+class TimedEngine(FakeEngine):
+    """Finishes one check in each wait, which takes a millisecond, and notes how long the loop would have waited."""
+
+    def __init__(self, on_wait: Callable[[], None]) -> None:
+        super().__init__()
+        self.on_wait = on_wait
+        self.waits: list[float] = []
+
+    def drain_finished(self, wait_s: float) -> list[CheckResult]:
+        self.waits.append(wait_s)
+        self.on_wait()
+        later, self.checks = self.checks[1:], self.checks[:1]
+        finished = super().drain_finished(wait_s)
+        self.checks = later
+        return finished
+
+
+def test_an_iteration_lasts_four_milliseconds_though_more_is_due_sooner() -> None:
+    """With an iteration for each check, the loop would cost more than the check."""
+    engine = TimedEngine(lambda: None)
+    rig = Rig([], engine=engine)
+    rig.service.run_once(0.1)
+    assert engine.waits == [0.004]
+
+
+def test_an_iteration_works_all_that_finishes_within_four_milliseconds() -> None:
+    """Of twenty that finish a millisecond apart, and no more of them: what is due must not wait for long."""
+    engine = TimedEngine(lambda: rig.clock.advance(0.001))
+    rig = Rig(records(20), engine=engine)
+    rig.step()
+    engine.checks = [Check(make_target(id=i), 0, 0.0) for i in range(1, 21)]
+    rig.outbox.results.clear()
+    rig.service.run_once(0.1)
+    assert 4 <= len(rig.outbox.results) <= 5
+
+
+def test_a_loop_with_nothing_to_do_looks_around_ten_times_a_second() -> None:
+    """A stop or a new target is not noticed later."""
+    stop = Stop()
+    engine = TimedEngine(stop.request)
+    rig = Rig([], engine=engine)
+    rig.outbox.seconds_to_flush = float("inf")
+    rig.service.run(stop)
+    assert engine.waits == [0.1]
+
+
+def test_an_iteration_pops_two_thousand_checks_at_most() -> None:
+    """After a pause there may be millions, and the loop must go on to say that it lives."""
+    rig = Rig(records(3_000), websites_per_container=3_000, engine=FakeEngine(places=0))
+    rig.step()
+    while len(rig.service.schedule) < 3_000:
+        rig.service.run_once(0)
+    before = len(rig.service.waiting)
+    rig.clock.advance(9.9)
+    rig.service.run_once(0)
+    assert len(rig.service.waiting) - before == 2_000
+    rig.service.run_once(0)
+    assert 2_900 < len(rig.service.waiting) <= 3_000
+
+
+def test_an_iteration_writes_down_a_hundred_missed_slots() -> None:
+    """An hour of a large range is written down in minutes, beside the checks of now."""
+    rig = Rig(records(500))
+    rig.leases.accounted_until[1] = rig.clock.now_ms() - LOOK_BACK_MS
+    rig.step()
+    before = rig.missed()
+    rig.service.run_once(0)
+    assert rig.missed() - before == 100

@@ -14,7 +14,7 @@ from local_stack.up import Options, summary
 from local_stack.up import up as run_up
 from monitoring_core.config import parse_duration
 from monitoring_core.errors import InvalidTargetError
-from monitoring_core.target import TargetRecord, without_credentials
+from monitoring_core.targets import TargetRecord, without_credentials
 from monitoring_runtime.commands import MonitoringGroup
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Window:
-    """When a target was to be checked: milliseconds since the epoch, the end not included."""
+    """The time in which a target was to be checked: milliseconds since the epoch, the end not included."""
 
     target_id: int
     interval_s: int
@@ -28,7 +28,7 @@ class Window:
     end_ms: int
 
     def slots(self) -> set[tuple[int, dt.datetime]]:
-        """The target and slot of each row that must be there."""
+        """The target's id and the slot of each row that must be in the table."""
         slots = slots_between(self.target_id, self.interval_s, self.start_ms, self.end_ms)
         return {(self.target_id, from_ms(slot)) for slot in slots}
 
@@ -45,7 +45,7 @@ class Row:
 
 @attrs.frozen
 class Comparison:
-    """How the rows stand against the slots that were due."""
+    """The numbers that come from comparing the rows with the slots that were due."""
 
     targets: int
     due: int
@@ -57,17 +57,17 @@ class Comparison:
 
     @property
     def right(self) -> bool:
-        """Whether every due slot has exactly one row, and every sample was judged as it deserves."""
+        """Whether every due slot has exactly one row, and every check of a sample has the expected verdict."""
         return not (self.missing or self.duplicates or self.misjudged)
 
 
 def compare(windows: Sequence[Window], rows: Iterable[Row], samples: Mapping[int, SampleWebsite]) -> Comparison:
-    """Compare the rows with the slots of the windows, and the verdicts on samples with those that they deserve.
+    """Compare the rows with the slots of the windows, and the verdicts on samples with the expected ones.
 
-    A row outside the windows counts for nothing but the judgement of its sample.
+    A row outside the windows is neither due nor missing; only its verdict is compared.
 
     Args:
-        samples: by target.
+        samples: the sample websites by their target's id.
     """
     due = {key for window in windows for key in window.slots()}
     ordered = sorted(rows, key=lambda row: (row.target_id, row.scheduled_at))

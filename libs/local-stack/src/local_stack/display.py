@@ -1,4 +1,4 @@
-"""The table of websites, drawn anew while the stack runs."""
+"""The table of websites that is redrawn while the stack runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rich.table import Table
 
 from local_stack.servers import connect
 from local_stack.stack import DATABASE
-from monitoring_core.target import without_credentials
+from monitoring_core.targets import without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Programs as processes of their own: started with a log, asked over HTTP, stopped in order."""
+"""Programs as child processes: started with a log, queried over HTTP, stopped in order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STOP_S = 40.0
 
 
 def free_port() -> int:
-    """A TCP port of the loopback that nobody listens on now."""
+    """A TCP port of the loopback that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -35,7 +35,7 @@ def script(name: str) -> str:
     """The console script of a service, beside this Python or on the path.
 
     Raises:
-        StopError: there is none.
+        StopError: the service is not installed.
     """
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.exists() else shutil.which(name)
@@ -45,10 +45,10 @@ def script(name: str) -> str:
 
 
 class Child:
-    """A process in a session of its own, so that Ctrl-C in the terminal reaches it only through us."""
+    """A process in a session of its own, so that Ctrl-C in the terminal does not reach it directly."""
 
     def __init__(self, name: str, command: list[str], log: Path, env: Mapping[str, str] | None = None) -> None:
-        """Start the command with more variables in its environment; what it writes is added to `log`."""
+        """Start the command with the variables of `env` added to the environment; its output is appended to `log`."""
         self.name = name
         self._log = log
         with log.open("ab") as output:
@@ -72,19 +72,19 @@ class Child:
         return self._process.poll()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal, unless it has ended."""
+        """Send a signal, unless the process has ended."""
         if self.status is None:
             self._process.send_signal(number)
 
     def stop(self, timeout_s: float = _STOP_S) -> int:
-        """SIGTERM, and SIGKILL when it has not ended by then; the exit status."""
+        """Send SIGTERM, and SIGKILL if the process has not ended after `timeout_s`; returns the exit status."""
         self.signal(signal.SIGTERM)
         return self.wait(timeout_s)
 
     def wait(self, timeout_s: float = _STOP_S) -> int:
-        """Wait for the end, and SIGKILL when it does not come; the exit status.
+        """Wait for the process to end, and send SIGKILL if it has not after `timeout_s`; returns the exit status.
 
-        Before that comes SIGUSR1, at which our services write to the log what each thread is doing.
+        Before SIGKILL it gets SIGUSR1, at which our services write to the log what each thread is doing.
         """
         try:
             return self._process.wait(timeout_s)
@@ -94,12 +94,12 @@ class Child:
             return self.kill()
 
     def kill(self) -> int:
-        """SIGKILL; the exit status."""
+        """Send SIGKILL; returns the exit status."""
         self.signal(signal.SIGKILL)
         return self._process.wait()
 
     def last_lines(self, count: int = 5) -> str:
-        """The end of what it wrote."""
+        """The last `count` lines of the log."""
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-count:])
 
 
@@ -111,7 +111,7 @@ class Service:
     port: int
 
     def get(self, path: str) -> str | None:
-        """The body of one of its pages; None while nothing answers, or the status is an error."""
+        """The body of a page of the endpoint; None while nothing answers, or the status is an error."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=2) as answer:
                 return str(answer.read().decode())
@@ -119,10 +119,10 @@ class Service:
             return None
 
     def wait_until_ready(self) -> None:
-        """Wait for /readyz.
+        """Wait until /readyz answers that the service is ready.
 
         Raises:
-            StopError: it ended, or is not ready in time; the text holds its last lines.
+            StopError: the service ended, or is not ready in time; the text holds the last lines of its log.
         """
         deadline = time.monotonic() + READY_S
         while self.get("/readyz") is None:
@@ -136,7 +136,7 @@ class Service:
         """The value of a metric without labels.
 
         Raises:
-            StopError: it has no such metric.
+            StopError: the service has no such metric.
         """
         for line in (self.get("/metrics") or "").splitlines():
             if line.startswith(f"{name} "):

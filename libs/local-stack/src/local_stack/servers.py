@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from psycopg.rows import TupleRow
 
-# A server that is starting on this machine: it is there in seconds, and nobody else asks it.
+# A server that is starting on this machine: it answers within seconds, and no other client is held up by the tries.
 STARTING = RetryPolicy(0.1, 0.2)
-# A socket's path may have 107 bytes (unix(7)); its name in the folder takes the rest.
+# A socket's path may have 107 bytes (unix(7)), of which the socket's name takes the rest.
 _MAX_PATH = 90
 
 
@@ -49,7 +49,7 @@ def embedded_postgresql(directory: Path) -> Iterator[Postgres]:
     """
     if len(os.fsencode(directory.resolve())) > _MAX_PATH:
         raise StopError(f"{directory} is too long a path for PostgreSQL's socket: choose a folder of a shorter one")
-    # The package decides where its lock file is when it is imported; there, the file goes with the data.
+    # The package reads the folder for its lock file when it is imported; beside the data, the file is removed with it.
     locks = directory.with_name("locks")
     locks.mkdir(mode=0o700, exist_ok=True)
     os.environ.setdefault("XDG_RUNTIME_DIR", str(locks))
@@ -58,16 +58,19 @@ def embedded_postgresql(directory: Path) -> Iterator[Postgres]:
     with get_server(str(directory)) as server:
         info = conninfo_to_dict(server.get_uri())
         yield Postgres(str(info["host"]), int(info.get("port") or 5432), str(info["user"]))
-    # It has stopped. Stopped again at the end of the process, it would make its lock file again.
+    # The server has stopped. The package would stop it once more at exit, and make its lock file again for that.
     atexit.unregister(server._cleanup)
 
 
 @contextlib.contextmanager
 def embedded_broker(directory: Path) -> Iterator[str]:
-    """A Kafka-compatible broker that keeps nothing (Tansu); its bootstrap servers. Its log is in `directory`.
+    """A Kafka-compatible broker that keeps its data in memory (Tansu). Yields its bootstrap servers.
+
+    Args:
+        directory: where the broker's log is written.
 
     Raises:
-        StopError: it does not start; the text holds its last lines.
+        StopError: the broker does not start; the text holds the last lines of its log.
     """
     address = f"127.0.0.1:{free_port()}"
     env = {
@@ -81,7 +84,7 @@ def embedded_broker(directory: Path) -> Iterator[str]:
         wait_for_kafka(address, child)
         yield address
     finally:
-        # It has nothing to save, and an ordered stop waits for clients to go.
+        # The broker has nothing to save, and an ordered stop would wait until its clients disconnect.
         child.kill()
 
 
@@ -91,11 +94,11 @@ def wait_for_kafka(
     """Wait until a broker answers.
 
     Args:
-        client: how to connect, in librdkafka's words, where it is not in plain text.
+        client: librdkafka's properties for the connection; None for plain text.
 
     Raises:
-        StopError: it ended instead; the text holds its last lines.
-        KafkaException: it does not answer in time.
+        StopError: the broker ended instead; the text holds the last lines of its log.
+        KafkaException: the broker does not answer in time.
     """
     admin = AdminClient({"bootstrap.servers": bootstrap_servers, **(client or {})}, logger=SILENT)
     for attempt in attempts(KafkaException, timeout_s, STARTING):

@@ -17,7 +17,7 @@ from local_stack.servers import Postgres, connect, embedded_broker, embedded_pos
 from local_stack.websites import MAX_BODY
 from monitoring_core.errors import StopError
 from monitoring_core.tables import RESULT_TABLE
-from monitoring_core.target import TargetRecord
+from monitoring_core.targets import TargetRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ DATABASE = "monitoring"
 
 @attrs.define
 class Stack:
-    """Everything that runs, and the folder that it runs in."""
+    """The servers and services that run, and the folder that holds their files."""
 
     directory: Path
     postgres: Postgres
@@ -40,7 +40,7 @@ class Stack:
 
     @property
     def config_file(self) -> Path:
-        """The configuration that everything runs with."""
+        """The configuration of all services."""
         return self.directory / "config.yaml"
 
     def write_config(self) -> None:
@@ -57,7 +57,7 @@ class Stack:
             },
             "kafka": {"bootstrap_servers": self.bootstrap_servers},
             "database": {"host": self.postgres.host, "port": self.postgres.port, "user": self.postgres.user},
-            # The embedded broker lets a group begin after half of this.
+            # The embedded broker lets a group begin after half of the session timeout.
             "consumer": {"session_timeout": "3s"},
             "metrics": {"host": "127.0.0.1", "port": 0},
         }
@@ -66,10 +66,10 @@ class Stack:
         new.replace(self.config_file)
 
     def dbadmin(self, *arguments: str) -> str:
-        """Run dbadmin; what it said.
+        """Run dbadmin; returns its standard output.
 
         Raises:
-            StopError: it did not end with status 0.
+            StopError: dbadmin did not end with status 0.
         """
         command = [script("dbadmin"), *arguments, "--config", str(self.config_file)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -79,20 +79,20 @@ class Stack:
         return done.stdout
 
     def import_targets(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Put targets into the database."""
+        """Import targets into the database."""
         file = self.directory / "targets.jsonl"
         file.write_text("".join(json.dumps(record) + "\n" for record in records))
         self.dbadmin("targets", "import", str(file))
 
     def retire(self, label: str) -> None:
-        """Check the targets with this label no more."""
+        """Deactivate the targets with this label."""
         with connect(self.postgres, DATABASE) as connection:
             connection.execute(
                 "UPDATE monitoring.availability_monitor_config SET amc_active = false WHERE amc_labels ? %s", (label,)
             )
 
     def share_out(self, producers: int) -> int:
-        """Share the active targets out among at most `producers` of them; how many of those get any.
+        """Share the active targets out among at most `producers` producers; returns how many producers get any.
 
         Raises:
             StopError: there is no active target.
@@ -126,7 +126,7 @@ class Stack:
                 )
 
     def stop_all(self) -> None:
-        """Stop what still runs, producers first."""
+        """Stop the services that still run, producers first."""
         for name in sorted(self.services, reverse=True):
             self.services[name].child.stop()
 
@@ -143,7 +143,7 @@ class Stack:
         """The windows of all targets.
 
         Args:
-            since: seconds since the epoch from which a producer accounts for its slots, by its ID.
+            since: by producer ID, the moment from which the producer accounts for its slots, seconds since the epoch.
         """
         return [
             Window(
@@ -156,7 +156,7 @@ class Stack:
         ]
 
     def rows(self, since_s: float) -> list[Row]:
-        """The rows that were scheduled since a moment, seconds since the epoch."""
+        """The rows of slots since a moment, seconds since the epoch."""
         with connect(self.postgres, DATABASE) as connection:
             found = connection.execute(
                 f"SELECT target_id, scheduled_at, status, reason FROM monitoring.{RESULT_TABLE} "  # noqa: S608 (a constant)
@@ -168,7 +168,7 @@ class Stack:
 
 @contextlib.contextmanager
 def running_stack(directory: Path, interval_s: int, timeout_s: float) -> Iterator[Stack]:
-    """A stack that is set up, with its servers and no service yet. Whatever is started ends with the block."""
+    """A stack with its servers set up and no service started yet. All servers and services end with the block."""
     with contextlib.ExitStack() as servers:
         with ThreadPoolExecutor(1) as pool:
             broker = pool.submit(servers.enter_context, embedded_broker(directory))

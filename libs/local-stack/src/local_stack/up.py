@@ -37,9 +37,9 @@ class Options:
     """What the command line asks for.
 
     Attributes:
-        urls: websites of the user's own; without them and without `targets` the samples are watched.
+        urls: websites of the user's own; without these and without `targets` the samples are watched.
         targets: a file of more such websites.
-        data: the folder to keep the data in; None for one that is gone at the end.
+        data: the folder to keep the data in; None for a temporary folder.
     """
 
     duration_s: float | None
@@ -54,7 +54,7 @@ def up(options: Options) -> Comparison:
     """Run the stack until the duration is over or a signal comes, and compare.
 
     Raises:
-        StopError: a part of it does not start, or ends by itself.
+        StopError: a server or service does not start, or ends by itself.
     """
     console = Console(stderr=True)
     timeout_s = min(TIMEOUT_S, 0.8 * options.interval_s)
@@ -65,7 +65,7 @@ def up(options: Options) -> Comparison:
         running_stack(directory, options.interval_s, timeout_s) as stack,
     ):
         began = time.time()
-        # Before the import: it takes some seconds to get its partitions.
+        # Started before the import, because the consumer needs some seconds to get its partitions.
         stack.start("consumer-svc")
         _import(stack, options, samples)
         sampled = _by_target(stack, samples)
@@ -90,7 +90,7 @@ def _samples(options: Options) -> Iterator[list[SampleWebsite]]:
 
 
 def _import(stack: Stack, options: Options, samples: Sequence[SampleWebsite]) -> None:
-    """Put the websites into the database. The samples of an earlier run with the same data are checked no more."""
+    """Import the websites into the database, and deactivate the samples of an earlier run with the same data."""
     stack.retire(_SAMPLE)
     if options.targets:
         stack.dbadmin("targets", "import", str(options.targets))
@@ -107,7 +107,7 @@ def _by_target(stack: Stack, samples: Sequence[SampleWebsite]) -> dict[int, Samp
 
 
 def _started_producers(stack: Stack, count: int) -> list[Service]:
-    """At most so many producers, all of them ready."""
+    """Start at most `count` producers and wait until all are ready."""
     producers = stack.start_producers(stack.share_out(count))
     for producer in producers:
         producer.wait_until_ready()
@@ -115,18 +115,18 @@ def _started_producers(stack: Stack, count: int) -> list[Service]:
 
 
 def _stop(producers: Sequence[Service]) -> int:
-    """Stop the producers in order; the moment of it, milliseconds since the epoch."""
+    """Stop the producers in order; returns the moment of the stop, milliseconds since the epoch."""
     end_ms = time.time_ns() // 1_000_000
     for producer in producers:
         producer.child.signal(signal.SIGTERM)
     for producer in producers:
-        # Not `stop`: a second signal would end it at once.
+        # Not `stop`, which would send a second signal: that ends the producer at once.
         producer.child.wait()
     return end_ms
 
 
 def _when_complete(compared: Callable[[], Comparison]) -> Comparison:
-    """The comparison once no row is missing any more, or after DRAIN_S seconds as it is then."""
+    """The comparison as soon as no row is missing, or else the one after DRAIN_S seconds."""
     deadline = time.monotonic() + DRAIN_S
     while True:
         result = compared()
@@ -136,7 +136,7 @@ def _when_complete(compared: Callable[[], Comparison]) -> Comparison:
 
 
 def _watch(stack: Stack, stop: Stop, duration_s: float | None, console: Console, names: dict[int, str]) -> None:
-    """Show the table until the end."""
+    """Show the table until the duration is over or a stop is requested."""
     console.print(hints(stack), highlight=False, soft_wrap=True)
     end = time.monotonic() + duration_s if duration_s is not None else float("inf")
     live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
@@ -149,7 +149,7 @@ def _watch(stack: Stack, stop: Stop, duration_s: float | None, console: Console,
 
 @contextlib.contextmanager
 def _directory(data: Path | None) -> Iterator[Path]:
-    """The folder to keep, or one that is gone at the end."""
+    """The folder of the data: `data`, or a temporary one."""
     if data is None:
         with tempfile.TemporaryDirectory(prefix="local-stack-") as directory:
             yield Path(directory)

@@ -1,4 +1,4 @@
-"""Sample websites on the loopback, each with its behaviour and the verdict that it deserves."""
+"""Sample websites on the loopback, each with its behaviour and the expected verdict."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _TRICKLE_S = 0.2
 
 @attrs.frozen
 class SampleWebsite:
-    """A website, and the verdict that it deserves.
+    """A website, and the expected verdict.
 
     Attributes:
-        fields: the rest of its target record.
-        expected: the reason, None for up; a list when it changes, one for each check in order.
+        fields: the fields of its target beside the URL.
+        expected: the expected reason, None for up; a list with one entry for each check in order when it changes.
     """
 
     name: str
@@ -104,7 +104,7 @@ class _Server(ThreadingHTTPServer):
         super().finish_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients go away, or do not trust the certificate, as the samples provoke."""
+        """Write nothing: the samples make clients disconnect or refuse the certificate."""
 
 
 class _Habits(BaseHTTPRequestHandler):
@@ -167,4 +167,4 @@ class _Habits(BaseHTTPRequestHandler):
         self._page(503 if down else 200)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name in the base class)
-        """Say nothing."""
+        """Write nothing."""

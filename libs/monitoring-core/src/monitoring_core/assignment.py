@@ -1,4 +1,4 @@
-"""Which producer checks which targets: each has one range of ranks, without coordination."""
+"""Which producer checks which targets: its ID alone decides its range, so producers need not coordinate."""
 
 from __future__ import annotations
 

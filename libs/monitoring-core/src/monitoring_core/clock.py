@@ -1,4 +1,4 @@
-"""Clocks, passed in where time matters so that tests can move it."""
+"""The clock as an object that is passed in, so that tests can set the time."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def _fault(result: CheckResult, value: bytes) -> str | None:
         if moment is not None and moment.tzinfo is not dt.UTC and moment.utcoffset():
             return f"{moment.isoformat()} must be in UTC"
     if result.scheduled_at.year == dt.MAXYEAR:
-        return "scheduled_at: year 9999 is not supported"  # the end of its last hour is no datetime
+        return "scheduled_at: year 9999 is not supported"  # the end of its last hour exceeds datetime.max
     # JSON writes a NUL only as an escape. A backslash alone is found faster than the whole escape.
     if b"\\" in value and b"\\u0000" in value:
         for name, content in msgspec.structs.asdict(result).items():
@@ -86,7 +86,7 @@ def _fault(result: CheckResult, value: bytes) -> str | None:
 
 
 def _refuse(value: bytes, error: Exception) -> NoReturn:
-    """Raise the DecodeError that tells best why typed decoding failed."""
+    """Raise the DecodeError that says most precisely why typed decoding failed."""
     try:
         content = msgspec.json.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as malformed:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class MonitoringError(Exception):
-    """Base of every error that this project raises on purpose. Its text is one plain line or more."""
+    """Base of every error that this project raises on purpose. Its text is one or more lines for people."""
 
 
 class StopError(MonitoringError):

@@ -130,7 +130,7 @@ class CheckResult(Struct, frozen=True, kw_only=True, gc=False):
         return astuple(self)[:-1]
 
     def replace(self, **changes: object) -> CheckResult:
-        """The same result but for these fields."""
+        """A copy of the result with these fields changed."""
         return replace(self, **changes)
 
 

@@ -1,6 +1,6 @@
 """A result as one line of JSON: what `--json` prints, and what one command passes on to another.
 
-Scripts read these lines, so they are a format of their own: the wire format may change without them.
+Scripts read these lines, so this format must stay as it is even when the wire format changes.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import msgspec
 from monitoring_core.result import CheckResult
 
 _decoder = msgspec.json.Decoder(CheckResult)
-# The characters beyond ASCII that end a line for some readers (Unicode, section 5.8; Python's str.splitlines). JSON
-# escapes all others itself.
+# The characters beyond ASCII that some programs take for line breaks (Unicode, section 5.8; Python's str.splitlines).
+# JSON itself escapes the line breaks within ASCII.
 _LINE_BREAKS = str.maketrans({character: f"\\u{ord(character):04x}" for character in "\x85\u2028\u2029"})
 
 
 def to_line(result: CheckResult) -> str:
-    """The fields of a result by name, None as null; without a line break, whatever a website said."""
+    """The fields of a result by name, None as null; without a line break, whatever the website sent."""
     return msgspec.json.encode(result).decode().translate(_LINE_BREAKS)
 
 

@@ -7,7 +7,7 @@ PRODUCER_NEEDS = "0003"
 CONSUMER_NEEDS = "0004"
 
 # The present revision, and the oldest one whose services it still serves; {versions} is the quoted name of the table.
-# Read by way of JSON, because a table from before the column existed does not have it.
+# to_jsonb gives NULL for oldest_served where the table is older than the column.
 QUERY = "SELECT version_num, to_jsonb(v) ->> 'oldest_served' FROM {versions} AS v"
 
 
@@ -17,7 +17,7 @@ def why_unfit(needed: str, present: str | None, oldest_served: str | None, schem
     Args:
         needed: the revision that the service's code needs.
         present: the revision of the schema; None when it has none.
-        oldest_served: the oldest revision whose services still work with the schema; None for `present` alone.
+        oldest_served: the oldest revision whose services still work with the schema; None means `present`.
         schema: the name of the schema.
     """
     if present is None or present < needed:

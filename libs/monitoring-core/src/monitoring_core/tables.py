@@ -1,4 +1,4 @@
-"""The table contract: what dbadmin makes, the producer reads and the consumer writes.
+"""The contract about tables: dbadmin creates them, the producer reads and the consumer writes them.
 
 The names here are not quoted; SQL that is built from them quotes them.
 """

@@ -1,4 +1,4 @@
-"""Work beside the loop."""
+"""Work in a thread beside a service's loop."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ T = TypeVar("T")
 
 
 def in_background(name: str, work: Callable[[], T]) -> Future[T]:
-    """Run `work` in a thread that does not keep the process from ending, however long a server does not answer."""
+    """Run `work` in a daemon thread, so that the process can end even while a server does not answer."""
     future: Future[T] = Future()
-    # The log's bound values are in the context, which threads do not inherit.
+    # The log keeps the values bound to it in the context, which a new thread does not inherit.
     context = contextvars.copy_context()
 
     def run() -> None:

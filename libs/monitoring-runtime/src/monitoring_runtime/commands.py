@@ -1,4 +1,4 @@
-"""What the command lines share: the options that find the configuration, and the exit status of every error."""
+"""What all command lines share: the options for the configuration, and the exit status of every error."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class MonitoringGroup(click.Group):
     With MONITORING_DEBUG set in the environment an unexpected error shows its traceback.
 
     Attributes:
-        role: who its commands are in PostgreSQL.
-        kubernetes: reads secrets from Kubernetes, in a program that can.
+        role: the role that its commands have in PostgreSQL; None for the user in the section `database`.
+        kubernetes: reads secrets from Kubernetes; None in a program that has no client for it.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class MonitoringGroup(click.Group):
         except MonitoringError as error:
             _end(1, str(error))
         except BrokenPipeError:
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 (kept until exit, so that its flush is quiet)
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 (open until exit, so that the flush at exit succeeds)
             sys.exit(1)
         except Exception as error:
             if os.environ.get(DEBUG_VARIABLE):
@@ -63,13 +63,13 @@ class MonitoringGroup(click.Group):
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--config` and `--set`, and pass the loaded configuration as `config`.
 
-    Its `database` is the account of the group's role, when it has one.
+    `config.database` connects as the account of the group's role, when the role has one.
     """
     return _with_config(command, lambda: getattr(click.get_current_context().find_root().command, "role", None))
 
 
 def config_options_of_the_owner(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same for a command that connects as the user of the section `database` itself."""
+    """Like `config_options`, for a command that connects as the user in the section `database`."""
     return _with_config(command, lambda: None)
 
 
@@ -109,7 +109,7 @@ def check_config(config: Config) -> None:
 
 
 def _end_on_sigterm_in_a_container() -> None:
-    """Let SIGTERM end a command that does nothing about it: for process 1 the kernel ignores what is not handled."""
+    """Let SIGTERM end a command: the kernel ignores signals that process 1 does not handle."""
     if os.getpid() == 1:
         signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 

@@ -24,15 +24,15 @@ _CLIENT_TIMEOUT_S = 10
 
 
 class Endpoint:
-    """Serves a registry and a health in a thread of its own, from `with` to its end."""
+    """Serves a registry and a health in a thread of its own while the `with` block runs."""
 
     def __init__(self, config: MetricsConfig, registry: CollectorRegistry, health: Health) -> None:
         self._config = config
         self._registry = registry
         self._health = health
-        self._server: ThreadingHTTPServer | None = None
+        self._server: _Server | None = None
         self._thread: threading.Thread | None = None
-        self._end: socket.socket | None = None
+        self._closes_to_stop: socket.socket | None = None
 
     @property
     def port(self) -> int | None:
@@ -49,74 +49,80 @@ class Endpoint:
             return self
         host, port = self._config.host, self._config.port
         try:
-            self._server = _server(host, port, self._registry, self._health)
+            self._server = _Server(host, port, self._registry, self._health)
         except OSError as error:
             raise StopError(
                 f"metrics: cannot listen on {host}:{port}: {error.strerror or error} "
                 "(set metrics.port, 0 for any free port)"
             ) from None
-        self._end, ends = socket.socketpair()
-        self._thread = threading.Thread(target=_serve, args=(self._server, ends), name="endpoint", daemon=True)
+        self._closes_to_stop, stop = socket.socketpair()
+        self._thread = threading.Thread(target=_serve, args=(self._server, stop), name="endpoint", daemon=True)
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._server and self._thread and self._end:
-            self._end.close()
+        if self._server and self._thread and self._closes_to_stop:
+            self._closes_to_stop.close()
             self._thread.join()
             self._server.server_close()
 
 
-def _serve(server: ThreadingHTTPServer, ends: socket.socket) -> None:
-    """Answer requests until the other end of `ends` is closed.
+def _serve(server: _Server, stop: socket.socket) -> None:
+    """Answer requests until the socket paired with `stop` is closed.
 
-    The server's own `serve_forever` looks twice a second whether it is to end, and is waited for as long.
+    `serve_forever` would delay a service's stop by up to half a second: it polls for its shutdown.
     """
-    with ends, selectors.DefaultSelector() as selector:
+    with stop, selectors.DefaultSelector() as selector:
         selector.register(server, selectors.EVENT_READ)
-        selector.register(ends, selectors.EVENT_READ)
-        while all(key.fileobj is not ends for key, _ in selector.select()):
+        selector.register(stop, selectors.EVENT_READ)
+        while all(key.fileobj is not stop for key, _ in selector.select()):
             server.handle_request()
 
 
-def _server(host: str, port: int, registry: CollectorRegistry, health: Health) -> ThreadingHTTPServer:
-    class Handler(BaseHTTPRequestHandler):
-        timeout = _CLIENT_TIMEOUT_S
-        server_version = "monitoring"
-        sys_version = ""
+class _Server(ThreadingHTTPServer):
+    """An HTTP server that holds the registry and the health that its answers are made from."""
 
-        def do_GET(self) -> None:
-            match self.path.partition("?")[0]:
-                case "/metrics":
-                    self._answer(200, CONTENT_TYPE_LATEST, generate_latest(registry))
-                case "/healthz":
-                    self._say(*health.liveness())
-                case "/readyz":
-                    self._say(*health.readiness())
-                case _:
-                    self._answer(404, "text/plain; charset=utf-8", b"there are /metrics, /healthz and /readyz\n")
+    daemon_threads = True
+    timeout = 0  # handle_request is called when there is a request, and must not wait for another one
 
-        def _say(self, good: bool, line: str) -> None:
-            self._answer(200 if good else 503, "text/plain; charset=utf-8", f"{line}\n".encode())
+    def __init__(self, host: str, port: int, registry: CollectorRegistry, health: Health) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.registry = registry
+        self.health = health
+        super().__init__((host, port), _Handler)
 
-        def _answer(self, status: int, content_type: str, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Write nothing: a client that disconnects is no fault of the service."""
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name in the base class)
-            """Write nothing: a probe every few seconds is no news."""
 
-    class Server(ThreadingHTTPServer):
-        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        daemon_threads = True
-        timeout = 0  # handle_request is called when there is a request, and must not wait for another one
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = _CLIENT_TIMEOUT_S
+    server_version = "monitoring"
+    sys_version = ""
 
-        def handle_error(self, request: object, client_address: object) -> None:
-            """Write nothing: a client that went away is no news."""
+    def do_GET(self) -> None:
+        match self.path.partition("?")[0]:
+            case "/metrics":
+                self._answer(200, CONTENT_TYPE_LATEST, generate_latest(self.server.registry))
+            case "/healthz":
+                self._say(*self.server.health.liveness())
+            case "/readyz":
+                self._say(*self.server.health.readiness())
+            case _:
+                self._answer(404, "text/plain; charset=utf-8", b"there are /metrics, /healthz and /readyz\n")
 
-    return Server((host, port), Handler)
+    def _say(self, good: bool, line: str) -> None:
+        self._answer(200 if good else 503, "text/plain; charset=utf-8", f"{line}\n".encode())
+
+    def _answer(self, status: int, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name in the base class)
+        """Write nothing: probes every few seconds would fill the log."""

@@ -27,16 +27,16 @@ class Health:
         self._not_ready: str | None = "starting"
 
     def beat(self) -> None:
-        """Note that the loop begins an iteration."""
+        """Record that the loop begins an iteration."""
         self._beat = self._clock.monotonic()
 
     def set_ready(self) -> None:
-        """Note that the work goes on."""
+        """Record that the service can do its work."""
         with self._lock:
             self._not_ready = None
 
     def set_not_ready(self, reason: str) -> None:
-        """Note that the work cannot go on, and why, in one line."""
+        """Record that the service cannot do its work, with the reason in one line."""
         with self._lock:
             self._not_ready = reason
 
@@ -48,6 +48,6 @@ class Health:
         return True, "ok"
 
     def readiness(self) -> tuple[bool, str]:
-        """Whether the work goes on, and one line about it."""
+        """Whether the service can do its work, and one line about it."""
         with self._lock:
             return self._not_ready is None, self._not_ready or "ok"

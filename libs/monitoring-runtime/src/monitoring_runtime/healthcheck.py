@@ -1,4 +1,4 @@
-"""`python -m monitoring_runtime.healthcheck`: whether the service beside it is alive, for a container's HEALTHCHECK."""
+"""`python -m monitoring_runtime.healthcheck`: whether the container's service is alive, for Docker's HEALTHCHECK."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from monitoring_core.config import MetricsConfig
 
 _TIMEOUT_S = 5.0
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (what the service listens on)
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (the addresses that the service listens on)
 
 
 def ask(config: MetricsConfig) -> tuple[bool, str]:
-    """Whether `/healthz` says yes, and one line about it. Where nothing is served, nothing is known to be wrong."""
+    """Whether `/healthz` says yes, and one line about it. A service without an endpoint counts as alive."""
     if not config.enabled:
         return True, "metrics.enabled is false: nothing to ask"
     if not config.port:
@@ -34,7 +34,7 @@ def ask(config: MetricsConfig) -> tuple[bool, str]:
 
 
 def main() -> int:
-    """The exit status: 0 alive, 1 not, whatever the reason, as Docker expects it."""
+    """The exit status: 0 when alive, otherwise 1, the only two that Docker allows."""
     try:
         healthy, line = ask(load_config().metrics)
     except ConfigError as error:

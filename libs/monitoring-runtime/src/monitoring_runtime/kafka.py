@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError
 
+from monitoring_core.result import one_line
+
 if TYPE_CHECKING:
     from monitoring_core.config import KafkaConfig
 
-# Given to each client as its logger: librdkafka's own lines would stand between ours, and the callbacks bring what
-# matters of them.
+# Given to each client as its logger: librdkafka's own lines would mix with ours, and its callbacks already report what
+# matters.
 SILENT = logging.getLogger("monitoring_runtime.librdkafka")
 SILENT.addHandler(logging.NullHandler())
 SILENT.propagate = False
@@ -22,7 +24,7 @@ class Trouble(enum.Enum):
     """What kind of trouble an error of Kafka is.
 
     TIMED_OUT means that nothing answered in time. For a call that has its own timeout that is the same as UNREACHABLE;
-    for a client that works in the background it is one request of many.
+    for a client that works in the background only one of many requests timed out.
     """
 
     UNREACHABLE = enum.auto()
@@ -42,7 +44,7 @@ _BY_CODE = {
 
 
 def diagnose(error: KafkaError) -> Trouble:
-    """Find out what an error means."""
+    """The trouble that an error's code stands for; OTHER for every code without a known remedy."""
     return _BY_CODE.get(error.code(), Trouble.OTHER)
 
 
@@ -62,9 +64,9 @@ def explain(error: KafkaError, config: KafkaConfig, topic: str | None = None) ->
 
 def detail(error: KafkaError) -> str:
     """What librdkafka says about an error, one line."""
-    return " ".join(error.str().split())[:300]
+    return one_line(error.str(), 300)
 
 
 def where(config: KafkaConfig) -> str:
-    """The cluster as every text names it."""
+    """The cluster as messages for people name it."""
     return f"Kafka at {config.bootstrap_servers}"

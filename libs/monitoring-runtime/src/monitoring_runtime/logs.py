@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def configure_logging(config: LoggingConfig, service: str) -> None:
-    """Set up structlog for this process; every line carries `service`."""
+    """Set up structlog for this process; every line has the name of the service."""
     console = config.format is LogFormat.CONSOLE or (config.format is LogFormat.AUTO and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: how each begins, which schema it works with, and what its errors mean."""
+"""Connections to PostgreSQL: how each begins, whether a service fits its schema, and what its errors mean."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def connect(
     connect_timeout_s: int | None = None,
     statement_timeout_s: float | None = None,
 ) -> psycopg.Connection[Any]:
-    """A new connection, its session pinned.
+    """A new connection with a pinned session (see `pin_session`).
 
     Args:
         application_name: what pg_stat_activity shows.
@@ -36,7 +36,7 @@ def connect(
         statement_timeout_s: how long the server lets a statement run; None leaves it to the server.
 
     Raises:
-        psycopg.Error: there is no connection; `explain` says why.
+        psycopg.Error: the connection cannot be made; `explain` says why.
     """
     parameters = config.connection_parameters(application_name)
     if database is not None:
@@ -65,10 +65,10 @@ def pin_session(connection: psycopg.Connection[Any], statement_timeout_s: float 
 
 
 class RevisionGuard:
-    """Keeps a service from working with a schema that is not for it (docs/adr/0008).
+    """Keeps a service from working with a schema that does not serve its release (docs/adr/0008).
 
-    Until a fit schema was seen, an unfit one is a reason to stop: somebody started the wrong release. After that it is
-    an outage: somebody is changing the schema, and the service goes on with what it has.
+    An unfit schema stops a service that has never found it fit: somebody started the wrong release. For a service that
+    has, it is an outage: somebody is changing the schema, and the service waits until it is fit again.
     """
 
     def __init__(self, needed: str, config: DatabaseConfig) -> None:
@@ -81,9 +81,9 @@ class RevisionGuard:
         """Look at the schema's revision, on each new connection before it is used.
 
         Raises:
-            OutageError: it is not fit, and was before.
-            StopError: it is not fit, and never was.
-            psycopg.Error: it cannot be read.
+            OutageError: the schema is not fit, and was at an earlier check.
+            StopError: the schema is not fit, and never was.
+            psycopg.Error: the revision cannot be read.
         """
         schema = self._config.schema
         query = sql.SQL(QUERY).format(versions=sql.Identifier(schema, SCHEMA_VERSION_TABLE))
@@ -103,7 +103,7 @@ class Trouble(enum.Enum):
     OTHER = enum.auto()
 
 
-# PostgreSQL documentation, appendix A. A connection that was never made has no SQLSTATE: libpq does not hand it on.
+# PostgreSQL documentation, appendix A. libpq does not pass on the SQLSTATE when a connection fails.
 _BY_SQLSTATE = {
     "42P01": Trouble.TABLES_MISSING,  # undefined_table
     "3F000": Trouble.TABLES_MISSING,  # invalid_schema_name
@@ -124,7 +124,7 @@ class Diagnosis:
 
 
 def diagnose(error: psycopg.Error) -> Diagnosis:
-    """Find out what an error means."""
+    """The kind of trouble that an error stands for, from its SQLSTATE or from libpq's text."""
     line = first_line(error)
     if error.sqlstate is not None:
         return Diagnosis(_BY_SQLSTATE.get(error.sqlstate, Trouble.OTHER), line)
@@ -145,7 +145,7 @@ def explain(error: psycopg.Error, config: DatabaseConfig, failure: str) -> str:
     """An error in one plain line, with the address and, where it is known, the command that mends it.
 
     Args:
-        failure: what does not work, for trouble of no known kind: "cannot store results".
+        failure: what does not work, like "cannot store results", for trouble that the address alone does not explain.
     """
     diagnosis = diagnose(error)
     match diagnosis.trouble:
@@ -162,5 +162,5 @@ def explain(error: psycopg.Error, config: DatabaseConfig, failure: str) -> str:
 
 
 def where(config: DatabaseConfig) -> str:
-    """The server as every text names it."""
+    """The server as messages for people name it."""
     return f"PostgreSQL at {config.address}"

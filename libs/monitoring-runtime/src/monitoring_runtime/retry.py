@@ -1,4 +1,4 @@
-"""How long to wait before the next try: one policy for outages, and each departure from it with its reason."""
+"""How long to wait before the next try: the policy for outages, and each other policy with its reason."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RetryPolicy:
 
 # A server that is away may be back in a moment, or gone for hours.
 OUTAGE = RetryPolicy(0.2, 10.0)
-# A lock that others hold: waiting for it makes writers queue behind the waiter, so the waiter steps back for a while.
+# A lock that others hold: writers queue behind whatever waits for it, so give up quickly and try again later.
 LOCKED = RetryPolicy(0.5, 2.0)
 # An entry that Kafka's client gave back: the client has already backed off itself.
 RETURNED_BY_KAFKA = RetryPolicy(1.0, 1.0)
@@ -38,9 +38,9 @@ DISK = RetryPolicy(5.0, 5.0)
 
 
 class Backoff:
-    """The delays of one policy, from the shortest on.
+    """The delays of one policy, beginning with the shortest.
 
-    The caller does the waiting, on something that also wakes it at a stop (docs/adr/0005).
+    The caller waits by itself, so that a request to stop can end the wait (docs/adr/0005).
     """
 
     def __init__(self, initial_s: float = OUTAGE.initial_s, maximum_s: float = OUTAGE.maximum_s) -> None:

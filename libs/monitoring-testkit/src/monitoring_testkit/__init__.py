@@ -1,3 +1,3 @@
-"""Servers, fixtures and helpers for the tests of the website-availability monitor. Nothing that ships needs it."""
+"""Servers, fixtures and helpers for the tests of the website-availability monitor. No shipped package needs it."""
 
 __version__ = "0.1.0"

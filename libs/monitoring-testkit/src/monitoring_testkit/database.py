@@ -1,4 +1,4 @@
-"""A look into a database, without the code that is tested."""
+"""A connection to a database, made without the code under test."""
 
 from __future__ import annotations
 

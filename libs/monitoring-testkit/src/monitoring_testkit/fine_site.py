@@ -1,4 +1,4 @@
-"""The cheapest website that there is: `python -m monitoring_testkit.fine_site HOST` prints its port."""
+"""A website that costs as little as possible: `python -m monitoring_testkit.fine_site HOST` prints its port."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _REQUEST_S = 5
 def main(host: str) -> None:
     """Answer each connection once, one after the other, for ever."""
     with socket.create_server((host, 0), backlog=4_096) as listener:
-        # A connection is accepted when its request has come.
+        # The kernel hands over a connection only when its request has arrived.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _REQUEST_S)
         print(listener.getsockname()[1], flush=True)
         while True:

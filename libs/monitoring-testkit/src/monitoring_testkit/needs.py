@@ -1,4 +1,4 @@
-"""What a test needs of the machine: in CI it must be there, elsewhere the test is skipped without it."""
+"""What a test needs from the machine: when it is missing, the test fails in CI and is skipped elsewhere."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def need_root(what: str) -> None:
     """End the test when it does not run as root.
 
     Args:
-        what: needs root: "a disk of its own".
+        what: the thing that needs root, like "a disk of its own".
     """
     if os.geteuid():
         cannot_run(f"{what} needs root")

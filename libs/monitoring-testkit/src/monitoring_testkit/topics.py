@@ -1,4 +1,4 @@
-"""What is in a topic, read without the code that is tested."""
+"""The messages of a topic, read without the code under test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _READ_S = 60.0
 def messages(bootstrap_servers: str, topic: str) -> list[Message]:
     """All messages of a topic, in the order of each partition.
 
-    A partition is read until the broker says that it has ended: the embedded one's watermarks count batches.
+    A partition is read until the broker reports its end, because the watermarks of the embedded broker count batches.
 
     Raises:
         AssertionError: the end is not reached within a minute.

@@ -1,4 +1,4 @@
-"""Websites of this machine, for producers to check."""
+"""Websites on this machine, for producers to check."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class RawWebsite:
-    """Answers every connection with what a function does to the socket, after the request's headers came."""
+    """A website whose answers are made by a function that gets the socket after the request's headers have come."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -24,15 +24,15 @@ class RawWebsite:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The website's address."""
         return f"http://127.0.0.1:{self.port}/"
 
     def answer(self, act: Callable[[socket.socket, bytes], object]) -> None:
-        """From now on, call `act` for every connection, with its socket and what it has sent."""
+        """From now on, call `act` for every connection, with its socket and the head of its request."""
         threading.Thread(target=self._serve, args=(act,), daemon=True).start()
 
     def close(self) -> None:
-        """Accept no more connections, and tell those that wait for `closing`."""
+        """Accept no more connections, and set `closing` for the functions that wait for it."""
         self.closing.set()
         self._listener.close()
 
@@ -60,9 +60,9 @@ class RawWebsite:
 
 @contextlib.contextmanager
 def fine_website(host: str = "127.0.0.1") -> Iterator[int]:
-    """A website at this address that answers OK to everything; its port. It ends with the block.
+    """A website at this address that answers OK to every request and ends with the block. Yields its port.
 
-    It is a process of its own, so that a busy test does not make it slow, and costs next to nothing.
+    The website is a process of its own, so that a busy test does not make it slow.
     """
     command = [sys.executable, "-m", "monitoring_testkit.fine_site", host]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -22,7 +22,7 @@ class Batch:
 
     Attributes:
         began: when the first message came, in seconds on the monotonic clock.
-        offsets: the next offset of each partition.
+        offsets: for each partition the offset after the last message, which is the one to commit.
         size_bytes: the size of the messages' values together.
     """
 

@@ -102,7 +102,7 @@ def replay(config: Config, places: tuple[tuple[int, int], ...], reason: str | No
                 writer.send((letter.key, letter.value, {}) for letter in chosen)
             sent += len(chosen)
             seen |= {letter.partition: letter.offset + 1 for letter in batch}
-            # Only a replay of everything says where the next one begins.
+            # A replay of chosen dead letters leaves out others, so the next full replay must not begin after them.
             if not (dry_run or places or reason):
                 topic.note_replayed(seen)
     click.echo(f"{sent} messages {'would be sent' if dry_run else 'sent'} to topic {config.kafka.topic_name}")
@@ -136,7 +136,7 @@ def _moment(epoch_ms: int) -> str:
 
 
 def _shown(content: bytes | None) -> str:
-    """Bytes for a person, bounded, with nothing that a terminal obeys."""
+    """Bytes as text for a person, bounded in length and without control characters."""
     if content is None:
         return "null"
     text = content[:4_000].decode("utf-8", "backslashreplace")

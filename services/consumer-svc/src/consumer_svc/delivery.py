@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# Counting the rows in the default partition costs a query.
+# How often the rows in the default partition are counted, which costs a query.
 LOOK_EVERY_S = 60.0
 
 T = TypeVar("T")
@@ -44,8 +44,8 @@ class Delivery:
     """Runs in a thread of its own, one batch at a time.
 
     Attributes:
-        max_dead_letter_ratio: how much of the last messages may be poison.
-        given_up: once it is set, the end of an outage is not waited for.
+        max_dead_letter_ratio: the share of the last messages that may be poison, 0 to 1.
+        given_up: once it is set, a delivery no longer waits for the end of an outage.
         retry: how long to wait between the tries during an outage.
         outage: why nothing can be delivered now, in one line; None while it can.
     """
@@ -67,14 +67,14 @@ class Delivery:
 
     @property
     def too_much_poison(self) -> str | None:
-        """That more than `max_dead_letter_ratio` of the last messages were poison, in one line; None if not."""
+        """One line about poison beyond `max_dead_letter_ratio` of the last messages; None while it is within."""
         return self._poison_watch.alarm
 
     def prepare(self) -> None:
         """Return when the database can be written to, or `given_up` is set.
 
         Raises:
-            StopError: the schema of the database is not for this consumer.
+            StopError: the schema of the database does not serve this release.
         """
         with contextlib.suppress(GivenUpError):
             self._retry(self.writer.prepare)

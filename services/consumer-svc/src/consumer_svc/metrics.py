@@ -1,4 +1,4 @@
-"""What a consumer counts."""
+"""The metrics of a consumer."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Metrics:
             self._lag.labels(str(partition)).set(messages)
 
     def in_default_partition(self, rows: int) -> int:
-        """Show how many rows are there now, and return how many were."""
+        """Record how many rows are in the default partition now, and return how many were recorded before."""
         before, self._rows_by_default = self._rows_by_default, rows
         self._by_default.set(rows)
         return before

@@ -19,8 +19,8 @@ class PoisonWatch:
     """Follows the ratio of poison, batch by batch.
 
     Attributes:
-        max_ratio: how much of the last messages may be poison, 0 to 1.
-        alarm: that more is poison, in one line; None while it is not.
+        max_ratio: the share of the last messages that may be poison, 0 to 1.
+        alarm: one line about poison beyond that share; None while it is within.
     """
 
     max_ratio: float

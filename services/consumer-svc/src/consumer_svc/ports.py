@@ -1,4 +1,4 @@
-"""What the consumer needs from outside, and the values that are exchanged."""
+"""The ports: what the consumer needs from outside, and the values that are exchanged."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 
 
 class Received(Protocol):
-    """A message as it was received. These are methods because confluent_kafka.Message, which has them, is one."""
+    """A message as it was received. It has methods, not attributes, because confluent_kafka.Message has them."""
 
     def key(self) -> bytes | None:
-        """Its key; None when it has none."""
+        """The message's key; None without one."""
         ...
 
     def value(self) -> bytes | None:
-        """Its value; None for a tombstone."""
+        """The message's value; None for a tombstone."""
         ...
 
     def partition(self) -> int:
-        """The number of its partition."""
+        """The number of the message's partition."""
         ...
 
     def offset(self) -> int:
-        """Its offset in the partition."""
+        """The message's offset in the partition."""
         ...
 
     def timestamp(self) -> tuple[int, int]:
-        """The kind of its time, and the time in milliseconds since the epoch."""
+        """The kind of the message's timestamp, and the timestamp in milliseconds since the epoch."""
         ...
 
 
@@ -50,8 +50,8 @@ class DeadLetter:
     """A message in the dead-letter topic.
 
     Attributes:
-        dead_lettered_ms: when it was sent there, in milliseconds since the epoch.
-        headers: why it could not be stored, and where it was before.
+        dead_lettered_ms: when the message was sent to that topic, in milliseconds since the epoch.
+        headers: why the message could not be stored, and where it was before.
     """
 
     partition: int
@@ -88,11 +88,11 @@ class WriteCounts:
 
 
 class RefusedError(Exception):
-    """The database refuses these results for what is in at least one of them; trying again will not help."""
+    """The database refuses these results because of a value in at least one of them; trying again will not help."""
 
 
 class Source(Protocol):
-    """Where messages come from."""
+    """The topic of results, read as a member of the consumers' group."""
 
     @property
     def assigned(self) -> bool:
@@ -104,11 +104,11 @@ class Source(Protocol):
         ...
 
     def poll(self, limit: int, timeout_s: float) -> Sequence[Received]:
-        """Up to `limit` messages; also what keeps the membership in the group."""
+        """Up to `limit` messages. Must be called regularly, or this member loses its partitions."""
         ...
 
     def pause(self, paused: bool) -> None:
-        """Fetch nothing, or fetch again; polling goes on."""
+        """Pause or resume fetching; `poll` must still be called."""
         ...
 
     def commit(self, offsets: Mapping[int, int]) -> None:
@@ -121,14 +121,14 @@ class Source(Protocol):
 
 
 class Writer(Protocol):
-    """Where results go."""
+    """The table of results."""
 
     def prepare(self) -> None:
         """Find out whether results can be stored at all.
 
         Raises:
-            OutageError: not now.
-            StopError: never, by this consumer.
+            OutageError: results cannot be stored now.
+            StopError: this release can never store results in the present schema.
         """
         ...
 
@@ -136,8 +136,8 @@ class Writer(Protocol):
         """Store results, all or none.
 
         Raises:
-            OutageError: not now. Nothing is stored, or nothing that another try would store twice.
-            RefusedError: never, as they are.
+            OutageError: the results cannot be stored now. Another try stores nothing twice.
+            RefusedError: the results can never be stored as they are.
         """
         ...
 
@@ -145,18 +145,18 @@ class Writer(Protocol):
         """How many rows are in the default partition, because their day has no partition of its own; 1,000 at most.
 
         Raises:
-            OutageError: not now.
+            OutageError: the rows cannot be counted now.
         """
         ...
 
 
 class DeadLetters(Protocol):
-    """Where poison goes."""
+    """The dead-letter topic."""
 
     def send(self, poison: Sequence[Poison]) -> None:
-        """Send poison, acknowledged when this returns.
+        """Send poison. All of it is acknowledged when this returns.
 
         Raises:
-            OutageError: not now.
+            OutageError: the poison cannot be sent now.
         """
         ...

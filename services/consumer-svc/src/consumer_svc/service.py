@@ -26,14 +26,14 @@ log = structlog.get_logger()
 
 POLL_S = 0.1
 POLL_ROWS = 1_000
-# Of the values of a batch's messages: many large messages must not take all the memory before they are a full batch.
+# A batch is also full with this many bytes of values, so that many large messages do not take all the memory.
 MAX_BATCH_BYTES = 64 << 20
-# How long the group is kept waiting for a write when partitions are revoked.
+# When partitions are revoked, how long a write may keep the group waiting.
 REVOKE_WAIT_S = 5.0
-# How long a full batch waits for the last write before fetching is paused: librdkafka throws away what it has fetched
-# when it is paused, which writes of ordinary length are not worth.
+# How long a full batch waits for the last write before fetching is paused. A paused librdkafka throws away what it has
+# fetched, so a write of ordinary length must not cause a pause.
 PATIENCE_S = 1.0
-# From when on readiness says that a write takes long.
+# After how long /readyz reports that a write takes long.
 SLOW_WRITE_S = 10.0
 
 
@@ -61,8 +61,8 @@ class ConsumerService:
     _handed_over: float = attrs.field(default=0.0, init=False)
 
     def run(self, stop: Stop) -> None:
-        """Work until `stop`, then end in order."""
-        # An empty batch whose delivery is the preparation: messages that come meanwhile wait for the database.
+        """Work until a stop is requested, then finish in order."""
+        # The preparation takes the place of the first delivery, so that messages wait until the database is ready.
         self._in_hand = (Batch(self.clock.monotonic()), in_background("delivery", self.delivery.prepare))
         self._handed_over = self.clock.monotonic()
         try:
@@ -94,7 +94,7 @@ class ConsumerService:
         """Give up partitions. A batch that is being delivered may finish; their next owner gets the rest again."""
         if self._pending:
             self._pending.drop(partitions)
-            self._pending = self._pending or None  # an empty one is none
+            self._pending = self._pending or None  # no batch in place of an empty one
         if self._in_hand:
             wait([self._in_hand[1]], REVOKE_WAIT_S)
             self._commit(self._pop_delivered())
@@ -148,7 +148,7 @@ class ConsumerService:
             self.source.commit(offsets)
 
     def _pop_delivered(self) -> Mapping[int, int]:
-        """Remove the batch in hand if all of it is stored: its offsets, to be committed. Else nothing."""
+        """Remove the batch in hand if all of it is delivered, and return its offsets to commit; else return none."""
         if self._in_hand is None or not self._in_hand[1].done():
             return {}
         (batch, future), self._in_hand = self._in_hand, None

@@ -1,4 +1,4 @@
-"""The command line of dbadmin: all its commands, none of which is defined here."""
+"""The command line of dbadmin, which puts the commands together."""
 
 from __future__ import annotations
 

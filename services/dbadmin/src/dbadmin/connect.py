@@ -28,11 +28,11 @@ def connected(
     """A connection, in one transaction unless `autocommit`.
 
     Args:
-        database: another one than the configuration names.
+        database: the database to use instead of the configured one.
 
     Raises:
         OutageError: the server cannot be reached.
-        StopError: it refuses; the text says what to do where that is known.
+        StopError: the server refuses; the text says what to do where that is known.
     """
     try:
         with connect(config, APPLICATION_NAME, database=database, autocommit=autocommit) as connection:
@@ -63,7 +63,7 @@ def outage_or_stop(error: psycopg.Error, config: DatabaseConfig) -> OutageError 
             return StopError(f"{where(config)} refuses the connection: {diagnosis.detail}")
         case Trouble.TABLES_MISSING:
             return StopError(f"{text} (run dbadmin create-schema)")
-    # A column that a later revision adds.
+    # An undefined column is one that a later revision adds.
     return StopError(
         f"{text} (run dbadmin create-schema)" if isinstance(error, psycopg.errors.UndefinedColumn) else text
     )

@@ -1,4 +1,4 @@
-"""Secrets read through the API of Kubernetes: of the current context, or as the account of the pod."""
+"""Secrets read through the API of Kubernetes, with the current context or with the account of the pod."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MEANINGS = {
 
 
 class KubernetesSecrets:
-    """Reads each secret once."""
+    """Reads secrets, each at most once."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], dict[str, str] | str] = {}
@@ -27,7 +27,7 @@ class KubernetesSecrets:
         """The text of a key.
 
         Raises:
-            ValueError: with the rest of a sentence that begins with the setting.
+            ValueError: the secret or the key cannot be read; the text continues a sentence about the setting.
         """
         if (namespace, name) not in self._known:
             self._known[namespace, name] = _read(namespace, name)
@@ -46,7 +46,7 @@ class KubernetesSecrets:
 def _read(namespace: str, name: str) -> dict[str, str] | str:
     """The data of a secret, or why it cannot be read."""
     try:
-        from kubernetes import client, config  # an extra, and it takes half a second to load
+        from kubernetes import client, config  # an optional package, which takes half a second to load
     except ImportError:
         return _EXTRA
     try:
@@ -57,7 +57,7 @@ def _read(namespace: str, name: str) -> dict[str, str] | str:
         return _MEANINGS.get(error.status, f"status {error.status} {error.reason}")
     except config.ConfigException:
         return "there is no cluster to ask: neither a current context (KUBECONFIG) nor the account of a pod"
-    except Exception as error:  # of urllib3, of OpenSSL, or of a command that fetches credentials
+    except Exception as error:  # from urllib3, OpenSSL, or a command that fetches credentials
         return f"the API cannot be reached: {_plain(error)}"
 
 
@@ -74,7 +74,7 @@ def _settings() -> Any:
 
 
 def _request(settings: Any, path: str) -> dict[str, str]:
-    """Not by client.CoreV1Api: it takes a second to load the classes of everything that Kubernetes has."""
+    """The data of a secret. client.CoreV1Api would take a second to load: it has a class for every kind of object."""
     from kubernetes.client.exceptions import ApiException
     from kubernetes.client.rest import RESTClientObject
 
@@ -84,7 +84,7 @@ def _request(settings: Any, path: str) -> dict[str, str]:
     response = api.request("GET", f"{settings.host}{path}", headers=headers, _request_timeout=_TIMEOUT_S)
     if response.status != 200:
         raise ApiException(status=response.status, reason=response.reason)
-    # Older clients have read the response by now.
+    # Older releases of the client have already read the response into `data`.
     secret = json.loads(response.read() if response.data is None else response.data)
     return dict(secret.get("data") or {})
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from monitoring_core.clock import Clock
-    from monitoring_core.target import CheckDefaults
+    from monitoring_core.targets import CheckDefaults
     from producer_svc.claim import Claim
     from producer_svc.ports import Leases, TargetTable
 
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 RENEWALS_PER_LEASE = 3
 # How long a stop waits until the lease is released.
 _RELEASE_S = 2.0
-# How many free IDs are tried at once: producers that start together may try for the same.
+# How many free IDs one step tries: producers that start together may try the same one first.
 _CANDIDATES = 5
 
 
@@ -39,12 +39,12 @@ class Assignment:
     """Holds a lease and reads its range, in a thread of its own.
 
     The lease is renewed three times while it lasts. Targets are read when they have changed, at most every `refresh_s`
-    seconds. Once it holds an ID it keeps its targets while PostgreSQL is away, even past the lease: a check that two
-    producers make is stored once, one that nobody makes is lost.
+    seconds. A producer that holds an ID keeps its targets while PostgreSQL is away, even past the end of the lease: a
+    check that two producers make is stored once, but a check that nobody makes is lost.
 
     Attributes:
-        outage: why nothing can be known; None while PostgreSQL can be asked.
-        standing_by: why no ID is held; None while one is.
+        outage: why PostgreSQL cannot be asked; None while it can.
+        standing_by: why no ID is held; None while one is held.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Assignment:
         self._lease_s = lease_s
         self._refresh_s = refresh_s
         self._clock = clock
-        # A lease must not run out while an outage that is over is waited for.
+        # Shorter than the lease: it must not run out in a wait that outlasts the outage.
         longest_s = min(OUTAGE.maximum_s, lease_s / RENEWALS_PER_LEASE)
         self._backoff = RetryPolicy(OUTAGE.initial_s, longest_s).backoff()
         self._step_running: Future[Update | None] | None = None
@@ -71,9 +71,9 @@ class Assignment:
         self._renewed = 0.0
         self._lapsed = False
         self._parts: deque[Update] = deque()
-        # From when on slots of targets that are not read yet may be this producer's; None when all are read.
+        # The moment from which slots of targets that are not read yet may be this producer's; None when all are read.
         self._unread_since_ms: int | None = None
-        # The thread's own.
+        # Changed by the step's thread alone.
         self._held: int | None = None
         self._needed = 0
         self._counted_version: int | None = None
@@ -82,10 +82,10 @@ class Assignment:
         self.standing_by: str | None = None
 
     def poll(self, accounted_until_ms: Callable[[], int]) -> Update | None:
-        """What has changed, or None; never waits.
+        """What has changed since the last call, or None; never waits.
 
         Args:
-            accounted_until_ms: gives the moment up to which every slot of this producer is accounted for.
+            accounted_until_ms: returns the moment up to which every slot of this producer is accounted for.
         """
         self._note_lapse()
         if self._step_running is None:
@@ -97,7 +97,7 @@ class Assignment:
         return self._end_step(self._step_running) if done else None
 
     def close(self, accounted_until_ms: int) -> None:
-        """Give the ID back, so that the next producer need not wait for the lease to run out."""
+        """Release the ID, so that the next producer need not wait until the lease runs out."""
         step = self._step_running
 
         def release() -> None:
@@ -150,13 +150,13 @@ class Assignment:
     def _accounted(self, accounted_until_ms: int, now_ms: int) -> int:
         """The moment up to which the slots of every target of the range are accounted for, read or not.
 
-        Never later than `now_ms`, PostgreSQL's: this machine's clock may be ahead.
+        Never later than `now_ms` by PostgreSQL's clock, because this machine's clock may be ahead.
         """
         unread_since_ms = self._unread_since_ms
         return min(accounted_until_ms, now_ms if unread_since_ms is None else min(now_ms, unread_since_ms))
 
     def _step(self, accounted_until_ms: int) -> Update | None:
-        """Renew or acquire the lease, and read the range when it has changed; in the thread."""
+        """Renew or acquire the lease, and read the range when it has changed. Runs in the thread."""
         began = self._clock.monotonic()
         version, now_ms = self._targets.version()
         if self._claim.producer_id is None and version != self._counted_version:
@@ -175,7 +175,7 @@ class Assignment:
         return self._read(version, now_ms)
 
     def _read(self, version: int, now_ms: int) -> Update | None:
-        """Read the range when it has changed and may be read again; what has changed."""
+        """Read the range when it has changed and `refresh_s` has passed; returns what has changed."""
         assert self._held is not None
         if version == self._reader.version:
             self._reader.current_at_ms = now_ms
@@ -187,7 +187,7 @@ class Assignment:
         return update
 
     def _keep(self, held: int, accounted_until_ms: int) -> None:
-        """Renew the lease, and tell of its end when it has ended."""
+        """Renew the lease, or release one that is no longer needed; an update tells the loop when the lease ended."""
         given_up = self._claim.producer_id is None and held > self._needed
         if given_up:
             log.info("giving up an ID that is no longer needed", producer_id=held, needed=self._needed)
@@ -202,7 +202,7 @@ class Assignment:
         self._parts.append(Update(None, given_up))
 
     def _acquire(self) -> int | None:
-        """Acquire an ID: the moment up to which its slots are accounted for; None when none is free."""
+        """Acquire an ID; returns the moment up to which its slots are accounted for, or None when no ID is free."""
         if self._claim.producer_id is not None:
             candidates = [self._claim.producer_id]
         else:
@@ -226,7 +226,7 @@ class Assignment:
         self.standing_by = why
 
     def _begin(self, accounted_until_ms: int, now_ms: int) -> None:
-        """An ID was just acquired: the slots of its range since its last holder are this producer's."""
+        """After acquiring an ID: the slots of its range since its last holder are now this producer's."""
         # A holder whose clock was ahead may have accounted for slots that are not due yet.
         since_ms = max(min(accounted_until_ms, now_ms), now_ms - self._claim.max_look_back_ms)
         if since_ms > accounted_until_ms:

@@ -18,33 +18,33 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# Reasons that a broken website and a prober without network have in common.
+# The reasons that both a broken website and a prober without network can cause.
 NETWORK_REASONS = frozenset({Reason.TIMEOUT, Reason.DNS_ERROR, Reason.CONNECTION_ERROR, Reason.BODY_READ_ERROR})
 
 
 @attrs.define
 class Blame:
-    """Holds each failure that could be the network's until canaries have been asked that began after it.
+    """Holds each failure that the prober's network may have caused, until a round of canaries begun after it ends.
 
-    When no canary answers, and fewer websites answer meanwhile than have failed, it is the prober's own network. All
-    that failed is then excused until a canary answers again, and so is each later failure of a check that began before.
+    When no canary answers, and fewer websites answer during the round than have failed, the prober's own network is
+    down. The failures are then excused until a canary answers again, as are later ones of checks begun before that.
 
     Attributes:
-        down: whether the prober's own network is taken to be down.
+        down: whether the prober's own network counts as down.
     """
 
     _canaries: Canaries | None
     _clock: Clock
     down: bool = attrs.field(default=False, init=False)
-    # Whether a round of asking goes on, and the failures from before it, which it decides.
+    # Whether a round is running, and the failures from before its start, which it decides.
     _asking: bool = attrs.field(default=False, init=False)
     _asked: list[CheckResult] = attrs.field(factory=list, init=False)
-    # Failures that came since: the next round decides them.
+    # The failures that came since the round began; the next round decides them.
     _held: list[CheckResult] = attrs.field(factory=list, init=False)
-    # When the last of the asked failures ended, and the websites that answered checks that began after it.
+    # When the last failure in `_asked` ended, and the ids of websites that answered a check begun after that.
     _since: dt.datetime | None = attrs.field(default=None, init=False)
     _answered: set[int] = attrs.field(factory=set, init=False)
-    # When the network worked again: monotonic, since somebody may set the wall clock.
+    # When the network worked again, on the monotonic clock because somebody may set the wall clock.
     _recovered: float | None = attrs.field(default=None, init=False)
 
     @property
@@ -53,7 +53,7 @@ class Blame:
         return len(self._asked) + len(self._held)
 
     def accept(self, result: CheckResult) -> list[CheckResult]:
-        """Decide about a finished result: it alone, or nothing when it has to wait."""
+        """Decide about a finished result; returns it, or nothing while it is held."""
         if self._canaries is None or result.started_at is None or result.reason is Reason.PROBER_ERROR:
             return [result]
         if result.reason not in NETWORK_REASONS:
@@ -68,7 +68,7 @@ class Blame:
         return []
 
     def decided(self) -> list[CheckResult]:
-        """The results that a round has decided, with the verdict that they deserve; empty while it goes on."""
+        """The results that a finished round has decided, with their final verdicts; empty while the round runs."""
         answer = self._canaries.poll() if self._canaries and self._asking else None
         if answer is None or self._canaries is None:
             return []
@@ -82,7 +82,7 @@ class Blame:
         ]
 
     def rest(self) -> list[CheckResult]:
-        """The results that are still undecided when there is no more time: nobody is blamed for them."""
+        """The results that are still undecided at a stop, changed to unknown."""
         rest, self._asked, self._held = [*self._asked, *self._held], [], []
         return [_own_fault(result, "stopped before the canaries were asked") for result in rest]
 

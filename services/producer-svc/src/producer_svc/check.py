@@ -12,7 +12,7 @@ from monitoring_core.result import CheckResult, Reason, unrun
 if TYPE_CHECKING:
     import datetime as dt
 
-    from monitoring_core.target import Target
+    from monitoring_core.targets import Target
 
 
 @attrs.frozen
@@ -35,7 +35,7 @@ class Check:
 
     @property
     def window_end_ms(self) -> int:
-        """When the next slot begins, and it is too late to start this one."""
+        """The next slot, milliseconds since the epoch, from which on it is too late to start this check."""
         return self.scheduled_ms + 1000 * self.target.interval_s
 
 

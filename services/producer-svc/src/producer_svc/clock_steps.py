@@ -9,7 +9,7 @@ import attrs
 if TYPE_CHECKING:
     from monitoring_core.clock import Clock
 
-# A smaller step needs no care: NTP corrects such errors slowly, and checks come late or early by no more than this.
+# A smaller step is ignored: NTP corrects such errors slowly, and checks come late or early by no more than this.
 MIN_STEP_S = 5.0
 
 

@@ -1,4 +1,4 @@
-"""The targets of a range as they were read last, in little memory: there may be a million."""
+"""The targets of a range as they were read last, in little memory: a range may hold a million."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from monitoring_core.target import TargetRecord
+    from monitoring_core.targets import TargetRecord
 
 
 class KnownTargets:
@@ -55,7 +55,7 @@ class KnownTargets:
 
 def digest(record: TargetRecord) -> int:
     """A number that changes when the record does; records themselves would take as much memory as the targets."""
-    # PostgreSQL takes any JSON, lists too, and those cannot be hashed.
+    # repr, because PostgreSQL accepts any JSON, even lists and objects, which cannot be hashed.
     headers, labels = (repr(value) if value else None for value in (record.headers, record.labels))
     return hash(
         (

@@ -1,4 +1,4 @@
-"""What a producer counts."""
+"""The metrics of a producer."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ class Metrics:
         return Gauge(name, text, registry=self.registry)
 
     def observe(self, waiting: int, running: int, network_down: bool) -> None:
-        """Note the state of the queues and of the network."""
+        """Record the lengths of the queues and the state of the network."""
         self._waiting.set(waiting)
         self._running.set(running)
         self._network_down.set(network_down)
 
     def assigned(self, targets: int, invalid: int) -> None:
-        """Note what the range holds."""
+        """Record how many targets the range holds, and how many of them cannot be checked."""
         self._targets.set(targets)
         self._invalid.set(invalid)
 
     def holds(self, producer_id: int | None) -> None:
-        """Note the ID that is held."""
+        """Record the ID that is held."""
         self._id.set(producer_id or 0)
 
     def accounted_since(self, epoch_ms: int) -> None:
-        """Note the moment from which on every slot is accounted for."""
+        """Record the moment from which on every slot is accounted for."""
         self._since.set(epoch_ms / 1000)
 
     def finished(self, result: CheckResult) -> None:
@@ -66,10 +66,10 @@ class Metrics:
             self._lag.observe(result.queue_delay_s)
 
     def outbox(self, unacknowledged: int, unsaved: int) -> None:
-        """Note what is on its way to Kafka, and what of it is in memory alone."""
+        """Record how many results Kafka has not acknowledged, and how many of them are in memory alone."""
         self._unacknowledged.set(unacknowledged)
         self._unsaved.set(unsaved)
 
     def dropped(self, results: int) -> None:
-        """Count results that are lost."""
+        """Count results that were dropped and are lost."""
         self._dropped.inc(results)

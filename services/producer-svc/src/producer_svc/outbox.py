@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# Save after GROUP_S seconds or about GROUP_ENTRIES results, which is also the size of a batch at most.
+# Save after GROUP_S seconds or about GROUP_ENTRIES results. A batch has at most GROUP_ENTRIES.
 GROUP_S = 0.02
 GROUP_ENTRIES = 1_000
-# About how many entries Kafka's client holds, and how many saved ones wait in memory rather than in the file alone.
+# About how many entries Kafka's client holds at most, and up to how many saved entries wait for it in memory, too.
 IN_FLIGHT = 10_000
 IN_MEMORY = 10_000
 # How many batches of the file one flush reads.
 READ_TOGETHER = 100
-# How many results are held in memory alone while the file cannot be written.
+# At most how many results are held in memory alone while the file cannot be written.
 UNSAVED = 100_000
-# When there is no room, one result in DROP_SHARE is given up at once.
+# When there is no room, one DROP_SHARE-th of the results is dropped at once.
 DROP_SHARE = 100
 
 
@@ -44,8 +44,8 @@ DROP_SHARE = 100
 class Outbox:
     """Accepts results, saves them, hands them to Kafka, and forgets them when Kafka has acknowledged them.
 
-    What the store refuses stays in memory, and goes to Kafka from there. Past their bounds both give up the oldest
-    results, those of websites that were up before all others; each one is counted.
+    While the store cannot be written, results stay in memory and go to Kafka from there. When the store or the memory
+    is full, the oldest results are dropped, up ones before others, and each is counted.
     """
 
     _store: Store
@@ -53,20 +53,20 @@ class Outbox:
     _clock: Clock
     _metrics: Metrics
     _max_bytes: int
-    # Told the slot (milliseconds since the epoch) of each result of this run that Kafka has, or that was given up.
+    # Called with the slot (milliseconds since the epoch) of each result of this run that is acknowledged or dropped.
     _on_done: Callable[[int], None]
     # Batches of this run have this id or a higher one.
     _first_id: int = attrs.field(init=False)
     _ids: itertools.count[int] = attrs.field(init=False)
-    # Not saved yet, oldest first; and those of them that are not handed to Kafka either.
+    # The entries that are not saved, oldest first; and the unsaved ones that are not handed to Kafka either.
     _unsaved: dict[OutboxEntry, None] = attrs.field(factory=dict, init=False)
     _fresh: deque[OutboxEntry] = attrs.field(factory=deque, init=False)
-    # The newest saved batches, not handed to Kafka yet; older ones may be in the file alone.
+    # The newest saved batches that are not handed to Kafka yet; older ones may be in the file alone.
     _unsent: deque[OutboxBatch] = attrs.field(factory=deque, init=False)
-    # Handed to Kafka and still in the file, by id; and the ids of those of which Kafka has all.
+    # The batches handed to Kafka and still in the file, by id; and the ids of those that Kafka has acknowledged whole.
     _handed: dict[int, OutboxBatch] = attrs.field(factory=dict, init=False)
     _finished: list[int] = attrs.field(factory=list, init=False)
-    # How many of the entries in the file Kafka has.
+    # How many entries in the file Kafka has acknowledged.
     _acknowledged: int = attrs.field(default=0, init=False)
     # All batches up to this one were handed to Kafka.
     _sent_id: int = attrs.field(default=0, init=False)
@@ -78,7 +78,7 @@ class Outbox:
     _dropping: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        # From the clock on: what an earlier run left has lower ids, even where it cannot be read yet.
+        # Ids begin at the clock's microseconds: batches of earlier runs have lower ids, even if not readable yet.
         self._first_id = max(self._store.last_id + 1, 1_000 * self._clock.now_ms())
         self._ids = itertools.count(self._first_id)
         if self._store.count:
@@ -91,7 +91,7 @@ class Outbox:
 
     @property
     def unsaved(self) -> int:
-        """How many of them are in memory alone."""
+        """How many results are in memory alone."""
         return len(self._unsaved)
 
     @property
@@ -107,7 +107,7 @@ class Outbox:
         self._fresh.append(entry)
 
     def flush(self) -> None:
-        """Note what Kafka has acknowledged, save what is new, and hand over what is saved."""
+        """Record what Kafka has acknowledged, save what is new, and hand over what is saved."""
         for entry in self._sender.drain_acknowledged():
             self._note_acknowledged(entry)
         if (self._unsaved or self._finished) and (
@@ -117,7 +117,7 @@ class Outbox:
         self._send()
 
     def send_all(self, timeout_s: float) -> int:
-        """Wait until Kafka has acknowledged everything, at most `timeout_s` seconds; how many results are left."""
+        """Wait until Kafka has acknowledged everything, at most `timeout_s` seconds; returns how many are left."""
         deadline = self._clock.monotonic() + timeout_s
         while self.waiting and (left_s := deadline - self._clock.monotonic()) > 0:
             self.flush()
@@ -158,7 +158,7 @@ class Outbox:
             self._drop_unsaved()
 
     def _grouped(self) -> list[OutboxBatch]:
-        """What is not saved, in batches that are up or not, and handed to Kafka or not."""
+        """The unsaved entries in batches; the entries of a batch agree in being up, and in being handed to Kafka."""
         groups: dict[tuple[bool, bool], list[list[OutboxEntry]]] = {}
         for entry in self._unsaved:
             lists = groups.setdefault((entry.up, entry.handed), [[]])
@@ -175,7 +175,7 @@ class Outbox:
         if self._trouble:
             log.info("the outbox is written again")
             self._backoff.reset()
-            # It may hold what could not be read before.
+            # The file may hold batches that could not be read before.
             self._sent_id, self._backlog = 0, True
         self._trouble = None
         self._unsaved.clear()
@@ -218,7 +218,7 @@ class Outbox:
             try:
                 batch = self._store.first(self._sent_id, before)
             except OutageError:
-                return  # the next save says so, or it is read later
+                return  # the next save reports the trouble; a later flush reads again
             if batch is None:
                 self._backlog = False
                 return
@@ -230,7 +230,7 @@ class Outbox:
 
     def _hand_over(self, batch: OutboxBatch) -> None:
         self._sent_id = batch.id
-        if batch.id in self._handed:  # after trouble with the file, the sending begins at its start again
+        if batch.id in self._handed:  # after trouble, the file is read from its start again
             return
         for entry in batch.entries:
             self._sender.send(entry)
@@ -246,7 +246,7 @@ class Outbox:
         batch.entries = ()
 
     def _drop_saved(self) -> None:
-        """Make room in the file: give up a share of its results, of those that were not handed to Kafka yet."""
+        """Make room in the file: drop a share of its results, from those that are not handed to Kafka yet."""
         dropped = self._store.drop(self._sent_id, max(1, self._store.count // DROP_SHARE))
         lost = [batch for batch in dropped if batch.id not in self._handed]
         for batch in lost:

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False)
 class OutboxEntry:
-    """A result on its way.
+    """A result on its way to Kafka.
 
     Attributes:
-        slot_ms: of the check.
-        up: whether the website was up: such results are given up first.
-        batch: the id of the batch in which it is saved; 0 before.
-        handed: whether Kafka's client has it. Kept only for an entry that is not saved.
+        slot_ms: the slot of the check, milliseconds since the epoch.
+        up: whether the website was up; such results are dropped first.
+        batch: the id of the batch in which the entry is saved; 0 while it is not saved.
+        handed: whether Kafka's client has the entry. Only set on an entry that is not saved.
     """
 
     slot_ms: int
@@ -31,14 +31,14 @@ class OutboxEntry:
 
 @attrs.define(eq=False)
 class OutboxBatch:
-    """Entries that are saved and removed together: a row for each would cost more than everything else.
+    """Entries that are saved and removed together: a row for each would cost more than the rest of the outbox's work.
 
     Attributes:
         id: ascending in the order of saving.
-        up: whether all of its entries are; else none is.
-        entries: empty once they were handed over, or when they cannot be read.
-        size: how many entries it was made with.
-        unacknowledged: how many of them Kafka has not acknowledged.
+        up: whether its entries are up, which they are all or none.
+        entries: empty after they were handed over, or when they cannot be read.
+        size: how many entries the batch was made with.
+        unacknowledged: how many of its entries Kafka has not acknowledged.
     """
 
     id: int

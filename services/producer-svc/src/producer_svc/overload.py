@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# How often it is reported at most.
+# Seconds between two reports at least.
 EVERY_S = 60.0
 # The weight of a check in the moving average of how long checks take.
 _WEIGHT = 0.01
-# The share of the places that checks fill on average; the others are for checks that come together by chance.
+# Plan for this share of the places in use on average; the rest is for checks that come together by chance.
 _FILL = 0.7
 
 
 @attrs.define
 class Overload:
-    """Reports how many checks missed their window for want of room, and how much room is needed.
+    """Reports how many checks missed their window for lack of a free place, and how many places they need.
 
     Attributes:
-        missed: such checks since the last report.
+        missed: how many checks have missed their window since the last report.
     """
 
     _clock: Clock
@@ -38,7 +38,7 @@ class Overload:
     _next_report: float = attrs.field(default=0.0, init=False)
 
     def finished(self, result: CheckResult) -> None:
-        """Note how long a check kept its place."""
+        """Record how long a check occupied its place."""
         if result.started_at and result.finished_at:
             took_s = (result.finished_at - result.started_at).total_seconds()
             self._check_s += _WEIGHT * (took_s - self._check_s) if self._check_s else took_s

@@ -1,4 +1,4 @@
-"""What the loop needs from outside."""
+"""The ports: what the loop needs from outside."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from monitoring_core.result import CheckResult
-    from monitoring_core.target import TargetRecord
+    from monitoring_core.targets import TargetRecord
     from producer_svc.check import Check, Origin
     from producer_svc.outbox_entries import OutboxBatch, OutboxEntry
 
 
 class TargetTable(Protocol):
-    """Which targets there are. Moments are milliseconds since the epoch.
+    """The table of targets. Moments are milliseconds since the epoch.
 
     Raises, from every method:
-        OutageError: not now.
+        OutageError: the table cannot be read now.
     """
 
     def version(self) -> tuple[int, int]:
@@ -29,7 +29,7 @@ class TargetTable(Protocol):
         ...
 
     def read(self, ranks: range) -> Iterable[tuple[TargetRecord, int]]:
-        """The active targets of these zero-based ranks, in order of id, and since when each is active as it is."""
+        """The active targets of these zero-based ranks by id, each with the moment since which it has its interval."""
         ...
 
 
@@ -39,19 +39,19 @@ class Leases(Protocol):
     A lease carries a watermark: the moment up to which the slots of its ID are accounted for. It never goes back.
 
     Raises, from every method:
-        OutageError: not now.
+        OutageError: the leases cannot be read or written now.
     """
 
     def acquire(self, producer_id: int, lease_s: float) -> int | None:
-        """Take an ID that nobody holds, for `lease_s` seconds: its watermark; None when another holds it."""
+        """Acquire an ID for `lease_s` seconds and return its watermark; None when another process holds it."""
         ...
 
     def renew(self, producer_id: int, accounted_until_ms: int, lease_s: float) -> bool:
-        """Go on holding an ID; False when another holds it."""
+        """Renew the lease of an ID and raise its watermark; False when another process holds it."""
         ...
 
     def release(self, producer_id: int, accounted_until_ms: int) -> None:
-        """Give an ID back."""
+        """Release an ID and raise its watermark."""
         ...
 
     def free(self, needed: int, limit: int) -> list[int]:
@@ -89,7 +89,7 @@ class Engine(Protocol):
         ...
 
     def abandon(self) -> Sequence[Check]:
-        """Give up what is running, and return it: its results will never be drained."""
+        """Give up the running checks and return them; their results will never be drained."""
         ...
 
 
@@ -97,11 +97,11 @@ class Canaries(Protocol):
     """Hosts that answer when the producer's own network works."""
 
     def ask(self) -> None:
-        """Begin to ask all of them."""
+        """Begin a round that asks all of them."""
         ...
 
     def poll(self) -> bool | None:
-        """Whether any has answered, once the asking is over; None before."""
+        """Whether any canary answered in the round that has ended; None while the round is running."""
         ...
 
 
@@ -109,22 +109,22 @@ class Store(Protocol):
     """Where results are kept until Kafka has them.
 
     Raises, from every method but close:
-        OutageError: it cannot be written or read now.
+        OutageError: the store cannot be written or read now.
     """
 
     @property
     def count(self) -> int:
-        """How many results it holds."""
+        """How many results the store holds."""
         ...
 
     @property
     def last_id(self) -> int:
-        """The highest id that it held when it was opened; 0 without one."""
+        """The highest id in the store when it was opened; 0 without batches."""
         ...
 
     @property
     def used_bytes(self) -> int:
-        """How much room the batches take."""
+        """How many bytes the batches take."""
         ...
 
     def write(self, batches: Sequence[OutboxBatch], remove: Sequence[int]) -> None:
@@ -136,16 +136,16 @@ class Store(Protocol):
         ...
 
     def drop(self, after: int, results: int) -> Sequence[OutboxBatch]:
-        """Remove the oldest batches past the id `after`, those that are up first, until `results` results are gone."""
+        """Remove batches with an id above `after`, oldest first and up ones before others, until `results` are gone."""
         ...
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the store, and let another process have its file."""
         ...
 
 
 class Sender(Protocol):
-    """What brings entries to Kafka, and never gives one up."""
+    """Sends entries to Kafka, and never gives up on one."""
 
     @property
     def in_flight(self) -> int:
@@ -153,7 +153,7 @@ class Sender(Protocol):
         ...
 
     def send(self, entry: OutboxEntry) -> None:
-        """Begin to bring an entry to Kafka."""
+        """Begin to send an entry; returns at once."""
         ...
 
     def drain_acknowledged(self) -> Sequence[OutboxEntry]:

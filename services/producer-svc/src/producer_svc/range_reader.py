@@ -1,4 +1,4 @@
-"""The targets of one ID's range: read when they have changed, and compared with what was known of them."""
+"""The targets of one ID's range: read when they have changed, and compared with those of the last read."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from producer_svc.updates import Update
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from monitoring_core.target import CheckDefaults, Target, TargetRecord
+    from monitoring_core.targets import CheckDefaults, Target, TargetRecord
     from producer_svc.claim import Claim
     from producer_svc.ports import Leases, TargetTable
 
 log = structlog.get_logger()
 
-# The first read of a range is delivered in parts, so that checks begin meanwhile. A part is at least FIRST_PART targets
-# and this share of those that are known: the schedule needs as long for a part as for all its targets.
+# The first read of a range is delivered in parts, so that checks begin before it ends. A part has at least FIRST_PART
+# targets and at least 1/PART_SHARE of those read so far, because each part makes the schedule sort all its targets.
 FIRST_PART = 2_000
 PART_SHARE = 8
 
@@ -30,9 +30,9 @@ class RangeReader:
     """Knows the range of one ID. Not for more than one thread at once.
 
     Attributes:
-        version: of the table, when the range was last read as a whole; None before.
-        current_at_ms: the moment at which the range was last known as a whole, PostgreSQL's clock; before that, the
-            moment from which its slots are this producer's.
+        version: the table's version when the range was last read as a whole; None before.
+        current_at_ms: the moment of PostgreSQL's clock at which the range was last known as a whole; before the first
+            read, the moment from which its slots are this producer's.
     """
 
     def __init__(
@@ -54,15 +54,15 @@ class RangeReader:
         self.current_at_ms = 0
 
     def forget(self) -> None:
-        """Another range comes next, or none."""
+        """Forget the range, because its ID is no longer held."""
         self._known, self.version = KnownTargets(), None
 
     def read(self, producer_id: int, version: int, now_ms: int) -> Update:
-        """Read the range of an ID: what has changed since it was known.
+        """Read the range of an ID; returns what has changed since the last read.
 
         Args:
-            version: of the table, before the read.
-            now_ms: when it had that version.
+            version: the table's version before the read.
+            now_ms: the moment at which the table had that version.
 
         Raises:
             OutageError: the read broke off; what was read so far is delivered.
@@ -90,11 +90,12 @@ class RangeReader:
         return _update(producer_id, known, added, removed, complete=True)
 
     def _beginnings(self, first: bool, now_ms: int) -> tuple[int, int]:
-        """From when on slots count of targets that became active since the range was known, and of those before.
+        """The moments (ms) from which slots count: of targets activated since the last read, and of older targets.
 
-        A newer target begins now; but in the first read of an ID it counts since it has been active, for the last
-        holder may have had it. An older one comes from another producer, which may have left it right after that
-        moment: its slots count from then on, or from the watermark of a producer that ended and whose ID nobody holds.
+        In the first read of an ID both are `current_at_ms`, because the last holder may have had the target. Later, the
+        slots of a newer target count from now. An older target has come from another producer's range. That producer
+        may have dropped it right after our last read, so its slots count from there, or from the lowest watermark of
+        expired leases if that is earlier.
         """
         since_ms = self.current_at_ms
         if first:
@@ -103,7 +104,7 @@ class RangeReader:
         return now_ms, since_ms if unheld_ms is None else min(since_ms, unheld_ms)
 
     def _compare(self, record: TargetRecord, known: KnownTargets) -> Target | None:
-        """Add a record to the known ones; its target when it is new or has changed, and can be checked."""
+        """Add a record to `known`; returns its target if it is new or changed and can be checked, else None."""
         assert record.id is not None
         its_digest = digest(record)
         if self._known.digest(record.id) == its_digest:

@@ -1,4 +1,4 @@
-"""Which checks are due, in the order in which they become so."""
+"""Which checks are due, in the order of their slots."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from monitoring_core.clock import Clock
-    from monitoring_core.target import Target
+    from monitoring_core.targets import Target
 
-# Slot, id, the end of the target's late slots, a number that makes each unlike all others, and the target if it has
-# left its wheel.
+# The slot, the target's id, the end of its late slots, a unique number that breaks ties, and the target if it has left
+# its wheel. Moments are milliseconds since the epoch.
 _Late = tuple[int, int, int, int, "Target | None"]
 
 
 class Schedule:
     """The slots of every target, each popped once unless `begin_again` is called.
 
-    Targets of one interval are due in the order of their phases, over and over: a wheel. The next check is the first of
-    the wheels, whatever the number of targets. A heap holds the late slots: those that were due before their target was
-    added, and those that were due and not popped yet when it left its wheel. They come when no wheel has anything due,
-    so that an hour that nobody checked does not hold up the checks of now.
-    When the wall clock steps forward, the slots that it passed over come late.
+    Targets of one interval are due in the order of their phases, again and again: a wheel. The next check is the
+    earliest of the next ones of all wheels, so that the number of targets does not matter. A heap holds late slots:
+    those due before their target was added, and those due but not popped when their target left its wheel. Late slots
+    come only when no wheel has a check due, so that an hour that nobody checked does not delay the checks of now.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -38,7 +37,7 @@ class Schedule:
         self._late: list[_Late] = []
         self._numbers = itertools.count()
         self._targets: dict[int, Target] = {}
-        # The first slot that counts, of targets whose wheel gives earlier ones.
+        # The first slot that counts, by id, for targets whose wheel also gives earlier ones.
         self._since: dict[int, int] = {}
 
     def change(self, added: Sequence[tuple[Target, int]], removed: Iterable[int]) -> None:
@@ -70,15 +69,15 @@ class Schedule:
         heapq.heapify(self._next)
 
     def leave(self) -> None:
-        """Remove every target; what was due by now is still to be popped."""
+        """Remove every target; slots that are due by now can still be popped."""
         self.change((), sorted(self._targets, key=self._phase, reverse=True))
 
     def clear(self) -> None:
-        """Remove every target, and what was due."""
+        """Remove every target and every slot."""
         self._wheels, self._next, self._late, self._targets, self._since = {}, [], [], {}, {}
 
     def begin_again(self, moment_ms: int) -> None:
-        """Give the slots since a moment (milliseconds since the epoch) once more, beside those not popped yet."""
+        """Give the slots since `moment_ms` (since the epoch) once more, in addition to those not popped yet."""
         from_ms = moment_ms if self.next_ms is None else min(moment_ms, self.next_ms)
         targets = [(target, from_ms) for target in self._targets.values()]
         late = [entry for entry in self._late if entry[4]]
@@ -124,7 +123,7 @@ class Schedule:
         return len(self._targets)
 
     def _pop_from_wheel(self) -> tuple[int, Target | None]:
-        """The first slot of the wheels; without its target when it does not count."""
+        """The first slot of all wheels and its target; None for the target when the slot does not count."""
         slot_ms, interval_s = self._next[0]
         wheel = self._wheels[interval_s]
         target = wheel.pop()
@@ -149,7 +148,7 @@ class Schedule:
         return phase_ms(target_id, self._targets[target_id].interval_s)
 
     def _enter(self, interval_s: int, entries: list[tuple[Target, int]]) -> None:
-        """Put targets on the wheel of their interval, and their slots from before into the heap."""
+        """Put targets on the wheel of their interval, and their earlier slots into the heap."""
         if interval_s not in self._wheels:
             newest_ms = max(from_ms for _, from_ms in entries)
             self._wheels[interval_s] = Wheel(interval_s, max(self._clock.now_ms(), newest_ms))
@@ -162,7 +161,7 @@ class Schedule:
                 self._since[target.id] = slot_ms
 
     def _leave(self, targets: dict[int, Target]) -> None:
-        """Remove targets from their wheels. Their slots that were due by now are still to be popped."""
+        """Remove targets from their wheels; their slots that are due by now can still be popped."""
         end_ms = self._clock.now_ms() + 1
         late = [
             (slot_ms, target_id, min(until_ms, end_ms), number, left or targets.get(target_id))

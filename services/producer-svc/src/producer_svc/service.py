@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MAX_WAIT_S = 0.1
-# An iteration handles all that becomes due or finishes within this time: one for each would cost more than the check.
+# An iteration handles all checks that become due or finish within this time: one for each would cost more than a check.
 ITERATION_S = 0.004
 # How many checks an iteration pops at most: after a long pause there may be millions.
 MAX_POPPED = 2_000
-# How many of them may be missed ones: writing down an hour that nobody checked must not hold up the checks of now.
+# How many of those may be missed: recording an hour that nobody checked must not delay the checks of now.
 MAX_MISSED = 100
 
 
@@ -61,12 +61,12 @@ class ProducerService:
     overload: Overload
     clock_steps: ClockSteps
     shutdown_timeout_s: float
-    # Whether the targets of the ID that is held are all known, and from when on their slots are this producer's.
+    # Whether all targets of the ID that is held are known, and the moment from which their slots are this producer's.
     _whole: bool = attrs.field(default=False, init=False)
     _since_ms: int | None = attrs.field(default=None, init=False)
 
     def run(self, stop: Stop) -> int:
-        """Work until `stop`, then end in order; the number of results that are lost."""
+        """Work until a stop is requested, then finish in order; returns the number of lost results."""
         while not stop.requested:
             self.run_once(MAX_WAIT_S)
         return self._finish()
@@ -144,7 +144,7 @@ class ProducerService:
             log.warning("the clock was set back: slots from now on are checked again", seconds=round(-step_s))
 
     def _pop_due(self) -> None:
-        """Let what is due wait for the engine, or write it down as missed when it is too late to start it."""
+        """Let due checks wait for the engine; publish those whose window is over as missed."""
         missed = 0
         for check in self.schedule.pop_due(MAX_POPPED):
             self.unaccounted.add(check.scheduled_ms)
@@ -158,7 +158,7 @@ class ProducerService:
                     break
 
     def _dispatch(self) -> None:
-        """Start waiting checks in due order, as the engine and their hosts have room; the rest in time, or missed."""
+        """Publish waiting checks whose window is over as missed; start others while the engine and hosts have room."""
         now_ms = self.clock.now_ms()
         for missed in self.waiting.pop_missed(now_ms):
             self.overload.missed += 1
@@ -167,7 +167,7 @@ class ProducerService:
             self.engine.submit(check, self.origin)
 
     def _publish_finished(self, wait_s: float) -> None:
-        """Publish what is finished and decided; waits for it at most `wait_s` seconds."""
+        """Publish what is finished and decided; waits for the first at most `wait_s` seconds."""
         for finished in self._drain_finished(wait_s):
             self.waiting.done(finished.target_id, to_ms(finished.scheduled_at))
             self.overload.finished(finished)
@@ -205,12 +205,12 @@ class ProducerService:
             self._publish_finished(MAX_WAIT_S)
         self._publish_unfinished()
         lost = self._send_all(max(1.0, deadline - self.clock.monotonic()))
-        # Slots that became due since are for the next producer.
+        # Slots that became due since the stop are for the next producer.
         self.assignment.close(min(until_ms, self.accounted_until_ms()))
         return lost
 
     def _publish_unfinished(self) -> None:
-        """Write down what the stop found waiting, running or undecided."""
+        """Publish the checks that are still waiting, running or undecided."""
         for check in self.waiting.clear():
             self._publish(self.origin.unrun(check, Reason.MISSED_WINDOW, "the producer was stopped before the check"))
         for check in self.engine.abandon():

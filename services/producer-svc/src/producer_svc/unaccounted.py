@@ -6,18 +6,17 @@ from collections import Counter
 
 
 class UnaccountedSlots:
-    """Counts slots by second: a million of them take little memory, and the oldest is found in little time."""
+    """Counts slots by second, so that a million slots take little memory and the oldest is found quickly."""
 
     def __init__(self) -> None:
-        # The oldest come first, but for moments.
         self._by_second: Counter[int] = Counter()
 
     def add(self, slot_ms: int) -> None:
-        """A slot (milliseconds since the epoch) was popped."""
+        """Add a slot (milliseconds since the epoch) that was popped."""
         self._by_second[slot_ms // 1_000] += 1
 
     def remove(self, slot_ms: int) -> None:
-        """Its result is in Kafka or was given up, or another producer accounts for it."""
+        """Remove a slot whose result is in Kafka or was dropped, or for which another producer accounts."""
         second = slot_ms // 1_000
         self._by_second[second] -= 1
         if self._by_second[second] <= 0:

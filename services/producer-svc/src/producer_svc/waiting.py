@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 # A slot: the target's id and the moment, milliseconds since the epoch.
 _Slot = tuple[int, int]
-# What heaps sort by, a number that makes each entry unlike all others, the check, and its slot.
+# The moment that a heap sorts by (milliseconds), a unique number that breaks ties, the check, and its slot.
 _Entry = tuple[int, int, "Check", _Slot]
-# The heap of deadlines is cleaned up when it holds this many entries more than two for each waiting check.
+# The heap of deadlines is cleaned up when it holds more than two entries for each waiting check and these.
 _STALE = 1_000
 
 
@@ -26,15 +26,15 @@ _STALE = 1_000
 class WaitingChecks:
     """Checks in due order; one whose host already has enough running checks is parked and holds up no other.
 
-    While a check waits it is in two places: in the heap of those that may start, or parked with its host; and in the
-    heap of deadlines, which keeps its entry for a while after it has started.
+    A waiting check has two entries: one in the heap of checks that may start, or parked with its host; and one in the
+    heap of deadlines, where it may remain for a while after the check has started.
     """
 
     _max_per_host: int
     _ready: list[_Entry] = attrs.field(factory=list, init=False)
     _parked: dict[str, deque[_Entry]] = attrs.field(factory=dict, init=False)
     _deadlines: list[_Entry] = attrs.field(factory=list, init=False)
-    # The number of the entry of each slot that waits: any other entry of it is from before, and stale.
+    # The number of the current entries of each waiting slot; entries with another number are stale.
     _waiting: dict[_Slot, int] = attrs.field(factory=dict, init=False)
     _running: dict[str, int] = attrs.field(factory=dict, init=False)
     _hosts: dict[_Slot, str] = attrs.field(factory=dict, init=False)
@@ -57,7 +57,7 @@ class WaitingChecks:
         return True
 
     def pop_missed(self, now_ms: int) -> Iterator[Check]:
-        """The checks whose window is over."""
+        """Remove and return the waiting checks whose window is over."""
         while self._deadlines and self._deadlines[0][0] <= now_ms:
             entry = heapq.heappop(self._deadlines)
             if self._waits(entry):
@@ -65,7 +65,7 @@ class WaitingChecks:
                 yield entry[2]
 
     def pop(self) -> Check | None:
-        """The first that may start, which counts as running from now on; None when there is none."""
+        """Remove and return the first check that may start, and count it as running; None when there is none."""
         while self._ready:
             entry = heapq.heappop(self._ready)
             _, _, check, slot = entry
@@ -85,7 +85,7 @@ class WaitingChecks:
         return None
 
     def done(self, target_id: int, scheduled_ms: int) -> None:
-        """A check has ended: its host has room for one more."""
+        """Record that a check has ended, which gives its host room for one more."""
         host = self._hosts.pop((target_id, scheduled_ms), None)
         if host is None:
             return
@@ -106,7 +106,7 @@ class WaitingChecks:
         return left
 
     def _unpark(self, host: str) -> None:
-        """Let the next check of a host try, when the host has room."""
+        """Move the next parked check of a host to the heap of checks that may start, when the host has room."""
         if self._running.get(host, 0) >= self._max_per_host:
             return
         parked = self._parked.get(host)

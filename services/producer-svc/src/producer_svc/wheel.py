@@ -11,14 +11,14 @@ from monitoring_core.schedule import phase_ms
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from monitoring_core.target import Target
+    from monitoring_core.targets import Target
 
-# Below this share of new targets, inserting each is cheaper than sorting all.
+# When fewer than 1/_FEW of the targets are new, inserting each is cheaper than sorting all.
 _FEW = 50
 
 
 class Wheel:
-    """Targets by phase, and a hand that stands before the next one. In one revolution each target has one slot."""
+    """Targets by phase, and a hand that points to the next one. In one revolution each target has one slot."""
 
     def __init__(self, interval_s: int, moment_ms: int) -> None:
         self._interval_s = interval_s
@@ -33,11 +33,11 @@ class Wheel:
 
     @property
     def next_ms(self) -> int:
-        """The next slot."""
+        """The next slot, milliseconds since the epoch."""
         return self._revolution_ms + self._phases[self._hand]
 
     def pop(self) -> Target:
-        """The target of the next slot; the hand moves on."""
+        """Return the target of the next slot, and move the hand on."""
         target = self._targets[self._hand]
         self._hand += 1
         if self._hand == len(self._targets):
@@ -46,12 +46,12 @@ class Wheel:
         return target
 
     def add(self, targets: Sequence[Target]) -> list[int]:
-        """Add targets; the first slot of each that this wheel gives."""
+        """Add targets; returns the first slot that the wheel gives for each."""
         position_ms = self.next_ms if self._targets else self._from_ms
         interval_ms = 1000 * self._interval_s
         phases = [phase_ms(target.id, self._interval_s) for target in targets]
         slots = [position_ms + (phase - position_ms) % interval_ms for phase in phases]
-        # Several targets may have the hand's own phase: how many of them this revolution has passed already.
+        # Several targets may share the phase at the hand: count those that this revolution has already passed.
         at = self._phases[self._hand] if self._targets else 0
         passed = self._hand - bisect_left(self._phases, at)
         self._insert(targets, phases)
@@ -61,7 +61,7 @@ class Wheel:
         return slots
 
     def remove(self, target: Target) -> int:
-        """Remove a target; the next slot that it had."""
+        """Remove a target; returns the next slot that it had."""
         place = self._place(target)
         interval_ms = 1000 * self._interval_s
         slot_ms = self._revolution_ms + self._phases[place] + (interval_ms if place < self._hand else 0)

@@ -47,7 +47,7 @@ log = structlog.get_logger()
 
 
 def run(config: Config, producer_id: int | None) -> int:
-    """Run a producer until it is stopped; the number of results that are lost.
+    """Run a producer until it is stopped; returns the number of lost results.
 
     Args:
         producer_id: the ID to hold; None for the lowest free one that is needed.
@@ -71,7 +71,7 @@ def run(config: Config, producer_id: int | None) -> int:
 
 
 def build(config: Config, producer_id: int | None) -> ProducerService:
-    """A producer on real parts.
+    """A producer with its real adapters.
 
     Raises:
         ConfigError: the engine that the configuration names is not installed.

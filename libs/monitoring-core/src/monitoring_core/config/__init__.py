@@ -1,4 +1,4 @@
-"""The configuration: strict, complete before anything is connected, and every fault reported at once."""
+"""The configuration: read strictly, before a service connects to anything, with every fault reported at once."""
 
 from monitoring_core.config.consumer import Assignor, ConsumerConfig, GroupProtocol
 from monitoring_core.config.database import DatabaseConfig, TimeSeries

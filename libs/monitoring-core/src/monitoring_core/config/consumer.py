@@ -24,7 +24,7 @@ class Assignor(enum.StrEnum):
 
 
 class GroupProtocol(enum.StrEnum):
-    """Who leads a group: a member of it, or the broker (KIP-848, Apache Kafka 4); Kafka's own names."""
+    """Who assigns partitions: a member of the group, or the broker (KIP-848, Apache Kafka 4); Kafka's own names."""
 
     CLASSIC = "classic"
     CONSUMER = "consumer"
@@ -50,5 +50,5 @@ class ConsumerConfig:
     )
 
     def broken_rules(self) -> Iterator[Rule]:
-        """The rules between the settings that do not hold: there are none."""
+        """None: no rule connects these settings."""
         yield from ()

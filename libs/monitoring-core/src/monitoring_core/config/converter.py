@@ -19,7 +19,7 @@ from monitoring_core.config.values.sources import REFERENCES, SecretSources
 
 @attrs.frozen
 class Sourced:
-    """The plain value of a setting that holds a secret, and the sources that a reference in it looks into.
+    """The plain value of a setting that holds a secret, and the sources in which a reference is looked up.
 
     The value brings its sources with it so that one converter serves every load: cattrs compiles a function for each
     section of each converter, which takes longer than all the rest of a load.
@@ -38,7 +38,7 @@ class Sourced:
         """The secret, looked up now.
 
         Raises:
-            ValueError: the value is no reference to a secret, or the secret is not where it says.
+            ValueError: the value is no reference to a secret, or there is no secret where it points.
         """
         return self.sources.finder(self.value)()
 

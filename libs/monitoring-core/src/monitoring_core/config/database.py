@@ -1,4 +1,4 @@
-"""Section `database`: how to reach PostgreSQL, and where in it the tables are."""
+"""Section `database`: how to reach PostgreSQL, and the schema that holds the tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_NAME_BYTES = 63
-# Find out within half a minute that a server is gone without a word; the kernel alone takes a quarter of an hour.
+# Notice within 30 s a server that vanished without closing its connections; the kernel's defaults take 15 minutes.
 _KEEPALIVE = {
     "keepalives_idle": "10",
     "keepalives_interval": "5",
@@ -36,7 +36,7 @@ class SslMode(enum.StrEnum):
 
 
 class TimeSeries(enum.StrEnum):
-    """What keeps the results by time: partitions of PostgreSQL's own, or TimescaleDB's."""
+    """How the table of results is divided by time: into PostgreSQL's own partitions, or by TimescaleDB."""
 
     NATIVE = "native"
     TIMESCALEDB = "timescaledb"
@@ -69,7 +69,7 @@ class DatabaseConfig:
     rollup_retention: Annotated[dt.timedelta, Between(2 * _DAY, 36_600 * _DAY)] = 1095 * _DAY
 
     def broken_rules(self) -> Iterator[Rule]:
-        """The rules between the settings that do not hold."""
+        """Every broken rule between settings."""
         yield from self._broken_name_rules()
         for name in ("retention", "rollup_retention"):
             if getattr(self, name) % _DAY:
@@ -112,7 +112,7 @@ class DatabaseConfig:
         return f"{self.host}:{self.port}"
 
     def connection_parameters(self, application_name: str) -> dict[str, str]:
-        """The connection in libpq's words (PostgreSQL documentation, "Parameter Key Words"). Holds secrets."""
+        """The connection as libpq's parameters (PostgreSQL documentation, "Parameter Key Words"). Holds secrets."""
         sslmode = self.sslmode or (SslMode.VERIFY_FULL if self.ca_certificate else SslMode.PREFER)
         parameters = _KEEPALIVE | {
             "host": self.host,

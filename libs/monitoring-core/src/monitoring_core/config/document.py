@@ -59,8 +59,8 @@ def parse_document(text: str) -> Document:
     """Read a YAML mapping.
 
     Raises:
-        DocumentError: the text is not YAML or not a mapping, or has what no configuration needs (aliases, tags, more
-            than one document, a key twice).
+        DocumentError: the text is not YAML or not a mapping, or it has what no configuration needs (aliases, tags,
+            several documents, a key twice).
     """
     try:
         root = yaml.compose(text, Loader=_Loader)
@@ -124,7 +124,7 @@ def _scalar(node: yaml.Node, path: str) -> Any:
 
 
 def _text(text: str, line: int, path: str) -> str:
-    """`text`, unless an escape like `\\ud800` made it something that is not Unicode and that nothing can store."""
+    """`text` itself; refused when an escape like `\\ud800` makes it invalid Unicode, which cannot be stored."""
     if any("\ud800" <= c <= "\udfff" for c in text):
         raise DocumentError(line, f"{path}: is not valid Unicode")
     return text

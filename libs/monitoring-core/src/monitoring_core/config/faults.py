@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, as data; the one place that turns it into sentences."""
+"""What is wrong with a configuration, as data, and how it is worded for people."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Rule:
     """A broken rule between settings of one section.
 
     Attributes:
-        keys: the settings that the rule connects; the fault is reported at the first of them. The rule is not reported
-            when one of them is faulty in itself: its value is not what the user wrote.
+        keys: the settings that the rule connects; the fault is reported at the first of them. It is not reported when
+            one of them has a fault of its own, because then a default stands in for what the user wrote.
         message: the rest of the sentence.
     """
 
@@ -64,16 +64,16 @@ class Section(attrs.AttrsInstance, Protocol):
     """A section of the configuration: frozen settings, and the rules between them."""
 
     def broken_rules(self) -> Iterator[Rule]:
-        """The rules between the settings that do not hold."""
+        """Every broken rule between settings."""
         ...
 
 
 def clipped(text: str) -> str:
-    """`text`, cut where it is too long for a fault."""
+    """`text`, cut to the length that a fault may show."""
     return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
 
 
 def suggestion(name: str, known: Mapping[str, object]) -> str:
-    """The end of a sentence about an unknown `name`: the known name that is like it, or all known names."""
+    """The end of a sentence about an unknown `name`: the most similar known name, or all known names."""
     close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"

@@ -25,7 +25,7 @@ class SecurityProtocol(enum.StrEnum):
 
 
 class SaslMechanism(enum.StrEnum):
-    """How a user name and password are proved; Kafka's own names."""
+    """How the client proves its user name and password; Kafka's own names."""
 
     PLAIN = "PLAIN"
     SCRAM_SHA_256 = "SCRAM-SHA-256"
@@ -62,7 +62,7 @@ class KafkaConfig:
         return self.dead_letter_topic_name or f"{self.topic_name}.dlq"
 
     def broken_rules(self) -> Iterator[Rule]:
-        """The rules between the settings that do not hold."""
+        """Every broken rule between settings."""
         for server in self.bootstrap_servers.split(","):
             match = _SERVER.fullmatch(server.strip())
             if not match or not 0 < int(match[1]) <= 65_535:
@@ -92,7 +92,7 @@ class KafkaConfig:
                 yield Rule((name, "security_protocol"), "needs security_protocol SASL_SSL or SASL_PLAINTEXT")
 
     def client_properties(self) -> dict[str, str]:
-        """The connection in librdkafka's words (librdkafka CONFIGURATION.md). Holds secrets: never log it."""
+        """The connection as librdkafka's properties (librdkafka CONFIGURATION.md). Holds secrets: never log it."""
         secrets = {
             "ssl.ca.pem": self.ca_certificate,
             "ssl.certificate.pem": self.access_certificate,

@@ -1,4 +1,4 @@
-"""Loading: one file, then the environment, then the command line; all faults at once."""
+"""Load the configuration: the file, overridden by the environment, then by the command line; all faults at once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def load_config(
     Args:
         role: the role to connect to PostgreSQL as. When the section `roles` has an account for it, `database` gets the
             user and the password of that account, and the password of the section `database` is not looked up. A
-            `database.user` in the environment or in `settings` is nearer, and goes first.
+            `database.user` in the environment or in `settings` takes precedence over the account.
         kubernetes: reads secrets from Kubernetes; see SecretSources.
 
     Raises:
@@ -113,7 +113,7 @@ class _Loading:
                 database[key] = value
 
     def _section(self, name: str) -> Section | None:
-        """The section, or None when settings without a default are faulty; all its faults are noted."""
+        """The section, or None when settings without a default are faulty; adds all its faults to `_faults`."""
         section, faults = structure(self._sourced(name), SECTIONS[name])
         for key, message in faults:
             path = self._aliases.get(f"{name}.{key}", f"{name}.{key}")
@@ -139,7 +139,7 @@ class _Loading:
         }
 
     def _place(self, *paths: str) -> str:
-        """Where the first of the paths that is given at all is given; the file when none is."""
+        """The place of the first of `paths` that the user has set; the file when none is set."""
         for path in paths:
             if path in self._places:
                 return self._places[path]
@@ -152,7 +152,7 @@ class _Loading:
 
 
 def _order(fault: Fault) -> tuple[int, str]:
-    """By line of the file; first what is in no line."""
+    """Sort by line of the file; faults without a line come first."""
     _, _, line = fault.place.rpartition(":")
     return (int(line) if line.isdigit() else 0, fault.path)
 

@@ -1,4 +1,4 @@
-"""Section `logging`: what a service says, and in which form."""
+"""Section `logging`: the level and the format of a service's log."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ class LoggingConfig:
     format: LogFormat = LogFormat.AUTO
 
     def broken_rules(self) -> Iterator[Rule]:
-        """The rules between the settings that do not hold: there are none."""
+        """None: no rule connects these settings."""
         yield from ()

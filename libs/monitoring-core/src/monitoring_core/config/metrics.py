@@ -23,5 +23,5 @@ class MetricsConfig:
     port: Annotated[int, Between(0, 65_535)] = 9464
 
     def broken_rules(self) -> Iterator[Rule]:
-        """The rules between the settings that do not hold: there are none."""
+        """None: no rule connects these settings."""
         yield from ()

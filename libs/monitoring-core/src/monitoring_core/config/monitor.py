@@ -11,14 +11,14 @@ import attrs
 from monitoring_core.config.faults import Rule
 from monitoring_core.config.values import Between, HostPort, Matching, Network, Size, format_duration
 from monitoring_core.result import MAX_EXCERPT_LENGTH
-from monitoring_core.target import MAX_INTERVAL_S, MIN_INTERVAL_S, CheckDefaults, StatusSet
+from monitoring_core.targets import MAX_INTERVAL_S, MIN_INTERVAL_S, CheckDefaults, StatusSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 class EngineName(enum.StrEnum):
-    """What makes the HTTP requests."""
+    """The library that makes the HTTP requests."""
 
     REQUESTS = "requests"
     CURL = "curl"
@@ -75,7 +75,7 @@ class MonitorConfig:
     )
 
     def broken_rules(self) -> Iterator[Rule]:
-        """The rules between the settings that do not hold."""
+        """Every broken rule between settings."""
         if self.check_interval % dt.timedelta(seconds=1):
             yield Rule(("check_interval",), f"must be whole seconds, got {format_duration(self.check_interval)}")
         if self.timeout >= self.check_interval:

@@ -12,7 +12,7 @@ from monitoring_core.config.sections import holds_secret, holds_text
 from monitoring_core.config.values.secrets import Secret
 
 _PREFIX = "MONITORING__"
-# Marks a reference in a variable of the environment, where a secret may also be written as it is.
+# Tells a reference from a secret: an environment variable may hold either.
 _REFERENCE = re.compile(r"\{ *(file|env) *: [^{}]+\}")
 
 
@@ -38,7 +38,7 @@ class Override:
         return self.place.startswith("env ") and holds_secret(self.section, self.key)
 
     def value(self) -> object:
-        """The value as plain data, or the secret that it is. The section must be a known one.
+        """The value as plain data, or a Secret when it is the secret itself. The section must be a known one.
 
         Raises:
             DocumentError: the text cannot be read as a value.
@@ -47,7 +47,7 @@ class Override:
             if not self.text:
                 raise DocumentError(1, "must not be empty")
             return Secret(self.text, self.place)
-        # Python hands over the bytes of the system that are not UTF-8 as lone surrogates.
+        # Python decodes bytes that are not UTF-8 as lone surrogates, in variables and arguments alike (PEP 383).
         if any("\ud800" <= c <= "\udfff" for c in self.text):
             raise DocumentError(1, "is not valid Unicode")
         if holds_text(self.section, self.key) and not self.text.startswith("{"):

@@ -50,7 +50,7 @@ class RolesConfig:
     reader_password: SecretReference | None = None
 
     def broken_rules(self) -> Iterator[Rule]:
-        """The rules between the settings that do not hold."""
+        """Every broken rule between settings."""
         known: dict[str, str] = {}
         for role in Role:
             key, user = f"{role}_user", self.user(role)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def secret_file(secret: Secret) -> str:
-    """The path of a file with the secret. Only this process can read it, and it ends with the process.
+    """The path of a file with the secret, which only this user can read and which is removed with the process.
 
-    A secret that came from a file gets a new one as well: libpq refuses a key that others may read, and mounted secrets
-    often are such files.
+    A secret that came from a file is copied too: libpq refuses a key file that other users may read, and mounted
+    secrets often have such permissions.
     """
     return str(_private_file(secret.reveal()))
 

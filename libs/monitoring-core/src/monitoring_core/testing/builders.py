@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 from monitoring_core.result import CheckResult, Status
-from monitoring_core.target import StatusSet, Target, TargetRecord
+from monitoring_core.targets import StatusSet, Target, TargetRecord
 
 _SLOT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class FakeClock:
-    """A Clock whose two hands move together, as time does, or apart, as when somebody sets the machine's time."""
+    """A Clock whose wall and monotonic time move together, or apart as when somebody sets the machine's clock."""
 
     def __init__(self, now_ms: int = 1_767_225_600_000, monotonic_s: float = 1_000.0) -> None:
         self._now_ms = float(now_ms)
@@ -22,7 +22,7 @@ class FakeClock:
         """Let time pass.
 
         Raises:
-            ValueError: `seconds` is negative, which no time that passes is; see `step_wall`.
+            ValueError: `seconds` is negative; `step_wall` sets the wall clock back.
         """
         if seconds < 0:
             raise ValueError(f"time does not go back, got {seconds}")

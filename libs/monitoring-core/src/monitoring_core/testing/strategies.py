@@ -18,7 +18,7 @@ from monitoring_core.result import (
     Reason,
     Status,
 )
-from monitoring_core.target import METHODS, TargetRecord
+from monitoring_core.targets import METHODS, TargetRecord
 
 _moments = st.datetimes(dt.datetime(2000, 1, 1), dt.datetime(2200, 1, 1), timezones=st.just(dt.UTC))  # noqa: DTZ001
 _seconds = st.none() | st.floats(0, 1e9)

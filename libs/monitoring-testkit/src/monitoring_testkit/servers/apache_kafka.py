@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _POM = Path(__file__).with_name("pom.xml")
 _CLUSTER_ID = "bW9uaXRvcmluZy1zdGFjaw"
-# Java compiles once instead of ever better: it starts in half of the time, and a test ends before the rest pays.
+# Java compiles once only, without optimising further: it starts in half the time, and a test is too short to profit.
 _QUICK_START = "-XX:TieredStopAtLevel=1"
 _SETTINGS = {
     "process.roles": "broker,controller",
@@ -32,7 +32,7 @@ _SETTINGS = {
     "transaction.state.log.min.isr": "1",
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
-    # A killed member of the new group protocol is gone after 5 s, not after the default of 45 s.
+    # With the new group protocol, a killed member loses its partitions after 5 s, not after the default of 45 s.
     "group.consumer.min.session.timeout.ms": "1000",
     "group.consumer.session.timeout.ms": "5000",
     "group.consumer.min.heartbeat.interval.ms": "500",
@@ -43,14 +43,14 @@ _SETTINGS = {
 class ApacheKafka:
     """An Apache Kafka that keeps its data and port over a restart.
 
-    With `tls` it lets in only clients that have a certificate.
+    With `tls` only clients that have a certificate can connect.
     """
 
     def __init__(self, directory: Path, tls: KafkaTls | None = None, *, optimised: bool = False) -> None:
-        """Make its configuration and storage in `directory`; `start` starts it.
+        """Make the broker's configuration and storage in `directory`; `start` starts the broker.
 
         Args:
-            optimised: start slowly and become as fast as in production, for benchmarks.
+            optimised: let Java optimise as in production, which starts more slowly; for benchmarks.
 
         Raises:
             StopError: Maven cannot fetch the jars, or the storage cannot be made.
@@ -75,7 +75,7 @@ class ApacheKafka:
 
     @staticmethod
     def missing() -> str | None:
-        """What this machine lacks to run it, or None."""
+        """What this machine lacks to run Apache Kafka, or None."""
         for program in ("java", "mvn"):
             if not shutil.which(program):
                 return f"{program} is not installed"
@@ -87,7 +87,7 @@ class ApacheKafka:
         """Start the broker and wait until it answers.
 
         Raises:
-            StopError: it ends instead; the text holds its last lines.
+            StopError: the broker ends instead; the text holds the last lines of its log.
         """
         command = ["java", "-Xmx512m", *self._java_options, "-cp", f"{jars()}/*"]
         command += ["kafka.Kafka", str(self._properties)]
@@ -95,12 +95,12 @@ class ApacheKafka:
         wait_for_kafka(self.bootstrap_servers, self._child, client=self._client)
 
     def stop(self) -> None:
-        """Stop in order; `start` goes on with the same data on the same port."""
+        """Stop the broker in order; `start` starts it again with the same data on the same port."""
         if self._child:
             self._child.stop()
 
     def kill(self) -> None:
-        """SIGKILL; `start` goes on with the same data on the same port."""
+        """Kill the broker with SIGKILL; `start` starts it again with the same data on the same port."""
         if self._child:
             self._child.kill()
 
@@ -116,7 +116,7 @@ def jars() -> Path:
     """The folder of Apache Kafka's jars, fetched by Maven the first time.
 
     Raises:
-        StopError: Maven cannot fetch them.
+        StopError: Maven cannot fetch the jars.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "website-availability-monitor" / "kafka-4.1.0"

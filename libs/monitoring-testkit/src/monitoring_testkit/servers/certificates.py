@@ -1,4 +1,4 @@
-"""Certificates for Apache Kafka and its clients, in the forms that each of them reads."""
+"""Certificates for Apache Kafka and its clients, in the formats that each of them reads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class KafkaTls:
-    """What an Apache Kafka needs to let in only clients with a certificate, and what such a client needs."""
+    """The files with which an Apache Kafka accepts only clients with a certificate, and the files of such a client."""
 
     broker_pem: Path
     authority_pem: Path
@@ -38,7 +38,7 @@ class KafkaTls:
         }
 
     def client_settings(self) -> dict[str, str]:
-        """A client's settings, in librdkafka's words."""
+        """A client's settings, as librdkafka's properties."""
         return {
             "security.protocol": "SSL",
             "ssl.ca.location": str(self.authority_pem),
@@ -60,7 +60,7 @@ def kafka_tls(directory: Path, authority: trustme.CA) -> KafkaTls:
 
 
 def pem_pair(certificate: trustme.LeafCert) -> tuple[str, str]:
-    """A certificate's chain and its key, PEM; the key in PKCS 8, the one form that Apache Kafka reads."""
+    """A certificate's chain and its key as PEM; the key in PKCS 8, the only format that Apache Kafka reads."""
     key = load_pem_private_key(certificate.private_key_pem.bytes(), None)
     text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     return "".join(part.bytes().decode() for part in certificate.cert_chain_pems), text

@@ -22,13 +22,13 @@ class KillablePostgresql:
     """A PostgreSQL that can be killed, frozen and started again, on the same data and socket."""
 
     def __init__(self, directory: Path) -> None:
-        """Start it with its data in `directory`."""
+        """Start the server with its data in `directory`."""
         self._server = get_server(directory)
         self.host = str(psycopg.conninfo.conninfo_to_dict(self._server.get_uri())["host"])
 
     @property
     def socket_path(self) -> str:
-        """Where it listens."""
+        """The path of the socket that the server listens on."""
         return f"{self.host}/.s.PGSQL.5432"
 
     def connect(self, database: str = "monitoring") -> psycopg.Connection[TupleRow]:
@@ -36,19 +36,19 @@ class KillablePostgresql:
         return psycopg.connect(host=self.host, user="postgres", dbname=database, autocommit=True)
 
     def kill(self) -> None:
-        """End at once, as after a power cut: what is not on disk is lost."""
+        """End the server at once, as after a power cut: data that is not on disk is lost."""
         with contextlib.suppress(subprocess.CalledProcessError):  # it may have ended by itself
             pg_ctl(["-m", "immediate", "-w", "stop"], pgdata=self._server.pgdata, user=self._server.system_user)
 
     def start(self) -> None:
-        """Start it, unless it runs."""
+        """Start the server, unless it runs."""
         self._server.ensure_postgres_running()
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
-        """No process of it runs while the block does."""
+        """Suspend all processes of the server for the time of the block."""
         postmaster = psutil.Process(self._server.get_pid())
-        postmaster.suspend()  # first, so that it starts no more
+        postmaster.suspend()  # first, so that it starts no more processes
         processes = [postmaster, *postmaster.children()]
         try:
             for process in processes[1:]:
@@ -61,5 +61,5 @@ class KillablePostgresql:
                     process.resume()
 
     def close(self) -> None:
-        """Stop it for good."""
+        """Stop the server for good."""
         self._server._cleanup()

@@ -1,18 +1,21 @@
-"""What the PostgreSQL servers for tests share: installed programs, and the first connection."""
+"""An embedded PostgreSQL for tests, and what the other ones share: installed programs, the first connection."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from local_stack.servers import STARTING
+from local_stack.servers import STARTING, Postgres, connect, embedded_postgresql
 from monitoring_core.errors import StopError
 from monitoring_runtime.retry import attempts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from psycopg.rows import TupleRow
 
     from local_stack.processes import Child
@@ -20,21 +23,34 @@ if TYPE_CHECKING:
 _START_S = 30
 
 
+@contextlib.contextmanager
+def quick_postgresql(directory: Path) -> Iterator[Postgres]:
+    """An embedded PostgreSQL that does not wait for the disk. It ends with the block.
+
+    It survives a kill, but not the machine's end, after which nobody would ask for its data.
+    """
+    with embedded_postgresql(directory) as running:
+        with connect(running, "postgres") as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield running
+
+
 def binaries() -> Path | None:
-    """The folder of the newest PostgreSQL that is installed as Debian does it; None without any."""
+    """The folder of the newest PostgreSQL where Debian's packages install it; None without one."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     return found[-1].parent if found else None
 
 
 def first_connection(child: Child, **parameters: str) -> psycopg.Connection[TupleRow]:
-    """A connection to a server that is starting, once it takes one.
+    """A connection to a server that is starting, as soon as it accepts one.
 
     Args:
-        parameters: of libpq.
+        parameters: libpq's parameters of the connection.
 
     Raises:
-        StopError: the server has ended; the text holds its last lines.
-        psycopg.OperationalError: it takes no connection in time.
+        StopError: the server has ended; the text holds the last lines of its log.
+        psycopg.OperationalError: the server accepts no connection in time.
     """
     for attempt in attempts(psycopg.OperationalError, _START_S, STARTING):
         with attempt:

@@ -1,4 +1,4 @@
-"""A network between a client and PostgreSQL that a test breaks."""
+"""A proxy between a client and PostgreSQL, through which a test breaks the network."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import threading
 
 
 class PostgresqlProxy:
-    """Passes connections on to a PostgreSQL; cuts them at every third COMMIT, or lets nothing pass.
+    """Passes connections on to a PostgreSQL; cuts a connection at every third COMMIT, or lets nothing pass.
 
     Attributes:
-        before: how many connections more to cut before their COMMIT is passed on.
-        after: how many more to cut when PostgreSQL has answered it, the answer not passed on.
-        passing: whether anything passes.
+        before: how many more connections to cut before their COMMIT is passed on.
+        after: how many more connections to cut after PostgreSQL has answered their COMMIT, before the answer passes.
+        passing: set while data passes.
     """
 
     def __init__(self, socket_path: str) -> None:
-        """Listen on a port of the loopback, and pass everything on to the socket."""
+        """Listen on a port of the loopback, and pass all data on to PostgreSQL's socket."""
         self.before = self.after = self._commits = 0
         self.passing = threading.Event()
         self.passing.set()

@@ -1,4 +1,4 @@
-"""An installation as it is operated: PostgreSQL and Apache Kafka with TLS, and the configuration to reach them."""
+"""An installation as in production: PostgreSQL and Apache Kafka with TLS, and the configuration to reach them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Secured:
 
     @property
     def config_file(self) -> Path:
-        """The configuration for everything, with an account for each part."""
+        """The configuration of all programs, with an account for each role."""
         return self.directory / "config.yaml"
 
     def secret(self, name: str) -> Path:
@@ -39,7 +39,7 @@ class Secured:
         return self.directory / f"{name}-password"
 
     def write_config(self, sections: Mapping[str, Mapping[str, object]] | None = None) -> None:
-        """Write the configuration, with more settings by section, and the secrets that are not there yet."""
+        """Write the configuration, with the additional settings of `sections`, and the secrets that are missing."""
         self.secret("owner").write_text(self.database.owner_password)
         for role in _ROLES:
             if not self.secret(role).exists():

@@ -23,13 +23,13 @@ _AS_POSTGRES = ("setpriv", "--reuid", "postgres", "--regid", "postgres", "--clea
 
 
 def root() -> Path:
-    """Where the folder is, if there is one; `.ci/run` makes it with mmdebstrap."""
+    """Where the root folder is expected; `.ci/run` makes it with mmdebstrap."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "website-availability-monitor" / "timescaledb-trixie"
 
 
 def missing() -> str | None:
-    """What this machine lacks to run it, or None."""
+    """What this machine lacks to run TimescaleDB, or None."""
     if os.geteuid() != 0:
         return "only root may change into another root folder"
     if not (root() / BIN.lstrip("/") / "postgres").exists():
@@ -41,10 +41,10 @@ def missing() -> str | None:
 
 @contextlib.contextmanager
 def timescaledb(directory: Path) -> Iterator[Postgres]:
-    """A TimescaleDB that ends with the block, and its data with it; its log is in `directory`.
+    """A TimescaleDB that ends with the block, when its data is deleted; its log is in `directory`.
 
     Raises:
-        StopError: it does not start; the text holds its last lines.
+        StopError: the server does not start; the text holds the last lines of its log.
     """
     data, port = f"/var/lib/postgresql/{uuid.uuid4().hex}", free_port()
     enter = ["chroot", str(root()), *_AS_POSTGRES]
@@ -70,6 +70,6 @@ def _settings(port: int) -> tuple[str, ...]:
         "listen_addresses=127.0.0.1",
         f"port={port}",
         "unix_socket_directories=",
-        # The folder has no /dev/shm of its own.
+        # The root folder has no /dev/shm.
         "dynamic_shared_memory_type=mmap",
     )

@@ -1,4 +1,4 @@
-"""A PostgreSQL as it is operated: TLS, passwords, and an owner of the database who is no superuser."""
+"""A PostgreSQL as in production: TLS, passwords, and an owner of the database who is not a superuser."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def missing() -> str | None:
 
 @attrs.define
 class TlsPostgresql:
-    """A PostgreSQL that lets nobody in without TLS and a password, and writes every statement to its log.
+    """A PostgreSQL that requires TLS and a password, and writes every statement to its log.
 
     Attributes:
-        owner_password: of the user `monitoring_owner`, who may make roles and databases and is no superuser.
+        owner_password: of the user `monitoring_owner`, who may make roles and databases but is not a superuser.
     """
 
     directory: Path
@@ -50,16 +50,16 @@ class TlsPostgresql:
 
     @property
     def log(self) -> Path:
-        """What the server wrote, each statement among it."""
+        """The server's log, with every statement."""
         return self.directory / "postgresql.log"
 
 
 @contextlib.contextmanager
 def tls_postgresql(certificate: trustme.LeafCert) -> Iterator[TlsPostgresql]:
-    """A PostgreSQL on 127.0.0.1 that shows this certificate, which ends with the block.
+    """A PostgreSQL on 127.0.0.1 that presents this certificate and ends with the block.
 
     Raises:
-        StopError: it does not start; the text holds its last lines.
+        StopError: the server does not start; the text holds the last lines of its log.
     """
     home = Path(tempfile.mkdtemp(prefix="postgresql-tls-"))
     server = TlsPostgresql(
@@ -79,7 +79,7 @@ def tls_postgresql(certificate: trustme.LeafCert) -> Iterator[TlsPostgresql]:
 
 
 def _as_postgres(program: str, *arguments: str) -> list[str]:
-    """A command of PostgreSQL, which refuses to run as root."""
+    """A command that runs a program of PostgreSQL as an ordinary user, because it refuses to run as root."""
     folder = binaries()
     if folder is None:
         raise StopError("no PostgreSQL is installed in /usr/lib/postgresql")
@@ -90,7 +90,7 @@ def _as_postgres(program: str, *arguments: str) -> list[str]:
 
 
 def _write_secrets(server: TlsPostgresql, certificate: trustme.LeafCert) -> None:
-    """The superuser's password and the server's certificate, as files that only the server's user may read."""
+    """Write the superuser's password and the server's certificate, as files that only the server's user may read."""
     home = server.directory
     (home / "password").write_text(server.superuser_password)
     (home / "server.key").write_bytes(certificate.private_key_pem.bytes())
@@ -134,7 +134,7 @@ def _settings(server: TlsPostgresql) -> dict[str, str]:
 
 
 def _make_owner(server: TlsPostgresql, child: Child) -> None:
-    """The user that an operator is given: as managed PostgreSQL has it, no superuser."""
+    """Make the user that an operator of a managed PostgreSQL is given, which is not a superuser."""
     where = server.postgres
     parameters = {"host": where.host, "port": str(where.port), "user": where.user, "dbname": "postgres"}
     parameters |= {"password": server.superuser_password, "sslmode": "require"}

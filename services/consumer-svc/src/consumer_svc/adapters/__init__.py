@@ -1,1 +1,1 @@
-"""What stands outside of the consumer: Kafka and PostgreSQL. Imported by wiring alone."""
+"""The adapters to Kafka and PostgreSQL. Only `wiring` imports them."""

@@ -1,4 +1,4 @@
-"""What is in the dead-letter topic, and how far it was replayed."""
+"""A reader of the dead-letter topic, which also keeps how far the topic was replayed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DeadLetterTopic:
 
     Raises, from every method:
         OutageError: Kafka cannot be reached, or refuses.
-        StopError: there is no such topic.
+        StopError: the topic does not exist.
     """
 
     def __init__(self, config: Config, timeout_s: float = _TIMEOUT_S) -> None:
@@ -51,7 +51,7 @@ class DeadLetterTopic:
         """The dead letter at this place.
 
         Raises:
-            StopError: there is none.
+            StopError: there is no message.
         """
         only_from_there = dict.fromkeys(self._partitions(), _PAST_EVERY_OFFSET) | {partition: offset}
         letter = next(self.read(only_from_there), None)
@@ -67,13 +67,13 @@ class DeadLetterTopic:
         return {place.partition: place.offset for place in committed if place.offset >= 0}
 
     def note_replayed(self, offsets: Mapping[int, int]) -> None:
-        """Keep how far each partition was replayed."""
+        """Commit how far each partition was replayed."""
         places = [TopicPartition(self._topic, number, offset) for number, offset in offsets.items()]
         with self._outages():
             self._consumer.commit(offsets=places, asynchronous=False)
 
     def close(self) -> None:
-        """Give up the connection."""
+        """Close the connection."""
         self._consumer.close()
 
     def _partitions(self) -> list[int]:

@@ -1,4 +1,4 @@
-"""Poison into the dead-letter topic."""
+"""Sends poison to the dead-letter topic."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class KafkaDeadLetters:
-    """The dead-letter topic."""
+    """Sends poison to the dead-letter topic, with its reason in the headers."""
 
     def __init__(self, config: KafkaConfig) -> None:
         self._topic = config.topic_name
         self._writer = TopicWriter(config, config.dead_letter_topic)
 
     def send(self, poison: Sequence[Poison]) -> None:
-        """Send poison, its bytes unchanged, acknowledged when this returns.
+        """Send poison, its bytes unchanged. All of it is acknowledged when this returns.
 
         Raises:
-            OutageError: not now.
+            OutageError: Kafka cannot be reached, or refuses a message.
         """
         self._writer.send((one.message.key(), one.message.value(), self._headers(one)) for one in poison)
 

@@ -1,4 +1,4 @@
-"""What the consumer asks of librdkafka, and why (librdkafka, CONFIGURATION.md)."""
+"""The consumer's settings of librdkafka, and their reasons (librdkafka, CONFIGURATION.md)."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def source_settings(kafka: KafkaConfig, consumer: ConsumerConfig) -> dict[str, s
         "auto.offset.reset": "earliest",
         "allow.auto.create.topics": False,
         "topic.metadata.refresh.interval.ms": 5_000,
-        # librdkafka's default of 1 s leaves the consumer idle when its queue was full.
+        # librdkafka's default of 1 s leaves the consumer idle after its queue was full.
         "fetch.queue.backoff.ms": 10,
-        # Messages that are fetched ahead count as compressed: in memory they are several times as large.
+        # Prefetched messages count with their compressed size, but are several times as large in memory.
         "queued.max.messages.kbytes": 8_192,
         "max.partition.fetch.bytes": 262_144,
         "reconnect.backoff.max.ms": 5_000,
@@ -57,15 +57,15 @@ def writer_settings(kafka: KafkaConfig) -> dict[str, str | int | bool]:
         "client.id": CLIENT_ID,
         "acks": "all",
         "allow.auto.create.topics": False,
-        # Shorter than TopicWriter waits, so that it learns the reason of a failure.
+        # Shorter than TopicWriter's own wait, so that TopicWriter learns the reason of a failure.
         "message.timeout.ms": 14_000,
-        # A message that Kafka once took has more headers as a dead letter: only Kafka may find it too large.
+        # A dead letter has more headers than the message that Kafka accepted; Kafka alone decides if it is too large.
         "message.max.bytes": 1_000_000_000,
     }
 
 
 def _membership(consumer: ConsumerConfig) -> dict[str, str | int | bool]:
-    """How to be a member of the group. With the new protocol, the broker decides on all but the protocol."""
+    """The settings of the membership in the group. With the new protocol, the broker holds the others."""
     if consumer.group_protocol is GroupProtocol.CONSUMER:
         return {"group.protocol": "consumer"}
     session_ms = round(consumer.session_timeout.total_seconds() * 1000)

@@ -63,7 +63,7 @@ class KafkaSource:
             forget(numbers)
 
         def lose(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
-            # They belong to someone else already: forgotten first, so that on_revoked does not commit them.
+            # Other members have these partitions already: forget them first, so that on_revoked commits no offset.
             numbers = _numbers(partitions)
             forget(numbers)
             on_revoked(numbers)
@@ -71,23 +71,23 @@ class KafkaSource:
         self._consumer.subscribe([self._topic], on_assign=self._assign, on_revoke=revoke, on_lost=lose)
 
     def poll(self, limit: int, timeout_s: float) -> list[Received]:
-        """Up to `limit` messages; also what keeps the membership in the group."""
+        """Up to `limit` messages. Must be called regularly, or this member loses its partitions."""
         self._given_up.clear()
         received: list[Received] = []
         for message in self._consumer.consume(limit, timeout_s):
             if error := message.error():
                 self._on_error(error)
             else:
-                received.append(cast("Received", message))  # without an error, a message knows its place
+                received.append(cast("Received", message))  # a message without an error has a partition and an offset
         if received:
             self._outages.end_refusals()
-        # A partition that was given up within this call may have come back within it.
+        # A partition that was given up during this call may have been assigned again during it.
         if gone := self._given_up - _numbers(self._partitions):
             return [message for message in received if message.partition() not in gone]
         return received
 
     def pause(self, paused: bool) -> None:
-        """Fetch nothing, or fetch again; polling goes on."""
+        """Pause or resume fetching; `poll` must still be called."""
         self._paused = paused
         if self._partitions:
             (self._consumer.pause if paused else self._consumer.resume)(self._partitions)
@@ -95,8 +95,8 @@ class KafkaSource:
     def commit(self, offsets: Mapping[int, int]) -> None:
         """Commit the next offset of each partition that is still assigned, without waiting for Kafka's answer.
 
-        The commit reaches Kafka before the partitions are given up. One that fails is harmless: what is delivered
-        again is swallowed by the key of the rows.
+        The commit reaches Kafka before the partitions are given up. A failed commit is harmless: a message that is
+        delivered again is a duplicate, which the key of the rows keeps from being stored twice.
         """
         mine = _numbers(self._partitions)
         positions = [
@@ -110,7 +110,7 @@ class KafkaSource:
             _on_commit(error.args[0], positions)
 
     def close(self) -> None:
-        """Leave the group. A Kafka that does not answer is waited for no longer than _CLOSE_S."""
+        """Leave the group; waits at most _CLOSE_S seconds for Kafka."""
         closing = in_background("closing", self._consumer.close)
         if wait([closing], _CLOSE_S).done:
             closing.result()

@@ -1,4 +1,4 @@
-"""Results into PostgreSQL by binary COPY: straight into the table, or by staging when rows are there already."""
+"""Results into PostgreSQL by binary COPY: straight into the table, or staged when some rows are in it already."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class PostgresWriter:
 
     Every new connection checks the revision of the schema first; see RevisionGuard.
 
-    The hours of the rows are noted in the same transaction, so that `dbadmin maintain` rolls them up again: nobody
-    sees rows without the note that they are not rolled up.
+    The hours of the rows are marked in the same transaction, so that `dbadmin maintain` rolls them up again. No reader
+    ever sees new rows whose hours are not marked.
     """
 
     def __init__(self, config: DatabaseConfig) -> None:
@@ -48,7 +48,7 @@ class PostgresWriter:
         self._connection: psycopg.Connection[Any] | None = None
         self._guard = RevisionGuard(CONSUMER_NEEDS, config)
         self._statements = statements(config.schema)
-        # How many of the next batches are staged at once, and how many were after the last conflict.
+        # How many of the next batches are staged without a try, and how many that was after the last conflict.
         self._staged_left, self._last_staged = 0, 0
 
     def prepare(self) -> None:
@@ -75,8 +75,8 @@ class PostgresWriter:
             try:
                 stored, replaced = self._store(connection, rows)
             except psycopg.errors.CheckViolation:
-                # Perhaps the rows were on their way to the default partition when their day got a partition of its
-                # own. That is over now; a fault of the rows themselves shows again at the second try.
+                # The rows' day may have got its partition while they were going into the default partition. Then the
+                # second try succeeds; if the rows themselves are at fault, it fails in the same way.
                 stored, replaced = self._store(connection, rows)
             return WriteCounts(stored, replaced, len(results) - stored - replaced)
         except (psycopg.DataError, psycopg.IntegrityError, ValueError, OverflowError) as error:
@@ -93,17 +93,17 @@ class PostgresWriter:
         try:
             row = self._connect().execute(self._statements.count_by_default).fetchone()
         except psycopg.errors.UndefinedTable:
-            return 0  # database.timeseries: timescaledb, which makes a chunk for any day
+            return 0  # TimescaleDB makes a chunk for any day, and has no default partition
         except psycopg.Error as error:
             raise self._outage(error) from None
         return int(row[0]) if row else 0
 
     def _store(self, connection: psycopg.Connection[Any], rows: list[Row]) -> tuple[int, int]:
-        """Store rows one way or the other. How many were stored, and how many replaced others."""
+        """Store rows straight, or else staged; returns how many were stored and how many replaced others."""
         return self._store_straight(connection, rows) or self._store_staged(connection, rows)
 
     def _store_straight(self, connection: psycopg.Connection[Any], rows: list[Row]) -> tuple[int, int] | None:
-        """Copy rows into the table. None when batches are to be staged at once, or a row is there already."""
+        """Copy rows into the table. None when the batch must be staged: after conflicts, or for a key in the table."""
         if self._staged_left:
             self._staged_left -= 1
             return None
@@ -122,7 +122,7 @@ class PostgresWriter:
         with connection.transaction(), connection.cursor() as cursor:
             _copy(cursor, self._statements.copy_staged, rows)
             stored = cursor.execute(self._statements.insert_new).rowcount
-            # Only a batch with a row that was not inserted can have met an unknown one.
+            # Only a row that was not inserted can have met an unknown one.
             replaced = cursor.execute(self._statements.replace_unknown).rowcount if stored < len(rows) else 0
             if stored or replaced:
                 cursor.execute(self._statements.mark_hours, (hours(rows),))
@@ -141,7 +141,7 @@ class PostgresWriter:
         return self._connection
 
     def _outage(self, error: psycopg.Error) -> OutageError:
-        """Give up the connection, and say why in plain words."""
+        """Close the connection, and return the error in plain words."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None

@@ -20,17 +20,17 @@ _VARYING = re.compile(r" \(after \d+ms in state .*|\d+")
 
 
 class ReadOutages:
-    """The reasons that were met and are not over."""
+    """Remembers the reasons that have been logged and still hold."""
 
     def __init__(self, config: KafkaConfig) -> None:
         self._config = config
-        # The reasons, without what differs at every try.
+        # Texts of refusals, without the part that differs at every try.
         self._refusals: set[str] = set()
         self._away = False
 
     def note(self, error: KafkaError) -> None:
         """Log an error of the client, unless its reason was logged already."""
-        # One broker of several, or one try of several: _ALL_BROKERS_DOWN follows when it matters.
+        # These concern one broker or one try; _ALL_BROKERS_DOWN follows when no broker can be reached.
         if error.code() in (KafkaError._TRANSPORT, KafkaError._RESOLVE):
             return
         why = explain(error, self._config)
@@ -44,11 +44,11 @@ class ReadOutages:
             log.warning("no messages can be read, retrying", error=why)
 
     def end_refusals(self) -> None:
-        """Kafka has given what it refused before. This says nothing about whether it is reached at this moment."""
+        """Forget the refusals, because Kafka has given what it refused; it may still be away at this moment."""
         self._refusals.clear()
 
     def end_absence(self) -> None:
-        """A broker is connected."""
+        """Record that a broker is connected."""
         if self._away:
             log.info("Kafka is reached again", kafka=self._config.bootstrap_servers)
         self._away = False

@@ -20,12 +20,12 @@ class Statements:
     """The statements of the writer.
 
     Attributes:
-        create_staging: make the temporary table that batches go by when they conflict with rows in the table.
+        create_staging: make the staging table, for batches that conflict with rows in the table.
         copy: copy rows straight into the table.
         copy_staged: copy rows into the staging table.
         insert_new: insert the staged rows whose keys are not in the table.
         replace_unknown: let staged rows that are not unknown replace unknown rows of the same key.
-        mark_hours: note the hours of rows for `dbadmin maintain`.
+        mark_hours: mark the hours of rows for `dbadmin maintain`.
         count_by_default: count rows in the default partition, 1,000 at most.
     """
 

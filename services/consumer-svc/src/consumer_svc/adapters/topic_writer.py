@@ -1,4 +1,4 @@
-"""Messages into a topic, all of them acknowledged."""
+"""A writer that sends messages to a topic and waits until all are acknowledged."""
 
 from __future__ import annotations
 

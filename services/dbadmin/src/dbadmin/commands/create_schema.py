@@ -23,7 +23,7 @@ def create_schema_command(config: Config, as_sql: bool) -> None:
 
     The accounts of the section `roles` get their rights on what is new. Services go on meanwhile.
     """
-    from dbadmin.install import schema  # loads Alembic and SQLAlchemy, as in `setup`
+    from dbadmin.install import schema  # imported late, as in `setup`
 
     today = dt.datetime.now(dt.UTC).date()
     if as_sql:

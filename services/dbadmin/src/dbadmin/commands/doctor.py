@@ -24,7 +24,9 @@ _STYLES = {Level.PASS: "", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print each finding as one JSON object a line.")
-@click.option("--timeout", type=Duration(), default="60s", show_default=True, help="For all of it.")
+@click.option(
+    "--timeout", type=Duration(), default="60s", show_default=True, help="The time for the whole examination."
+)
 @config_options_of_the_owner
 def doctor_command(config: Config, as_json: bool, timeout: float) -> None:
     """Connect as each account and look at all that the set-up needs; say what is wrong and what mends it.
@@ -32,7 +34,7 @@ def doctor_command(config: Config, as_json: bool, timeout: float) -> None:
     To learn the clock of Kafka it makes a topic, <topic_name>.doctor-…, and deletes it. Status 1 when anything fails;
     a warning is for later.
     """
-    from dbadmin.doctor.examine import examine  # loads Alembic and SQLAlchemy, as in `setup`
+    from dbadmin.doctor.examine import examine  # imported late, as in `setup`
 
     console, levels = Console(soft_wrap=True), Counter[Level]()
     for finding in examine(config, SystemClock(), timeout):

@@ -23,7 +23,7 @@ def downgrade_schema_command(config: Config, revision: str, yes: bool, as_sql: b
 
     With `base` nothing is left, neither targets nor results.
     """
-    from dbadmin.install import revisions  # loads Alembic and SQLAlchemy, as in `setup`
+    from dbadmin.install import revisions  # imported late, as in `setup`
 
     if as_sql:
         click.echo(revisions.downgrade_sql(config.database, revision))

@@ -1,4 +1,4 @@
-"""`dbadmin maintain`: what is due of partitions, roll-ups, incidents and retention."""
+"""`dbadmin maintain`: partitions, roll-ups, incidents and retention, as far as they are due."""
 
 from __future__ import annotations
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 @click.command("plan")
-@click.option("--targets", "count", type=click.IntRange(1), help="Plan for so many, before there are any.")
+@click.option(
+    "--targets", "count", type=click.IntRange(1), help="Plan for this many targets, before the table has any."
+)
 @click.option("--interval", type=Duration(), help="With --targets: how often each is checked.")
 @click.option("--check-us", type=click.FloatRange(0, min_open=True), help="Processor µs of a producer per check.")
 @click.option("--row-us", type=click.FloatRange(0, min_open=True), help="Processor µs of a consumer per row.")
@@ -44,7 +46,7 @@ def plan_command(
     """How many producers, consumers, partitions and connections the active targets need, and how much disk.
 
     What things cost was measured on one machine (tests-e2e/benchmarks/README.md): processors are a guide. Status 1 when
-    something that there is, or is configured, is not enough. With --targets PostgreSQL is not asked.
+    what is there or is configured is not enough. With --targets PostgreSQL is not asked.
     """
     if interval and not count:
         raise click.UsageError("--interval needs --targets")
@@ -65,7 +67,7 @@ def plan_command(
 
 
 def _costs(config: Config, given: dict[str, float | None]) -> Costs:
-    """The costs that a person gave, and the measured ones in place of the others."""
+    """The costs that the user gave; the measured costs where the user gave none."""
     named = {name: value for name, value in given.items() if value}
     return Costs(**({"check_us": check_us(config.monitor.engine)} | named))
 

@@ -1,4 +1,4 @@
-"""Printing for a person: lines as they come, and tables."""
+"""Printing for a person: lines, each as soon as its step is done, and tables."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _WIDE = 10_000
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print each line as soon as it is there."""
+    """Print each line as soon as the iterable yields it."""
     for line in lines:
         click.echo(line)
 
 
 def print_table(table: Table) -> None:
-    """Print a table as wide as the terminal, or with nothing cut off where another program reads it."""
+    """Print a table as wide as the terminal; without a terminal, wide enough that nothing is cut off."""
     console = Console()
     (console if console.is_terminal else Console(width=_WIDE)).print(table)

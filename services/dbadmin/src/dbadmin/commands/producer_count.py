@@ -35,10 +35,10 @@ def producer_count_command(config: Config, as_json: bool, watch: bool, every: fl
 
 
 def _changes(config: Config, every_s: float) -> Iterator[ProducerCount]:
-    """The count now and after each change. An outage of PostgreSQL is printed once, and waited for.
+    """The count now and after each change. An outage of PostgreSQL is printed once, and the watch goes on.
 
     Raises:
-        OutageError: PostgreSQL is away at the first look already.
+        OutageError: PostgreSQL is away before the first count.
     """
     known, away = None, False
     while True:

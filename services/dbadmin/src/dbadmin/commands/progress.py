@@ -38,7 +38,7 @@ class ImportProgress:
         self._progress.advance(self._task, count)
 
     def lines(self, count: int) -> None:
-        """Show how many lines are staged by now, and how many in a second."""
+        """Show how many lines are staged, and how many a second on average."""
         seconds = self._progress.tasks[0].elapsed or 0.0
         rate = f"{count / seconds:,.0f}/s" if seconds > 0.1 else ""
         self._progress.update(self._task, lines=f"{count:,}", rate=rate)

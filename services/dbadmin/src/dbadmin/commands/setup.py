@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 @config_options_of_the_owner
 def setup_command(config: Config, wait: float) -> None:
     """Make the database if it is missing, the accounts, the schema and the topics, in that order. May be repeated."""
-    from dbadmin.install.setup import (
-        set_up,
-    )  # loads Alembic and SQLAlchemy: half a second, which no other command waits
+    # Imported late: it loads Alembic and SQLAlchemy for half a second, which most commands do not need.
+    from dbadmin.install.setup import set_up
 
     for attempt in attempts(OutageError, wait):
         with attempt:

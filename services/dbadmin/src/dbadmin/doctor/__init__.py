@@ -1,1 +1,1 @@
-"""Looking at a set-up from outside: what is wrong in it, and what mends it."""
+"""Examining a set-up: what is wrong in it, and what mends it."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 5.0
 _SOON = dt.timedelta(days=21)
-# The request to go on in TLS (PostgreSQL documentation, "Message Formats": SSLRequest).
+# The request to continue in TLS (PostgreSQL documentation, "Message Formats": SSLRequest).
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
 
@@ -97,7 +97,7 @@ def _check_pair(section: str, certificate: Secret, key: Secret) -> Iterator[Find
 
 
 def _context() -> ssl.SSLContext:
-    """Accepts any certificate: whether it can be trusted is found out by connecting as the clients do."""
+    """A TLS context that accepts any certificate; other examinations connect as the clients do and verify it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

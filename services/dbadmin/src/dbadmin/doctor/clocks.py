@@ -9,7 +9,7 @@ _FAIL_S = 5.0
 
 
 def judge(subject: str, ahead_s: float, uncertain_s: float) -> Finding:
-    """Judge a clock that seems `ahead_s` seconds ahead of this machine's, give or take `uncertain_s` of the network."""
+    """Judge a clock that was measured `ahead_s` seconds ahead of this machine's, within `uncertain_s` seconds."""
     off = max(0.0, abs(ahead_s) - uncertain_s)
     text = f"{abs(ahead_s):.1f} s {'ahead of' if ahead_s > 0 else 'behind'} this machine's"
     mend = "let a time service (NTP) set both clocks"

@@ -1,4 +1,4 @@
-"""The cluster of Kafka that is looked at, and its errors in one line."""
+"""The Kafka cluster that is examined, and its errors in one line."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Cluster:
     """A cluster that can be reached.
 
     Attributes:
-        properties: of the client, for others of its kind.
-        timeout_s: for each question.
+        properties: the settings of `admin`, for further clients.
+        timeout_s: the timeout of each request.
     """
 
     config: Config
@@ -29,7 +29,7 @@ class Cluster:
 
 
 def plain(error: object) -> str:
-    """An error of Kafka, or whatever else was raised, in one line."""
+    """An error of Kafka, or any other error, in one line."""
     if isinstance(error, KafkaError):
         error = f"{error.str()} ({error.name()})"
     return " ".join(str(error).split())[:200]

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from dbadmin.doctor.cluster import Cluster
 
-# Messages that may wait without consumers being too few.
+# The largest number of waiting messages that does not yet mean too few consumers.
 _LAG = 10_000
-# The answers of a group's coordinator while it starts.
+# The errors that a group's coordinator answers while it starts.
 _STARTING = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR)
 
 
@@ -53,7 +53,7 @@ def _members(cluster: Cluster, group: str) -> int:
 
 
 def _lags(cluster: Cluster, partitions: int) -> dict[int, int]:
-    """Messages of each partition that the group has not committed."""
+    """The lag of each partition: how many of its messages the group has not committed."""
     group, topic = cluster.config.consumer.group_id, cluster.config.kafka.topic_name
     asked = cluster.admin.list_consumer_group_offsets(
         [ConsumerGroupTopicPartitions(group)], request_timeout=cluster.timeout_s

@@ -1,4 +1,4 @@
-"""All examinations at once, in bounded time: a server that does not answer delays no other."""
+"""All examinations at once, in bounded time: a server that does not answer delays no other examination."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ def examine(config: Config, clock: Clock, deadline_s: float = DEADLINE_S) -> Ite
     """All findings, in the order in which a person reads them.
 
     Args:
-        config: `config.database` is the account of the section itself, not of a role.
-        deadline_s: for all of it together.
+        config: its `database` must hold the account of that section itself, not of a role.
+        deadline_s: how long all examinations together may take.
     """
     end_s = clock.monotonic() + deadline_s
-    running = [(name, in_background(name, partial(_listed, look))) for name, look in _looks(config, clock)]
+    running = [
+        (name, in_background(name, partial(_listed, examination))) for name, examination in _examinations(config, clock)
+    ]
     for name, future in running:
         try:
             yield from future.result(max(0.0, end_s - clock.monotonic()))
@@ -38,7 +40,7 @@ def examine(config: Config, clock: Clock, deadline_s: float = DEADLINE_S) -> Ite
             yield failed(name, f"could not be looked at: {type(error).__name__}: {str(error)[:200]}", "tell us of it")
 
 
-def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Callable[[], Iterator[Finding]]]]:
+def _examinations(config: Config, clock: Clock) -> Iterator[tuple[str, Callable[[], Iterator[Finding]]]]:
     now = from_ms(clock.now_ms())
     yield "certificates", lambda: certificates.check_own(config, now)
     yield "PostgreSQL as database.user", lambda: postgres.check_login("database.user", config.database)
@@ -51,8 +53,8 @@ def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Callable[[], Ite
     yield "Kafka", lambda: kafka.check_kafka(config, clock)
 
 
-def _listed(look: Callable[[], Iterator[Finding]]) -> list[Finding]:
-    return list(look())
+def _listed(examination: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    return list(examination())
 
 
 def _as_role(config: Config, role: Role) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ import attrs
 
 
 class Level(enum.StrEnum):
-    """How bad it is: a warning can wait, a failure keeps something from working."""
+    """How serious a finding is: a warning can wait, a failure keeps something from working."""
 
     PASS = "pass"  # noqa: S105 (no password)
     WARN = "warn"
@@ -35,15 +35,15 @@ class Finding:
 
 
 def passed(subject: str, text: str) -> Finding:
-    """Nothing is wrong."""
+    """A finding that nothing is wrong."""
     return Finding(Level.PASS, subject, text)
 
 
 def warned(subject: str, text: str, mend: str) -> Finding:
-    """It works, but may not for long."""
+    """A finding that something works, but may not for long."""
     return Finding(Level.WARN, subject, text, mend)
 
 
 def failed(subject: str, text: str, mend: str) -> Finding:
-    """Something cannot work."""
+    """A finding that something cannot work."""
     return Finding(Level.FAIL, subject, text, mend)

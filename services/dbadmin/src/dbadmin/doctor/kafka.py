@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from monitoring_core.clock import Clock
     from monitoring_core.config import Config
 
-# For each question to Kafka.
+# The timeout of each request to Kafka.
 TIMEOUT_S = 10.0
 
 
 def check_kafka(config: Config, clock: Clock) -> Iterator[Finding]:
-    """Everything about Kafka; a single line when it cannot be reached."""
+    """All findings about Kafka; a single one when it cannot be reached."""
     heard: list[str] = []
     properties: dict[str, Any] = dict(config.kafka.client_properties())
     properties |= {"socket.connection.setup.timeout.ms": 5000, "error_cb": lambda error: heard.append(error.str())}
@@ -53,10 +53,10 @@ def check_kafka(config: Config, clock: Clock) -> Iterator[Finding]:
     yield from _if_allowed("clock of Kafka", partial(check_clock, cluster, clock))
 
 
-def _if_allowed(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """The findings of a look, or one that Kafka does not let this account look."""
+def _if_allowed(subject: str, examine: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """The findings of an examination; a single warning when Kafka does not allow it for this account."""
     try:
-        yield from look()
+        yield from examine()
     except (KafkaException, TimeoutError) as error:
         text = plain(error.args[0]) if error.args else "no answer in time"
         yield warned(subject, f"cannot be told: {text}", "allow this account to describe it, or look at it by hand")

@@ -1,4 +1,4 @@
-"""The clock of Kafka. Only the timestamp that a broker gives to a message tells it, in a topic made for this."""
+"""The clock of Kafka, read from the timestamp that a broker gives to a message: Kafka offers no other way."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MESSAGE_TIMEOUT_MS = 8_000
 
 
 def check_clock(cluster: Cluster, clock: Clock) -> Iterator[Finding]:
-    """How far the broker's clock is from this machine's."""
+    """How far the broker's clock is from this machine's. Messages go to a topic that is made for them and deleted."""
     name, subject = f"{cluster.config.kafka.topic_name}.doctor-{secrets.token_hex(4)}", "clock of Kafka"
     made = NewTopic(name, 1, -1, config={"message.timestamp.type": "LogAppendTime", "retention.ms": "60000"})
     cluster.admin.create_topics([made], request_timeout=cluster.timeout_s)[name].result(cluster.timeout_s)

@@ -1,4 +1,4 @@
-"""What the targets need now: connections that PostgreSQL allows, and a producer for each ID."""
+"""Whether the present targets have what they need: connections to PostgreSQL, and a producer for each ID."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from monitoring_core.config import Config
 
-# The share of the allowed connections from which on a person is warned.
+# A warning begins above this share of the allowed connections.
 _NEARLY_ALL = 0.8
 
 
 def check_connections(connection: psycopg.Connection[Any], config: Config) -> Finding:
-    """Whether all that the targets need can connect at once."""
+    """Whether PostgreSQL allows the connections of all producers and consumers that the targets need."""
     costs = Costs(check_us=check_us(config.monitor.engine))
     known = Circumstances(max_connections=max_connections_in(connection))
     needs = plan(config, loads_in(connection, config), costs, known)

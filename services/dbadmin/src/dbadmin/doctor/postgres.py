@@ -40,7 +40,7 @@ def check_login(who: str, config: DatabaseConfig) -> Iterator[Finding]:
 
 
 def check_server(config: Config, database: DatabaseConfig, clock: Clock) -> Iterator[Finding]:
-    """Everything else, as an account that may see all of it. Of a schema that is not fit, nothing more is looked at."""
+    """The server and its schema, seen by an account that may read everything; of an unfit schema only that it is so."""
     try:
         with _connect(database) as connection:
             yield check_version(connection)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from monitoring_core.clock import Clock
     from monitoring_core.config import DatabaseConfig
 
-# Rows of the default partition that are counted: more take too long, and say no more.
+# The rows of the default partition are counted up to this number: a higher count takes long and says no more.
 _COUNTED = 1000
 
 

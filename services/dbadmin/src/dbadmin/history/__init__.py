@@ -1,1 +1,1 @@
-"""What becomes of results: partitions of days, roll-ups, incidents and retention, each kept up by `maintain`."""
+"""The history of results: partitions of days, roll-ups, incidents and retention, all kept up by `maintain`."""

@@ -1,4 +1,4 @@
-"""The default partition, which takes rows of days without a partition, and is emptied into partitions of those days."""
+"""The default partition: it takes rows of days without a partition, and is emptied into partitions of those days."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BATCH = 20_000
 
 
 def expire_default(connection: psycopg.Connection[Any], schema: str, horizon: dt.date) -> int:
-    """Delete the rows from before the horizon, in small transactions; the number of rows."""
+    """Delete the rows from before the horizon, in small transactions; returns the number of rows."""
     delete = sql.SQL("""
         DELETE FROM {table} WHERE ctid = ANY (ARRAY(
             SELECT ctid FROM {table} WHERE scheduled_at < {horizon} LIMIT {batch}))
@@ -34,11 +34,11 @@ def expire_default(connection: psycopg.Connection[Any], schema: str, horizon: dt
 
 
 def empty_default(connection: psycopg.Connection[Any], schema: str) -> Iterator[str]:
-    """Move the rows into partitions of their days; one line when there were any.
+    """Move the rows into partitions of their days; yields one line when there were any.
 
-    They are copied into tables beside the default partition first, while consumers go on. Then one transaction locks
-    the default partition, copies the rows that were added or changed since, truncates it and attaches the tables: at no
-    moment is a row missing or there twice. Only rows on their way into the default partition wait for that lock.
+    The rows are first copied into tables beside the default partition, while consumers continue. Then one transaction
+    locks the default partition, copies the rows that were added or changed since, truncates it and attaches the tables,
+    so that no row is ever missing or there twice. Only writers into the default partition wait for that lock.
     """
     default = sql.Identifier(schema, RESULT_DEFAULT_TABLE)
     query = sql.SQL("SELECT DISTINCT (scheduled_at AT TIME ZONE 'UTC')::date FROM {} ORDER BY 1").format(default)

@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 
 def detach(connection: psycopg.Connection[Any], schema: str, day: dt.date, may: Callable[[], bool]) -> bool:
-    """Detach a day's partition if it may go; whether it was detached.
+    """Detach a day's partition if it may go; returns whether it was detached.
 
-    PostgreSQL cannot detach concurrently where there is a default partition, so this takes the lock that every query
-    needs, for the moment of changing the catalogue.
+    PostgreSQL cannot detach concurrently while there is a default partition, so this takes the lock that every query
+    needs, but only while the catalogue is changed.
 
     Args:
-        may: whether the day may go. Asked under the lock, when nobody can write to the day any more.
+        may: says whether the day may go. It is called under the lock, when no consumer can write to the day.
 
     Raises:
-        LockedOutError: the table was in use all the time.
+        LockedOutError: other sessions held the table all the time.
     """
     parent, table = sql.Identifier(schema, RESULT_TABLE), sql.Identifier(schema, name_of(day))
     expired = sql.Identifier(f"{RESULT_TABLE}_expired_{day:%Y%m%d}")
 
     def step() -> bool:
-        # In the order in which a consumer takes these locks: in another, both would wait for each other.
+        # In the order in which a consumer locks these tables, because another order could deadlock.
         connection.execute(sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(parent))
         connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table))
         if not may():
@@ -46,7 +46,7 @@ def detach(connection: psycopg.Connection[Any], schema: str, day: dt.date, may: 
 
 
 def drop_expired(connection: psycopg.Connection[Any], schema: str) -> int:
-    """Drop the partitions that this run detached, or one that was killed; the number of tables."""
+    """Drop the partitions that this run or an earlier, killed one detached; returns the number of tables."""
     expired = [name for name in day_tables(connection, schema) if "_expired_" in name]
     for name in expired:
         connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(schema, name)))

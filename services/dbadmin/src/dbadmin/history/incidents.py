@@ -1,10 +1,10 @@
 """Incidents: each lasts from the first check of a target that is down to the next one that is up.
 
-An unknown check says nothing of the website: it neither begins nor ends an incident, and does not split one. The table
-is at all times what the hours rolled up so far add up to, in whatever order they were rolled up. To roll up an hour
-again, the incidents that touch it are deleted and built anew from its checks and from its neighbours: on the left the
-incident that was open when the hour began, on the right the first down and the first up after its end. Nothing else is
-read, however long the history.
+An unknown check says nothing about the website: it neither begins nor ends an incident, and does not split one. The
+table always holds the incidents of the hours rolled up so far, whatever the order in which they were rolled up. When an
+hour is rolled up again, the incidents that touch it are deleted and rebuilt from its checks and its neighbours: on the
+left the incident that was open when the hour began, on the right the first down and the first up after its end. Nothing
+else is read, so the length of the history does not matter.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ CREATE TEMP TABLE IF NOT EXISTS touched (
     next_down_at timestamptz, next_reason text, next_up_at timestamptz
 ) ON COMMIT DELETE ROWS"""
 
-# Targets that are down in the hour, or were when it was rolled up before, or have an incident that reaches into it.
+# Targets that are down in the hour, or were when the hour was rolled up before, or have an incident that reaches into
+# the hour.
 _TOUCH = """
 INSERT INTO pg_temp.touched (target_id, location)
 SELECT target_id, location FROM {schema}.availability_down_run WHERE hour = %(start)s
@@ -32,7 +33,7 @@ UNION SELECT target_id, location FROM pg_temp.hour_sums WHERE down > 0
 UNION SELECT target_id, location FROM {schema}.availability_incident
 WHERE began_at < %(end)s AND (ended_at IS NULL OR ended_at >= %(start)s)"""
 
-# The checks of the open incident before the hour: all that it counts, less those from the hour on.
+# The checks of the open incident before the hour: all its checks, less those from the beginning of the hour on.
 _LOOK_LEFT = """
 UPDATE pg_temp.touched t SET open_since = i.began_at, open_reason = i.reason, open_checks = i.checks - (
     SELECT coalesce(sum(d.checks), 0) FROM {schema}.availability_down_run d WHERE d.target_id = t.target_id

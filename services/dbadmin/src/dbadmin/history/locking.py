@@ -1,4 +1,4 @@
-"""Work that needs a lock which consumers would queue behind: given up after a moment and tried again."""
+"""Work that needs a lock behind which consumers would queue: each try gives up after a moment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class LockedOutError(Exception):
-    """Another session held a lock all the time. The next run tries again."""
+    """Other sessions held a lock during all tries. The next run tries again."""
 
 
 def with_locks(connection: psycopg.Connection[Any], step: Callable[[], T]) -> T:
@@ -29,7 +29,7 @@ def with_locks(connection: psycopg.Connection[Any], step: Callable[[], T]) -> T:
         connection: in autocommit mode.
 
     Raises:
-        LockedOutError: it did not get them in LOCK_ATTEMPTS tries of LOCK_TIMEOUT_MS each.
+        LockedOutError: the step did not get its locks in LOCK_ATTEMPTS tries of LOCK_TIMEOUT_MS each.
     """
     backoff = LOCKED.backoff()
     for attempt in range(LOCK_ATTEMPTS):

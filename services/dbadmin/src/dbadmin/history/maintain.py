@@ -1,4 +1,4 @@
-"""One run of maintenance: partitions, roll-ups, retention. What one run leaves undone, the next one does."""
+"""One run of maintenance: partitions, roll-ups, retention. The next run does what this one leaves undone."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def maintain(
     """Do everything that is due, each step in a transaction of its own, so that a run may be killed at any moment.
 
     Args:
-        time_limit_s: after which no further step begins; None for no limit.
+        time_limit_s: after how many seconds no further step begins; None for no limit.
         since: roll up all hours from this moment on, marked or not.
 
     Raises:
@@ -64,8 +64,8 @@ def maintain(
         try:
             yield from _Run(connection, config, now, deadline).all(since)
         finally:
-            # PostgreSQL would release it only some time after the connection is closed, and the next run might be there
-            # by then.
+            # PostgreSQL would release the lock only some time after the connection is closed, and the next run might
+            # begin before that.
             if not connection.broken:
                 connection.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", (_LOCK, config.schema))
 
@@ -119,7 +119,7 @@ class _Run:
         time_index.summarize(self.connection, self.schema)
 
     def _roll_up(self) -> Iterator[Done]:
-        """Roll up the marked hours from the oldest on, the newest before them, so that today is right soon."""
+        """Roll up the marked hours: the newest first, so that today is right soon, then the others, oldest first."""
         horizon = retention.midnight(self.horizon)
         if skipped := retention.forget_marks(self.connection, self.schema, horizon):
             yield self._done("rollups", f"{skipped} hours older than database.retention left as they are: too late")
@@ -152,7 +152,7 @@ class _Run:
             if retention.audit(self.connection, self.schema, day):
                 yield from self._roll_up_audited(day)
             yield from self._drop(day, native)
-        # A day that could not be dropped may be rolled up once more, and needs its runs for that.
+        # A day that could not be dropped may be rolled up once more, which needs the day's runs of downs.
         first = min([self.horizon, *self._result_days(native)])
         retention.forget_runs(self.connection, self.schema, retention.midnight(first))
 

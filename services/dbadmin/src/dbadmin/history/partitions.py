@@ -39,7 +39,7 @@ def bounds(day: dt.date) -> tuple[sql.Literal, sql.Literal]:
 
 
 def is_partitioned(connection: psycopg.Connection[Any], schema: str) -> bool:
-    """Whether the results are in partitions of PostgreSQL's own, not in a hypertable."""
+    """Whether the results are in PostgreSQL's own partitions, not in a hypertable."""
     query = (
         "SELECT relkind FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = %s AND relname = %s"
     )
@@ -48,7 +48,7 @@ def is_partitioned(connection: psycopg.Connection[Any], schema: str) -> bool:
 
 
 def day_tables(connection: psycopg.Connection[Any], schema: str) -> dict[str, bool]:
-    """The tables of days, and whether each is attached as a partition."""
+    """The names of the tables of days, and whether each is attached as a partition."""
     query = """
         SELECT c.relname, EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid) FROM pg_class c
         JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = %s AND relkind = 'r' ORDER BY relname"""
@@ -62,7 +62,7 @@ def attached_days(connection: psycopg.Connection[Any], schema: str) -> list[dt.d
 
 
 def make_ahead(connection: psycopg.Connection[Any], schema: str, today: dt.date, ahead: int) -> Iterator[str]:
-    """Make the missing partitions; one line for each that could not be made, and one that counts the others.
+    """Make the missing partitions; yields one line for each that could not be made, and one that counts the others.
 
     Args:
         connection: in autocommit mode.
@@ -92,7 +92,7 @@ def _make(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> Non
 
 
 def create(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> None:
-    """Make a table that can be attached as a day's partition, unless a run that was killed has left it."""
+    """Make a table that can be attached as a day's partition, unless a killed run has left it behind."""
     for statement in _create_statements(schema, day):
         connection.execute(statement)
 

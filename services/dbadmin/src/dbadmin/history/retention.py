@@ -52,13 +52,13 @@ def midnight(day: dt.date) -> dt.datetime:
 
 
 def audit(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> bool:
-    """Mark the hours of a day whose roll-ups differ from the rows; whether any hour of the day is marked now."""
+    """Mark the hours of a day whose roll-ups differ from the rows; returns whether any hour of the day is marked."""
     _run(connection, schema, _AUDIT, _span(day))
     return is_dirty(connection, schema, day)
 
 
 def audit_once(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> bool:
-    """As `audit`, unless it was done for this day or a later one before: it reads the whole day."""
+    """Like `audit`, but only once a day, because an audit reads the whole day: not again for this or an earlier day."""
     statement = """
         UPDATE {schema}.availability_progress SET compared_until = %(day)s
         WHERE compared_until IS NULL OR compared_until < %(day)s"""
@@ -73,27 +73,27 @@ def is_dirty(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> 
 
 
 def forget_marks(connection: psycopg.Connection[Any], schema: str, horizon: dt.datetime) -> int:
-    """Delete the marks of hours before the horizon; the number of hours.
+    """Delete the marks of hours before the horizon; returns the number of hours.
 
-    Rolled up again, such an hour would count only the few results that arrived after its day was dropped.
+    If such an hour were rolled up again, it would count only the few results that arrived after its day was dropped.
     """
     (hours,) = _run(connection, schema, _FORGET_MARKS, {"horizon": horizon}).fetchone() or (0,)
     return int(hours)
 
 
 def forget_dropped(connection: psycopg.Connection[Any], schema: str, hour: dt.datetime) -> bool:
-    """Delete the mark of an hour whose day was dropped before its rows arrived; whether that is so."""
+    """Delete the marks of an hour if its rows arrived after its day was dropped; returns whether they did."""
     span = {"start": hour, "end": hour + dt.timedelta(hours=1)}
     return bool(_run(connection, schema, _FORGET_DROPPED, span).rowcount)
 
 
 def forget_runs(connection: psycopg.Connection[Any], schema: str, horizon: dt.datetime) -> None:
-    """Delete the runs of downs before the horizon: they serve to roll up their hours again, which cannot happen now."""
+    """Delete the runs of downs before the horizon: they are only needed to roll up hours that can still change."""
     _run(connection, schema, _FORGET_RUNS, {"horizon": horizon})
 
 
 def expire_rollups(connection: psycopg.Connection[Any], schema: str, horizon: dt.datetime) -> Iterator[int]:
-    """Delete roll-ups and ended incidents from before the horizon, in small transactions; the rows of each."""
+    """Delete roll-ups and ended incidents before the horizon; yields the number of rows of each small transaction."""
     for table, condition in _OLD:
         statement = f"""
             DELETE FROM {{schema}}.{table} WHERE ctid = ANY (ARRAY(

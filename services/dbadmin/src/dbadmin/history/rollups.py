@@ -3,8 +3,8 @@
 A sketch counts response times in buckets whose bounds grow by 4 %: bucket b > 0 counts times above 0.1 ms · 1.04^(b-1)
 and up to 0.1 ms · 1.04^b, bucket 0 those up to 0.1 ms. A percentile (nearest rank) is given as the middle of its
 bucket, which is at most 2 % off. Sketches merge by adding their counts, so a day's percentiles are as exact as an
-hour's (Masson, Rim, Lee: "DDSketch", VLDB 2019). In the tables a sketch is an array of `bucket << 20 | count`: a day
-has fewer than 2^20 checks of one target.
+hour's (Masson, Rim, Lee: "DDSketch", VLDB 2019). In the tables a sketch is an array of `bucket << 20 | count`; 20 bits
+are enough for a count because a day has fewer than 2^20 checks of one target.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ _RANKED = """
         sum(n) FILTER (WHERE bucket IS NOT NULL) OVER (PARTITION BY target_id, location) AS total
     FROM bucketed"""
 
-# The sums of the hour that is being rolled up, one row for each target and location. It lives as long as the session.
+# The sums of the hour that is being rolled up, one row for each target and location. The table lasts for the session,
+# its rows for one transaction.
 _TEMPORARY = """
 CREATE TEMP TABLE IF NOT EXISTS hour_sums (
     target_id bigint, location text, up integer, down integer, unknown integer, p50_s real, p95_s real, p99_s real,
@@ -111,8 +112,8 @@ UPDATE {schema}.availability_state t SET
     first_up_at = least(t.first_up_at, s.first_up_at), last_real_at = greatest(t.last_real_at, s.last_real_at)
 FROM pg_temp.hour_sums s WHERE t.target_id = s.target_id AND t.location = s.location
 AND (s.first_up_at < coalesce(t.first_up_at, 'infinity') OR s.last_real_at > coalesce(t.last_real_at, '-infinity'))"""
-# The first unknown check after the last real one. Its row may have been dropped with its day, so a moment that was
-# stored before and is earlier stays.
+# The first unknown check after the last real one. The row of that check may have been dropped with its day, so an
+# earlier moment that was stored before is kept.
 _UNKNOWN_SINCE = """
 UPDATE {schema}.availability_state t SET unknown_since = CASE WHEN t.status = 'unknown' THEN least(
     CASE WHEN t.unknown_since > coalesce(t.last_real_at, '-infinity') THEN t.unknown_since END,
@@ -121,8 +122,8 @@ UPDATE {schema}.availability_state t SET unknown_since = CASE WHEN t.status = 'u
 FROM pg_temp.hour_sums s WHERE t.target_id = s.target_id AND t.location = s.location
 AND (t.status = 'unknown' OR t.unknown_since IS NOT NULL)"""
 
-# The view of the status reads all rows from this moment on in one sweep, and looks up targets with older states one by
-# one. Targets that are no longer checked must not pull the moment back, however many they become over the years.
+# The view website_status reads all rows from this moment on in one sweep, and looks up targets with older states one by
+# one. Targets that are no longer checked must not pull the moment back, even when they become many over the years.
 _PROGRESS = """
 UPDATE {schema}.availability_progress SET tail_from = (
     SELECT percentile_disc(0.05) WITHIN GROUP (ORDER BY scheduled_at) FROM {schema}.availability_state
@@ -134,21 +135,21 @@ _CONSUME_DAY = "DELETE FROM {schema}.availability_dirty_day WHERE day = %(start)
 
 
 def dirty_hours(connection: psycopg.Connection[Any], schema: str) -> list[dt.datetime]:
-    """The marked hours, oldest first: rows were written since they were rolled up."""
+    """The marked hours, oldest first: hours with rows that were written since the hour was rolled up."""
     return _moments(connection, schema, "SELECT DISTINCT hour FROM {schema}.availability_dirty_hour ORDER BY hour")
 
 
 def dirty_days(connection: psycopg.Connection[Any], schema: str) -> list[dt.datetime]:
-    """The marked days, oldest first: an hour of them was rolled up since they were."""
+    """The marked days, oldest first: days with an hour that was rolled up since the day was."""
     return _moments(connection, schema, "SELECT DISTINCT day FROM {schema}.availability_dirty_day ORDER BY day")
 
 
 def roll_up_hour(connection: psycopg.Connection[Any], schema: str, hour: dt.datetime) -> None:
     """Roll up an hour from its rows: its sums, its part of incidents, and the states of its targets. One transaction.
 
-    Its marks are deleted before its rows are read. A row that is committed too late to be read brings a mark that was
-    too late to be deleted, so the hour is rolled up again. Needs the lock of `maintain`: two at once would overwrite
-    each other.
+    The hour's marks are deleted before its rows are read. A row that is committed too late to be read has a mark that
+    was committed too late to be deleted, so the hour is rolled up again. The caller must hold the lock of `maintain`,
+    because two roll-ups at once would overwrite each other.
     """
     span = {"start": hour, "end": hour + dt.timedelta(hours=1)}
     connection.execute(_TEMPORARY)

@@ -1,4 +1,4 @@
-"""PostgreSQL's statistics and its just-in-time compiler (`jit`), both wrong for a small installation by default.
+"""PostgreSQL's statistics and its just-in-time compiler (`jit`), whose defaults do not suit a small installation.
 
 Autovacuum skips a table with fewer than 50 changes. Without statistics PostgreSQL's planner assumes hundreds of targets
 and locations, and then spends a second on compiling a view that is read in a millisecond.
@@ -13,7 +13,7 @@ from psycopg import sql
 if TYPE_CHECKING:
     import psycopg
 
-# Rows. Autovacuum looks after larger tables, once they have been analyzed for the first time.
+# Number of rows. Autovacuum analyzes larger tables, once they have been analyzed for the first time.
 _SMALL = 1_000
 _STALE = """
 SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -23,7 +23,7 @@ ORDER BY 1"""
 
 
 def analyze_small_tables(connection: psycopg.Connection[Any], schema: str) -> None:
-    """Gather the statistics of tables that never had any, and of small tables with more changes than rows since."""
+    """Analyze the tables that have no statistics, and small tables with more changes since the last time than rows."""
     for (table,) in connection.execute(_STALE, (schema, _SMALL)).fetchall():
         connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(schema, table)))
 

@@ -29,7 +29,7 @@ _SUMMARIZE = """
 
 
 def index_times(connection: psycopg.Connection[Any], schema: str) -> Iterator[str]:
-    """Build the index of partitions that an older release made without it, while consumers go on; one line for each."""
+    """Build the index of partitions that an older release made without one, beside consumers; yields a line each."""
     for (name,) in connection.execute(_WITHOUT_INDEX, (schema, RESULT_TABLE)).fetchall():
         index = f"{name}_time"
         names = {"index": sql.Identifier(schema, index), "table": sql.Identifier(schema, name)}
@@ -45,7 +45,7 @@ def index_times(connection: psycopg.Connection[Any], schema: str) -> Iterator[st
 def summarize(connection: psycopg.Connection[Any], schema: str) -> None:
     """Add the newest rows to the indexes of today, of yesterday and of the default partition.
 
-    PostgreSQL does it for new pages only when it vacuums, and reads those pages for every query until then.
+    PostgreSQL adds new pages to a BRIN index only when it vacuums, and reads all of them in every query until then.
     """
     today = dt.datetime.now(dt.UTC).date()
     names = [name_of(today - dt.timedelta(days=back)) for back in (0, 1)] + [RESULT_DEFAULT_TABLE]

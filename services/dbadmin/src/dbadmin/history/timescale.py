@@ -30,7 +30,7 @@ _VIEWS = """
     JOIN pg_namespace n ON n.oid = t.relnamespace
     WHERE d.classid = 'pg_rewrite'::regclass AND n.nspname = %s AND t.relname = %s AND v.relkind = 'v'"""
 
-# What the comments on these tables and views are said with.
+# Gives the COMMENT statements that restore the comments on these tables and views.
 _COMMENTS = """
     SELECT CASE WHEN a.attname IS NULL
         THEN format('COMMENT ON %%s %%I.%%I IS %%L', CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END,
@@ -42,7 +42,7 @@ _COMMENTS = """
 
 
 def apply_setting(connection: psycopg.Connection[Any], config: DatabaseConfig) -> Iterator[str]:
-    """Make the table of results a hypertable if `database.timeseries` says so; one line when it was not yet.
+    """Make the table of results a hypertable if `database.timeseries` says so; yields a line when it was not yet.
 
     Raises:
         StopError: the setting is timescaledb, and the extension is missing or the table holds rows; or it is native,
@@ -118,7 +118,7 @@ def days(connection: psycopg.Connection[Any], schema: str) -> list[dt.date]:
 
 
 def drop_before(connection: psycopg.Connection[Any], schema: str, moment: dt.datetime) -> int:
-    """Drop the chunks that end before the moment; the number of chunks."""
+    """Drop the chunks that end before the moment; returns the number of chunks."""
     query = "SELECT count(*) FROM drop_chunks(format('%%I.%%I', %s::text, %s::text)::regclass, older_than => %s)"
     (dropped,) = one_row(connection, query, (schema, RESULT_TABLE, moment))
     return int(dropped)

@@ -1,4 +1,4 @@
-"""The advisory lock of everything that changes the installation, so that one change happens at a time."""
+"""The advisory lock that every command holds while it changes the installation, so that only one does at a time."""
 
 from __future__ import annotations
 

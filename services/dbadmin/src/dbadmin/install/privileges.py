@@ -60,8 +60,8 @@ WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'v')"""
 def grant_to_database(connection: psycopg.Connection[Any], config: Config) -> None:
     """Let each account connect, and give it the rights on the database that it needs.
 
-    Where this user owns the database, only the accounts may make temporary tables, and nobody may make anything in the
-    schema public.
+    If this user owns the database, the right to make temporary tables is left to the accounts alone, and the right to
+    make anything in the schema public to its owner.
     """
     database = sql.Identifier(config.database.database)
     (owns,) = one_row(
@@ -78,7 +78,7 @@ def grant_to_database(connection: psycopg.Connection[Any], config: Config) -> No
 
 
 def grant_privileges(connection: psycopg.Connection[Any], schema: str, roles: RolesConfig) -> list[str]:
-    """Give each account exactly the rights that it needs on the schema's tables and views; one line for each change.
+    """Give each account exactly the rights that it needs on the schema's tables and views; returns a line a change.
 
     Other rights on them are revoked. An account that does not exist yet gets a line too.
     """
@@ -100,7 +100,7 @@ def grant_privileges(connection: psycopg.Connection[Any], schema: str, roles: Ro
 
 
 def _make_exact(connection: psycopg.Connection[Any], schema: str, user: str, wanted: dict[str, frozenset[str]]) -> int:
-    """Grant the missing rights and revoke the others; the number of rights changed."""
+    """Grant the missing rights and revoke unwanted ones; returns the number of rights changed."""
     present: dict[str, set[str]] = {}
     for relation, ours, right in connection.execute(_PRESENT, (user, schema)).fetchall():
         present.setdefault(relation, set()).update({right} if ours else set())

@@ -50,7 +50,7 @@ def newest_revision() -> str:
 
 
 def upgrade(config: DatabaseConfig) -> str:
-    """Bring the schema to the newest revision, in one transaction; one line that says from where to where.
+    """Bring the schema to the newest revision, in one transaction; returns a line with the old and the new revision.
 
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
@@ -61,10 +61,10 @@ def upgrade(config: DatabaseConfig) -> str:
 
 
 def downgrade(config: DatabaseConfig, revision: str) -> str:
-    """Bring the schema back to a revision, in one transaction; one line that says from where to where.
+    """Bring the schema back to a revision, in one transaction; returns a line with the old and the new revision.
 
     Args:
-        revision: an earlier one than the present, or `base` for an empty schema.
+        revision: an earlier revision than the present one, or `base` for an empty schema.
 
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses; there is no such earlier revision.
@@ -127,7 +127,7 @@ def _printed(config: DatabaseConfig, change: Change) -> str:
 
 
 def _migrate(config: DatabaseConfig, change: Change) -> tuple[str | None, str | None]:
-    """Change the schema; the revisions before and after."""
+    """Change the schema; returns the revisions before and after."""
     try:
         for attempt in attempts(_BusyError, GIVE_UP_S, LOCKED):
             with attempt:
@@ -145,7 +145,7 @@ def _try_to_migrate(config: DatabaseConfig, change: Change) -> tuple[str | None,
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (INSTALLATION_LOCK,))
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
         driver: Any = connection.connection.driver_connection
-        # Even IF NOT EXISTS needs the right to create schemas, which the owner of this one may lack.
+        # CREATE SCHEMA IF NOT EXISTS needs the right to create schemas, which the owner of a present one may lack.
         if not driver.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (config.schema,)).fetchone():
             driver.execute(_create_schema(config.schema))
         before = _revision(connection, config.schema)
@@ -198,7 +198,7 @@ def _known(alembic: AlembicConfig, revision: str | None, schema: str) -> list[Sc
     """All revisions of this dbadmin, the newest first.
 
     Raises:
-        StopError: the present one is not among them.
+        StopError: the present revision is not among them.
     """
     scripts = list(ScriptDirectory.from_config(alembic).walk_revisions())
     if revision is not None and revision not in [script.revision for script in scripts]:

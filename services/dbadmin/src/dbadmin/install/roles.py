@@ -35,10 +35,10 @@ WHERE nspname = %(schema)s AND pg_get_userbyid(proowner) <> %(owner)s"""
 
 
 def create_roles(config: Config) -> Iterator[str]:
-    """Make the accounts of the section `roles`, and give each its rights; one line for each. May be repeated.
+    """Make the accounts of the section `roles`, and give each its rights; yields a line for each. May be repeated.
 
-    Passwords are set at every run, so that a changed file takes effect. The server is sent a verifier that is computed
-    here, from which the password cannot be read.
+    Passwords are set at every run, so that a changed file takes effect. The server gets only a verifier, computed here,
+    from which the password cannot be read.
 
     Raises:
         ConfigError: a password is not where the configuration says.
@@ -71,7 +71,7 @@ def _create(connection: psycopg.Connection[Any], account: Account) -> str:
 
 
 def _set_password(connection: psycopg.Connection[Any], user: str, password: str) -> None:
-    # libpq's own function, which applies SCRAM (RFC 5802) on this side.
+    # libpq computes the SCRAM verifier (RFC 5802) on this side.
     verifier = connection.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256")
     statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(user), sql.Literal(verifier.decode()))
     connection.execute(statement)
@@ -101,7 +101,7 @@ def _join(connection: psycopg.Connection[Any], administrator: str) -> None:
 
 
 def hand_over(connection: psycopg.Connection[Any], schema: str, administrator: str) -> list[str]:
-    """Make the administrator the owner of the schema and of everything in it; one line when anything changed."""
+    """Make the administrator the owner of the schema and of everything in it; returns a line when anything changed."""
     owner = sql.Identifier(administrator)
     statements = [
         sql.SQL("ALTER {} {} OWNER TO {}").format(sql.SQL(kind), sql.SQL(name), owner)

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 
 def create_schema(config: DatabaseConfig, today: dt.date, roles: RolesConfig | None = None) -> Iterator[str]:
-    """Bring the schema to the newest revision and make the day partitions; one line for each step.
+    """Bring the schema to the newest revision and make the day partitions; yields one line for each step.
 
-    May be repeated, also by several at once: an advisory lock lets one work at a time. Each step is one transaction.
+    May be repeated, even by several processes at once: an advisory lock lets one work at a time. Each step is one
+    transaction.
 
     Args:
         roles: the accounts that are given their rights on everything new.

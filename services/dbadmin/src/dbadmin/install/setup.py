@@ -27,7 +27,7 @@ _MAINTENANCE = ("postgres", "defaultdb")
 
 
 def set_up(config: Config) -> Iterator[str]:
-    """Make what is missing, in order; one line for each step. May be repeated.
+    """Make whatever is missing, in order; yields one line for each step. May be repeated.
 
     Raises:
         OutageError, StopError: PostgreSQL or Kafka cannot be reached, or refuses.
@@ -40,7 +40,7 @@ def set_up(config: Config) -> Iterator[str]:
 
 
 def create_database(config: DatabaseConfig) -> str:
-    """Make the database when it is missing; one line that says whether it was.
+    """Make the database when it is missing; returns a line that says whether it was.
 
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.

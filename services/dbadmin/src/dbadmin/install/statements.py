@@ -13,8 +13,8 @@ from monitoring_core.tables import SCHEMA_VERSION_TABLE
 def run(statement: str, *, column: str | None = None, oldest: str | None = None) -> None:
     """Run a statement of a revision, or print it.
 
-    `{schema}`, `{versions}` and `{column}` in it become quoted names, `{name}` becomes the schema's name as a text
-    literal and `{oldest}` a text literal.
+    In the statement, `{schema}`, `{versions}` and `{column}` become quoted names, `{name}` becomes the schema's name as
+    a text literal, and `{oldest}` the argument as a text literal.
     """
     schema = context.config.attributes["schema"]
     composed = sql.SQL(statement).format(

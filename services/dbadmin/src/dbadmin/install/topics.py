@@ -24,7 +24,7 @@ _DEAD_LETTER_CONFIG = {"max.message.bytes": str(DEAD_LETTER_MESSAGE_BYTES)}
 
 
 def create_topics(config: KafkaConfig, partitions: int, replication_factor: int | None) -> Iterator[str]:
-    """Make the missing topics, and raise the partition count of the results' topic; one line for each topic.
+    """Make the missing topics, and raise the partition count of the results' topic; yields one line for each topic.
 
     Args:
         replication_factor: None leaves it to the broker's default.
@@ -67,7 +67,7 @@ def _create(admin: AdminClient, config: KafkaConfig, topic: NewTopic) -> str:
 
 
 def _raise(admin: AdminClient, config: KafkaConfig, topic: NewTopic, present: int) -> str:
-    """Raise the partition count of a topic. That of the dead letters stays: nothing is gained by more."""
+    """Raise the partition count of the results' topic; more partitions would gain nothing for the dead letters."""
     name, wanted = topic.topic, topic.num_partitions
     if name == config.topic_name and present < wanted:
         _wait(admin.create_partitions([NewPartitions(name, wanted)])[name], config)

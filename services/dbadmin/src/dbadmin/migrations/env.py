@@ -9,7 +9,7 @@ from monitoring_core.tables import SCHEMA_VERSION_TABLE
 
 
 def note_oldest_served(ctx: Any, step: Any, heads: Any, run_args: Any) -> None:  # noqa: ARG001 (Alembic's names)
-    """Keep, beside the revision, the oldest one whose services it still serves."""
+    """Store, beside the present revision, the oldest revision whose services it still serves."""
     for revision in step.destination_revisions:
         run("ALTER TABLE {schema}.{versions} ADD COLUMN IF NOT EXISTS oldest_served text")
         run("UPDATE {schema}.{versions} SET oldest_served = {oldest}", oldest=revision.module.oldest_served)

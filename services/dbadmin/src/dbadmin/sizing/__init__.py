@@ -1,1 +1,1 @@
-"""How much of everything a number of targets needs, and how much of it is there."""
+"""Sizing: what a number of targets needs, and what is there of it."""

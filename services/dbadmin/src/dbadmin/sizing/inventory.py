@@ -1,4 +1,4 @@
-"""What PostgreSQL has, for plans: targets by interval, the size of a row, connections."""
+"""What plans need to know from PostgreSQL: targets by interval, the size of a row, connections."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from monitoring_core.config import Config, DatabaseConfig
 
-# In a smaller table the pages that every table begins with would make its rows look larger than they are.
+# Smaller tables are left out: the fixed pages of a table would make their rows look larger than they are.
 _ENOUGH_ROWS = 10_000
 
 _CONNECTIONS = """
@@ -38,7 +38,7 @@ def read_loads(config: Config) -> list[Load]:
 
 
 def loads_in(connection: psycopg.Connection[Any], config: Config) -> list[Load]:
-    """As `read_loads`, on an open connection."""
+    """Like `read_loads`, on an open connection."""
     statement = sql.SQL("""
         SELECT count(*), coalesce(amc_check_interval_s, %s) FROM {} WHERE amc_active GROUP BY 2 ORDER BY 2""").format(
         sql.Identifier(config.database.schema, TARGET_TABLE)
@@ -48,7 +48,7 @@ def loads_in(connection: psycopg.Connection[Any], config: Config) -> list[Load]:
 
 
 def read_max_connections(config: DatabaseConfig) -> int:
-    """The number of connections that PostgreSQL allows to users that are no superusers.
+    """The number of connections that PostgreSQL allows to users that are not superusers.
 
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
@@ -58,12 +58,12 @@ def read_max_connections(config: DatabaseConfig) -> int:
 
 
 def max_connections_in(connection: psycopg.Connection[Any]) -> int:
-    """As `read_max_connections`, on an open connection."""
+    """Like `read_max_connections`, on an open connection."""
     return int(one_row(connection, _CONNECTIONS)[0])
 
 
 def read_row_bytes(config: DatabaseConfig) -> float | None:
-    """Bytes on disk for one stored result with its part of the indexes; None while there are too few rows to tell.
+    """Bytes on disk for one stored result with its part of the indexes; None while there are too few rows.
 
     PostgreSQL counts the rows of a table when it analyzes it, so days that it has not analyzed yet are left out.
 

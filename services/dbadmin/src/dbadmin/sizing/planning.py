@@ -24,13 +24,13 @@ _OTHER_CONNECTIONS = 3
 
 @attrs.frozen(kw_only=True)
 class Costs:
-    """What things cost: by default the medians of tests-e2e/benchmarks/README.md.
+    """What checks, rows and messages cost: by default the medians of tests-e2e/benchmarks/README.md.
 
     Attributes:
         check_us: processor time of a producer for one check over HTTPS, in microseconds; see `check_us`.
         row_us: processor time of a consumer for one row, in microseconds.
         row_database_us: processor time of PostgreSQL for one row, in microseconds.
-        consumer_rows: rows that one consumer stores in a second at most.
+        consumer_rows: the largest number of rows that one consumer stores in a second.
         row_bytes: disk of PostgreSQL for one result, with its part of the indexes.
         message_bytes: disk of Kafka for one result, on one broker.
         response_time_s: how long a check lasts.
@@ -50,7 +50,7 @@ CHECK_US = {EngineName.CURL: 841.0, EngineName.REQUESTS: 2151.0}
 
 
 def check_us(engine: EngineName) -> float:
-    """Processor time of a producer for one check, in microseconds; an engine without a figure counts as the dearest."""
+    """Processor time of a producer for one check, in microseconds; for an engine without a figure the largest."""
     return CHECK_US.get(engine, max(CHECK_US.values()))
 
 
@@ -68,7 +68,7 @@ class Need:
 
     Attributes:
         need: how much is needed.
-        have: how much there is or is configured; None when that is unknown or unlimited.
+        have: how much is there or is configured; None when that is unknown or unlimited.
         advice: what to do when it is not enough.
         because: how the need was computed.
     """
@@ -86,7 +86,7 @@ class Circumstances:
     """What is known of the servers.
 
     Attributes:
-        max_connections: that PostgreSQL allows to users that are no superusers; None when it was not asked.
+        max_connections: the number that PostgreSQL allows to users that are not superusers; None when it was not asked.
     """
 
     max_connections: int | None = None
@@ -113,7 +113,7 @@ def plan(config: Config, loads: Sequence[Load], costs: Costs, known: Circumstanc
 
 
 def _of_a_producer(config: Config, rate: float, costs: Costs) -> Iterator[Need]:
-    """What one producer does. It is one process, so more than one processor does not help it."""
+    """What one producer needs. A producer is one process, so more than one processor does not help it."""
     size = config.monitor.websites_per_container
     processors = rate * costs.check_us / 1e6
     fitting = max(1, int(size * _HEADROOM / processors)) if processors else size

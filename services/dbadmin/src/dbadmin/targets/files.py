@@ -11,7 +11,7 @@ import attrs
 
 from dbadmin.targets.lines import MAX_LINE, Lines
 from monitoring_core.errors import InvalidTargetError
-from monitoring_core.target import TargetRecord
+from monitoring_core.targets import TargetRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,7 +45,7 @@ def read_targets(file: IO[bytes], file_format: FileFormat) -> Iterator[Line]:
 
 
 class JsonRecords:
-    """Targets of JSON Lines. Reads no line before it is needed, so that others may read from the same `lines`."""
+    """Targets in JSON Lines. Reads no line in advance, so that a caller may also read from the same `lines`."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
@@ -74,10 +74,10 @@ class JsonRecords:
 
 
 class CsvRecords:
-    """Targets of CSV. Reads no line before it is needed, so that others may read from the same `lines`.
+    """Targets in CSV. Reads no line in advance, so that a caller may also read from the same `lines`.
 
     Attributes:
-        columns: the header's fields; empty when the header is missing, or wrong, which is then the only line.
+        columns: the header's fields; empty when the header is missing, or is wrong, which is then the only line given.
     """
 
     def __init__(self, lines: Lines) -> None:
@@ -108,7 +108,7 @@ class CsvRecords:
         return self._record(values)
 
     def _next(self) -> tuple[list[str], Line | None]:
-        """The values of the next line that is not empty; none at the end."""
+        """The values of the next line that is not empty, or its fault; no values at the end of the file."""
         try:
             return next(filter(None, self._reader), []), None
         except csv.Error as error:
@@ -157,7 +157,7 @@ def _parsed(lines: Lines, fields: dict[str, Any], from_text: bool) -> Line:
 
 
 def write_targets(file: IO[str], file_format: FileFormat, records: Iterable[TargetRecord]) -> int:
-    """Write targets so that reading them gives the same; the number of targets."""
+    """Write targets so that reading the file gives the same targets; returns their number."""
     writer = csv.DictWriter(file, FIELDS)
     if file_format is FileFormat.CSV:
         writer.writeheader()

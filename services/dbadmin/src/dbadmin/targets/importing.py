@@ -1,4 +1,4 @@
-"""Importing targets: staged without a lock, then merged in one short transaction, all of them or none."""
+"""Importing targets: staged without a lock, then merged under a short one, all targets or none."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Import:
     """How to import.
 
     Attributes:
-        report: is given the number and the fault of each bad line, up to MAX_REPORTED lines.
-        progress: is given the number of lines that are staged, again and again as it grows.
+        report: called with the number and the fault of each bad line, up to MAX_REPORTED lines.
+        progress: called repeatedly with the number of lines read so far.
         dry_run: check everything, also against the table, but lock nothing and change nothing.
         deactivate_missing: deactivate the targets that the file does not have.
     """
@@ -57,7 +57,7 @@ class Import:
     deactivate_missing: bool = False
 
     def run(self, config: DatabaseConfig, rows: CsvStaging | JsonStaging) -> ImportCounts:
-        """Add or update targets, by id where one is given, else by URL: all of them, or none when any line is bad.
+        """Add or update targets, by id where a line has one, else by URL; none of them when any line is bad.
 
         Other sessions wait only for the last step, which merges the staged rows into the table. Readers never wait.
 
@@ -81,7 +81,7 @@ class Import:
         return counts
 
     def _good(self, rows: CsvStaging | JsonStaging, counts: ImportCounts) -> Iterator[bytes]:
-        """The content of the good lines, while the bad ones are reported."""
+        """The content of the good lines; reports the bad ones."""
         for part in rows:
             if isinstance(part, Rows):
                 counts.read += part.count
@@ -92,7 +92,7 @@ class Import:
             self.progress(counts.read)
 
     def _reject(self, found: Sequence[BadLine], counts: ImportCounts) -> None:
-        """Report bad lines and count them; each says how many there are of its kind, `found` or not."""
+        """Report bad lines and count them. Each holds the number of all bad lines of its kind, in `found` or not."""
         for number, problem, _ in found[: max(0, MAX_REPORTED - counts.bad)]:
             self.report(number, problem)
         counts.bad += found[0][2] if found else 0

@@ -1,4 +1,4 @@
-"""A file as blocks of whole lines, in bounded memory whatever the file contains."""
+"""A file as blocks of whole lines, in bounded memory for any content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_LINE = 256 * 1024
 
 
 class Lines:
-    """The lines of a file as bytes with their line ends: one by one, or all of the present block together.
+    """The lines of a file as bytes with their line ends: one by one, or a block of them together.
 
     A UTF-8 byte order mark is skipped.
 
@@ -22,7 +22,7 @@ class Lines:
     """
 
     def __init__(self, file: IO[bytes], read: Callable[[int], None] = lambda _: None) -> None:
-        """Args: read: is given the number of bytes of each block."""
+        """Args: read: called with the number of bytes of each block."""
         self._blocks = _blocks(file, read)
         self._lines: list[bytes] = []
         self._at = 0
@@ -38,7 +38,7 @@ class Lines:
         return self._lines[self._at - 1]
 
     def block(self) -> list[bytes]:
-        """What is left of the present block, or the next block, without moving on; empty at the end of the file."""
+        """The rest of the present block, or else the next block, without moving on; empty at the end of the file."""
         if self._at == len(self._lines):
             try:
                 self._load()
@@ -60,7 +60,7 @@ class Lines:
 
 
 def _blocks(file: IO[bytes], read: Callable[[int], None]) -> Iterator[list[bytes]]:
-    """Blocks of whole lines. The beginning of a line longer than MAX_LINE is the last; nothing is read after it."""
+    """Blocks of whole lines. A line longer than MAX_LINE ends them: its beginning is the last block."""
     rest = file.read(len(codecs.BOM_UTF8))
     read(len(rest))
     rest = rest.removeprefix(codecs.BOM_UTF8)

@@ -1,4 +1,4 @@
-"""Merging the staged targets into the table: first what forbids it, then the statements that change targets."""
+"""Merging the staged targets into the table: the checks that forbid it, and the statements that change targets."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _VALUES = [name for name in TARGET_COLUMNS if name != "id"]
 
 @attrs.frozen
 class _Change:
-    """A statement that changes targets, and its rows as a query that counts them.
+    """A statement that changes targets, and the query that counts its rows in a dry run.
 
     Attributes:
-        write: how the statement begins.
-        rows: its rest, which selects the rows.
-        dry_rows: the same rows after `SELECT count(*)`.
+        write: the beginning of the statement.
+        rows: the rest of the statement, which selects the rows.
+        dry_rows: the rest of the query that begins with `SELECT count(*)`, for the same rows.
     """
 
     write: str
@@ -54,7 +54,7 @@ _DEACTIVATE = _Change("UPDATE {table} SET amc_active = false", _MISSING, f"FROM 
 
 @attrs.frozen
 class Merge:
-    """Merges the table `staged` of this session into the table of targets, or counts what that would change.
+    """Merges the table `staged` of this session into the table of targets; a dry run only counts the changes.
 
     Each step returns the number of targets that it changes.
     """
@@ -69,7 +69,7 @@ class Merge:
         return by_url + self._change(_UPDATE, "t.amc_id = s.id")
 
     def insert(self) -> int:
-        """Insert the targets that the table does not have: first those with an id, so that the others get free ones."""
+        """Insert the targets that the table lacks: those with an id first, so that the others get ids still free."""
         with_id = self._change(_INSERT_WITH_ID)
         if with_id and not self.dry_run:
             self._raise_sequence()
@@ -94,7 +94,7 @@ class Merge:
         return self.connection.execute(statement).rowcount
 
     def _raise_sequence(self) -> None:
-        """Let the next id be larger than any in the table. Never lower it: the id of a deleted target stays unused."""
+        """Make the next id larger than all in the table. It is never lowered, so ids of deleted targets stay unused."""
         name = self.table.as_string(self.connection)
         (sequence,) = one_row(self.connection, "SELECT pg_get_serial_sequence(%s, 'amc_id')", (name,))
         statement = sql.SQL("SELECT setval(%s, greatest((SELECT max(amc_id) FROM {}), (SELECT last_value FROM {})))")
@@ -102,7 +102,7 @@ class Merge:
 
 
 def repeated(connection: psycopg.Connection[Any], name: str) -> Sequence[BadLine]:
-    """The first lines with the same id or URL as an earlier line."""
+    """Lines with the same id or URL (`name`) as an earlier line, at most MAX_REPORTED."""
     statement = """
         SELECT line, {label} || ': is the same as in line ' || first, count(*) OVER () FROM staged JOIN (
             SELECT {name}, min(line) AS first FROM staged GROUP BY {name} HAVING count(*) > 1
@@ -112,7 +112,10 @@ def repeated(connection: psycopg.Connection[Any], name: str) -> Sequence[BadLine
 
 
 def clashes(connection: psycopg.Connection[Any], table: sql.Identifier) -> Sequence[BadLine]:
-    """The first lines with a URL that belongs to another target, or to one that another line gives another URL."""
+    """Lines whose URL belongs to another target, at most MAX_REPORTED.
+
+    A line without an id is also bad when another line gives the target of its URL another URL.
+    """
     statement = """
         SELECT line, problem, count(*) OVER () FROM (
             SELECT s.line, 'url: belongs to target ' || t.amc_id || ' already' AS problem

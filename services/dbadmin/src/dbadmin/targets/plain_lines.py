@@ -1,7 +1,7 @@
-"""The quick way to know that a line is good: for CSV one regular expression, which RE2 matches in linear time.
+"""A quick test that most good lines pass: for CSV one regular expression, which RE2 matches in linear time.
 
-It accepts less than TargetRecord.parse, and nothing that TargetRecord.parse refuses; PostgreSQL's COPY reads the same
-values from it (property tests hold both). Every other line is left to TargetRecord.parse.
+A line that passes is one that TargetRecord.parse accepts, and PostgreSQL's COPY reads the same values from it (property
+tests hold both). Every other line is left to TargetRecord.parse.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import attrs
 import msgspec
 import re2
 
-from monitoring_core.target import METHODS, TargetRecord
+from monitoring_core.targets import METHODS, TargetRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Bytes. It bounds every field too: a bound in the expression itself would make the automaton many times larger.
+# In bytes. This bounds every field too: a bound in the expression itself would make the automaton many times larger.
 _MAX_LINE = 900
 
 _URL = r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::[1-9][0-9]{0,3})?(?:[/?#][A-Za-z0-9/?#=&_.%~+:;@!$'()*-]*)?"
@@ -39,7 +39,7 @@ _PATTERNS = {
     "labels": rf'|"\{{{_LABEL}(?:, ?{_LABEL})*\}}"',
     "body": "",
 }
-# Pairs of interval and timeout in which one is missing, or the timeout is surely the shorter.
+# Pairs of interval and timeout in which one is missing, or the timeout is certainly shorter.
 _TIMES = (
     ("|[1-9][0-9]{0,3}|[1-7][0-9]{4}", ""),
     ("", f"[1-9][0-9]?{_FRACTION}|[12][0-9]{{2}}"),
@@ -82,7 +82,7 @@ _is_plain_text = re.compile(f"(?:{_TEXT}|,)*").fullmatch
 
 
 def plain_json(line: bytes) -> TargetRecord | None:
-    """The fields of TargetRecord as attributes when the line is surely good, else None."""
+    """The fields of TargetRecord as attributes when the line is certainly good, else None."""
     if b"\\" in line:  # an escape may stand for NUL or for half a surrogate pair
         return None
     try:

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     from monitoring_core.config import EngineName, MonitorConfig
     from monitoring_core.result import CheckResult
-    from monitoring_core.target import TargetRecord
+    from monitoring_core.targets import TargetRecord
 
 PROGRAM = "producer-svc"
 _GRACE_S = 30.0
 
 
 def probe(records: Sequence[TargetRecord], engine: EngineName, monitor: MonitorConfig) -> list[CheckResult]:
-    """Check each record once, several at a time; the results in the order of the records.
+    """Check each record once, several at a time; returns the results in the order of the records.
 
     Raises:
         StopError: the producer is not installed, or its command fails.

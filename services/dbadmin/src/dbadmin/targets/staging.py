@@ -1,4 +1,4 @@
-"""A file of targets as rows for PostgreSQL's COPY: plain lines as they are, the others after they were parsed."""
+"""A file of targets as rows for PostgreSQL's COPY: plain lines unchanged, the others parsed first."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Rows:
 
 
 class CsvStaging:
-    """A CSV file. Plain lines are passed on as they are.
+    """A CSV file, whose plain lines are passed on unchanged.
 
     Attributes:
         columns: the fields that each row has, in order.
@@ -51,7 +51,7 @@ class CsvStaging:
                 yield from _joined(self._one_by_one(plain, first + len(block)))
 
     def _one_by_one(self, plain: PlainLines, end: int) -> Iterator[bytes | Line]:
-        """The lines before `end`, and those after it that belong to the last record."""
+        """The rows of the lines before number `end`, and of later lines that belong to the last record."""
         lines = self._lines
         while lines.number + 1 < end:
             if (line := lines.peek()) in plain:
@@ -84,7 +84,7 @@ class JsonStaging:
             if record := plain_json(line):
                 self._lines.skip(1)
                 yield _row(Line(self._lines.number, record), FIELDS)
-            elif not line.strip():  # the records would skip it and read the next line too
+            elif not line.strip():  # JsonRecords would skip it and read the next line, too
                 self._lines.skip(1)
             elif found := next(self._records, None):
                 yield _row(found, FIELDS)

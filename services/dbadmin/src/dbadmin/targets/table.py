@@ -1,4 +1,4 @@
-"""Targets in the database: read, count, add, switch on and off."""
+"""Targets in the database: reading, counting, adding, activating and deactivating them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dbadmin.connect import connected, one_row
 from monitoring_core.assignment import producers_needed
 from monitoring_core.errors import StopError
 from monitoring_core.tables import TARGET_COLUMNS, TARGET_TABLE
-from monitoring_core.target import TargetRecord, without_credentials
+from monitoring_core.targets import TargetRecord, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +73,7 @@ def count_active(connection: psycopg.Connection[Any], schema: str) -> int:
 
 
 def add(config: DatabaseConfig, record: TargetRecord) -> int:
-    """Add a target; the id that it gets.
+    """Add a target; returns its id.
 
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses; another target has this URL.
@@ -94,7 +94,7 @@ def add(config: DatabaseConfig, record: TargetRecord) -> int:
 
 
 def set_active(config: DatabaseConfig, active: bool, names: Sequence[str]) -> int:
-    """Switch targets on or off, all of them or none; the number of targets that this changed.
+    """Activate or deactivate targets, all of them or none; returns the number of targets that this changed.
 
     Args:
         names: their ids or URLs.
@@ -124,7 +124,7 @@ def find(config: DatabaseConfig, names: Sequence[str]) -> list[TargetRecord]:
 
 
 def find_in(connection: psycopg.Connection[Any], schema: str, names: Sequence[str]) -> list[TargetRecord]:
-    """As `find`, on a connection."""
+    """Like `find`, on an open connection."""
     statement = sql.SQL("SELECT {} FROM {} WHERE amc_id = ANY(%s) OR amc_url = ANY(%s) ORDER BY amc_id").format(
         aliased_columns(), sql.Identifier(schema, TARGET_TABLE)
     )

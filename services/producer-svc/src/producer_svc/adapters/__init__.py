@@ -1,1 +1,1 @@
-"""What is outside: PostgreSQL, Kafka, the outbox's file, canaries. Imported by wiring alone."""
+"""The adapters to PostgreSQL, Kafka, the outbox's file and canaries. Only `wiring` imports them."""

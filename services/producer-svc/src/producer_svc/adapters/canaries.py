@@ -1,4 +1,4 @@
-"""Canaries: hosts that take a TCP connection whenever this producer's network works."""
+"""Canaries: hosts that accept a TCP connection whenever this producer's network works."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TIMEOUT_S = 2.0
-# A round without an answer takes this long at least: the canaries are not flooded, and websites have time to answer.
+# A round that no canary answers lasts at least this long, to spare the canaries and give websites time to answer.
 MIN_ROUND_S = 1.0
 
 
@@ -27,11 +27,11 @@ class TcpCanaries:
         """Begin a round."""
         try:
             threading.Thread(target=self._round, name="canaries", daemon=True).start()
-        except RuntimeError:  # this machine has no more threads: nothing is known of the websites
+        except RuntimeError:  # without a free thread no canary can be asked, as without a network
             self._answers.put(False)
 
     def poll(self) -> bool | None:
-        """Whether any canary answered in the round that has ended; None while it goes on."""
+        """Whether any canary answered in the round that has ended; None while the round is running."""
         try:
             return self._answers.get_nowait()
         except queue.Empty:

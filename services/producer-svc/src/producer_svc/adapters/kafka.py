@@ -1,4 +1,4 @@
-"""Results to Kafka."""
+"""The sender of results to Kafka."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ log = structlog.get_logger()
 
 SETTINGS: dict[str, object] = {
     "client.id": "producer-svc",
-    # A result is acknowledged when all in-sync replicas have it, is in the topic once, and is tried until it is.
+    # Store each result once, acknowledge it when all in-sync replicas have it, and retry without end.
     "enable.idempotence": True,
     "acks": "all",
     "message.timeout.ms": 0,
     "linger.ms": 20,
     "compression.type": "lz4",
     "allow.auto.create.topics": False,
-    # How long a missing topic may still be on its way to all brokers; the default is 30 s.
+    # How long an unknown topic counts as one that brokers have not heard of yet; the default is 30 s.
     "topic.metadata.propagation.max.ms": 5000,
     "socket.keepalive.enable": True,
     "reconnect.backoff.max.ms": 5000,
@@ -35,7 +35,7 @@ SETTINGS: dict[str, object] = {
 
 
 class KafkaSender:
-    """An idempotent producer that waits for all in-sync replicas and never gives an entry up.
+    """An idempotent producer that waits for all in-sync replicas and never gives up on an entry.
 
     An entry that comes back with an error is sent again; after a fatal error, which ends an idempotent producer, the
     entries move to a new one. Results have an identity, so one that is sent twice is stored once.
@@ -59,7 +59,7 @@ class KafkaSender:
         return len(self._handed) + len(self._returned)
 
     def drain_acknowledged(self) -> list[OutboxEntry]:
-        """The entries that Kafka has acknowledged since the last call; those that came back go again."""
+        """The entries that Kafka has acknowledged since the last call; also sends again those that came back."""
         self.wait(0.0)
         if self._fatal and time.monotonic() >= self._replace_at:
             self._replace()
@@ -96,7 +96,7 @@ class KafkaSender:
         """Wait for acknowledgements, at most `timeout_s` seconds."""
         try:
             self._producer.poll(timeout_s)
-        except KafkaException as error:  # an error that ends the client is raised here; _on_error may not hear of it
+        except KafkaException as error:  # a fatal error may be raised here without a call of _on_error
             if not error.args[0].fatal():
                 raise
             self._fatal = True
@@ -121,7 +121,7 @@ class KafkaSender:
         self._fatal = False
         self._producer.purge()
         self._producer = new
-        # The old one's callbacks are not called any more: nobody polls it.
+        # The old producer will call no callback for its entries, because nothing polls it any more.
         handed, self._handed = self._handed, {}
         for entry in handed:
             self._return(entry)

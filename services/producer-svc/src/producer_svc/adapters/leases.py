@@ -13,19 +13,19 @@ _EXPIRES = "clock_timestamp() + make_interval(secs => %s)"
 
 
 class PostgresLeases:
-    """Keeps the leases of one location over a connection that others share.
+    """Keeps the leases of one location, over the connection that the table of targets uses, too.
 
-    They run by PostgreSQL's clock, so that those of the producers do not matter.
+    PostgreSQL's clock decides when a lease expires, so that the clocks of producers need not agree.
     """
 
     def __init__(self, connection: ProducerConnection, location: str, holder: str) -> None:
-        """Args: holder: what the lease says of who holds it; each process has a name of its own."""
+        """Args: holder: the name of this process in its lease; no other process has the same."""
         self._connection = connection
         self._location = location
         self._holder = holder
 
     def acquire(self, producer_id: int, lease_s: float) -> int | None:
-        """Take an ID that nobody holds, for `lease_s` seconds: its watermark; None when another holds it."""
+        """Acquire an ID for `lease_s` seconds and return its watermark (ms); None when another process holds it."""
         statement = (
             "INSERT INTO {leases} AS old (location, producer_id, holder, expires_at, accounted_until) "  # noqa: S608
             f"VALUES (%s, %s, %s, {_EXPIRES}, clock_timestamp()) ON CONFLICT (location, producer_id) DO UPDATE "
@@ -39,11 +39,11 @@ class PostgresLeases:
         return int(row[0]) if row else None
 
     def renew(self, producer_id: int, accounted_until_ms: int, lease_s: float) -> bool:
-        """Go on holding an ID; False when another holds it."""
+        """Renew the lease of an ID and raise its watermark; False when another process holds it."""
         return self._update(lease_s, producer_id, accounted_until_ms)
 
     def release(self, producer_id: int, accounted_until_ms: int) -> None:
-        """Give an ID back."""
+        """Release an ID and raise its watermark."""
         self._update(0.0, producer_id, accounted_until_ms)
 
     def free(self, needed: int, limit: int) -> list[int]:
@@ -73,7 +73,7 @@ class PostgresLeases:
         return str(row[0]) if row else None
 
     def _update(self, lease_s: float, producer_id: int, accounted_until_ms: int) -> bool:
-        """Set the end of a lease, and its watermark, which never goes back; False when another holds it."""
+        """Set the end of a lease and its watermark, which never goes back; False when another process holds it."""
         statement = (
             f"UPDATE {{leases}} SET expires_at = {_EXPIRES}, "  # noqa: S608
             "accounted_until = greatest(accounted_until, to_timestamp(%s / 1000.0)) "

@@ -24,8 +24,8 @@ STATEMENT_TIMEOUT_S = 30.0
 class ProducerConnection:
     """Opened when it is first used, and again after a failure. Not for more than one thread at once.
 
-    Each new connection looks at the schema's revision before it is used. Until one has found a fit one, another is a
-    reason to stop; after that it is an outage: a producer that works keeps what it has.
+    Each new connection is checked by a RevisionGuard before it is used. Its OutageError leaves a working producer with
+    the targets that it has.
     """
 
     def __init__(self, config: DatabaseConfig) -> None:
@@ -38,8 +38,8 @@ class ProducerConnection:
         """A cursor that has executed a statement in which {targets}, {versions} and {leases} stand for the tables.
 
         Raises:
-            OutageError: PostgreSQL does not do it now.
-            StopError: the schema is not for this release.
+            OutageError: PostgreSQL cannot execute it now.
+            StopError: the schema does not serve this release.
         """
         schema = self.config.schema
         query = sql.SQL(statement).format(
@@ -55,8 +55,8 @@ class ProducerConnection:
         """The connection. A failure of PostgreSQL in the block closes it.
 
         Raises:
-            OutageError: there is none, or the block failed.
-            StopError: the schema is not for this release.
+            OutageError: there is no connection, or PostgreSQL failed in the block.
+            StopError: the schema does not serve this release.
         """
         try:
             yield self._opened()
@@ -83,5 +83,5 @@ class ProducerConnection:
 
 
 def milliseconds(expression: str) -> str:
-    """A moment of SQL as milliseconds since the epoch."""
+    """SQL that turns a moment into milliseconds since the epoch."""
     return f"(extract(epoch FROM {expression}) * 1000)::bigint"

@@ -1,4 +1,4 @@
-"""The outbox's file."""
+"""The outbox's file, a database of SQLite."""
 
 from __future__ import annotations
 
@@ -31,15 +31,14 @@ _decoder = msgspec.msgpack.Decoder(list[tuple[int, bytes, bytes]])
 
 
 class SqliteStore:
-    """Batches in a file of `directory`, which belongs to this process as long as it lives.
+    """Batches in a file of `directory` that this process locks until it ends.
 
-    Batches in the files of processes that have ended are adopted. A file that cannot be read is quarantined: renamed
-    away. What was written survives the death of the process at any moment; a machine that loses its power may lose the
-    last of it.
+    Opening it also adopts the batches in the files of processes that have ended, and quarantines a file that cannot be
+    read. Written batches survive the death of the process at any moment; a power failure may lose the newest ones.
 
     Attributes:
-        count: how many results it holds.
-        last_id: the highest id that it held when it was opened; 0 without one.
+        count: how many results the file holds.
+        last_id: the highest id in the file when it was opened; 0 without batches.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -55,7 +54,7 @@ class SqliteStore:
 
     @property
     def used_bytes(self) -> int:
-        """How much room the batches take, bytes: that of free pages is used again."""
+        """How many bytes the batches take. Free pages do not count: SQLite uses them again."""
         if self._database is None:
             return 0
         with _outage(self._directory):
@@ -94,7 +93,7 @@ class SqliteStore:
         return None if row is None else _batch(row)
 
     def drop(self, after: int, results: int) -> list[OutboxBatch]:
-        """Remove the oldest batches past the id `after`, those that are up first, until `results` results are gone.
+        """Remove batches with an id above `after`, oldest first and up ones before others, until `results` are gone.
 
         Raises:
             OutageError: the file cannot be written.
@@ -143,7 +142,7 @@ class SqliteStore:
         while True:
             path = self._directory / f"outbox-{number}.sqlite"
             if (lock := _lock(path)) is not None:
-                # Results may hold text of private pages: they are for this user alone.
+                # Results may hold text of private pages, so only this user may read them.
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
                 return path, lock
             number += 1
@@ -163,7 +162,7 @@ class SqliteStore:
 
 
 def _move(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
-    """Move all batches. A crash in the middle leaves some in both files: what is sent twice is stored once."""
+    """Move all batches. A crash in the middle leaves some in both files; a result that is sent twice is stored once."""
     while rows := source.execute("SELECT id, size, up, entries FROM batches LIMIT ?", (_MOVED_TOGETHER,)).fetchall():
         with target:
             target.execute("BEGIN")
@@ -184,13 +183,13 @@ def _batch(row: _Row) -> OutboxBatch:
         entries = [
             OutboxEntry(slot_ms, key, value, bool(up), batch_id) for slot_ms, key, value in _decoder.decode(content)
         ]
-    except (msgspec.MsgspecError, TypeError):  # other bytes, or none
+    except (msgspec.MsgspecError, TypeError):  # damaged content, or NULL
         entries = []
     return OutboxBatch(batch_id, bool(up), entries, size)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """A connection to the file, in place of one that is damaged or none of SQLite's."""
+    """A connection to the file; a file that is damaged or not SQLite's is quarantined and replaced."""
     while True:
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:

@@ -8,7 +8,7 @@ from psycopg import sql
 
 from monitoring_core.errors import OutageError
 from monitoring_core.tables import ACTIVE_SINCE_COLUMN, TARGET_COLUMNS, TARGET_TABLE, TARGET_VERSION_TABLE
-from monitoring_core.target import TargetRecord
+from monitoring_core.targets import TargetRecord
 from monitoring_runtime.postgres import where
 from producer_svc.adapters.postgres import milliseconds
 
@@ -21,13 +21,13 @@ _ROWS_A_FETCH = 5_000
 
 
 class PostgresTargetTable:
-    """Reads the table of targets over a connection that others share."""
+    """Reads the table of targets, over the connection that the leases use, too."""
 
     def __init__(self, connection: ProducerConnection) -> None:
         self._connection = connection
 
     def version(self) -> tuple[int, int]:
-        """A number that changes with the targets, and the moment at which it was read."""
+        """A number that changes with the targets, and the moment (ms) at which it was read."""
         now = milliseconds("clock_timestamp()")
         with self._connection.executed(f"SELECT (SELECT version FROM {{versions}}), {now}") as cursor:  # noqa: S608 (constants)
             row = cursor.fetchone()
@@ -43,7 +43,7 @@ class PostgresTargetTable:
         return int(count)
 
     def read(self, ranks: range) -> Iterator[tuple[TargetRecord, int]]:
-        """The active targets of these zero-based ranks, in order of id, and since when each is active as it is."""
+        """The active targets of these zero-based ranks by id, each with the moment (ms) of `ACTIVE_SINCE_COLUMN`."""
         query = sql.SQL("SELECT {}, {} FROM {} WHERE amc_active ORDER BY amc_id OFFSET {} LIMIT {}").format(
             sql.SQL(", ").join(map(sql.Identifier, TARGET_COLUMNS.values())),
             sql.SQL(milliseconds(ACTIVE_SINCE_COLUMN)),
@@ -51,7 +51,7 @@ class PostgresTargetTable:
             sql.Literal(ranks.start),
             sql.Literal(len(ranks)),
         )
-        # A cursor of the server: a hundred thousand rows at once would take as much memory as the producer has.
+        # A server-side cursor: 100,000 rows at once would take all the memory that the producer has.
         with (
             self._connection.used() as connection,
             connection.transaction(),

@@ -1,1 +1,1 @@
-"""All that makes checks and judges them, by kind: `kinds` has the table, `http` is the only kind so far."""
+"""Making and judging checks, by kind: `kinds` lists the kinds, of which `http` is the only one so far."""

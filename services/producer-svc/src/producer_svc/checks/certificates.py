@@ -44,7 +44,7 @@ def read_certificate(der: bytes) -> Certificate | None:
 def trusted_authorities() -> str:
     """The certificates of the trusted authorities as PEM: certifi's, and those of this machine.
 
-    SSL_CERT_FILE names another file than the machine's own.
+    The environment variable SSL_CERT_FILE replaces the machine's own file.
     """
     paths = ssl.get_default_verify_paths()
     own = Path(paths.cafile or Path(paths.capath or paths.openssl_capath) / _DEBIAN_BUNDLE)

@@ -1,4 +1,4 @@
-"""How a check that is not up ends, whatever its kind."""
+"""The exception that ends a check of any kind that is not up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class EndingError(Exception):
     """The check is over, and not up.
 
     Attributes:
-        reason: why, as the result says it.
+        reason: the reason in the result.
         detail: one line for a person, free of secrets.
     """
 

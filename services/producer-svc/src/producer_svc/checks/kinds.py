@@ -1,4 +1,4 @@
-"""The kinds of checks, and what makes each. A new kind is a module that builds its engine, and a line in `KINDS`."""
+"""The kinds of checks and their engines. A new kind needs a module that builds its engine, and a line in `KINDS`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS: dict[str, Builder] = {
 
 
 def build_engine(config: MonitorConfig) -> Engine:
-    """What makes the checks of all kinds, at most `monitor.max_concurrent_checks` at once.
+    """The engine for checks of all kinds, at most `monitor.max_concurrent_checks` at once.
 
     Raises:
         ConfigError: an engine that the configuration names is not installed.

@@ -37,7 +37,7 @@ def denied(address: str, network: str) -> str:
 def exhausted() -> str | None:
     """Why this process cannot open anything now; None when it can.
 
-    A look-up fails with the same words when the name does not exist and when there was no descriptor left to ask with.
+    getaddrinfo reports the same error for a name that does not exist and for a process without a free file descriptor.
     """
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))

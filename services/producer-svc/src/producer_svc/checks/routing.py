@@ -1,4 +1,4 @@
-"""One engine in front of those of several kinds: it shares the places out, and routes each check by its kind."""
+"""One engine in front of the engines of several kinds: it shares out the places, and routes each check by its kind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from producer_svc.check import Check, Origin
     from producer_svc.ports import Engine
 
-# Each engine waits in a way of its own, so that they wait in turn: what finishes in another is found this much later.
+# Engines cannot wait together, so each waits this long in turn; results of the others are found that much later.
 SLICE_S = 0.005
 
 
@@ -21,7 +21,7 @@ class RoutingEngine:
 
     def __init__(self, by_kind: Mapping[str, Engine], places: int) -> None:
         self._by_kind = by_kind
-        self._engines = list(dict.fromkeys(by_kind.values()))
+        self._engines = list({id(engine): engine for engine in by_kind.values()}.values())
         self._places = places
 
     @property
@@ -49,7 +49,7 @@ class RoutingEngine:
         return finished
 
     def abandon(self) -> list[Check]:
-        """Give up what is running, and return it: its results will never be drained."""
+        """Give up the running checks and return them; their results will never be drained."""
         return [check for engine in self._engines for check in engine.abandon()]
 
     def _drain(self, engines: list[Engine], wait_s: float) -> list[CheckResult]:

@@ -10,7 +10,7 @@ from monitoring_core.result import Reason
 from producer_svc.checks.ending import EndingError
 
 TICK_S = 0.05
-# Shorter pauses are ordinary scheduling, and no website times out for want of them.
+# Shorter pauses are ordinary scheduling, and too short to make a check time out.
 STALL_S = 0.25
 
 
@@ -20,7 +20,7 @@ class StallWatch:
     def __init__(self) -> None:
         self._last = time.monotonic()
         self._stalls: deque[tuple[float, float]] = deque(maxlen=100)
-        threading.Thread(target=self._tick, name="stalls", daemon=True).start()
+        threading.Thread(target=self._run, name="stalls", daemon=True).start()
 
     def since(self, moment: float) -> float:
         """How long the process stood still since `moment` (monotonic, seconds), in seconds."""
@@ -29,19 +29,23 @@ class StallWatch:
         stalls = [*self._stalls, (now, now - self._last - TICK_S)]
         return sum(length for end, length in stalls if end > moment and length >= STALL_S)
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
+        """Record a stall when this call comes late."""
+        now = time.monotonic()
+        late = now - self._last - TICK_S
+        if late >= STALL_S:
+            self._stalls.append((now, late))
+        self._last = now
+
+    def _run(self) -> None:
         # Not time.sleep: it waits for an absolute moment, which moves with the wall clock where that is faked.
         never = threading.Event()
         while not never.wait(TICK_S):
-            now = time.monotonic()
-            late = now - self._last - TICK_S
-            if late >= STALL_S:
-                self._stalls.append((now, late))
-            self._last = now
+            self.tick()
 
 
 def timed_out(started: float, timeout_s: float, stalls: StallWatch) -> EndingError:
-    """The end of a check that started at `started` and has used up its time: the website's fault, or this process's."""
+    """The end of a check begun at `started` that used up its time: the website's fault, or a stall of this process."""
     stood_still_s = stalls.since(started)
     if stood_still_s:
         return EndingError(Reason.PROBER_ERROR, f"the prober stood still for {stood_still_s:.1f} s")

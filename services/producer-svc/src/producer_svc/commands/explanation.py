@@ -6,12 +6,12 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from monitoring_core.result import CheckResult, Reason
-from monitoring_core.target import without_credentials
+from monitoring_core.targets import without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from monitoring_core.target import Target
+    from monitoring_core.targets import Target
 
 _BAR_WIDTH = 40
 _PHASES = (

@@ -14,7 +14,7 @@ from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.errors import InvalidTargetError, StopError
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.result_lines import to_line
-from monitoring_core.target import MAX_INTERVAL_S, TargetRecord
+from monitoring_core.targets import MAX_INTERVAL_S, TargetRecord
 from producer_svc.check import Check, Origin
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.request import first_request
@@ -24,7 +24,7 @@ from producer_svc.commands.explanation import explain
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from monitoring_core.target import Target
+    from monitoring_core.targets import Target
 
 _MAX_TIMEOUT_S = 300.0
 # An engine ends a check at most 0.1 s after its timeout; one that takes this long has a fault of its own.
@@ -97,13 +97,13 @@ def _target_in_line(number: int, line: str, monitor: MonitorConfig) -> Target:
 
 def _target(url: str, regexp: str | None, timeout_s: float | None, monitor: MonitorConfig) -> Target:
     """The target to check; ends the command with status 2 when there is none."""
-    # The longest interval there is, so that any timeout fits in.
+    # With the longest interval, every timeout is shorter than the interval.
     fields = {"id": 1, "url": url, "regexp": regexp, "timeout_s": timeout_s, "check_interval_s": MAX_INTERVAL_S}
     try:
         target = TargetRecord.parse(fields).resolve(monitor.defaults)
-        first_request(target)  # finds what is wrong with a URL that looks like one
+        first_request(target)  # finds URLs that parse but cannot be requested
     except InvalidTargetError as error:
-        # A URL that cannot be taken apart may show its password anywhere.
+        # A malformed URL may hold its password anywhere, so the message must not quote any of it.
         hidden = "@" in url
         problems = ["url: is not a URL" if hidden and p.startswith("url: ") else p for p in error.problems]
         _refuse("; ".join(problems))

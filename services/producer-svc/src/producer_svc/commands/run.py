@@ -42,7 +42,7 @@ def run(config: Config, producer_id: int | None) -> None:
     One producer holds an ID at a time; another one with the same ID stands by and takes over when the first is gone.
     Ends with status 0 when every result is in Kafka or in the outbox, else with 1. A second signal ends it at once.
     """
-    # It imports the clients of Kafka and PostgreSQL, which take longer to import than `probe` takes to check.
+    # Imported here: the clients of Kafka and PostgreSQL take longer to import than `probe` takes for a check.
     from producer_svc import wiring
 
     sys.exit(1 if wiring.run(config, producer_id) else 0)

@@ -1,4 +1,4 @@
-"""Secrets, which never show, and references to them."""
+"""Secrets, which are never shown, and references to them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monitoring_core.config.faults import ConfigError, Fault
 
 @attrs.frozen
 class Secret:
-    """A value that never shows: not in a log, an error or a repr.
+    """A value that is never shown in a log, an error or a repr.
 
     Attributes:
         origin: where it came from, in words that may be shown.

@@ -1,4 +1,4 @@
-"""Where references to secrets look: files, the environment and Kubernetes."""
+"""Where references to secrets are looked up: files, the environment and Kubernetes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ REFERENCES = "{file: PATH}, {env: NAME} or {kubernetes: {namespace, secret, key}
 
 @attrs.frozen
 class SecretSources:
-    """What the references of one configuration look into.
+    """Where the references of one configuration are looked up.
 
     Attributes:
-        environ: for `{env: NAME}`.
+        environ: the variables for `{env: NAME}`.
         base: the folder that a relative `{file: PATH}` starts from.
         kubernetes: reads `{kubernetes: {namespace, secret, key}}`, given these three; raises ValueError with a
             sentence. None in a program that has no client for Kubernetes.

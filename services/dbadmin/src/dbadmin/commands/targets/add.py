@@ -9,7 +9,7 @@ import click
 from dbadmin.commands.options import Duration
 from dbadmin.targets.table import add
 from monitoring_core.errors import InvalidTargetError
-from monitoring_core.target import METHODS, TargetRecord
+from monitoring_core.targets import METHODS, TargetRecord
 from monitoring_runtime.commands import config_options
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from monitoring_core.config import EngineName
 from monitoring_core.errors import InvalidTargetError, StopError
 from monitoring_core.result import Status
 from monitoring_core.result_lines import to_line
-from monitoring_core.target import TargetRecord, without_credentials
+from monitoring_core.targets import TargetRecord, without_credentials
 from monitoring_runtime.commands import config_options
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     help="What makes the requests. [default: monitor.engine]",
 )
 @click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="At most so many targets."
+    "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Check at most this many."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print each result as one JSON object a line.")
 @config_options

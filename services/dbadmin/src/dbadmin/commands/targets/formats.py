@@ -1,4 +1,4 @@
-"""The format of a file of targets: as the option says, or else by the ending of its name."""
+"""The format of a file of targets: the one of the option, or else the one that the file's name ends with."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ format_option = click.option(
 
 
 def by_ending(file: Path) -> FileFormat:
-    """The format that the name of a file stands for."""
+    """CSV for a file whose name ends with .csv, else JSON Lines."""
     return FileFormat.CSV if file.suffix.lower() == ".csv" else FileFormat.JSONL

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from dbadmin.commands.printing import print_table
 from dbadmin.targets.table import read_all
-from monitoring_core.target import without_credentials
+from monitoring_core.targets import without_credentials
 from monitoring_runtime.commands import config_options
 
 if TYPE_CHECKING:

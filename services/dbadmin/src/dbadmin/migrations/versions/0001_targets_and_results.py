@@ -4,7 +4,7 @@ from dbadmin.install.statements import run
 
 revision = "0001"
 down_revision = None
-# What has been added since then, no older service needs to know of.
+# The oldest revision whose services still work with this one: docs/adr/0008.
 oldest_served = "0001"
 
 TARGETS = """

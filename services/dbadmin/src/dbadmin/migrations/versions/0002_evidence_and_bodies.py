@@ -4,7 +4,7 @@ from dbadmin.install.statements import run
 
 revision = "0002"
 down_revision = "0001"
-# What has been added since then, no older service needs to know of.
+# The oldest revision whose services still work with this one: docs/adr/0008.
 oldest_served = "0001"
 
 RESULT_COLUMNS = ("final_url", "certificate_subject", "certificate_issuer", "body_excerpt")

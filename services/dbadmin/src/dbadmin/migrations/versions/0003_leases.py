@@ -4,7 +4,7 @@ from dbadmin.install.statements import run
 
 revision = "0003"
 down_revision = "0002"
-# What has been added since then, no older service needs to know of.
+# The oldest revision whose services still work with this one: docs/adr/0008.
 oldest_served = "0001"
 
 UPGRADE = (

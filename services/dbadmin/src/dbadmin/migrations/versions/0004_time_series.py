@@ -4,12 +4,12 @@ from dbadmin.install.statements import run
 
 revision = "0004"
 down_revision = "0003"
-# What has been added since then, no older service needs to know of.
+# The oldest revision whose services still work with this one: docs/adr/0008.
 oldest_served = "0001"
 
 TABLES = (
-    # Written by consumers with the rows that make an hour's roll-up wrong; consumed by dbadmin maintain. No key and no
-    # index: inserting must cost nothing and never wait.
+    # Marks: consumers insert one with the rows that make an hour's roll-up out of date, and dbadmin maintain deletes it
+    # when it rolls up the hour. No key and no index, so that an insert costs next to nothing and never waits.
     "CREATE TABLE {schema}.availability_dirty_hour (hour timestamptz NOT NULL)",
     "CREATE TABLE {schema}.availability_dirty_day (day timestamptz NOT NULL)",
     """
@@ -45,7 +45,7 @@ CREATE TABLE {schema}.availability_daily (
 )
 """,
     "CREATE INDEX availability_daily_day ON {schema}.availability_daily (day)",
-    # Unbroken downs of one target within one hour.
+    # Runs of downs of one target within one hour, without an up between them.
     """
 CREATE TABLE {schema}.availability_down_run (
     target_id bigint NOT NULL,
@@ -88,10 +88,12 @@ CREATE TABLE {schema}.availability_state (
     PRIMARY KEY (target_id, location)
 )
 """,
-    # One row: from where on the view of the status reads rows, and up to which day roll-ups were compared with results.
+    # One row: the moment from which on the view of the status reads all rows, and the last day whose roll-ups were
+    # compared with its results.
     "CREATE TABLE {schema}.availability_progress (tail_from timestamptz, compared_until date)",
     "INSERT INTO {schema}.availability_progress VALUES (NULL, NULL)",
-    # What is stored already belongs into the roll-ups: every hour of each partition, and those of the default one.
+    # Results that are stored already must be rolled up too: mark every hour of each partition, and the hours that the
+    # default partition has.
     r"""
 INSERT INTO {schema}.availability_dirty_hour
 SELECT generate_series(day, least(day + interval '23 hours', now()), interval '1 hour') FROM (
@@ -105,8 +107,8 @@ SELECT generate_series(day, least(day + interval '23 hours', now()), interval '1
 INSERT INTO {schema}.availability_dirty_hour
 SELECT DISTINCT date_trunc('hour', scheduled_at, 'UTC') FROM {schema}.availability_result_default
 """,
-    # For partitions to come: an hour is read without its day. Building it for those that exist would keep consumers
-    # from writing; dbadmin maintain does that beside them.
+    # With this index an hour is read without the rest of its day. Future partitions inherit it. Building it here for
+    # present partitions would keep consumers from writing, so dbadmin maintain builds it for those concurrently.
     """
 CREATE INDEX availability_result_time ON ONLY {schema}.availability_result USING brin (scheduled_at)
 WITH (pages_per_range = 32)
@@ -118,8 +120,9 @@ WITH (pages_per_range = 32)
     "ALTER INDEX {schema}.availability_result_time ATTACH PARTITION {schema}.availability_result_default_time",
 )
 
-# Declared immutable though it is not, so that the planner computes it and leaves out the partitions of older days: the
-# time to plan stays the same however many there are. A plan that is kept for days reads too much, never too little.
+# Declared immutable, although it is not, so that the planner evaluates it and prunes the partitions of older days. The
+# time for planning then does not grow with the partitions. A plan that is kept for days reads too much, never too
+# little.
 RECENT = """
 CREATE FUNCTION {schema}.availability_recent() RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$ SELECT date_trunc('day', now(), 'UTC') - interval '1 day' $$
@@ -129,12 +132,12 @@ COUNTS = """
     s.target_id, {url} AS url, s.location, {time}, s.up + s.down + s.unknown AS checks, s.up, s.down, s.unknown,
     s.up::double precision / nullif(s.up + s.down, 0) AS availability, s.p50_s, s.p95_s, s.p99_s
 """
-# Reading views is no right to read the user names and passwords that a URL may hold.
+# An account that may read views may not read the user names and passwords in URLs.
 URL = """CASE WHEN strpos(t.amc_url, '@') > 0
     THEN regexp_replace(t.amc_url, '^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@', '\\1') ELSE t.amc_url END"""
 
-# Rows may be newer than the state. Those of nearly all targets are read in one sweep from this moment on; those of
-# targets whose newest check is older, or that have no state yet, one by one.
+# Rows may be newer than the state of their target. The newer rows of nearly all targets are read in one sweep from this
+# moment on. Targets whose state is older, or that have no state yet, are looked up one by one.
 TAIL_FROM = "(SELECT tail_from FROM {schema}.availability_progress)"
 RANGE = "AND r.scheduled_at >= {schema}.availability_recent() AND r.scheduled_at < now() + interval '1 hour'"
 KNOWN = """s.target_id, s.location, s.scheduled_at AS known_at, s.status AS known_status, s.reason AS known_reason,

@@ -6,7 +6,7 @@ from dbadmin.install.statements import run
 
 revision = "0005"
 down_revision = "0004"
-# What has been added since then, no older service needs to know of.
+# Everything added since then can be ignored by older services.
 oldest_served = "0001"
 
 Comments = dict[str, tuple[str, dict[str, str]]]
@@ -253,7 +253,7 @@ VIEWS: Comments = {
 
 
 def upgrade() -> None:
-    # A schema that was made before this column was kept gets it only after the revision.
+    # Alembic's hook in env.py adds this column only after the revision, and a schema of an older release lacks it.
     run("ALTER TABLE {schema}.{versions} ADD COLUMN IF NOT EXISTS oldest_served text")
     for kind, comments in (("TABLE", TABLES), ("VIEW", VIEWS)):
         for relation, (text, columns) in comments.items():
@@ -271,6 +271,6 @@ def downgrade() -> None:
 
 
 def _comment(kind: str, name: str, text: str | None) -> None:
-    """Comment on a table, a view or a column in the schema; without a text, take the comment away."""
+    """Comment on a table, a view or a column in the schema; without a text, remove the comment."""
     literal = sql.Literal(text).as_string().replace("{", "{{").replace("}", "}}")
     run(f"COMMENT ON {kind} {{schema}}.{name} IS {literal}")

@@ -7,7 +7,7 @@ import zlib
 from monitoring_core.result import Reason
 from producer_svc.checks.ending import EndingError
 
-# Window bits for zlib: 47 takes gzip and zlib streams, a negative number the bare stream without a header.
+# Window bits for zlib: 47 reads gzip and zlib streams, a negative number the bare stream without a header.
 _WBITS = {"gzip": 47, "x-gzip": 47, "deflate": 47}
 _RAW_DEFLATE_WBITS = -15
 
@@ -16,7 +16,7 @@ class Body:
     """Collects a body and bounds its size, even while a small chunk decompresses to a large one.
 
     Attributes:
-        unknown: the content encoding, if it is one that was not asked for; the body is then taken as it is.
+        unknown: the content encoding, if the check did not ask for it; the body is then not decompressed. Else empty.
     """
 
     def __init__(self, limit: int, encoding: str) -> None:

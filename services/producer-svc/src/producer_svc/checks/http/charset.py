@@ -6,7 +6,7 @@ _UTF_8 = frozenset({"", "utf-8", "utf8", "ascii", "us-ascii"})
 
 
 def to_utf8(body: bytes, content_type: str | None) -> bytes:
-    """A body in UTF-8; as it is when its Content-Type names no charset, or one that nobody knows."""
+    """A body in UTF-8; unchanged when its Content-Type names no charset or an unknown one."""
     _, charset, rest = (content_type or "").lower().partition("charset=")
     encoding = rest.partition(";")[0].strip(" \t'\"") if charset else ""
     if encoding in _UTF_8:

@@ -1,4 +1,4 @@
-"""urllib3's connections and pools, on sockets that keep the time budget of a check, and with its phases told apart."""
+"""urllib3's connections and pools on sockets that keep to the time budget of a check, with each phase measured."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Route:
     """What a connection needs on its way to a website.
 
     Attributes:
-        trusting: a TLS context that verifies nothing. With it one more handshake fetches a certificate that was
-            refused, for a person to see: OpenSSL throws it away. Nothing is sent after that.
-        progress: gives that of the current check.
+        trusting: a TLS context that verifies nothing. OpenSSL discards a certificate that it refuses; a second
+            handshake with this context fetches it as evidence, and sends nothing after that.
+        progress: returns the progress of the current check.
     """
 
     resolver: Resolver
@@ -43,13 +43,13 @@ class Route:
         """A TCP connection to a host.
 
         Raises:
-            ProbeError: there is none.
+            ProbeError: there is no connection.
         """
         return connect(host, port, self.resolver, self.networks, progress)
 
 
 def pool_classes(route: Route) -> dict[str, type[HTTPConnectionPool]]:
-    """urllib3's pools by scheme. It makes the connections itself, so that their class has to know the route."""
+    """urllib3's pools by scheme. urllib3 makes the connections itself, so their class must hold the route."""
     plain = type("Connection", (_Connection,), {"route": route})
     secure = type("TlsConnection", (_TlsConnection,), {"route": route})
     return {
@@ -59,7 +59,7 @@ def pool_classes(route: Route) -> dict[str, type[HTTPConnectionPool]]:
 
 
 class _Response(http.client.HTTPResponse):
-    """A response that is not taken for the final one when it is only informational (RFC 9110, section 15.2)."""
+    """Skips informational responses, which the base class takes for the final one (RFC 9110, section 15.2)."""
 
     def begin(self) -> None:
         super().begin()
@@ -88,7 +88,7 @@ class _TlsConnection(HTTPSConnection):
         before, began = progress.connecting_s, time.monotonic()
         try:
             super().connect()
-        except OSError as error:  # which all errors of TLS are
+        except OSError as error:  # the base class of all errors of TLS, too
             if isinstance(error, ssl.SSLCertVerificationError):
                 progress.refused = time.monotonic()
                 with contextlib.suppress(ProbeError, OSError, ValueError):
@@ -103,10 +103,10 @@ class _TlsConnection(HTTPSConnection):
             progress.certificate = _certificate(self.sock)
 
     def _refused_certificate(self, progress: Progress) -> Certificate | None:
-        """The certificate that the website presents, whatever it is worth.
+        """The certificate that the website presents, not verified.
 
         Raises:
-            ProbeError, OSError, ValueError: it presents none.
+            ProbeError, OSError, ValueError: the website presents none.
         """
         again = self.route.connect(self.host, self.port or 443, progress)
         with again, self.route.trusting.wrap_socket(again, server_hostname=self.host) as secure:
@@ -114,7 +114,6 @@ class _TlsConnection(HTTPSConnection):
 
 
 def _certificate(connection: ssl.SSLSocket) -> Certificate | None:
-    """The peer's certificate."""
     der = connection.getpeercert(binary_form=True)
     return None if der is None else read_certificate(der)
 

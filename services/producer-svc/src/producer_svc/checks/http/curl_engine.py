@@ -32,7 +32,7 @@ _TO_EPOLL = {
     pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
 }
 _TLS_ERRORS = frozenset({pycurl.E_SSL_CONNECT_ERROR, pycurl.E_PEER_FAILED_VERIFICATION})
-# Errors of libcurl before it has asked the website anything: its own files, options and memory.
+# Errors of libcurl before it contacts the website: in its own files, options and memory.
 _OWN_ERRORS = frozenset(
     {
         pycurl.E_OUT_OF_MEMORY,
@@ -47,7 +47,7 @@ _OWN_ERRORS = frozenset(
         pycurl.E_SSL_ISSUER_ERROR,
     }
 )
-# How libcurl words a peer that hangs up in the handshake.
+# What libcurl's messages contain when the peer hangs up during the handshake.
 _HUNG_UP = ("SSL_ERROR_SYSCALL", "unexpected eof", "Connection reset", "SSL_ERROR_ZERO_RETURN", "Broken pipe")
 
 
@@ -59,7 +59,7 @@ class CurlEngine:
         self._places = config.max_concurrent_checks
         self._denied = DeniedNetworks(config.denied_networks)
         self._stalls = StallWatch()
-        # In memory: libcurl reads a file once and keeps what it found, but not what is handed over as bytes.
+        # A file in memory: libcurl keeps the authorities that it has read from a file, but not those given as bytes.
         self._authorities = os.memfd_create("authorities")
         os.write(self._authorities, trusted_authorities().encode())
         self._epoll = select.epoll()
@@ -106,7 +106,7 @@ class CurlEngine:
                 return finished
 
     def abandon(self) -> list[Check]:
-        """Give up what is running, and return it: its results will never be drained."""
+        """Give up the running checks and return them; their results will never be drained."""
         abandoned = [transfer.exchange.check for transfer in self._active.values()]
         for transfer in self._active.values():
             self._multi.remove_handle(transfer.curl)
@@ -137,11 +137,11 @@ class CurlEngine:
                 self._complete(self._active[curl], code, message)
 
     def _complete(self, transfer: Transfer, code: int, message: str) -> None:
-        """One hop is over: go on with the next, or the check is done."""
+        """After a hop: start the next one, or finish the check."""
         curl, exchange = transfer.curl, transfer.exchange
         self._multi.remove_handle(curl)
         if transfer.refused is not None:
-            self._finish(transfer, transfer.end_look())
+            self._finish(transfer, transfer.keep_refused_certificate())
             return
         transfer.measure()
         ending = transfer.ending
@@ -159,7 +159,7 @@ class CurlEngine:
             except EndingError as raised:
                 ending = raised
         if ending and code == pycurl.E_PEER_FAILED_VERIFICATION and exchange.deadline > time.monotonic():
-            transfer.look(ending)
+            transfer.prepare_second_handshake(ending)
             self._multi.add_handle(curl)
             return
         self._finish(transfer, ending)

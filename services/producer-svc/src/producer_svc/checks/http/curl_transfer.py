@@ -1,4 +1,4 @@
-"""One check in libcurl: an easy handle, and what it tells of the check that it works on."""
+"""One check in libcurl: an easy handle, and what it reports to the exchange of its check."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ _ABORT = -1
 _BLANK = frozenset({b"\r\n", b"\n"})
 _CERTIFICATE_FIELDS = frozenset({b"Subject", b"Issuer", b"Expire date"})
 # In the order of preference. OpenSSL would begin with a post-quantum key exchange, which costs as much as all the
-# Python of a check; and what a check fetches need not stay secret for decades.
+# Python code of a check, although what a check fetches need not stay secret for decades.
 _CURVES = "X25519:P-256:P-384:P-521"
 
 
 class Transfer:
-    """An easy handle, used again and again, and the check that it works on."""
+    """An easy handle, used for one check after another, and the exchange of its present check."""
 
     exchange: Exchange
 
     def __init__(self, authorities: int, networks: DeniedNetworks) -> None:
         self._networks = networks
         self.ending: EndingError | None = None
-        self.refused: EndingError | None = None  # the verdict, while its certificate is looked at
+        self.refused: EndingError | None = None  # the verdict on a certificate, during the second handshake
         self.errno = 0
         self._socket: socket.socket | None = None
         self.denied: str | None = None
         self._lines: list[bytes] = []
         self._header_bytes = 0
-        self._judged = False  # what comes after the head as a header is a trailer
+        self._judged = False  # header lines after the head are trailers, and ignored
         self.curl = curl = pycurl.Curl()
         for option, value in (
             (pycurl.CAINFO, f"/proc/self/fd/{authorities}"),
@@ -91,10 +91,10 @@ class Transfer:
         curl.setopt(pycurl.SSL_VERIFYHOST, 2 if target.verify_tls else 0)
         curl.setopt(pycurl.TIMEOUT_MS, max(1, int(1000 * (exchange.deadline - time.monotonic()))))
 
-    def look(self, refused: EndingError) -> None:
-        """Make the handle ready to connect once more, trusting anybody and sending nothing.
+    def prepare_second_handshake(self, refused: EndingError) -> None:
+        """Make the handle ready to connect once more, without verifying the certificate and without a request.
 
-        OpenSSL throws a certificate that it refuses away, and that is just the one that a person needs to see.
+        OpenSSL discards a certificate that it refuses, and just that certificate is the evidence that a person needs.
         """
         self.refused, self.exchange.ended = refused, time.monotonic()
         self.curl.setopt(pycurl.CONNECT_ONLY, 1)
@@ -102,8 +102,8 @@ class Transfer:
         self.curl.setopt(pycurl.SSL_VERIFYHOST, 0)
         self.curl.setopt(pycurl.TIMEOUT_MS, max(1, int(1000 * (self.exchange.deadline - time.monotonic()))))
 
-    def end_look(self) -> EndingError | None:
-        """Keep the refused certificate, if it was shown again, and return the verdict."""
+    def keep_refused_certificate(self) -> EndingError | None:
+        """Keep the certificate of the second handshake, if there was one, and return the verdict on the first."""
         self._close_socket()
         if self.curl.getinfo(pycurl.APPCONNECT_TIME_T):
             self.exchange.certificate = _certificate(self.curl.getinfo_raw(pycurl.INFO_CERTINFO))
@@ -112,7 +112,7 @@ class Transfer:
         return refused
 
     def measure(self) -> None:
-        """Add what this hop took to the exchange. libcurl counts microseconds from the hop's start."""
+        """Add the durations of this hop to the exchange. libcurl counts microseconds from the hop's start."""
         self._close_socket()
         info, exchange = self.curl.getinfo, self.exchange
         resolved, connected = info(pycurl.NAMELOOKUP_TIME_T), info(pycurl.CONNECT_TIME_T)
@@ -132,7 +132,7 @@ class Transfer:
             exchange.transfer_s = (total - first) / 1e6
 
     def _accept_header(self, line: bytes) -> int | None:
-        """Accept one line of the response's head, and judge the head when that was the last."""
+        """Accept one line of the response's head, and judge the head after its last line."""
         if self._judged:
             return None
         if line in _BLANK:
@@ -148,7 +148,7 @@ class Transfer:
         return self._guarded(self.exchange.body, chunk)
 
     def _guarded(self, accept: Callable[..., None], *arguments: Any) -> int | None:
-        """Act on what came, and end the transfer when that ends the check."""
+        """Call `accept`, and end the transfer when the check is over or a redirect is to be followed."""
         try:
             accept(*arguments)
         except EndingError as ending:
@@ -165,7 +165,7 @@ class Transfer:
         self._lines.clear()
 
     def _open(self, _purpose: int, address: Any) -> Any:
-        """A socket for the address that libcurl really connects to."""
+        """A socket for the address that libcurl connects to; refused when a denied network holds the address."""
         family, kind, protocol, place = address
         self._close_socket()
         network = self._networks.holding(place[0])
@@ -180,7 +180,7 @@ class Transfer:
         return self._socket
 
     def _close_socket(self) -> None:
-        """Close our end of what libcurl has a duplicate of."""
+        """Close our copy of the socket; libcurl works on a duplicate."""
         if self._socket:
             self._socket.close()
             self._socket = None
@@ -204,7 +204,7 @@ def _fields(lines: list[bytes]) -> dict[str, str]:
 
 
 def _certificate(chain: Any) -> Certificate | None:
-    """The website's own certificate, as libcurl describes it: in bytes, which are what the website says."""
+    """The website's own certificate as libcurl describes it, in bytes that need not be valid UTF-8."""
     fields = chain[0] if chain else ()
     said = {field[0]: field[1].decode("utf-8", "replace") for field in fields if field[0] in _CERTIFICATE_FIELDS}
     return _described(said.get(b"Expire date", ""), said.get(b"Subject", ""), said.get(b"Issuer", ""))

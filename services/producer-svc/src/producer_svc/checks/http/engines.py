@@ -15,7 +15,7 @@ def build_http_engine(config: MonitorConfig) -> Engine:
     """The engine of `monitor.engine`. The libraries of the other one are not imported.
 
     Raises:
-        ConfigError: it is not installed.
+        ConfigError: the engine is not installed.
     """
     if config.engine is EngineName.REQUESTS:
         from producer_svc.checks.http.requests_engine import RequestsEngine

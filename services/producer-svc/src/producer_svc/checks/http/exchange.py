@@ -1,7 +1,7 @@
 """One check of a website in progress, whichever engine makes it.
 
-The engines differ in how bytes get to the website and back. Everything that decides the verdict is joined here, so that
-they agree.
+The engines differ in how bytes get to the website and back. Everything that decides the verdict is done here, so that
+both engines reach the same verdict.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Exchange:
     """A check from its first request to its verdict. Times are seconds on the monotonic clock, durations seconds.
 
     Attributes:
-        request: the last one; empty until there is one.
+        request: the last request; NO_REQUEST before the first.
         following: the request that a redirect asks for, until it is made.
         hops: how many redirects were followed.
-        ended: when the website had done what the verdict is about; None for the moment at which the result is made.
+        ended: when the response time ends; None for the moment at which the result is made.
     """
 
     check: Check
@@ -60,7 +60,7 @@ class Exchange:
     _excerpt: str | None = attrs.field(default=None, init=False)
 
     def begin(self) -> None:
-        """Make the first request.
+        """Prepare the first request.
 
         Raises:
             EndingError: the target's URL cannot be requested.
@@ -74,11 +74,11 @@ class Exchange:
 
     @property
     def in_body(self) -> bool:
-        """Whether the head of the last response is already judged, and its body comes."""
+        """Whether the head of the last response is judged and its body is being read."""
         return self._body is not None
 
     def head(self, status: int, headers: Mapping[str, str]) -> bool:
-        """Judge the head of a response. It is a redirect to follow when there is a request `following` afterwards.
+        """Judge the head of a response. A redirect to follow sets `following`.
 
         Args:
             status: the status code.
@@ -109,7 +109,7 @@ class Exchange:
         """Accept bytes of the body as they came over the wire.
 
         Raises:
-            EndingError: it is too large, or not what it says to be.
+            EndingError: the body is too large, or not compressed as its headers say.
         """
         assert self._body is not None, "the head comes first"
         self._body.feed(chunk)
@@ -139,7 +139,7 @@ class Exchange:
         self.hops += 1
 
     def result(self, ending: EndingError | None) -> CheckResult:
-        """The result: up without an ending."""
+        """The result; up when there is no `ending`."""
         response_time_s = (self.ended or time.monotonic()) - self.started
         reason = ending.reason if ending else None
         certificate = self.certificate
@@ -173,5 +173,5 @@ class Exchange:
 
 
 def _rounded(seconds: float | None) -> float | None:
-    """Microseconds are as exact as clocks are."""
+    """Seconds rounded to microseconds: the clocks are no more exact."""
     return None if seconds is None else round(max(0.0, seconds), 6)

@@ -19,7 +19,7 @@ class Limits:
 
     Attributes:
         body: bytes of the body, decompressed.
-        redirects: how many are followed.
+        redirects: how many redirects are followed.
         excerpt: bytes of an unmatched body that are kept.
     """
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class ProbeError(Exception):
     """A step of a check failed.
 
-    It is no OSError, since the layers in between would take that for one of their own and try again.
+    Not an OSError: urllib3 and requests would take that for an error of their own and try again.
     """
 
 
@@ -37,7 +37,7 @@ class TlsError(ProbeError):
 
 
 class OwnFaultError(ProbeError):
-    """The prober ran out of something: not the website's doing."""
+    """The prober ran out of a resource; the website has no part in it."""
 
 
 @attrs.define
@@ -45,7 +45,7 @@ class Progress:
     """How far one check has come. Times are seconds on the monotonic clock, durations seconds.
 
     Attributes:
-        header_bytes: bytes received since the request was sent; None while they are not headers.
+        header_bytes: bytes received since the request was sent; None when no headers are being read.
         refused: when a certificate was refused; None if that did not happen.
     """
 
@@ -59,7 +59,7 @@ class Progress:
     refused: float | None = None
 
     def remaining_s(self) -> float:
-        """What is left of the budget.
+        """What is left of the budget, seconds.
 
         Raises:
             DeadlineError: nothing is left.
@@ -70,10 +70,10 @@ class Progress:
         return left_s
 
     def received(self, count: int) -> None:
-        """Note that bytes have come.
+        """Count bytes that were received.
 
         Raises:
-            ConnectError: they are headers, and too many.
+            ConnectError: the headers are too large.
         """
         if self.header_bytes is not None:
             self.header_bytes += count
@@ -82,5 +82,5 @@ class Progress:
 
     @property
     def connecting_s(self) -> float:
-        """What went into look-ups, connects and handshakes so far, all hops together."""
+        """Seconds spent on look-ups, connects and handshakes so far, all hops together."""
         return (self.dns_s or 0.0) + (self.connect_s or 0.0) + (self.tls_s or 0.0)

@@ -10,13 +10,13 @@ from urllib.parse import unquote_to_bytes, urljoin, urlsplit, urlunsplit
 import attrs
 
 from monitoring_core.result import Reason
-from monitoring_core.target import PLAIN_URL, without_credentials
+from monitoring_core.targets import PLAIN_URL, without_credentials
 from producer_svc import __version__
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.urls import normalise, site
 
 if TYPE_CHECKING:
-    from monitoring_core.target import Target
+    from monitoring_core.targets import Target
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TO_GET = frozenset({301, 302, 303})
@@ -38,15 +38,15 @@ class Request:
     body: bytes | None = attrs.field(default=None, repr=False)
 
 
-# What a check requests before its first request is made.
+# Stands for the request of a check that has not made one yet.
 NO_REQUEST = Request("", "", ())
 
 
 def first_request(target: Target) -> Request:
-    """What a target asks for.
+    """The first request of each check of a target.
 
     Raises:
-        EndingError: prober_error, its URL cannot be requested.
+        EndingError: prober_error, the target's URL cannot be requested.
     """
     try:
         return _request(target.method, target.url, target.headers, target.body)
@@ -56,15 +56,15 @@ def first_request(target: Target) -> Request:
 
 
 def redirected(request: Request, status: int, location: str) -> Request:
-    """What an answer with one of the statuses `REDIRECTS` asks for.
+    """The request that a redirect asks for, an answer with one of the statuses `REDIRECTS`.
 
     A target's headers may hold credentials, so they go to its own site alone.
 
     Raises:
-        EndingError: redirect_error, it leads to what is not a website.
+        EndingError: redirect_error, the redirect does not lead to an http or https URL.
     """
     try:
-        # What servers send is UTF-8, whatever the standard says.
+        # Servers send UTF-8 here, which the standard does not allow.
         url = urljoin(request.url, location.encode("latin-1").decode("utf-8", "replace"))
         if urlsplit(url).scheme not in ("http", "https"):
             raise EndingError(Reason.REDIRECT_ERROR, "redirected to a URL that is not http or https")
@@ -102,7 +102,7 @@ def _basic(credentials: str) -> str:
 
 @lru_cache(maxsize=1_000)
 def _headers(own: tuple[tuple[str, str], ...], authorization: str | None) -> tuple[tuple[str, str], ...]:
-    """The headers of a request: the target's, the URL's credentials, and the prober's that neither names."""
+    """The headers of a request: the target's, the URL's credentials, and the defaults that neither of them names."""
     named = {name.lower() for name, _ in own}
     if authorization and "authorization" not in named:
         own = (*own, ("Authorization", authorization))

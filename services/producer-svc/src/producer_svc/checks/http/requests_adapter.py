@@ -1,4 +1,4 @@
-"""requests on connections that keep the time budget of a check, and on TLS contexts that all checks share."""
+"""requests on connections that keep to the time budget of a check, and on TLS contexts that all checks share."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def tls_contexts() -> dict[bool, ssl.SSLContext]:
     verifying = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     verifying.load_verify_locations(cadata=trusted_authorities())
     trusting = ssl._create_unverified_context()  # noqa: S323 (only for targets with verify_tls false)
-    # The target says so; a line on standard error for each of its checks would help nobody.
+    # The target asks for it; a warning on standard error at each of its checks would help nobody.
     warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
     for context in (verifying, trusting):
         context.sslsocket_class = BudgetTlsSocket
@@ -46,8 +46,8 @@ class BudgetAdapter(HTTPAdapter):
     """requests' adapter for one check at a time.
 
     Attributes:
-        progress: that of the current check, which the caller sets.
-        verify: whether its target's certificate is verified; the caller sets it, too.
+        progress: of the current check; the caller sets it.
+        verify: whether the certificate of the check's target is verified; the caller sets it.
     """
 
     progress: Progress
@@ -69,11 +69,11 @@ class BudgetAdapter(HTTPAdapter):
         return self.poolmanager.connection_from_url(str(request.url), pool_kwargs=context)
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Nothing: the shared context knows whether and against what to verify."""
+        """Do nothing: the shared context already says whether and against what to verify."""
 
 
 def prepared(request: Request, cookies: RequestsCookieJar | None) -> requests.PreparedRequest:
-    """What requests sends. Its own `prepare` would normalise the URL again, for a tenth of the cost of a check."""
+    """A request as requests sends it. Its own `prepare` would normalise the URL again, at a tenth of a check's cost."""
     made = requests.PreparedRequest()
     made.method, made.url, made.body = request.method, request.url, request.body
     made.headers = CaseInsensitiveDict(request.headers)

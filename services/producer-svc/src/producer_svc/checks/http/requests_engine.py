@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from monitoring_core.result import CheckResult
     from producer_svc.check import Check, Origin
 
+# The target's id and the moment, milliseconds since the epoch.
 _Slot = tuple[int, int]
 
 
@@ -66,18 +67,18 @@ class RequestsEngine:
                 results.append(self._finished.get_nowait())
         except queue.Empty:
             pass
-        # A check that was abandoned, or submitted twice, has no result any more.
+        # The result of a check that was abandoned is dropped, as is the second one of a check submitted twice.
         return [r for r in results if self._running.pop((r.target_id, to_ms(r.scheduled_at)), None)]
 
     def abandon(self) -> list[Check]:
-        """Give up what is running, and return it: its results will never be drained."""
+        """Give up the running checks and return them; their results will never be drained."""
         abandoned = list(self._running.values())
         self._running.clear()
         self._resolver.close()
         return abandoned
 
     def _begin_thread(self) -> None:
-        """Begin one more thread. A machine that has no more leaves the check to the threads that run already."""
+        """Begin one more thread. When the machine has no more, the threads that run already make the check."""
         try:
             threading.Thread(target=self._work, name=f"check-{self._threads + 1}", daemon=True).start()
             self._threads += 1

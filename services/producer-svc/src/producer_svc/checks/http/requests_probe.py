@@ -43,7 +43,7 @@ _BAD_URL = (
     urllib3.exceptions.LocationParseError,
     UnicodeError,
 )
-# What the standard library's parser says of lines that are no headers, and then goes on as if they were body.
+# Defects that the standard library's parser only notes for lines that are no headers; it takes them for the body.
 _MALFORMED = (
     email_errors.MissingHeaderBodySeparatorDefect,
     email_errors.FirstHeaderLineIsContinuationDefect,
@@ -67,7 +67,7 @@ class Probe:
         self._adapter = BudgetAdapter(contexts, resolver, networks)
 
     def check(self, check: Check, origin: Origin) -> CheckResult:
-        """Run a check to its verdict. Whatever the website does, this ends with the target's timeout."""
+        """Run a check to its verdict. Whatever the website does, this ends within the target's timeout."""
         exchange = Exchange(check, origin, self._limits)
         progress = self._adapter.progress = Progress(exchange.deadline)
         self._adapter.verify = check.target.verify_tls
@@ -87,10 +87,11 @@ class Probe:
         return exchange.result(ending)
 
     def _run(self, exchange: Exchange, progress: Progress) -> None:
-        """Return when the website is up.
+        """Make the requests of a check; returns when the website is up.
 
         Raises:
-            EndingError: it is not, or anything that the connection raises.
+            EndingError: the website is not up.
+            Exception: anything that the connection raises; `_explain` turns it into an EndingError.
         """
         cookies: RequestsCookieJar | None = None
         while True:
@@ -113,7 +114,7 @@ class Probe:
         before, began = progress.connecting_s, time.monotonic()
         request, progress.header_bytes = prepared(exchange.request, cookies), 0
         try:
-            # Not Session.send: it reads the whole body of a redirect, without a bound, even when it is not to follow.
+            # Not Session.send: it reads the whole body of a redirect without a bound, even of one not to be followed.
             response = self._adapter.send(request, stream=True, timeout=progress.remaining_s())
         finally:
             progress.header_bytes = None

@@ -28,16 +28,16 @@ class Resolver:
         """The addresses of a host.
 
         Raises:
-            DnsError, DeadlineError: there is none, or none in time.
-            OwnFaultError: there was no descriptor left to ask with, or no thread: look-ups outlast their checks.
+            DnsError, DeadlineError: the host has no address, or none was found in time.
+            OwnFaultError: no file descriptor was left for the look-up, or no thread, since look-ups outlast checks.
         """
-        with contextlib.suppress(socket.gaierror):  # an address needs no look-up, which may take long, and no thread
+        with contextlib.suppress(socket.gaierror):  # an IP address needs neither a look-up nor a thread
             return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
         lookup = self._threads.submit(socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM)
         try:
             return lookup.result(timeout_s)
         except FutureTimeoutError:
-            if lookup.cancel():  # it had not begun
+            if lookup.cancel():  # True when the look-up had not begun
                 raise OwnFaultError("all look-ups wait for other names") from None
             raise DeadlineError from None
         except UnicodeError:

@@ -1,4 +1,4 @@
-"""Sockets each of whose operations ends with the time budget of their check."""
+"""Sockets whose every operation ends within the time budget of their check."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ class BudgetTlsSocket(ssl.SSLSocket):
 
 
 def connect(host: str, port: int, resolver: Resolver, networks: DeniedNetworks, progress: Progress) -> socket.socket:
-    """A TCP connection to the first address of the host that takes one, within the budget.
+    """A TCP connection to the first address of the host that accepts one, within the budget.
 
     Raises:
-        DnsError, ConnectError, DeadlineError, OwnFaultError: there is none.
+        DnsError, ConnectError, DeadlineError, OwnFaultError: there is no connection.
     """
     began = time.monotonic()
     addresses = resolver.resolve(host.strip("[]"), port, progress.remaining_s())

@@ -1,4 +1,4 @@
-"""URLs in the normal form in which both engines request them: the one that requests gives."""
+"""URLs in the normal form in which both engines request them: that of the library requests."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ _KEPT = "!#$&'()*+,/:;=?@[]~"
 
 
 def normalise(url: str) -> str:
-    """An http or https URL without its fragment: host in lower case and IDNA, characters escaped where they must be.
+    """An http or https URL in normal form: host in lower case and IDNA, characters escaped where they must be.
+
+    Credentials and the fragment are left out: neither is sent as part of the URL.
 
     Raises:
-        ValueError: it is no URL that can be requested.
+        ValueError: the URL cannot be requested.
     """
-    scheme, credentials, host, port, path, query, fragment = parse_url(url.lstrip())  # its errors are ValueErrors
+    scheme, _, host, port, path, query, fragment = parse_url(url.lstrip())  # its errors are ValueErrors
     if not scheme or not host or host.startswith(("*", ".")):
         raise ValueError("not a URL")
-    place = f"{host}:{port}" if port else host
-    netloc = f"{credentials}@{place}" if credentials else place
+    netloc = f"{host}:{port}" if port else host
     normal = _requoted(urlunsplit((scheme, netloc, path or "/", query or "", fragment or "")))
     if urlsplit(normal).port == 0:
         raise ValueError("not a URL")
@@ -29,13 +30,13 @@ def normalise(url: str) -> str:
 
 
 def site(url: str) -> tuple[str | None, str | None, int | None]:
-    """Scheme, host and port: what two URLs have in common that lead to the same site."""
+    """Scheme, host and port, which are equal for two URLs of the same site."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _requoted(url: str) -> str:
-    """Escape what must be escaped, and write what need not be as it is."""
+    """Escape the characters that must be escaped, and unescape those that need not be."""
     head, *escaped = url.split("%")
     try:
         plain = "".join([head, *map(_unescaped, escaped)])

@@ -1,4 +1,4 @@
-"""What a response means: each rule by which a website is not up."""
+"""The rules that decide from a response whether a website is up."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from monitoring_core.result import Reason
-from monitoring_core.target import compile_regexp
+from monitoring_core.targets import compile_regexp
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.charset import to_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from monitoring_core.target import StatusSet
+    from monitoring_core.targets import StatusSet
 
 _compiled = lru_cache(maxsize=10_000)(compile_regexp)
 
@@ -29,7 +29,7 @@ def judge_status_code(status: int) -> None:
 
 
 def judge_headers(headers: Mapping[str, str]) -> None:
-    """Refuse headers that HTTP forbids and that the engines' libraries would each take in their own way.
+    """Refuse headers that HTTP forbids and that the libraries of the two engines would treat differently.
 
     Raises:
         EndingError: connection_error.
@@ -42,7 +42,7 @@ def judge_headers(headers: Mapping[str, str]) -> None:
 
 
 def judge_expectation(status: int, expected: StatusSet) -> None:
-    """Hold the status of an answer to the one that the target expects.
+    """Compare the status of an answer with those that the target expects.
 
     Raises:
         EndingError: status_mismatch.
@@ -63,6 +63,6 @@ def mismatch(unknown_encoding: str) -> EndingError:
 
 
 def _is_length(text: str) -> bool:
-    """Whether it is one number, perhaps repeated (RFC 9110, section 8.6)."""
+    """Whether the text is one number, perhaps repeated (RFC 9110, section 8.6)."""
     lengths = {part.strip() for part in text.split(",")}
     return len(lengths) == 1 and lengths.pop().isdecimal()

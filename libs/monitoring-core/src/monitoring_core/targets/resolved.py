@@ -1,4 +1,4 @@
-"""A target as a producer checks it, with nothing left to default."""
+"""A target as a producer checks it, with every default filled in."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from monitoring_core.target.status import StatusSet
-from monitoring_core.target.url import PLAIN_URL, without_credentials
+from monitoring_core.targets.status import StatusSet
+from monitoring_core.targets.url import PLAIN_URL, without_credentials
 
 
 @attrs.frozen(kw_only=True)
@@ -22,7 +22,7 @@ class CheckDefaults:
 
 @attrs.frozen(kw_only=True)
 class Target:
-    """A website as a producer checks it: nothing left to default."""
+    """A website as a producer checks it, with every default filled in."""
 
     id: int
     url: str = attrs.field(repr=lambda url: repr(without_credentials(url)))
@@ -38,7 +38,7 @@ class Target:
     host: str = attrs.field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        # Interned, because many targets may be of one host.
+        # Interned, because many targets may share one host.
         plain = PLAIN_URL.fullmatch(self.url)
         host = plain[1] if plain else urlsplit(self.url).hostname or ""
         object.__setattr__(self, "host", sys.intern(host))

@@ -1,58 +1,27 @@
-"""Fakes of the consumer's ports, and the messages that they exchange."""
+"""Fakes of the consumer's ports: in memory, at once, and broken when a test says so."""
 
 from __future__ import annotations
 
-import datetime as dt
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import attrs
 
-from consumer_svc.ports import Poison, Received, RefusedError, WriteCounts
-from monitoring_core.codec import encode
+from consumer_svc.ports import RefusedError, WriteCounts
 from monitoring_core.errors import OutageError
 from monitoring_core.result import CheckResult, Status
 from monitoring_runtime.stop import Stop
 
-AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from consumer_svc.ports import DeadLetters, Poison, Source, Writer
+    from monitoring_testkit.consumer.messages import FakeMessage
+
 _LONGEST_HOLD_S = 30
-
-
-@attrs.frozen(kw_only=True)
-class FakeMessage:
-    """A received message."""
-
-    _partition: int
-    _offset: int
-    _key: bytes | None = None
-    _value: bytes | None = None
-    _timestamp: tuple[int, int] = (1, 0)
-
-    def key(self) -> bytes | None:
-        return self._key
-
-    def value(self) -> bytes | None:
-        return self._value
-
-    def partition(self) -> int:
-        return self._partition
-
-    def offset(self) -> int:
-        return self._offset
-
-    def timestamp(self) -> tuple[int, int]:
-        return self._timestamp
-
-
-def message(offset: int, value: bytes | None = None, partition: int = 0) -> FakeMessage:
-    """A message with the result of target `offset + 1`, or with another value under the same key."""
-    good = CheckResult(target_id=offset + 1, scheduled_at=AT, location="x", producer_id=1, status=Status.UP)
-    return FakeMessage(
-        partition=partition,
-        offset=offset,
-        key=b"%d" % (offset + 1),
-        value=encode(good) if value is None else value,
-    )
+# The count of rows in the default partition goes no further.
+_MOST_COUNTED = 1_000
 
 
 def _set() -> threading.Event:
@@ -68,11 +37,11 @@ class FakeWriter:
     Attributes:
         refused: the target IDs whose results the database refuses.
         outages: how many of the next writes fail.
-        away: while it is set, every write fails.
+        away: while it is set, everything fails.
         free: while it is not set, a write waits.
         began: set as soon as a write begins.
-        by_default: how many rows the default partition is said to have.
-        looks: how often that was asked.
+        by_default: how many rows there are in the default partition.
+        looks: how often they were counted.
         rows: the table.
     """
 
@@ -91,31 +60,54 @@ class FakeWriter:
         return [result.target_id for result in self.rows.values()]
 
     def prepare(self) -> None:
-        """Nothing is to be prepared."""
+        self._fail_while_away()
 
     def write(self, results: Sequence[CheckResult]) -> WriteCounts:
         self.began.set()
-        if self.outages or self.away.is_set():
-            self.outages = max(0, self.outages - 1)
-            raise OutageError("PostgreSQL at db:5432 cannot be reached")
+        if self.outages:
+            self.outages -= 1
+            raise _unreachable()
+        self._fail_while_away()
         self.free.wait(_LONGEST_HOLD_S)
         if not self.refused.isdisjoint(result.target_id for result in results):
             raise RefusedError("no")
-        counts = WriteCounts()
-        for result in results:
+        new = _one_of_each_key(results)
+        counts = WriteCounts(duplicates=len(results) - len(new))
+        for result in new:
             counts += self._store(result)
         return counts
 
+    def rows_by_default(self) -> int:
+        self.looks += 1
+        self._fail_while_away()
+        return min(self.by_default, _MOST_COUNTED)
+
     def _store(self, result: CheckResult) -> WriteCounts:
         known = self.rows.get(result.key)
-        if known and (known.status is not Status.UNKNOWN or result.status is Status.UNKNOWN):
+        if known and not _replaces(result, known):
             return WriteCounts(duplicates=1)
         self.rows[result.key] = result
         return WriteCounts(replaced=1) if known else WriteCounts(stored=1)
 
-    def rows_by_default(self) -> int:
-        self.looks += 1
-        return self.by_default
+    def _fail_while_away(self) -> None:
+        if self.away.is_set():
+            raise _unreachable()
+
+
+def _one_of_each_key(results: Sequence[CheckResult]) -> list[CheckResult]:
+    kept: dict[tuple[int, dt.datetime, str], CheckResult] = {}
+    for result in results:
+        if result.key not in kept or _replaces(result, kept[result.key]):
+            kept[result.key] = result
+    return list(kept.values())
+
+
+def _replaces(result: CheckResult, known: CheckResult) -> bool:
+    return known.status is Status.UNKNOWN and result.status is not Status.UNKNOWN
+
+
+def _unreachable() -> OutageError:
+    return OutageError("PostgreSQL at db:5432 cannot be reached")
 
 
 @attrs.define
@@ -143,6 +135,8 @@ class FakeSource:
     """Gives the messages that it was made with, and requests the stop when there are no more.
 
     Attributes:
+        messages: what is left of them.
+        assigned: also set by the first poll after `subscribe`.
         polls: the limit and the timeout of each poll.
         committed: the offsets of each commit.
         paused: what each call of `pause` asked for.
@@ -155,24 +149,39 @@ class FakeSource:
     committed: list[Mapping[int, int]] = attrs.field(factory=list)
     paused: list[bool] = attrs.field(factory=list)
     closed: bool = False
+    _on_revoked: Callable[[Collection[int]], None] | None = attrs.field(default=None, init=False)
+    _partitions: set[int] = attrs.field(factory=set, init=False)
 
     def subscribe(self, on_revoked: Callable[[Collection[int]], None]) -> None:
-        """Nothing is revoked here."""
+        self._on_revoked = on_revoked
 
-    def poll(self, limit: int, timeout_s: float) -> Sequence[Received]:
+    def poll(self, limit: int, timeout_s: float) -> Sequence[FakeMessage]:
         self.polls.append((limit, timeout_s))
+        self.assigned = self.assigned or self._on_revoked is not None
         if self.paused and self.paused[-1]:
             return []
         if not self.messages:
             self.stop.request()
         given, self.messages = self.messages[:limit], self.messages[limit:]
+        self._partitions |= {message.partition() for message in given}
         return given
 
     def pause(self, paused: bool) -> None:
         self.paused.append(paused)
 
     def commit(self, offsets: Mapping[int, int]) -> None:
-        self.committed.append(dict(offsets))
+        if self.assigned:
+            self.committed.append(dict(offsets))
 
     def close(self) -> None:
+        if self._on_revoked and self.assigned:
+            self._on_revoked(self._partitions)
+        self.assigned = False
         self.closed = True
+
+
+if TYPE_CHECKING:
+    _writer: Writer = FakeWriter()
+    _dead_letters: DeadLetters = FakeDeadLetters()
+    _no_dead_letters: DeadLetters = NoDeadLetters()
+    _source: Source = FakeSource([])

@@ -10,17 +10,17 @@ from msgspec import Meta
 
 from monitoring_core.errors import InvalidTargetError
 from monitoring_core.result import MAX_URL_LENGTH
-from monitoring_core.target.contents import (
+from monitoring_core.targets.contents import (
     MAX_BODY_LENGTH,
     METHODS,
     body_problems,
     header_problems,
     label_problems,
 )
-from monitoring_core.target.regexp import MAX_REGEXP_LENGTH, regexp_problem
-from monitoring_core.target.resolved import CheckDefaults, Target
-from monitoring_core.target.status import StatusSet
-from monitoring_core.target.url import url_problems, without_credentials
+from monitoring_core.targets.regexp import MAX_REGEXP_LENGTH, regexp_problem
+from monitoring_core.targets.resolved import CheckDefaults, Target
+from monitoring_core.targets.status import StatusSet
+from monitoring_core.targets.url import url_problems, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -108,7 +108,7 @@ class TargetRecord:
     def resolve(self, defaults: CheckDefaults) -> Target:
         """The target that a producer checks, with the configuration's defaults filled in.
 
-        A target that states its interval but not its timeout gets nine tenths of that interval at most.
+        The default timeout is shortened to nine tenths of the target's interval if it is longer than that.
 
         Raises:
             InvalidTargetError: the record's timeout does not fit the default interval, or it has no id.

@@ -33,7 +33,7 @@ def compile_regexp(pattern: str) -> re2._Regexp[bytes]:
 
 @lru_cache(maxsize=1024)
 def regexp_problem(pattern: str) -> str | None:
-    """Why a pattern is refused, or None. Many targets share one, and only the sentence is kept in memory."""
+    """Why a pattern is refused, or None. Cached, because many targets share a pattern."""
     try:
         compile_regexp(pattern)
     except ValueError as error:

@@ -58,5 +58,5 @@ def _text_problems(text: str) -> Iterator[str]:
 
 
 def _is_text_by_name(value: object) -> bool:
-    """Whether a value is what its type says. A row of PostgreSQL may hold any JSON."""
+    """Whether a value is a dictionary of text to text; in a row of PostgreSQL it may be any JSON."""
     return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())

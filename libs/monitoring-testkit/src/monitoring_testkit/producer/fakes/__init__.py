@@ -1,0 +1,1 @@
+"""Fakes of the producer's ports: in memory, at once, and broken when a test says so."""

@@ -1,0 +1,46 @@
+"""When a process is taken to have stood still."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from monitoring_core.testing.clock import FakeClock
+from producer_svc.checks import stalls
+from producer_svc.checks.stalls import StallWatch
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    """The clock of watches, whose thread never runs: a test ticks by hand."""
+    fake = FakeClock()
+    monkeypatch.setattr(stalls, "time", fake)
+    monkeypatch.setattr(threading.Thread, "start", lambda _: None)
+    return fake
+
+
+@pytest.mark.parametrize(("pause_s", "stood_still_s"), [(0.05, 0.0), (0.29, 0.0), (0.30, 0.25), (2.05, 2.0)])
+@pytest.mark.parametrize("ticked", [False, True])
+def test_a_stall_is_a_tick_that_is_a_quarter_of_a_second_late(
+    pause_s: float, stood_still_s: float, ticked: bool, clock: FakeClock
+) -> None:
+    """Ticks come every 50 ms; a stall is seen before the tick after it, too."""
+    watch, began = StallWatch(), clock.monotonic()
+    clock.advance(pause_s + 1e-6)
+    if ticked:
+        watch.tick()
+    assert watch.since(began) == pytest.approx(stood_still_s, abs=1e-3)
+
+
+def test_stalls_add_up_and_those_of_before_do_not_count(clock: FakeClock) -> None:
+    """A check is excused for what happened since it began."""
+    watch = StallWatch()
+    clock.advance(1.05)
+    watch.tick()
+    began = clock.monotonic()
+    for pause_s in (0.05, 1.05, 0.05, 0.55):
+        clock.advance(pause_s)
+        watch.tick()
+    assert watch.since(began) == pytest.approx(1.5)
+    assert watch.since(clock.monotonic()) == 0.0
