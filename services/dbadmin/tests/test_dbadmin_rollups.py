@@ -331,6 +331,27 @@ def test_what_is_no_longer_checked_does_not_widen_the_sweep_of_the_status(empty:
     assert empty.execute(STATUS).fetchall() == statuses([row(1, 0, "here", "up"), old])
 
 
+def test_one_target_in_twenty_may_be_behind_and_does_not_widen_the_sweep_of_the_status(
+    empty: psycopg.Connection[Any],
+) -> None:
+    """It is looked up by itself, which costs less than to read the results of all others since its own."""
+    minute = dt.timedelta(minutes=1)
+    write(empty, [attrs.evolve(row(number, 0, "here", "up"), at=BASE + number * minute) for number in range(1, 41)])
+    roll_up(empty)
+    found = empty.execute("SELECT tail_from FROM monitoring.availability_progress").fetchone()
+    assert found == (BASE + 2 * minute,)
+
+
+def test_a_late_result_of_the_last_check_is_the_status_also_days_later(empty: psycopg.Connection[Any]) -> None:
+    """The view reads no results that are older than yesterday: the state holds what replaced the unknown one."""
+    at = BASE - dt.timedelta(days=3)
+    for status in ("unknown", "up"):
+        real = attrs.evolve(row(1, 0, "here", status), at=at)
+        write(empty, [real])
+        roll_up(empty)
+        assert empty.execute(STATUS).fetchall() == statuses([real])
+
+
 def test_no_view_shows_a_password_of_a_url(empty: psycopg.Connection[Any]) -> None:
     """An account that may read the views must not see the passwords of websites."""
     write(empty, [row(1, 0, "here", "up"), row(1, 1, "here", "down")])
