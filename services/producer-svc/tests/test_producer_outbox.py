@@ -469,36 +469,52 @@ def test_a_directory_without_locks_costs_no_descriptors(tmp_path: Path, monkeypa
     assert rig.kafka.targets == list(range(1, 21))
 
 
+# Imports once, and writes in a new child for each line of its standard input until the child is killed.
 WRITER = """
+import os
 import sys
 from pathlib import Path
 from producer_svc.adapters.sqlite import SqliteStore
 from producer_svc.outbox_entries import OutboxBatch, OutboxEntry
 
-store = SqliteStore(Path(sys.argv[1]))
-number = store.last_id
-while True:
-    entries = [OutboxEntry(0, b"k", b"v" * 400, True) for _ in range(20)]
-    store.write([OutboxBatch(number + i, True, entries, 20) for i in (1, 2)], [number] if number % 4 else [])
-    number += 2
-    print(number, flush=True)
+
+def write():
+    store = SqliteStore(Path(sys.argv[1]))
+    number = store.last_id
+    print(os.getpid(), flush=True)
+    while True:
+        entries = [OutboxEntry(0, b"k", b"v" * 400, True) for _ in range(20)]
+        store.write([OutboxBatch(number + i, True, entries, 20) for i in (1, 2)], [number] if number % 4 else [])
+        number += 2
+        print(number, flush=True)
+
+
+for _ in sys.stdin:
+    child = os.fork()
+    if not child:
+        write()
+    os.waitpid(child, 0)
+    print("ended", flush=True)
 """
 
 
 def test_what_was_written_survives_a_sigkill_at_any_moment(tmp_path: Path) -> None:
     """Five rounds: all that the file took is there, and the file is whole."""
-    for _ in range(5):
-        process = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=os.environ
-        )
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin
         assert process.stdout
-        written = [int(process.stdout.readline()) for _ in range(random.randint(1, 300))][-1]
-        process.kill()
-        process.wait()
-        process.stdout.close()
-        store = SqliteStore(tmp_path)
-        assert store.last_id >= written
-        last = store.first(written - 2, written)
-        assert last is not None
-        assert (last.id, len(last.entries)) == (written - 1, 20)
-        store.close()
+        for _ in range(5):
+            print(file=process.stdin, flush=True)
+            child = int(process.stdout.readline())
+            written = [int(process.stdout.readline()) for _ in range(random.randint(1, 300))][-1]
+            os.kill(child, signal.SIGKILL)
+            while process.stdout.readline() != "ended\n":
+                pass
+            store = SqliteStore(tmp_path)
+            assert store.last_id >= written
+            last = store.first(written - 2, written)
+            assert last is not None
+            assert (last.id, len(last.entries)) == (written - 1, 20)
+            store.close()
