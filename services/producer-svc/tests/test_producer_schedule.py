@@ -45,7 +45,7 @@ def target(target_id: int, interval_s: int) -> Target:
     return make_target(id=target_id, interval_s=interval_s)
 
 
-def taken(schedule: Schedule, at_most: int = 1_000_000) -> list[Check]:
+def popped(schedule: Schedule, at_most: int = 1_000_000) -> list[Check]:
     found: list[Check] = []
     while schedule.seconds_to_next == 0 and len(found) < at_most:
         found += schedule.pop_due(7)
@@ -66,11 +66,11 @@ def test_every_due_slot_is_taken_once_in_order_but_for_late_ones(steps: list[tup
         since |= dict.fromkeys(new, now_ms + 1 - back_ms)
         added = [(target(i, interval), since[i]) for i, interval in targets.items()]
         schedule.change(added, present.keys() - targets.keys())
-        # What is known already was taken up to now.
+        # Slots of known targets were popped up to now.
         begin = {i: since[i] if i in new else now_ms + 1 for i in targets}
         present = dict(targets)
         clock.advance(wait_ms / 1000)
-        checks = taken(schedule)
+        checks = popped(schedule)
         expected = {
             (slot, i)
             for i, interval in present.items()
@@ -107,8 +107,8 @@ def test_what_is_due_is_taken_though_targets_change_before(
             leave(target_id)
         present = {i: (interval, since_ms) for i, interval in targets.items()} | present
         clock.advance(wait_ms / 1000)
-        found += taken(schedule, at_most)
-    found += taken(schedule)
+        found += popped(schedule, at_most)
+    found += popped(schedule)
     for target_id in list(present):
         leave(target_id)
     assert Counter((check.scheduled_ms, check.target.id) for check in found) == expected
@@ -174,7 +174,7 @@ def test_a_missed_check_does_not_change_the_order_of_the_others_of_its_host() ->
     since_ms = clock.now_ms()
     schedule.change([(make_target(id=i, interval_s=s), since_ms) for i, s in intervals.items()], ())
     clock.advance(61)
-    checks = {check.target.id: check for check in taken(schedule)}
+    checks = {check.target.id: check for check in popped(schedule)}
     for number in (1, 2, 3):
         waiting.add(checks[number])
     running = waiting.pop()

@@ -246,7 +246,7 @@ class Outbox:
         batch.entries = ()
 
     def _drop_saved(self) -> None:
-        """Make room in the file: give up a share of its results, of those that were not handed to Kafka yet."""
+        """Make room in the file: give up a share of its results that were not handed to Kafka yet."""
         dropped = self._store.drop(self._sent_id, max(1, self._store.count // DROP_SHARE))
         lost = [batch for batch in dropped if batch.id not in self._handed]
         for batch in lost:
@@ -258,6 +258,7 @@ class Outbox:
         self._count_dropped(sum(batch.size for batch in lost), "its file has reached monitor.outbox_max_size")
 
     def _drop_unsaved(self) -> None:
+        """Make room in memory in the same way, when there are too many results."""
         over = len(self._unsaved) - UNSAVED
         if over <= 0:
             return

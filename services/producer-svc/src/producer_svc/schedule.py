@@ -25,9 +25,9 @@ class Schedule:
     """The slots of every target, each popped once unless `begin_again` is called.
 
     Targets of one interval are due in the order of their phases, over and over: a wheel. The next check is the first of
-    the wheels, whatever the number of targets. A heap holds the late slots: those that were due before their target was
-    added, and those that were due and not popped yet when it left its wheel. They come when no wheel has anything due,
-    so that an hour that nobody checked does not hold up the checks of now.
+    the wheels, whatever the number of targets. A heap holds the late slots: slots from before their target was added,
+    and slots that were due and not popped yet when it left its wheel. They come when no wheel has anything due, so that
+    an hour that nobody checked does not hold up the checks of now.
     When the wall clock steps forward, the slots that it passed over come late.
     """
 

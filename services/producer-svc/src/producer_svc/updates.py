@@ -16,7 +16,7 @@ class Update:
 
     Attributes:
         producer_id: the ID that is held; None while standing by, and then there are no targets.
-        given_up: whether nobody takes the ID that was held before: what was due then is still this producer's.
+        given_up: whether nobody needs the ID that was held before: what was due then is still this producer's.
         added: targets that are new or have changed, each with the moment (milliseconds since the epoch) from which
             its slots are this producer's to account for.
         removed: ids of targets that are worked no more.

@@ -26,8 +26,8 @@ _STALE = 1_000
 class WaitingChecks:
     """Checks in due order; one whose host already has enough running checks is parked and holds up no other.
 
-    While a check waits it is in two places: in the heap of those that may start, or parked with its host; and in the
-    heap of deadlines, which keeps its entry for a while after it has started.
+    A waiting check has two entries: one in the heap of checks that may start, or parked with its host, and one in the
+    heap of deadlines, which stays there for a while after the check has started.
     """
 
     _max_per_host: int

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from producer_svc.check import Check, Origin
     from producer_svc.ports import Engine
 
-# Each engine waits in a way of its own, so that they wait in turn: what finishes in another is found this much later.
+# Engines cannot wait together, so each waits this long before the next: a result of another is found that much later.
 SLICE_S = 0.005
 
 

@@ -16,7 +16,7 @@ class Body:
     """Collects a body and bounds its size, even while a small chunk decompresses to a large one.
 
     Attributes:
-        unknown: the content encoding, if it is one that was not asked for; the body is then taken as it is.
+        unknown: the content encoding, if it is one that was not asked for; the body is then searched as it is.
     """
 
     def __init__(self, limit: int, encoding: str) -> None:

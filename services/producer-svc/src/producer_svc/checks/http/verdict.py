@@ -29,7 +29,7 @@ def judge_status_code(status: int) -> None:
 
 
 def judge_headers(headers: Mapping[str, str]) -> None:
-    """Refuse headers that HTTP forbids and that the engines' libraries would each take in their own way.
+    """Refuse headers that HTTP forbids; the engines' libraries would each make something else of them.
 
     Raises:
         EndingError: connection_error.
