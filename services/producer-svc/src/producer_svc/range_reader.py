@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# The first read of a range is delivered in parts, so that checks begin meanwhile. A part has at least FIRST_PART targets,
+# The first read of a range is delivered in parts, so that checks begin meanwhile. Each has at least FIRST_PART targets,
 # and one in PART_SHARE of those read so far, since the schedule needs as long for a part as for all its targets.
 FIRST_PART = 2_000
 PART_SHARE = 8
