@@ -47,7 +47,7 @@ def test_what_cannot_be_the_network_never_waits() -> None:
 
 
 def test_without_canaries_nothing_waits() -> None:
-    """Nobody can tell, so the website is blamed."""
+    """Nothing shows whose fault it is, so the website is blamed."""
     failed = result(1, Reason.TIMEOUT)
     assert Blame(None, FakeClock()).accept(failed) == [failed]
 
@@ -106,7 +106,7 @@ def test_silent_canaries_do_not_excuse_one_website_while_others_answer() -> None
 
 
 def test_the_network_works_again_when_canaries_answer_though_no_website_fails() -> None:
-    """A failure of hours later is the website's, and until then nobody is told of an outage that is over."""
+    """A failure hours later is the website's, and the metric does not tell of an outage that is over."""
     canaries, clock = FakeCanaries(), FakeClock()
     blame = Blame(canaries, clock)
     blame.accept(result(1, Reason.CONNECTION_ERROR))
@@ -195,7 +195,7 @@ def test_canaries_answer_when_one_of_them_takes_a_connection(monkeypatch: pytest
 
 @pytest.mark.parametrize("name", ["canaries", "canary"])
 def test_canaries_give_an_answer_on_a_machine_without_threads(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What waits for one would wait for ever; whoever cannot ask cannot blame a website."""
+    """A result must not wait for ever; and a producer that cannot ask cannot blame a website."""
     start = threading.Thread.start
 
     def sometimes(thread: threading.Thread) -> None:

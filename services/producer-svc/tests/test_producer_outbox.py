@@ -229,7 +229,7 @@ def test_a_file_whose_size_cannot_be_asked_is_trouble_and_not_the_end(
 def test_each_result_is_accounted_for_once_when_the_file_comes_and_goes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever counts slots must not count one down twice."""
+    """The count of unaccounted slots must not go down twice for one."""
     rig = Rig(tmp_path, FakeKafka(away=True), max_bytes=100_000)
     done = rig.done
     write, broken = SqliteStore.write, False
@@ -257,7 +257,7 @@ def test_each_result_is_accounted_for_once_when_the_file_comes_and_goes(
 def test_what_kafka_acknowledges_after_trouble_is_not_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file still holds it for a moment; accounted for twice, it would hide a slot that Kafka has not."""
+    """The file still holds it for a moment. Accounted for twice, it would hide a slot that is not in Kafka."""
     monkeypatch.setattr(outbox_module, "IN_FLIGHT", 100)
     rig = Rig(tmp_path, FakeKafka(away=True))
     done = rig.done
@@ -424,7 +424,7 @@ def test_a_file_that_cannot_be_read_is_put_aside(
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_file_that_is_damaged_in_its_middle_is_put_aside(tmp_path: Path, number: int) -> None:
-    """The one that a producer would go on with, and the one of another that has ended."""
+    """Its own file of an earlier run, and the file of another producer that has ended."""
     stores = [SqliteStore(tmp_path) for _ in range(number)]
     stores[-1].write(
         [OutboxBatch(i, True, [OutboxEntry(0, b"k", b"v" * 400, up=True)] * 10, 10) for i in range(1, 51)], []
@@ -454,7 +454,7 @@ def test_a_directory_that_cannot_be_made_is_an_outage_and_not_the_end(tmp_path: 
 
 
 def test_a_directory_without_locks_costs_no_descriptors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is tried again and again, and the checks need theirs."""
+    """The file is tried again and again, and checks need descriptors, too."""
 
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")

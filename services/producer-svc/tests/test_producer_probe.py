@@ -673,7 +673,7 @@ def test_a_refused_certificate_is_kept(engine: EngineName) -> None:
 
 @pytest.mark.parametrize("engine", EngineName)
 def test_a_refused_certificate_is_fetched_within_the_budget(engine: EngineName) -> None:
-    """A website that hangs in the second handshake costs no more than the target's timeout, and none of its time."""
+    """A website that hangs in the second handshake costs no more than the target's timeout, and no response time."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
@@ -774,7 +774,7 @@ def test_a_connection_that_nobody_answers_ends_with_the_budget(engine: EngineNam
 def test_a_look_up_that_waits_for_those_of_other_names_is_the_probers_own_fault(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """They go on when their checks are over, and take the threads of the next ones."""
+    """Look-ups outlast their checks, and keep the threads that the next ones need."""
     go_on = threading.Event()
 
     def slow(*args: object) -> list[object]:
@@ -808,7 +808,7 @@ def test_a_timeout_while_the_prober_stood_still_is_its_own_fault() -> None:
 
 @pytest.mark.parametrize("engine", EngineName)
 def test_signals_leave_no_engine_waiting(engine: EngineName) -> None:
-    """However close to the end of its wait one comes: a producer would else neither check nor stop any more."""
+    """However close to the end of a wait a signal comes: a producer that waits for ever neither checks nor stops."""
     program = (
         "import signal\n"
         "from monitoring_core.config import EngineName, MonitorConfig\n"

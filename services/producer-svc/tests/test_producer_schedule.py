@@ -88,7 +88,7 @@ def test_every_due_slot_is_taken_once_in_order_but_for_late_ones(steps: list[tup
 def test_what_is_due_is_taken_though_targets_change_before(
     steps: list[tuple[dict[int, int], int, int]], at_most: int
 ) -> None:
-    """A slot that was due before its target went or changed is taken once, too, and none from before it came."""
+    """A slot that was due before its target left or changed is popped once, too; none from before it was added is."""
     clock = FakeClock()
     schedule = Schedule(clock)
     present: dict[int, tuple[int, int]] = {}  # interval, and since when
@@ -115,7 +115,7 @@ def test_what_is_due_is_taken_though_targets_change_before(
 
 
 def test_many_targets_go_at_once_though_many_slots_are_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The late slots are looked through once, not for each: minutes would have the producer taken for dead."""
+    """The late slots are looked through once, not once for each target: for minutes the loop would not beat."""
     clock = FakeClock()
     schedule = Schedule(clock)
     now_ms = clock.now_ms()
