@@ -6,6 +6,7 @@ import datetime as dt
 import socket
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,7 @@ from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.testing.builders import make_result
 from monitoring_core.testing.clock import FakeClock
 from monitoring_testkit.producer.fakes.checks import FakeCanaries
+from producer_svc.adapters import canaries as canaries_module
 from producer_svc.adapters.canaries import TcpCanaries
 from producer_svc.blame import Blame
 
@@ -104,7 +106,7 @@ def test_silent_canaries_do_not_excuse_one_website_while_others_answer() -> None
 
 
 def test_the_network_works_again_when_canaries_answer_though_no_website_fails() -> None:
-    """A failure of hours later is the website's, and until then nobody is told of an outage that is over."""
+    """A failure hours later is the website's, and the metric does not tell of an outage that is over."""
     canaries, clock = FakeCanaries(), FakeClock()
     blame = Blame(canaries, clock)
     blame.accept(result(1, Reason.CONNECTION_ERROR))
@@ -172,8 +174,9 @@ def test_what_is_undecided_at_the_end_blames_nobody() -> None:
     assert blame.holding == 0
 
 
-def test_canaries_answer_when_one_of_them_takes_a_connection() -> None:
+def test_canaries_answer_when_one_of_them_takes_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """When no canary takes a connection, the answer is no."""
+    monkeypatch.setattr(canaries_module, "MIN_ROUND_S", 0.05)
 
     def answer(*addresses: tuple[str, int]) -> bool:
         canaries = TcpCanaries(addresses)
@@ -201,6 +204,7 @@ def test_canaries_give_an_answer_on_a_machine_without_threads(name: str, monkeyp
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", sometimes)
+    monkeypatch.setattr(canaries_module, "MIN_ROUND_S", 0.05)
     blame = Blame(TcpCanaries([("127.0.0.1", 1)]), FakeClock())
     blame.accept(result(1, Reason.TIMEOUT))
     deadline = time.monotonic() + 5
@@ -208,3 +212,15 @@ def test_canaries_give_an_answer_on_a_machine_without_threads(name: str, monkeyp
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert [answer.reason for answer in decided] == [Reason.PROBER_ERROR]
+
+
+def test_a_round_without_an_answer_takes_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Canaries that refuse are not flooded, and websites have time to answer meanwhile."""
+    slept: list[float] = []
+    monkeypatch.setattr(canaries_module, "time", SimpleNamespace(monotonic=time.monotonic, sleep=slept.append))
+    with socket.socket() as refusing:
+        refusing.bind(("127.0.0.1", 0))
+        canaries = TcpCanaries([refusing.getsockname()])
+        canaries._round()
+    assert canaries.poll() is False
+    assert 0.5 < sum(slept) <= 1.0

@@ -230,7 +230,7 @@ def test_a_file_whose_size_cannot_be_asked_is_trouble_and_not_the_end(
 def test_each_result_is_accounted_for_once_when_the_file_comes_and_goes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever counts slots must not count one down twice."""
+    """The count of unaccounted slots must not go down twice for one."""
     rig = Rig(tmp_path, FakeKafka(away=True), max_bytes=100_000)
     done = rig.done
     write, broken = SqliteStore.write, False
@@ -258,7 +258,7 @@ def test_each_result_is_accounted_for_once_when_the_file_comes_and_goes(
 def test_what_kafka_acknowledges_after_trouble_is_not_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file still holds it for a moment; accounted for twice, it would hide a slot that Kafka has not."""
+    """The file still holds it for a moment. Accounted for twice, it would hide a slot that is not in Kafka."""
     monkeypatch.setattr(outbox_module, "IN_FLIGHT", 100)
     rig = Rig(tmp_path, FakeKafka(away=True))
     done = rig.done
@@ -455,7 +455,7 @@ def test_a_directory_that_cannot_be_made_is_an_outage_and_not_the_end(tmp_path: 
 
 
 def test_a_directory_without_locks_costs_no_descriptors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is tried again and again, and the checks need theirs."""
+    """The file is tried again and again, and checks need descriptors, too."""
 
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
@@ -471,36 +471,52 @@ def test_a_directory_without_locks_costs_no_descriptors(tmp_path: Path, monkeypa
     assert rig.kafka.targets == list(range(1, 21))
 
 
+# Imports once, and writes in a new child for each line of its standard input until the child is killed.
 WRITER = """
+import os
 import sys
 from pathlib import Path
 from producer_svc.adapters.sqlite import SqliteStore
 from producer_svc.outbox_entries import OutboxBatch, OutboxEntry
 
-store = SqliteStore(Path(sys.argv[1]))
-number = store.last_id
-while True:
-    entries = [OutboxEntry(0, b"k", b"v" * 400, True) for _ in range(20)]
-    store.write([OutboxBatch(number + i, True, entries, 20) for i in (1, 2)], [number] if number % 4 else [])
-    number += 2
-    print(number, flush=True)
+
+def write():
+    store = SqliteStore(Path(sys.argv[1]))
+    number = store.last_id
+    print(os.getpid(), flush=True)
+    while True:
+        entries = [OutboxEntry(0, b"k", b"v" * 400, True) for _ in range(20)]
+        store.write([OutboxBatch(number + i, True, entries, 20) for i in (1, 2)], [number] if number % 4 else [])
+        number += 2
+        print(number, flush=True)
+
+
+for _ in sys.stdin:
+    child = os.fork()
+    if not child:
+        write()
+    os.waitpid(child, 0)
+    print("ended", flush=True)
 """
 
 
 def test_what_was_written_survives_a_sigkill_at_any_moment(tmp_path: Path) -> None:
     """Five rounds: all that the file took is there, and the file is whole."""
-    for _ in range(5):
-        process = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=os.environ
-        )
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin
         assert process.stdout
-        written = [int(process.stdout.readline()) for _ in range(random.randint(1, 300))][-1]
-        process.kill()
-        process.wait()
-        process.stdout.close()
-        store = SqliteStore(tmp_path)
-        assert store.last_id >= written
-        last = store.first(written - 2, written)
-        assert last is not None
-        assert (last.id, len(last.entries)) == (written - 1, 20)
-        store.close()
+        for _ in range(5):
+            print(file=process.stdin, flush=True)
+            child = int(process.stdout.readline())
+            written = [int(process.stdout.readline()) for _ in range(random.randint(1, 300))][-1]
+            os.kill(child, signal.SIGKILL)
+            while process.stdout.readline() != "ended\n":
+                pass
+            store = SqliteStore(tmp_path)
+            assert store.last_id >= written
+            last = store.first(written - 2, written)
+            assert last is not None
+            assert (last.id, len(last.entries)) == (written - 1, 20)
+            store.close()

@@ -672,7 +672,7 @@ def test_a_refused_certificate_is_kept(engine: EngineName) -> None:
 
 @pytest.mark.parametrize("engine", EngineName)
 def test_a_refused_certificate_is_fetched_within_the_budget(engine: EngineName) -> None:
-    """A website that hangs in the second handshake costs no more than the target's timeout, and none of its time."""
+    """A website that hangs in the second handshake costs no more than the target's timeout, and no response time."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:

@@ -57,7 +57,7 @@ def test_up_ends_with_0_and_shows_every_phase(website: RawWebsite, engine: str) 
 
 @ENGINES
 def test_down_ends_with_1_and_says_why(website: RawWebsite, engine: str) -> None:
-    """The reason stands with what it means and what came."""
+    """The reason is shown with its meaning and the details."""
     website.answer(broken)
     ended = run(website.url, "--engine", engine)
     assert ended.exit_code == 1

@@ -77,13 +77,13 @@ class Rig:
 
     def step(self) -> None:
         """Let the assignment make one more step, and give its updates to the loop."""
-        self._take_step()
+        self._end_step()
         self.service.assignment._next_step = self.service.assignment._next_read = 0.0
         self.service.run_once(0)
         assert self.service.assignment._step_running is not None
-        self._take_step()
+        self._end_step()
 
-    def _take_step(self) -> None:
+    def _end_step(self) -> None:
         """Wait for the running step, and give its updates to the loop."""
         step = self.service.assignment._step_running
         while step is not None and self.service.assignment._step_running is step:
@@ -258,7 +258,7 @@ def test_a_first_read_that_breaks_off_leaves_no_slot_out() -> None:
 
 
 def test_checks_begin_while_the_rest_of_the_range_is_read() -> None:
-    """The targets read first do not wait for the last ones, and those do not lose the slots of meanwhile."""
+    """The targets read first do not wait for the last ones, which lose no slot while they are not read yet."""
     rig = Rig(records(3_000), websites_per_container=3_000)
     told, go_on = Event(), Event()
 
@@ -284,7 +284,7 @@ def test_checks_begin_while_the_rest_of_the_range_is_read() -> None:
 
 
 def test_a_stop_during_the_first_read_accounts_for_nothing_that_was_not_read() -> None:
-    """Whoever comes next begins where the last holder ended."""
+    """The next producer begins where the last holder ended."""
     rig = Rig(records(3))
     since_ms = rig.leases.accounted_until[1] = rig.clock.now_ms() - 30_000
     rig.targets.breaks_off = True
@@ -340,7 +340,7 @@ def test_a_bad_target_is_counted_and_does_not_stop_the_others() -> None:
 @pytest.mark.parametrize("field", ["headers", "labels"])
 @pytest.mark.parametrize("value", [{"X-Retries": 1}, {"X": ["a"]}, {"X": None}, ["X"], "X", 1, True])
 def test_json_that_is_no_text_by_name_makes_a_bad_target(field: str, value: object) -> None:
-    """PostgreSQL takes any JSON; what nobody can use is left out, and the others are checked."""
+    """PostgreSQL takes any JSON; a target that cannot be used is left out, and the others are checked."""
     fields: dict[str, Any] = {field: value}
     rig = Rig([TargetRecord(id=1, url="http://w.example/", **fields), TargetRecord(id=2, url="http://w.example/")])
     rig.step()
@@ -396,14 +396,14 @@ def test_a_producer_that_reads_the_range_of_another_id_is_not_ready() -> None:
 
 
 def test_an_id_that_is_given_up_leaves_no_slot_out() -> None:
-    """Nobody takes it any more: what was due and had not begun is still this producer's, beside its next ID's."""
+    """No other producer takes it: slots that were due are still this producer's, beside those of its next ID."""
     rig = Rig(records(30), producer_id=None, websites_per_container=10, engine=FakeEngine(places=0))
     rig.leases.holders = {1: "another", 2: "another"}
     rig.leases.accounted_until[3] = rig.clock.now_ms() - 35_000
     start_ms = rig.clock.now_ms() - 35_000
     rig.step()
     rig.advance(4)
-    rig.service.schedule.begin_again(rig.clock.now_ms() - 15_000)  # some are not taken yet
+    rig.service.schedule.begin_again(rig.clock.now_ms() - 15_000)  # some are not popped yet
     given_up_ms = rig.clock.now_ms()
     rig.targets.records = records(20)
     rig.step()
@@ -469,7 +469,7 @@ def test_a_clock_set_back_stops_no_checks(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_clock_that_was_ahead_for_a_while_leaves_only_real_results() -> None:
-    """What it missed meanwhile is checked after all."""
+    """The slots missed in that time are checked after all."""
     rig = Rig(records(2))
     rig.step()
     start_ms = rig.clock.now_ms()
@@ -483,7 +483,7 @@ def test_a_clock_that_was_ahead_for_a_while_leaves_only_real_results() -> None:
 
 
 def test_a_slot_that_comes_again_while_its_check_runs_is_not_run_twice() -> None:
-    """Its host has all its places afterwards, and the watermark goes on."""
+    """Afterwards its host has all its places, and the watermark goes on."""
     rig = Rig(records(1), engine=FakeEngine(instant=False), max_per_host=2)
     rig.step()
     rig.advance(3)
@@ -538,7 +538,7 @@ def test_a_clock_that_was_ahead_leaves_the_next_producer_no_slot_out() -> None:
 
 
 def test_a_lease_from_a_clock_that_was_ahead_stops_no_checks() -> None:
-    """Whoever takes over works from now on."""
+    """The next holder works from now on."""
     rig = Rig(records(2))
     rig.leases.accounted_until[1] = rig.clock.now_ms() + 3_600_000
     start_ms = rig.clock.now_ms()
@@ -577,7 +577,7 @@ def test_a_host_has_a_few_checks_at_once_and_holds_up_no_other() -> None:
 
 
 def test_checks_that_have_started_are_forgotten_while_others_wait() -> None:
-    """A producer that is behind for hours holds no more than what waits."""
+    """A producer that is behind for hours holds little more than the checks that wait."""
     waiting = WaitingChecks(10_000)
     one, other = make_target(id=1, interval_s=3600), make_target(id=2, interval_s=3600)
     for number in range(5_000):
@@ -635,7 +635,7 @@ def test_slots_that_nobody_ran_are_written_down_a_few_at_a_time() -> None:
 
 
 def test_a_target_that_came_later_has_no_missed_slots() -> None:
-    """It was not due while it was not there."""
+    """It was not due before it was active."""
     rig = Rig(records(2))
     rig.leases.accounted_until[1] = rig.clock.now_ms() - 50_000
     rig.targets.active_since[2] = rig.clock.now_ms() - 20_000
@@ -661,7 +661,7 @@ def test_a_producer_whose_id_was_taken_stands_by() -> None:
 
 
 def test_the_watermark_stays_behind_what_kafka_has_not_acknowledged() -> None:
-    """Whoever takes over accounts for everything after it."""
+    """The next holder accounts for everything after it."""
     rig = Rig(records(20))
     rig.step()
     start_ms = rig.clock.now_ms()
@@ -752,7 +752,7 @@ def test_a_target_of_another_producer_is_taken_on_without_a_gap() -> None:
 
 @pytest.mark.parametrize("ago_s", [40, LOOK_BACK_MS / 1000 + 10])
 def test_a_target_of_a_dead_producer_is_accounted_for_since_that_one_died(ago_s: float) -> None:
-    """Within the look-back: nobody else would ever write down what was not checked until the target moved."""
+    """Within the look-back: no other producer would write down the slots before the target moved."""
     rig = Rig(records(3), websites_per_container=2)
     rig.step()
     rig.advance(4)
@@ -770,7 +770,7 @@ def test_a_target_of_a_dead_producer_is_accounted_for_since_that_one_died(ago_s:
 
 
 def test_overload_names_the_number_that_would_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """Said once a minute, with the checks that missed their window."""
+    """It is said once a minute, with the number of checks that missed their window."""
     clock = FakeClock()
     overload = Overload(clock, 50)
     at = from_ms(clock.now_ms())
@@ -794,7 +794,7 @@ def test_overload_names_the_number_that_would_help(capsys: pytest.CaptureFixture
 
 
 def test_a_producer_that_chooses_its_id_moves_when_fewer_are_needed() -> None:
-    """It goes on with the lowest free ID, and with the targets of that alone."""
+    """It goes on with the lowest free ID, and works the targets of that ID alone."""
     rig = Rig(records(30), producer_id=None, websites_per_container=10)
     rig.leases.holders = {1: "another", 2: "another"}
     rig.step()

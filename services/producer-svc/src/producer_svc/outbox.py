@@ -258,6 +258,7 @@ class Outbox:
         self._count_dropped(sum(batch.size for batch in lost), "its file has reached monitor.outbox_max_size")
 
     def _drop_unsaved(self) -> None:
+        """Make room in memory in the same way, when there are too many results."""
         over = len(self._unsaved) - UNSAVED
         if over <= 0:
             return
