@@ -19,7 +19,7 @@ from producer_svc.waiting import WaitingChecks
 if TYPE_CHECKING:
     import pytest
 
-    from monitoring_core.target import Target
+    from monitoring_core.targets import Target
     from producer_svc.check import Check
 
 INTERVALS = (1, 2, 7, 10)
