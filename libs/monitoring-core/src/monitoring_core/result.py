@@ -26,7 +26,7 @@ class Status(enum.StrEnum):
 
 
 class Reason(enum.StrEnum):
-    """Why a check is not `up`. The last two are not the website's doing, and always `unknown`."""
+    """Why a check is not `up`. `missed_window` and `prober_error` are not the website's doing, and always `unknown`."""
 
     TIMEOUT = "timeout"
     DNS_ERROR = "dns_error"

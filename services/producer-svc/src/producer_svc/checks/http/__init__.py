@@ -1,1 +1,5 @@
-"""Checks of a website over HTTP and HTTPS. `engines` says which of the two engines makes them."""
+"""Checks of a website over HTTP and HTTPS. `engines` says which of the two engines makes them.
+
+`curl_engine` and `curl_transfer` are the engine curl. `requests_engine`, `requests_probe`, `requests_adapter`,
+`connection`, `sockets`, `resolver` and `progress` are the engine requests. Both use all other modules.
+"""

@@ -1,4 +1,4 @@
-"""Sockets whose every operation ends within the time budget of their check."""
+"""Sockets of the engine requests, whose every operation ends within the time budget of their check."""
 
 from __future__ import annotations
 
