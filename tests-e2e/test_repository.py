@@ -104,3 +104,16 @@ def test_hooks_have_distinct_names_and_pinned_tools() -> None:
         assert re.search(r"^hatch run |==|@v\d", " ".join([hook["entry"], *hook.get("additional_dependencies", [])])), (
             hook
         )
+
+
+@pytest.mark.parametrize(
+    "image", sorted((ROOT / "infra" / "docker").glob("*/requirements.in")), ids=lambda f: f.parent.name
+)
+def test_an_image_pins_every_dependency(image: Path) -> None:
+    """A dependency that a package has gained would be missing in the image: `hatch run release:lock` pins it."""
+    pinned = set(re.findall(r"^([a-z0-9-]+)==", image.with_suffix(".txt").read_text(), re.MULTILINE))
+    own = {project(package)["name"] for package in PACKAGES}
+    for line in image.read_text().split():
+        declared = project(ROOT / line.partition("[")[0])
+        names = {re.split(r"[<>=\[]", dependency)[0].lower() for dependency in declared["dependencies"]}
+        assert names - own <= pinned, declared["name"]

@@ -147,6 +147,18 @@ def test_a_check_that_the_prober_itself_failed_is_no_answer() -> None:
     assert canaries.asked == 1
 
 
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason.status is Status.UNKNOWN])
+def test_no_unknown_result_is_the_answer_of_a_website(reason: Reason) -> None:
+    """Whatever made it unknown: it must not let another website be blamed for the prober's network."""
+    canaries = FakeCanaries()
+    blame = Blame(canaries, FakeClock())
+    blame.accept(result(1, Reason.TIMEOUT))
+    for target_id in (2, 3):
+        blame.accept(result(target_id, reason, started_s=1.5))
+    canaries.answer = False
+    assert [decided.reason for decided in blame.decided()] == [Reason.PROBER_ERROR]
+
+
 def test_a_clock_that_is_set_back_excuses_no_later_failure() -> None:
     """What began after the network came back says so by the new clock."""
     canaries, clock = FakeCanaries(), FakeClock()

@@ -8,7 +8,7 @@ import attrs
 import structlog
 
 from monitoring_core.clock import from_ms
-from monitoring_core.result import CheckResult, Reason, one_line
+from monitoring_core.result import CheckResult, Reason, Status, one_line
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -54,7 +54,7 @@ class Blame:
 
     def accept(self, result: CheckResult) -> list[CheckResult]:
         """Decide about a finished result; returns it, or nothing while it is held."""
-        if self._canaries is None or result.started_at is None or result.reason is Reason.PROBER_ERROR:
+        if self._canaries is None or result.started_at is None or result.status is Status.UNKNOWN:
             return [result]
         if result.reason not in NETWORK_REASONS:
             if self._since and result.started_at >= self._since:
