@@ -213,6 +213,27 @@ def test_a_result_that_was_replaced_without_a_mark_counts_before_its_day_is_drop
 
 
 @pytest.mark.integration_test
+def test_results_of_yesterday_that_were_deleted_by_hand_are_no_longer_counted(
+    database: DatabaseConfig, connection: psycopg.Connection[Any]
+) -> None:
+    """Fewer rows than checks mean that the day was dropped, but not while the day is kept."""
+    for target_id in (1, 2):
+        connection.execute(
+            "INSERT INTO monitoring.availability_result (target_id, scheduled_at, location, status, producer_id) "
+            "VALUES (%s, %s, 'here', 'up', 1)",
+            (target_id, NOW),
+        )
+    connection.execute("INSERT INTO monitoring.availability_dirty_hour VALUES (date_trunc('hour', %s))", (NOW,))
+    list(maintain(database, NOW))
+    connection.execute("DELETE FROM monitoring.availability_result WHERE target_id = 1")
+    connection.execute("UPDATE monitoring.availability_result SET status = 'down', reason = 'timeout'")
+    said = [done.text for done in maintain(database, NOW + dt.timedelta(days=1))]
+    assert "hour 2026-03-01 12:00: rolled up, it differed from its results" in said
+    counts = "SELECT target_id, up, down FROM monitoring.availability_daily"
+    assert connection.execute(counts).fetchall() == [(2, 0, 1)]
+
+
+@pytest.mark.integration_test
 def test_statistics_of_large_tables_are_left_to_autovacuum(
     database: DatabaseConfig, connection: psycopg.Connection[Any]
 ) -> None:
