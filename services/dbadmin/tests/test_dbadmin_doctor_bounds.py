@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from dbadmin.doctor import certificates, consumers, load
+from dbadmin.doctor import certificates, consumers, load, schema
 from dbadmin.doctor.clocks import judge
 from dbadmin.doctor.consumers import check_lag
 from dbadmin.doctor.findings import Level
 from dbadmin.doctor.postgres import check_version
+from dbadmin.doctor.schema import check_default_partition, check_partitions
 from dbadmin.doctor.topics import check_settings, check_topic
+from dbadmin.history import partitions
 from dbadmin.sizing.planning import Load
 from monitoring_core.config import Config, load_config
 from monitoring_core.config.values import Secret
+from monitoring_core.testing.clock import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +57,7 @@ def test_a_version_that_is_too_old_is_told(version: int, line: str) -> None:
     assert str(check_version(connection)) == line
 
 
-@pytest.mark.parametrize(("days", "level"), [(22, Level.PASS), (20, Level.WARN)])
+@pytest.mark.parametrize(("days", "level"), [(21, Level.PASS), (20, Level.WARN)])
 def test_a_certificate_is_told_of_three_weeks_before_its_end(days: int, level: Level, config: Config) -> None:
     """Long enough to have it renewed."""
     now = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
@@ -63,6 +66,43 @@ def test_a_certificate_is_told_of_three_weeks_before_its_end(days: int, level: L
     secret = Secret(leaf.cert_chain_pems[0].bytes().decode(), "test")
     (found,) = certificates._check_file("database.ca_certificate", secret, now)
     assert found.level is level
+
+
+@pytest.mark.parametrize(
+    ("ahead", "line"),
+    [
+        (0, "fail  partitions ahead: today or tomorrow has none: today → "),
+        (1, "fail  partitions ahead: today or tomorrow has none: tomorrow → "),
+        (2, "warn  partitions ahead: up to 2026-01-02, 13 days are missing → "),
+        (7, "warn  partitions ahead: up to 2026-01-07, 8 days are missing → "),
+        (8, "pass  partitions ahead: up to 2026-01-08"),
+        (15, "pass  partitions ahead: up to 2026-01-15"),
+    ],
+)
+def test_half_of_the_days_ahead_may_lack_a_partition(
+    ahead: int, line: str, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`maintain` did not run for a while then, which is a warning; without tomorrow's it is a failure."""
+    today = dt.date(2026, 1, 1)
+    made = [today + dt.timedelta(days=number) for number in range(ahead)]
+    monkeypatch.setattr(partitions, "is_partitioned", lambda *_: True)
+    monkeypatch.setattr(partitions, "attached_days", lambda *_: made)
+    connection: Any = None
+    assert str(check_partitions(connection, config.database, FakeClock())).startswith(line)
+
+
+@pytest.mark.parametrize(("rows", "lines"), [(0, []), (1, ["1"]), (999, ["999"]), (1000, ["1,000 or more"])])
+def test_rows_without_a_partition_are_counted_up_to_a_thousand(
+    rows: int, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To count millions would take the doctor's time."""
+    answers = iter([("a table",), (rows,)])
+    monkeypatch.setattr(schema, "one_row", lambda *_: next(answers))
+    connection: Any = None
+    assert [str(found) for found in check_default_partition(connection, "monitoring")] == [
+        f"warn  default partition: holds {count} rows of days without a partition → run dbadmin maintain"
+        for count in lines
+    ]
 
 
 @pytest.mark.parametrize(

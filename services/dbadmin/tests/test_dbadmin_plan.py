@@ -79,6 +79,16 @@ def test_another_consumer_is_planned_when_half_of_the_measured_rate_is_passed(pl
     assert needs(config, [Load(56_001, 1)])["consumers"] == 2
 
 
+def test_twice_as_many_partitions_as_consumers_are_advised(plain: Path) -> None:
+    """More consumers can be added later, and partitions cannot be added without moving keys."""
+    config = load_config(plain, environ={})
+    costs = Costs(check_us=check_us(EngineName.CURL), consumer_rows=100)
+    found = plan(config, [Load(350, 1)], costs, Circumstances())
+    need = next(need for need in found if need.what == "partitions of the topic")
+    assert (need.need, need.have) == (7, 6)
+    assert need.advice == "kafka.partitions: 14, then dbadmin create-topics"
+
+
 def run(path: Path, *arguments: str) -> tuple[int, str]:
     done = CliRunner(env={"COLUMNS": "160"}).invoke(main, [*arguments, "--config", str(path)])
     return done.exit_code, done.stdout

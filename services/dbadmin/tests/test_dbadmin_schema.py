@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from dbadmin.cli import main
 from dbadmin.history.partitions import days
+from dbadmin.install.revisions import newest_revision
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
 from monitoring_core.tables import (
@@ -132,6 +133,18 @@ def test_what_is_missing_is_said_with_the_command_that_mends_it(config_file: Pat
     assert status == 1
     assert said.rstrip().endswith("(run dbadmin create-schema)")
     assert said.count("\n") == 1
+
+
+@pytest.mark.integration_test
+def test_a_schema_is_not_brought_back_to_where_it_is(config_file: Path, config: Config) -> None:
+    """Nothing would be undone, and the question whether data may go would be in vain."""
+    create_database(config.database)
+    list(create_schema(config.database, TODAY))
+    newest = newest_revision()
+    assert run("downgrade-schema", newest, "--config", str(config_file)) == (
+        1,
+        f"schema monitoring is at revision {newest}: {newest} is not before that\n",
+    )
 
 
 def test_with_nothing_listening_it_says_so_with_the_address(tmp_path: Path) -> None:
