@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError, KafkaException
@@ -9,6 +10,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: 
 
 from monitoring_core.errors import OutageError, StopError
 from monitoring_runtime.kafka import SILENT, Trouble, detail, diagnose, where
+from monitoring_runtime.retry import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +63,7 @@ def _create(admin: AdminClient, config: KafkaConfig, topic: NewTopic) -> str:
         if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return f"topic {topic.topic}: present, made by another just now"
         raise _outage_or_stop(error.args[0], config) from None
+    _wait_until_shown(admin, config, topic.topic, topic.num_partitions)
     default = topic.replication_factor < 0
     factor = "the broker's default replication" if default else f"replication {topic.replication_factor}"
     return f"topic {topic.topic}: made with {topic.num_partitions} partitions and {factor}"
@@ -71,6 +74,7 @@ def _raise(admin: AdminClient, config: KafkaConfig, topic: NewTopic, present: in
     name, wanted = topic.topic, topic.num_partitions
     if name == config.topic_name and present < wanted:
         _wait(admin.create_partitions([NewPartitions(name, wanted)])[name], config)
+        _wait_until_shown(admin, config, name, wanted)
         return f"topic {name}: raised from {present} to {wanted} partitions"
     if name == config.topic_name and present > wanted:
         return f"topic {name}: stays at {present} partitions, which cannot be lowered to {wanted}"
@@ -82,6 +86,13 @@ def _wait(future: Future[None], config: KafkaConfig) -> None:
         future.result(TIMEOUT_S)
     except KafkaException as error:
         raise _outage_or_stop(error.args[0], config) from None
+
+
+def _wait_until_shown(admin: AdminClient, config: KafkaConfig, name: str, partitions: int) -> None:
+    """Wait until the metadata show a change, at most TIMEOUT_S seconds: brokers confirm it some moments before."""
+    deadline, backoff = time.monotonic() + TIMEOUT_S, Backoff(initial_s=0.05, maximum_s=0.5)
+    while _partition_counts(admin, config).get(name, 0) < partitions and time.monotonic() < deadline:
+        time.sleep(backoff.next())
 
 
 def _outage_or_stop(error: KafkaError, config: KafkaConfig) -> OutageError | StopError:
