@@ -1,10 +1,25 @@
-//! Moves the bytes of HTTP checks for the website-availability monitor.
+//! Moves the bytes of HTTP checks for the website-availability monitor, and judges nothing.
 
-use pyo3::prelude::*;
+mod answer;
+mod connect;
+mod failure;
+mod hop;
+mod http1;
+mod http2;
+pub mod message;
+mod resolver;
+mod tls;
+mod transport;
 
-#[pymodule]
+/// The module that Python imports.
+#[pyo3::pymodule]
 mod _native {
     use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::answer::Answer;
+    #[pymodule_export]
+    use crate::transport::Transport;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

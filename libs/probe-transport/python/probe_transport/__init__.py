@@ -1,3 +1,5 @@
 """Moves the bytes of HTTP checks: names, connections, TLS, HTTP/1.1 and HTTP/2."""
 
-from probe_transport._native import __version__ as __version__
+from probe_transport._native import Answer, Transport, __version__
+
+__all__ = ["Answer", "Transport", "__version__"]

@@ -1,1 +1,125 @@
+from collections.abc import Sequence
+from typing import final
+
 __version__: str
+
+@final
+class Answer:
+    """What came of a hop: a request that one connection of its own carried.
+
+    Moments are seconds on the monotonic clock, durations seconds; what the hop never came to is None.
+
+    Attributes:
+        token: the one that the hop was submitted with.
+        started, ended: when the hop began, and when its last byte came or it failed.
+        dns_s, connect_s, tls_s: what the look-up, the connection and the TLS handshake took.
+        first_byte_s: from the request sent to the first byte of the answer.
+        transfer_s: from the head of the answer read to the end.
+        address: the IP address of the connection.
+        attempts: every address that was tried, and what came of it, for a person.
+        certificates: what the website presented, DER, its own first; also when it was refused.
+        tls_version: "1.2" or "1.3".
+        http_version: "1.1" or "2".
+        resumed: whether the TLS session of an earlier handshake was resumed.
+        status: the status code of the answer.
+        fields: the fields of the answer's head in their order, names in lower case, a character for each byte.
+        body: as it came over the wire, without the framing; empty when it was not to be read.
+        cut: whether the body was left when it was larger than `max_body`.
+        failure: the step that failed: `name`, `connect`, `hung_up`, `tls`, `protocol`, `answer`, `body`, `deadline`,
+            or `own` for a fault of this machine.
+        detail: one line about the failure for a person; of `deadline`, what the hop was at.
+    """
+
+    token: int
+    started: float
+    ended: float
+    dns_s: float | None
+    connect_s: float | None
+    tls_s: float | None
+    first_byte_s: float | None
+    transfer_s: float | None
+    address: str | None
+    attempts: list[tuple[str, str]]
+    certificates: list[bytes]
+    tls_version: str | None
+    http_version: str
+    resumed: bool
+    status: int | None
+    fields: list[tuple[str, str]]
+    body: bytes
+    cut: bool
+    failure: str | None
+    detail: str
+
+@final
+class Transport:
+    """Makes hops in a thread of its own, any number at once."""
+
+    def __new__(
+        cls,
+        authorities: bytes,
+        denied_networks: Sequence[str],
+        dns_cache: bool,
+        max_concurrent: int,
+        monotonic_s: float,
+        *,
+        resolv_conf: str = "/etc/resolv.conf",
+        hosts: str = "/etc/hosts",
+    ) -> Transport:
+        """Begin the thread.
+
+        Args:
+            authorities: the certificates of the trusted authorities, PEM.
+            denied_networks: networks, like `10.0.0.0/8`, to whose addresses no connection is made.
+            dns_cache: whether addresses are kept for as long as their TTL says.
+            max_concurrent: how many hops run at once; others wait, except those that are due at once.
+            monotonic_s: the present moment.
+            resolv_conf, hosts: the files that say how names are looked up.
+
+        Raises:
+            ValueError: a network is none.
+            OSError: the thread cannot begin.
+        """
+
+    def submit(
+        self,
+        token: int,
+        due: float | None,
+        timeout_s: float,
+        method: str,
+        url: str,
+        fields: bytes,
+        body: bytes | None,
+        expected: Sequence[tuple[int, int]],
+        max_body: int,
+        follow: bool,
+        verify: bool,
+        *,
+        http2: bool = False,
+        target: int = 0,
+        resume_for_s: float = 0.0,
+    ) -> None:
+        """Hand in a hop. It begins with the next `drain`, but not before it is due.
+
+        Args:
+            due: when it begins, as soon as fewer than `max_concurrent` run; None if it goes on with a check that runs.
+            timeout_s: how long the hop may take from its beginning.
+            fields: lines of the request's head, each with its line break; Host and Content-Length are added.
+            expected: ranges of status codes, both ends included; the body of other answers is not read.
+            max_body: after how many bytes the rest of a body is left.
+            follow: whether a redirect ends the hop at its head.
+            verify: whether the website's certificate is verified.
+            http2: whether HTTP/2 is offered in place of HTTP/1.1.
+            target: whose TLS session may be resumed.
+            resume_for_s: for how long after a full handshake it may be resumed; 0 for never.
+
+        Raises:
+            ValueError: the URL cannot be requested.
+        """
+
+    def drain(self, wait_s: float, enough: int) -> list[Answer]:
+        """The answers since the last call.
+
+        Waits at most `wait_s` seconds until there are `enough`, or one that leads to another hop. No other thread is
+        held up meanwhile.
+        """

@@ -22,6 +22,7 @@ class EngineName(enum.StrEnum):
 
     REQUESTS = "requests"
     CURL = "curl"
+    NATIVE = "native"
 
 
 _DEFAULT_MAX_BODY = Size(1 << 20)
@@ -54,6 +55,8 @@ class MonitorConfig:
         str, Matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "1 to 63 letters, digits, dots, dashes or underscores")
     ] = "default"
     engine: EngineName = EngineName.REQUESTS
+    dns_cache: bool = True
+    tls_resumption: dt.timedelta = dt.timedelta(0)
     max_concurrent_checks: Annotated[int, Between(1, 1_000)] = 50
     max_body: Annotated[Size, Between(Size(1), Size(64 << 20))] = _DEFAULT_MAX_BODY
     max_redirects: Annotated[int, Between(0, 50)] = 10

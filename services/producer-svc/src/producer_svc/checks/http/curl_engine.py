@@ -146,7 +146,7 @@ class CurlEngine:
         transfer.measure()
         ending = transfer.ending
         if ending is None and exchange.following is not None:
-            exchange.follow()
+            exchange.follow(())
             if exchange.deadline > time.monotonic():
                 self._start(transfer)
                 return

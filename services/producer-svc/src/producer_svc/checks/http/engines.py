@@ -21,6 +21,10 @@ def build_http_engine(config: MonitorConfig) -> Engine:
         from producer_svc.checks.http.requests_engine import RequestsEngine
 
         return RequestsEngine(config)
+    if config.engine is EngineName.NATIVE:
+        from producer_svc.checks.http.native_engine import NativeEngine
+
+        return NativeEngine(config)
     try:
         from producer_svc.checks.http.curl_engine import CurlEngine
     except ImportError as error:

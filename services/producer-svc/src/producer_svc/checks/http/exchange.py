@@ -15,11 +15,12 @@ import attrs
 from monitoring_core.result import MAX_NAME_LENGTH, MAX_URL_LENGTH, CheckResult, Reason, Status, one_line
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.body import Body, excerpt
+from producer_svc.checks.http.cookies import Cookies
 from producer_svc.checks.http.request import NO_REQUEST, REDIRECTS, Request, first_request, redirected
 from producer_svc.checks.http.verdict import judge_expectation, judge_headers, judge_status_code, matches, mismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from producer_svc.check import Check, Origin
     from producer_svc.checks.certificates import Certificate
@@ -35,6 +36,7 @@ class Exchange:
         following: the request that a redirect asks for, until it is made.
         hops: how many redirects were followed.
         ended: when the response time ends; None for the moment at which the result is made.
+        http2: whether the website speaks nothing but HTTP/2.
     """
 
     check: Check
@@ -55,9 +57,11 @@ class Exchange:
     certificate: Certificate | None = attrs.field(default=None, init=False)
     regexp_matched: bool | None = attrs.field(default=None, init=False)
     ended: float | None = attrs.field(default=None, init=False)
+    http2: bool = attrs.field(default=False, init=False)
     _content_type: str | None = attrs.field(default=None, init=False)
     _body: Body | None = attrs.field(default=None, init=False)
     _excerpt: str | None = attrs.field(default=None, init=False)
+    _cookies: Cookies | None = attrs.field(default=None, init=False)
 
     def begin(self) -> None:
         """Prepare the first request.
@@ -66,6 +70,11 @@ class Exchange:
             EndingError: the target's URL cannot be requested.
         """
         self.request = first_request(self.check.target)
+
+    def began(self, moment: float) -> None:
+        """The first step was not taken when the exchange was made, but at this moment."""
+        self.started_at += dt.timedelta(seconds=moment - self.started)
+        self.started = moment
 
     @property
     def deadline(self) -> float:
@@ -132,10 +141,16 @@ class Exchange:
                 self._excerpt = excerpt(content, self.limits.excerpt)
             raise mismatch(self._body.unknown)
 
-    def follow(self) -> None:
-        """Go on with the request `following`."""
+    def follow(self, fields: Iterable[tuple[str, str]]) -> None:
+        """Go on with the request `following`, with the cookies that the fields of the answer set."""
         assert self.following is not None
+        set_cookies = [value for name, value in fields if name == "set-cookie"]
+        if set_cookies:
+            self._cookies = self._cookies or Cookies()
+            self._cookies.learn(self.request, set_cookies)
         self.request, self.following = self.following, None
+        if self._cookies:
+            self.request = self._cookies.sent_with(self.request)
         self.hops += 1
 
     def result(self, ending: EndingError | None) -> CheckResult:

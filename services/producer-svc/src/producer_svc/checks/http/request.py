@@ -107,3 +107,9 @@ def _headers(own: tuple[tuple[str, str], ...], authorization: str | None) -> tup
     if authorization and "authorization" not in named:
         own = (*own, ("Authorization", authorization))
     return (*((name, value) for name, value in _DEFAULT_HEADERS if name.lower() not in named), *own)
+
+
+@lru_cache(maxsize=1_000)
+def header_lines(headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Headers as lines of a request's head."""
+    return "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1")

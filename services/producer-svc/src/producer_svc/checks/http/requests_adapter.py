@@ -19,8 +19,6 @@ from producer_svc.checks.http.sockets import BudgetTlsSocket
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from requests.cookies import RequestsCookieJar
-
     from producer_svc.checks.http.progress import Progress
     from producer_svc.checks.http.request import Request
     from producer_svc.checks.http.resolver import Resolver
@@ -72,13 +70,11 @@ class BudgetAdapter(HTTPAdapter):
         """Do nothing: the shared context already says whether and against what to verify."""
 
 
-def prepared(request: Request, cookies: RequestsCookieJar | None) -> requests.PreparedRequest:
+def prepared(request: Request) -> requests.PreparedRequest:
     """A request as requests sends it. Its own `prepare` would normalise the URL again, at a tenth of a check's cost."""
     made = requests.PreparedRequest()
     made.method, made.url, made.body = request.method, request.url, request.body
     made.headers = CaseInsensitiveDict(request.headers)
     if request.method == "POST":
         made.prepare_content_length(request.body)
-    if cookies:
-        made.prepare_cookies(cookies)
     return made

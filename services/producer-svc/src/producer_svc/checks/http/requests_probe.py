@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import requests
 import urllib3.exceptions
-from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
 
 from monitoring_core.result import Reason
 from producer_svc.checks.ending import EndingError
@@ -93,12 +92,8 @@ class Probe:
             EndingError: the website is not up.
             Exception: anything that the connection raises; `_explain` turns it into an EndingError.
         """
-        cookies: RequestsCookieJar | None = None
         while True:
-            response = self._send(exchange, progress, cookies)
-            if "set-cookie" in response.headers:
-                cookies = cookies or RequestsCookieJar()
-                extract_cookies_to_jar(cookies, response.request, response.raw)  # type: ignore[no-untyped-call]
+            response = self._send(exchange, progress)
             try:
                 if exchange.head(response.status_code, response.headers):
                     self._read(exchange, response)
@@ -107,12 +102,12 @@ class Probe:
             if exchange.following is None:
                 exchange.end()
                 return
-            exchange.follow()
+            exchange.follow((name.lower(), value) for name, value in response.raw.headers.iteritems())
 
-    def _send(self, exchange: Exchange, progress: Progress, cookies: RequestsCookieJar | None) -> requests.Response:
+    def _send(self, exchange: Exchange, progress: Progress) -> requests.Response:
         """The response to the exchange's request, headers read."""
         before, began = progress.connecting_s, time.monotonic()
-        request, progress.header_bytes = prepared(exchange.request, cookies), 0
+        request, progress.header_bytes = prepared(exchange.request), 0
         try:
             # Not Session.send: it reads the whole body of a redirect without a bound, even of one not to be followed.
             response = self._adapter.send(request, stream=True, timeout=progress.remaining_s())

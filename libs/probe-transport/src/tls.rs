@@ -1,0 +1,217 @@
+//! TLS handshakes, and the certificates that websites present in them.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Resumption, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, HandshakeKind, RootCertStore,
+    SignatureScheme,
+};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::failure::{Failure, Kind, text};
+use crate::resolver::lock;
+
+/// How many targets' sessions are kept.
+const MAX_SESSIONS: usize = 10_000;
+
+/// The certificates that a website presented, its own first.
+pub type Chain = Vec<CertificateDer<'static>>;
+
+/// What all handshakes share.
+pub struct Tls {
+    config: ClientConfig,
+    verifier: Arc<WebPkiServerVerifier>,
+    sessions: Mutex<HashMap<u64, Session>>,
+}
+
+/// What can be resumed of a target's last full handshake.
+struct Session {
+    full: Instant,
+    store: Arc<ClientSessionMemoryCache>,
+}
+
+/// What one handshake is to be like.
+pub struct Wish<'a> {
+    pub host: &'a str,
+    /// Whether the certificate is verified.
+    pub verify: bool,
+    /// Whether HTTP/2 is offered in place of HTTP/1.1.
+    pub http2: bool,
+    /// Whose session is resumed, and for how long after a full handshake; zero for never.
+    pub target: u64,
+    pub resume_for: Duration,
+}
+
+impl Tls {
+    /// Trust these authorities, in PEM; what cannot be read is left out.
+    pub fn new(authorities: &[u8]) -> Result<Self, String> {
+        let provider = Arc::new(provider());
+        let mut roots = RootCertStore::empty();
+        let read = CertificateDer::pem_slice_iter(authorities).filter_map(Result::ok);
+        roots.add_parsable_certificates(read);
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+            .build()
+            .map_err(|error| format!("no certificate authority can be read: {error}"))?;
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_webpki_verifier(verifier.clone())
+            .with_no_client_auth();
+        Ok(Tls { config, verifier, sessions: Mutex::default() })
+    }
+
+    /// Make a handshake; `chain` is filled with what the website presents, also when that is refused.
+    pub async fn handshake(
+        &self,
+        stream: TcpStream,
+        wish: &Wish<'_>,
+        chain: &mut Chain,
+    ) -> Result<TlsStream<TcpStream>, Failure> {
+        let bare = wish.host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(wish.host);
+        let bare = bare.strip_suffix('.').unwrap_or(bare).to_owned();
+        let name = ServerName::try_from(bare)
+            .map_err(|_| Failure::new(Kind::Tls, format!("{}: no certificate can name this host", wish.host)))?;
+        let witness = Arc::new(Witness { inner: self.verifier.clone(), verify: wish.verify, seen: Mutex::default() });
+        let mut config = self.config.clone();
+        config.alpn_protocols = vec![if wish.http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+        config.resumption = self.resumption(wish);
+        config.dangerous().set_certificate_verifier(witness.clone());
+        let made = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+        chain.append(&mut lock(&witness.seen));
+        let stream = made.map_err(|error| explain(&error, wish.host))?;
+        let connection = stream.get_ref().1;
+        if connection.handshake_kind() == Some(HandshakeKind::Resumed) {
+            chain.extend(connection.peer_certificates().unwrap_or_default().iter().cloned());
+        }
+        Ok(stream)
+    }
+
+    fn resumption(&self, wish: &Wish<'_>) -> Resumption {
+        if wish.resume_for.is_zero() {
+            return Resumption::disabled();
+        }
+        let (mut sessions, now) = (lock(&self.sessions), Instant::now());
+        let fresh = sessions.get(&wish.target).filter(|session| now - session.full < wish.resume_for);
+        if let Some(session) = fresh {
+            return Resumption::store(session.store.clone());
+        }
+        if sessions.len() >= MAX_SESSIONS {
+            sessions.retain(|_, session| now - session.full < wish.resume_for);
+        }
+        if sessions.len() >= MAX_SESSIONS {
+            return Resumption::disabled();
+        }
+        let store = Arc::new(ClientSessionMemoryCache::new(8));
+        sessions.insert(wish.target, Session { full: now, store: store.clone() });
+        Resumption::store(store as Arc<dyn ClientSessionStore>)
+    }
+}
+
+/// The cryptography. A post-quantum key exchange is left out: it costs as much as the rest of a handshake's first
+/// flight, although what a check fetches need not stay secret for decades.
+fn provider() -> CryptoProvider {
+    #[cfg(feature = "aws-lc")]
+    use rustls::crypto::aws_lc_rs as chosen;
+    #[cfg(all(feature = "ring", not(feature = "aws-lc")))]
+    use rustls::crypto::ring as chosen;
+    let kx_groups = vec![chosen::kx_group::X25519, chosen::kx_group::SECP256R1, chosen::kx_group::SECP384R1];
+    CryptoProvider { kx_groups, ..chosen::default_provider() }
+}
+
+/// Keeps what the website presents, and verifies it as browsers do if it is to be verified.
+#[derive(Debug)]
+struct Witness {
+    inner: Arc<WebPkiServerVerifier>,
+    verify: bool,
+    seen: Mutex<Chain>,
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        stapled: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let presented = std::iter::once(own).chain(others);
+        *lock(&self.seen) = presented.map(|certificate| certificate.clone().into_owned()).collect();
+        if self.verify {
+            return self.inner.verify_server_cert(own, others, name, stapled, now);
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        own: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, own, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        own: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, own, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// Why a handshake failed, and whose doing that is.
+fn explain(error: &io::Error, host: &str) -> Failure {
+    let Some(refusal) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
+        return match error.kind() {
+            io::ErrorKind::UnexpectedEof => Failure::new(Kind::HungUp, "closed during the TLS handshake"),
+            _ => {
+                let failure = Failure::of_system(Kind::HungUp, error);
+                Failure { detail: format!("during the TLS handshake: {}", text(error)), ..failure }
+            }
+        };
+    };
+    match refusal {
+        Error::InvalidCertificate(why) => Failure::new(Kind::Tls, refused_certificate(why, host)),
+        Error::AlertReceived(AlertDescription::NoApplicationProtocol) | Error::NoApplicationProtocol => {
+            Failure::new(Kind::Protocol, "the website does not speak HTTP/1.1")
+        }
+        Error::AlertReceived(alert) => Failure::new(Kind::Tls, format!("the website refused the handshake: {alert:?}")),
+        Error::InvalidMessage(_) | Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
+            Failure::new(Kind::Tls, "the answer is not TLS")
+        }
+        other => Failure::new(Kind::Tls, other.to_string()),
+    }
+}
+
+/// The verdict on a certificate in the words that OpenSSL has for it, which people search for.
+fn refused_certificate(error: &CertificateError, host: &str) -> String {
+    use CertificateError as E;
+    match error {
+        E::Expired | E::ExpiredContext { .. } => "certificate has expired".into(),
+        E::NotValidYet | E::NotValidYetContext { .. } => "certificate is not yet valid".into(),
+        E::UnknownIssuer => "unable to get local issuer certificate".into(),
+        E::NotValidForName | E::NotValidForNameContext { .. } => {
+            format!("Hostname mismatch, certificate is not valid for '{host}'")
+        }
+        E::BadSignature => "certificate signature failure".into(),
+        E::Revoked => "certificate revoked".into(),
+        other => format!("certificate refused: {other}"),
+    }
+}

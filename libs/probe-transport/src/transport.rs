@@ -1,0 +1,274 @@
+//! The thread that moves the bytes of all hops.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::answer::{Answer, Progress};
+use crate::connect::{Network, connect};
+use crate::failure::{Failure, Kind};
+use crate::hop::Hop;
+use crate::resolver::{Resolver, lock};
+use crate::tls::{Tls, Wish};
+use crate::{http1, http2};
+
+/// The longest time that anything waits for.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// Makes hops in a thread of its own, any number at once.
+#[pyclass(frozen, module = "probe_transport")]
+pub struct Transport {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    resolver: Resolver,
+    tls: Result<Tls, String>,
+    denied: Vec<Network>,
+    /// The same moment on both clocks.
+    instant: Instant,
+    monotonic_s: f64,
+    submitted: Mutex<Vec<Hop>>,
+    wake: Notify,
+    closed: AtomicBool,
+    places: Semaphore,
+    finished: Mutex<Finished>,
+    came: Condvar,
+}
+
+/// The answers that nobody has drained yet.
+#[derive(Default)]
+struct Finished {
+    answers: Vec<Answer>,
+    /// Whether one of them leads to another hop, which should not wait.
+    urgent: bool,
+    /// How many answers are waited for.
+    enough: usize,
+}
+
+#[pymethods]
+impl Transport {
+    /// Begin a thread that trusts these authorities (PEM) and connects to no address in the denied networks.
+    ///
+    /// `monotonic_s` is the present moment on Python's monotonic clock.
+    #[new]
+    #[pyo3(signature = (authorities, denied_networks, dns_cache, max_concurrent, monotonic_s, *,
+                        resolv_conf = "/etc/resolv.conf", hosts = "/etc/hosts"))]
+    fn new(
+        authorities: &[u8],
+        denied_networks: Vec<String>,
+        dns_cache: bool,
+        max_concurrent: usize,
+        monotonic_s: f64,
+        resolv_conf: &str,
+        hosts: &str,
+    ) -> PyResult<Self> {
+        let instant = Instant::now();
+        let denied = denied_networks.iter().map(|text| network(text)).collect::<Option<Vec<_>>>();
+        let shared = Arc::new(Shared {
+            resolver: Resolver::new(resolv_conf, hosts, dns_cache),
+            tls: Tls::new(authorities),
+            denied: denied.ok_or_else(|| PyValueError::new_err("not a network"))?,
+            instant,
+            monotonic_s,
+            submitted: Mutex::default(),
+            wake: Notify::new(),
+            closed: AtomicBool::new(false),
+            places: Semaphore::new(max_concurrent),
+            finished: Mutex::default(),
+            came: Condvar::new(),
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| PyOSError::new_err(error.to_string()))?;
+        let work = shared.clone();
+        thread::Builder::new()
+            .name("transport".into())
+            .spawn(move || runtime.block_on(accept(work)))
+            .map_err(|error| PyOSError::new_err(error.to_string()))?;
+        Ok(Transport { shared })
+    }
+
+    /// Hand in a hop, which begins at the moment `due` as soon as there is a place, but not before the next `drain`;
+    /// without `due` it goes on with a check that has its place.
+    ///
+    /// `fields` are the lines of the head but for Host and Content-Length. The body of the answer is read only when
+    /// `expected` (ranges, both ends included) has its status, and not if the answer is a redirect and `follow` is set.
+    #[pyo3(signature = (token, due, timeout_s, method, url, fields, body, expected, max_body, follow, verify, *,
+                        http2 = false, target = 0, resume_for_s = 0.0))]
+    #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)]
+    fn submit(
+        &self,
+        token: u64,
+        due: Option<f64>,
+        timeout_s: f64,
+        method: String,
+        url: &str,
+        fields: Vec<u8>,
+        body: Option<Vec<u8>>,
+        expected: Vec<(u16, u16)>,
+        max_body: usize,
+        follow: bool,
+        verify: bool,
+        http2: bool,
+        target: u64,
+        resume_for_s: f64,
+    ) -> PyResult<()> {
+        let due = due.map(|due| self.shared.instant + seconds(due - self.shared.monotonic_s));
+        let (timeout, resume_for) = (seconds(timeout_s), seconds(resume_for_s));
+        let mut hop = Hop { token, due, timeout, method, fields, body, expected, max_body, ..Hop::default() };
+        if !hop.set_url(url) {
+            return Err(PyValueError::new_err("not a URL that can be requested"));
+        }
+        let hop = Hop { follow, verify, http2, target, resume_for, ..hop };
+        lock(&self.shared.submitted).push(hop);
+        Ok(())
+    }
+
+    /// The answers since the last call. Waits at most `wait_s` seconds until there are `enough`, or one that leads to
+    /// another hop.
+    fn drain(&self, py: Python<'_>, wait_s: f64, enough: usize) -> Vec<Answer> {
+        let shared = &self.shared;
+        if !lock(&shared.submitted).is_empty() {
+            shared.wake.notify_one();
+        }
+        py.detach(|| {
+            let mut finished = lock(&shared.finished);
+            finished.enough = enough;
+            let waiting = |finished: &mut Finished| finished.answers.len() < enough && !finished.urgent;
+            let waited = shared.came.wait_timeout_while(finished, seconds(wait_s), waiting);
+            let (mut finished, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            finished.urgent = false;
+            std::mem::take(&mut finished.answers)
+        })
+    }
+}
+
+impl Drop for Transport {
+    fn drop(&mut self) {
+        self.shared.closed.store(true, Ordering::Relaxed);
+        self.shared.wake.notify_one();
+    }
+}
+
+impl Shared {
+    fn moment(&self, instant: Instant) -> f64 {
+        self.monotonic_s + (instant - self.instant).as_secs_f64()
+    }
+
+    fn finish(&self, answer: Answer) {
+        let mut finished = lock(&self.finished);
+        finished.urgent |= answer.progress.leads_on;
+        finished.answers.push(answer);
+        if finished.urgent || finished.answers.len() >= finished.enough {
+            self.came.notify_one();
+        }
+    }
+}
+
+/// Start what is submitted until the transport is closed.
+async fn accept(shared: Arc<Shared>) {
+    while !shared.closed.load(Ordering::Relaxed) {
+        shared.wake.notified().await;
+        let submitted = std::mem::take(&mut *lock(&shared.submitted));
+        for hop in submitted {
+            tokio::spawn(run(hop, shared.clone()));
+        }
+    }
+}
+
+/// One hop, from its due moment to its answer. `Unfinished` answers for a hop that does not come to its end.
+async fn run(hop: Hop, shared: Arc<Shared>) {
+    let mut unfinished = Unfinished { token: hop.token, shared: Some(shared.clone()) };
+    let mut place = None;
+    if let Some(due) = hop.due {
+        if due > Instant::now() {
+            tokio::time::sleep_until(due.into()).await;
+        }
+        place = shared.places.acquire().await.ok();
+    }
+    let (started, mut progress) = (Instant::now(), Progress::default());
+    let moved = tokio::time::timeout(hop.timeout, move_bytes(&shared, &hop, &mut progress)).await;
+    let failure = match moved {
+        Ok(result) => result.err(),
+        Err(_) => Some(Failure::new(Kind::Deadline, progress.phase(hop.tls))),
+    };
+    let moments = (shared.moment(started), shared.moment(Instant::now()));
+    unfinished.shared = None;
+    drop(place);
+    shared.finish(Answer::new(hop.token, moments, progress, failure));
+}
+
+struct Unfinished {
+    token: u64,
+    shared: Option<Arc<Shared>>,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            let now = shared.moment(Instant::now());
+            let failure = Failure::new(Kind::Own, "internal error in the transport");
+            shared.finish(Answer::new(self.token, (now, now), Progress::default(), Some(failure)));
+        }
+    }
+}
+
+async fn move_bytes(shared: &Shared, hop: &Hop, progress: &mut Progress) -> Result<(), Failure> {
+    let began = Instant::now();
+    let addresses = shared.resolver.look_up(&hop.host).await?;
+    let resolved = Instant::now();
+    progress.dns = Some(resolved - began);
+    let (mut stream, address) = connect(&addresses, hop.port, &shared.denied, &mut progress.attempts).await?;
+    let connected = Instant::now();
+    progress.connect = Some(connected - resolved);
+    progress.address = Some(address);
+    if hop.tls {
+        return over_tls(shared, hop, stream, progress).await;
+    }
+    http1::exchange(&mut stream, hop, progress).await
+}
+
+async fn over_tls(
+    shared: &Shared,
+    hop: &Hop,
+    stream: tokio::net::TcpStream,
+    progress: &mut Progress,
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    let tls = shared.tls.as_ref().map_err(|why| Failure::new(Kind::Own, why))?;
+    let _ = stream.set_nodelay(true);
+    let Hop { host, verify, http2, target, resume_for, .. } = hop;
+    let wish = Wish { host, verify: *verify, http2: *http2, target: *target, resume_for: *resume_for };
+    let mut stream = tls.handshake(stream, &wish, &mut progress.chain).await?;
+    progress.tls = Some(began.elapsed());
+    let connection = stream.get_ref().1;
+    progress.resumed = connection.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+    progress.tls_version = connection.protocol_version().and_then(|version| match version {
+        rustls::ProtocolVersion::TLSv1_3 => Some("1.3"),
+        rustls::ProtocolVersion::TLSv1_2 => Some("1.2"),
+        _ => None,
+    });
+    progress.http2 = connection.alpn_protocol() == Some(b"h2");
+    if progress.http2 {
+        return http2::exchange(stream, hop, progress).await;
+    }
+    http1::exchange(&mut stream, hop, progress).await
+}
+
+fn seconds(number: f64) -> Duration {
+    Duration::try_from_secs_f64(number.max(0.0)).map_or(LONGEST, |duration| duration.min(LONGEST))
+}
+
+fn network(text: &str) -> Option<Network> {
+    let (address, length) = text.split_once('/')?;
+    let (address, length): (IpAddr, u8) = (address.parse().ok()?, length.parse().ok()?);
+    (length <= if address.is_ipv4() { 32 } else { 128 }).then_some((address, length))
+}

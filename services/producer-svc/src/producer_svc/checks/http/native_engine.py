@@ -1,0 +1,215 @@
+"""The engine on probe-transport: one thread in Rust moves the bytes of all checks, and Python judges what came."""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from probe_transport import Answer, Transport
+
+from monitoring_core.result import Reason
+from producer_svc.checks.certificates import read_certificate, trusted_authorities
+from producer_svc.checks.ending import EndingError
+from producer_svc.checks.http.exchange import Exchange
+from producer_svc.checks.http.limits import Limits
+from producer_svc.checks.http.request import header_lines
+from producer_svc.checks.stalls import StallWatch, timed_out
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from monitoring_core.config import MonitorConfig
+    from monitoring_core.result import CheckResult
+    from producer_svc.check import Check, Origin
+
+_REASONS = {
+    "name": Reason.DNS_ERROR,
+    "connect": Reason.CONNECTION_ERROR,
+    "hung_up": Reason.CONNECTION_ERROR,
+    "tls": Reason.TLS_ERROR,
+    "protocol": Reason.TLS_ERROR,
+    "answer": Reason.CONNECTION_ERROR,
+    "body": Reason.BODY_READ_ERROR,
+}
+
+
+class NativeEngine:
+    """Runs at most `monitor.max_concurrent_checks` checks at once, each from the moment at which it is due."""
+
+    lead_s = 0.1
+
+    def __init__(self, config: MonitorConfig) -> None:
+        self._limits = Limits.of(config)
+        self._places = config.max_concurrent_checks
+        self._stalls = StallWatch()
+        self._transport = Transport(
+            trusted_authorities().encode(),
+            [str(ipaddress.ip_network(network)) for network in config.denied_networks],
+            config.dns_cache,
+            config.max_concurrent_checks,
+            time.monotonic(),
+        )
+        self._resume_for_s = config.tls_resumption.total_seconds()
+        self._tokens = itertools.count(1)
+        self._running: dict[int, Exchange] = {}
+        # When those submitted before they are due will be.
+        self._early: deque[float] = deque()
+        self._finished: list[CheckResult] = []
+
+    @property
+    def free(self) -> int:
+        """How many more checks can be submitted now."""
+        now = time.monotonic()
+        while self._early and self._early[0] <= now:
+            self._early.popleft()
+        # A check that has not begun takes no place yet; the transport lets it wait when it is due and there is none.
+        return self._places - self.running + min(len(self._early), self._places)
+
+    @property
+    def running(self) -> int:
+        """How many checks are submitted and not yet drained as finished."""
+        return len(self._running) + len(self._finished)
+
+    def submit(self, check: Check, origin: Origin) -> None:
+        """Begin a check when it is due. It ends within its target's timeout."""
+        exchange = Exchange(check, origin, self._limits)
+        try:
+            exchange.begin()
+            self._send(exchange, check.due, check.target.timeout_s)
+            self._early.append(check.due)
+        except EndingError as ending:
+            self._finished.append(exchange.result(ending))
+
+    def drain_finished(self, wait_s: float) -> list[CheckResult]:
+        """The results since the last call; waits for the first at most `wait_s` seconds."""
+        until = time.monotonic() + wait_s
+        while True:
+            left_s = until - time.monotonic()
+            for answer in self._transport.drain(0.0 if self._finished else max(0.0, left_s), 1):
+                self._accept(answer)
+            if self._finished or left_s <= 0:
+                finished, self._finished = self._finished, []
+                return finished
+
+    def abandon(self) -> list[Check]:
+        """Give up the running checks and return them; their results will never be drained."""
+        abandoned = [exchange.check for exchange in self._running.values()]
+        self._running.clear()
+        return abandoned
+
+    def _send(self, exchange: Exchange, due: float | None, timeout_s: float, http2: bool = False) -> None:
+        """Hand the exchange's request in.
+
+        Raises:
+            EndingError: the URL cannot be requested.
+        """
+        request, target, token = exchange.request, exchange.check.target, next(self._tokens)
+        try:
+            self._transport.submit(
+                token,
+                due,
+                timeout_s,
+                request.method,
+                request.url,
+                header_lines(request.headers),
+                request.body,
+                target.expected_status.ranges,
+                self._limits.body,
+                target.follow_redirects,
+                target.verify_tls,
+                http2=http2,
+                target=target.id,
+                resume_for_s=self._resume_for_s,
+            )
+        except ValueError:
+            reason = Reason.REDIRECT_ERROR if exchange.hops else Reason.PROBER_ERROR
+            raise EndingError(reason, f"{request.url} cannot be requested") from None
+        self._running[token] = exchange
+
+    def _accept(self, answer: Answer) -> None:
+        """After a hop: start the next one, or finish the check."""
+        exchange = self._running.pop(answer.token, None)
+        if exchange is None:
+            return
+        ending: EndingError | None = None
+        try:
+            measure(exchange, answer)
+            if self._goes_on(exchange, answer):
+                return
+            exchange.end()
+        except EndingError as raised:
+            ending = raised
+        except Exception as error:
+            ending = EndingError(Reason.PROBER_ERROR, f"internal error: {type(error).__name__}")
+        self._finished.append(exchange.result(ending))
+
+    def _goes_on(self, exchange: Exchange, answer: Answer) -> bool:
+        """Judge what a hop brought; whether another hop has begun.
+
+        Raises:
+            EndingError: the website is not up.
+        """
+        if answer.status is not None and exchange.head(answer.status, joined(answer.fields)):
+            exchange.body(answer.body)
+            if answer.cut:
+                raise self._limits.exceeded()
+        if answer.failure == "protocol" and not exchange.http2:
+            exchange.http2 = True  # the website may speak nothing else
+            self._send_again(exchange)
+            return True
+        if answer.failure is not None:
+            raise self._explain(exchange, answer)
+        if exchange.following is None:
+            return False
+        exchange.follow(answer.fields)
+        self._send_again(exchange)
+        return True
+
+    def _send_again(self, exchange: Exchange) -> None:
+        now = time.monotonic()
+        if now >= exchange.deadline:
+            raise timed_out(exchange.started, exchange.check.target.timeout_s, self._stalls)
+        self._send(exchange, None, exchange.deadline - now, exchange.http2)
+
+    def _explain(self, exchange: Exchange, answer: Answer) -> EndingError:
+        """Whose fault a failed hop is, and one line about it."""
+        match answer.failure:
+            case "deadline":
+                return timed_out(exchange.started, exchange.check.target.timeout_s, self._stalls)
+            case "own":
+                return EndingError(Reason.PROBER_ERROR, f"the prober {answer.detail}")
+            case "connect":
+                detail = f"{urlsplit(exchange.request.url).netloc}: {answer.detail}"
+                return EndingError(Reason.CONNECTION_ERROR, detail)
+        return EndingError(_REASONS[answer.failure], answer.detail)
+
+
+def measure(exchange: Exchange, answer: Answer) -> None:
+    """Add what was measured in a hop to its exchange."""
+    if not exchange.hops and not exchange.http2:
+        exchange.began(answer.started)
+    exchange.ended = answer.ended
+    exchange.dns_s = _sum(exchange.dns_s, answer.dns_s)
+    exchange.connect_s = _sum(exchange.connect_s, answer.connect_s)
+    exchange.tls_s = _sum(exchange.tls_s, answer.tls_s)
+    exchange.first_byte_s = _sum(exchange.first_byte_s, answer.first_byte_s)
+    exchange.remote_address = answer.address or exchange.remote_address
+    if certificates := answer.certificates:
+        exchange.certificate = read_certificate(certificates[0])
+    exchange.transfer_s = answer.transfer_s
+
+
+def joined(fields: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Fields by name; several of one name are joined with commas."""
+    by_name: dict[str, str] = {}
+    for name, value in fields:
+        by_name[name] = f"{by_name[name]}, {value}" if name in by_name else value
+    return by_name
+
+
+def _sum(before: float | None, more: float | None) -> float | None:
+    return before if more is None else (before or 0.0) + more
