@@ -10,6 +10,7 @@ pub mod message;
 mod resolver;
 mod tls;
 mod transport;
+mod verified;
 
 /// The module that Python imports.
 #[pyo3::pymodule]

@@ -20,6 +20,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::failure::{Failure, Kind, text};
 use crate::resolver::lock;
+use crate::verified::Verified;
 
 /// How many targets' sessions are kept.
 const MAX_SESSIONS: usize = 10_000;
@@ -31,6 +32,7 @@ pub type Chain = Vec<CertificateDer<'static>>;
 pub struct Tls {
     config: ClientConfig,
     verifier: Arc<WebPkiServerVerifier>,
+    verified: Arc<Verified>,
     sessions: Mutex<HashMap<u64, Session>>,
 }
 
@@ -67,7 +69,7 @@ impl Tls {
             .map_err(|error| error.to_string())?
             .with_webpki_verifier(verifier.clone())
             .with_no_client_auth();
-        Ok(Tls { config, verifier, sessions: Mutex::default() })
+        Ok(Tls { config, verifier, verified: Arc::default(), sessions: Mutex::default() })
     }
 
     /// Make a handshake; `chain` is filled with what the website presents, also when that is refused.
@@ -81,7 +83,8 @@ impl Tls {
         let bare = bare.strip_suffix('.').unwrap_or(bare).to_owned();
         let name = ServerName::try_from(bare)
             .map_err(|_| Failure::new(Kind::Tls, format!("{}: no certificate can name this host", wish.host)))?;
-        let witness = Arc::new(Witness { inner: self.verifier.clone(), verify: wish.verify, seen: Mutex::default() });
+        let (inner, verified) = (self.verifier.clone(), self.verified.clone());
+        let witness = Arc::new(Witness { inner, verified, verify: wish.verify, seen: Mutex::default() });
         let mut config = self.config.clone();
         config.alpn_protocols = vec![if wish.http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
         config.resumption = self.resumption(wish);
@@ -125,13 +128,17 @@ fn provider() -> CryptoProvider {
     #[cfg(all(feature = "ring", not(feature = "aws-lc")))]
     use rustls::crypto::ring as chosen;
     let kx_groups = vec![chosen::kx_group::X25519, chosen::kx_group::SECP256R1, chosen::kx_group::SECP384R1];
-    CryptoProvider { kx_groups, ..chosen::default_provider() }
+    let mut provider = CryptoProvider { kx_groups, ..chosen::default_provider() };
+    // AES with 128 bits first, as browsers have it; the order is kept otherwise.
+    provider.cipher_suites.sort_by_key(|suite| format!("{:?}", suite.suite()).contains("AES_256"));
+    provider
 }
 
 /// Keeps what the website presents, and verifies it as browsers do if it is to be verified.
 #[derive(Debug)]
 struct Witness {
     inner: Arc<WebPkiServerVerifier>,
+    verified: Arc<Verified>,
     verify: bool,
     seen: Mutex<Chain>,
 }
@@ -146,10 +153,17 @@ impl ServerCertVerifier for Witness {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let presented = std::iter::once(own).chain(others);
-        *lock(&self.seen) = presented.map(|certificate| certificate.clone().into_owned()).collect();
-        if self.verify {
-            return self.inner.verify_server_cert(own, others, name, stapled, now);
+        let chain: Chain = presented.map(|certificate| certificate.clone().into_owned()).collect();
+        let subject = self.verified.subject(&chain, name);
+        if self.verify && !self.verified.holds(&subject, now) {
+            let verdict = self.inner.verify_server_cert(own, others, name, stapled, now);
+            if verdict.is_ok() {
+                self.verified.add(subject, &chain, now);
+            }
+            *lock(&self.seen) = chain;
+            return verdict;
         }
+        *lock(&self.seen) = chain;
         Ok(ServerCertVerified::assertion())
     }
 

@@ -18,6 +18,8 @@ use crate::resolver::{Resolver, lock};
 use crate::tls::{Tls, Wish};
 use crate::{http1, http2};
 
+/// Hops begin together, at the end of the turn in which they are due: waking up for each would cost as much as a hop.
+const TURN: Duration = Duration::from_millis(6);
 /// The longest time that anything waits for.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
@@ -48,8 +50,8 @@ struct Finished {
     answers: Vec<Answer>,
     /// Whether one of them leads to another hop, which should not wait.
     urgent: bool,
-    /// How many answers are waited for.
-    enough: usize,
+    /// How many answers someone waits for, if someone does.
+    awaited: Option<usize>,
 }
 
 #[pymethods]
@@ -141,10 +143,13 @@ impl Transport {
         }
         py.detach(|| {
             let mut finished = lock(&shared.finished);
-            finished.enough = enough;
-            let waiting = |finished: &mut Finished| finished.answers.len() < enough && !finished.urgent;
-            let waited = shared.came.wait_timeout_while(finished, seconds(wait_s), waiting);
-            let (mut finished, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            if wait_s > 0.0 {
+                finished.awaited = Some(enough);
+                let waiting = |finished: &mut Finished| finished.answers.len() < enough && !finished.urgent;
+                let waited = shared.came.wait_timeout_while(finished, seconds(wait_s), waiting);
+                (finished, _) = waited.unwrap_or_else(PoisonError::into_inner);
+                finished.awaited = None;
+            }
             finished.urgent = false;
             std::mem::take(&mut finished.answers)
         })
@@ -167,7 +172,7 @@ impl Shared {
         let mut finished = lock(&self.finished);
         finished.urgent |= answer.progress.leads_on;
         finished.answers.push(answer);
-        if finished.urgent || finished.answers.len() >= finished.enough {
+        if finished.awaited.is_some_and(|enough| finished.urgent || finished.answers.len() >= enough) {
             self.came.notify_one();
         }
     }
@@ -189,6 +194,7 @@ async fn run(hop: Hop, shared: Arc<Shared>) {
     let mut unfinished = Unfinished { token: hop.token, shared: Some(shared.clone()) };
     let mut place = None;
     if let Some(due) = hop.due {
+        let due = due + TURN - Duration::from_nanos(nanos_into_turn(due - shared.instant));
         if due > Instant::now() {
             tokio::time::sleep_until(due.into()).await;
         }
@@ -261,6 +267,10 @@ async fn over_tls(
         return http2::exchange(stream, hop, progress).await;
     }
     http1::exchange(&mut stream, hop, progress).await
+}
+
+fn nanos_into_turn(moment: Duration) -> u64 {
+    u64::try_from(moment.as_nanos() % TURN.as_nanos()).unwrap_or_default()
 }
 
 fn seconds(number: f64) -> Duration {
