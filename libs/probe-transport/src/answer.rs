@@ -33,6 +33,7 @@ pub fn too_large() -> Failure {
 }
 
 /// How far a hop has come. It outlives the hop's work, which may be given up at any moment.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Default)]
 pub struct Progress {
     pub dns: Option<Duration>,

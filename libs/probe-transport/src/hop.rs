@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::answer::Head;
 
 /// One request, and how it is to be made.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Default)]
 pub struct Hop {
     pub token: u64,
@@ -46,8 +47,8 @@ impl Hop {
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()),
             _ => (authority, Some(if self.tls { 443 } else { 80 })),
         };
-        self.authority = authority.to_owned();
-        self.host = host.to_owned();
+        authority.clone_into(&mut self.authority);
+        host.clone_into(&mut self.host);
         self.port = port.unwrap_or_default();
         self.path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         matches!(scheme, "http" | "https") && !host.is_empty() && self.port > 0

@@ -134,6 +134,10 @@ fn refuse_other_protocols(buffer: &[u8]) -> Result<(), Failure> {
     if first[..compared].eq_ignore_ascii_case(&b"HTTP/"[..compared]) {
         return Ok(());
     }
+    // What HTTP/2 begins with, whether it is asked for or not: SETTINGS (RFC 9113, section 3.4).
+    if matches!(buffer, [0, _, _, 4, ..]) {
+        return Err(Failure::new(Kind::Protocol, "the website speaks HTTP/2 alone"));
+    }
     Err(Failure::new(Kind::Answer, "the answer is not HTTP"))
 }
 
@@ -151,9 +155,11 @@ fn parse_head(bytes: &[u8]) -> Result<Head, Failure> {
         Ok(httparse::Status::Partial) => return Err(Failure::new(Kind::Answer, "the answer is not HTTP")),
     }
     let text = |value: &[u8]| value.iter().map(|byte| char::from(*byte)).collect::<String>();
-    let unfolded = |value: &[u8]| match value.contains(&b'\n') {
-        true => text(value).lines().map(str::trim).collect::<Vec<_>>().join(" "),
-        false => text(value),
+    let unfolded = |value: &[u8]| {
+        if value.contains(&b'\n') {
+            return text(value).lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        }
+        text(value)
     };
     let fields = response.headers.iter().map(|field| (field.name.to_ascii_lowercase(), unfolded(field.value)));
     Ok(Head { status: response.code.unwrap_or_default(), fields: fields.collect() })

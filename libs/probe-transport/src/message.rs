@@ -9,7 +9,9 @@ const CNAME: u16 = 5;
 /// What kind of address is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
+    /// A records.
     V4 = 1,
+    /// AAAA records.
     V6 = 28,
 }
 
@@ -25,6 +27,7 @@ pub enum Said {
 }
 
 /// A question, or None when the host cannot be a name in DNS.
+#[must_use]
 pub fn question(id: u16, host: &str, family: Family) -> Option<Vec<u8>> {
     let host = host.strip_suffix('.').unwrap_or(host);
     if host.is_empty() || host.len() > 253 {
@@ -46,6 +49,7 @@ pub fn question(id: u16, host: &str, family: Family) -> Option<Vec<u8>> {
 }
 
 /// What a message says about a question; None when it is not the answer to it.
+#[must_use]
 pub fn answer(message: &[u8], question: &[u8], family: Family) -> Option<Said> {
     let mut reader = Reader { message, at: HEADER };
     let asked = question.get(HEADER..)?;

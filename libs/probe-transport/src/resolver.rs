@@ -43,6 +43,7 @@ struct Files {
     looked: Option<Instant>,
     resolv_conf: File,
     hosts_file: File,
+    port: u16,
     servers: Arc<Servers>,
     hosts: HashMap<String, Addresses>,
 }
@@ -68,13 +69,14 @@ struct Socket {
 }
 
 impl Resolver {
-    /// A resolver that reads these files, and keeps addresses as long as they may be kept if `keep` says so.
-    pub fn new(resolv_conf: &str, hosts: &str, keep: bool) -> Self {
+    /// A resolver that reads these files and asks at this port. If `keep` says so, it keeps addresses as long as it may.
+    pub fn new(resolv_conf: &str, hosts: &str, port: u16, keep: bool) -> Self {
         let files = Files {
             looked: None,
             resolv_conf: File { path: resolv_conf.into(), changed: None },
             hosts_file: File { path: hosts.into(), changed: None },
-            servers: Arc::new(Servers::parse(b"")),
+            port,
+            servers: Arc::new(Servers::parse(b"", port)),
             hosts: HashMap::new(),
         };
         Resolver { files: Mutex::new(files), kept: keep.then(Mutex::default), idle: Mutex::default() }
@@ -82,15 +84,15 @@ impl Resolver {
 
     /// The addresses of a host.
     pub async fn look_up(&self, host: &str) -> Result<Addresses, Failure> {
-        if let Some(address) = literal(host) {
+        let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        if let Some(address) = literal(&name) {
             return Ok([address].into());
         }
-        let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-        let servers = match self.from_files(&name) {
+        let servers = match self.in_files(&name) {
             Ok(addresses) => return Ok(addresses),
             Err(servers) => servers,
         };
-        if let Some(addresses) = self.from_cache(&name) {
+        if let Some(addresses) = self.in_cache(&name) {
             return Ok(addresses);
         }
         let (addresses, keep_s) = self.ask_all(&name, &servers).await?;
@@ -99,7 +101,7 @@ impl Resolver {
     }
 
     /// What the hosts file says of a name, else the resolvers to ask.
-    fn from_files(&self, name: &str) -> Result<Addresses, Arc<Servers>> {
+    fn in_files(&self, name: &str) -> Result<Addresses, Arc<Servers>> {
         let mut files = lock(&self.files);
         files.look();
         if let Some(addresses) = files.hosts.get(name) {
@@ -112,7 +114,7 @@ impl Resolver {
         Err(files.servers.clone())
     }
 
-    fn from_cache(&self, name: &str) -> Option<Addresses> {
+    fn in_cache(&self, name: &str) -> Option<Addresses> {
         let kept = lock(self.kept.as_ref()?);
         let (until, addresses) = kept.get(name)?;
         (*until > Instant::now()).then(|| addresses.clone())
@@ -291,7 +293,7 @@ impl Files {
         }
         self.looked = Some(now);
         if let Some(content) = self.resolv_conf.if_changed() {
-            self.servers = Arc::new(Servers::parse(&content));
+            self.servers = Arc::new(Servers::parse(&content, self.port));
         }
         if let Some(content) = self.hosts_file.if_changed() {
             self.hosts = parse_hosts(&String::from_utf8_lossy(&content));
@@ -317,12 +319,12 @@ fn modified(path: &Path) -> Option<SystemTime> {
 
 impl Servers {
     /// What resolv.conf says; the resolver of this machine when it names none, as resolv.conf(5) has it.
-    fn parse(content: &[u8]) -> Self {
+    fn parse(content: &[u8], port: u16) -> Self {
         let config = resolv_conf::Config::parse(content).unwrap_or_default();
         let mut addresses: Vec<SocketAddr> =
-            config.nameservers.iter().map(|scoped| SocketAddr::new(scoped.into(), 53)).collect();
+            config.nameservers.iter().map(|scoped| SocketAddr::new(scoped.into(), port)).collect();
         if addresses.is_empty() {
-            addresses.push(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 53));
+            addresses.push(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
         }
         let timeout = Duration::from_secs(u64::from(config.timeout).clamp(1, 30));
         Servers { addresses, timeout, attempts: config.attempts.clamp(1, 5) }
@@ -363,13 +365,12 @@ fn literal(host: &str) -> Option<IpAddr> {
     })
 }
 
-/// A number as URLs write it: decimal, hexadecimal after 0x, octal after 0.
+/// A number as URLs write it, in lower case: decimal, hexadecimal after 0x, octal after 0.
 fn number(text: &str) -> Option<u32> {
-    let lower = text.to_ascii_lowercase();
-    match lower.strip_prefix("0x") {
+    match text.strip_prefix("0x") {
         Some(digits) => u32::from_str_radix(digits, 16).ok(),
-        None if lower.len() > 1 && lower.starts_with('0') => u32::from_str_radix(&lower, 8).ok(),
-        None if lower.starts_with(|c: char| c.is_ascii_digit()) => lower.parse().ok(),
+        None if text.len() > 1 && text.starts_with('0') => u32::from_str_radix(text, 8).ok(),
+        None if text.starts_with(|c: char| c.is_ascii_digit()) => text.parse().ok(),
         None => None,
     }
 }

@@ -6,19 +6,19 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Resumption, WebPkiServerVerifier};
+use rustls::client::{ClientSessionMemoryCache, Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, HandshakeKind, RootCertStore,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore,
     SignatureScheme,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::failure::{Failure, Kind, text};
+use crate::failure::{Failure, Kind};
 use crate::resolver::lock;
 use crate::verified::Verified;
 
@@ -36,10 +36,13 @@ pub struct Tls {
     sessions: Mutex<HashMap<u64, Session>>,
 }
 
-/// What can be resumed of a target's last full handshake.
+/// What can be resumed of a target's last full handshake. The witness belongs to it: a session is not resumed under
+/// another one.
+#[derive(Clone)]
 struct Session {
     full: Instant,
     store: Arc<ClientSessionMemoryCache>,
+    witness: Arc<Witness>,
 }
 
 /// What one handshake is to be like.
@@ -63,7 +66,7 @@ impl Tls {
         roots.add_parsable_certificates(read);
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
             .build()
-            .map_err(|error| format!("no certificate authority can be read: {error}"))?;
+            .map_err(|error| format!("cannot check: no certificate authority can be read: {error}"))?;
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?
@@ -83,40 +86,42 @@ impl Tls {
         let bare = bare.strip_suffix('.').unwrap_or(bare).to_owned();
         let name = ServerName::try_from(bare)
             .map_err(|_| Failure::new(Kind::Tls, format!("{}: no certificate can name this host", wish.host)))?;
-        let (inner, verified) = (self.verifier.clone(), self.verified.clone());
-        let witness = Arc::new(Witness { inner, verified, verify: wish.verify, seen: Mutex::default() });
+        let session = self.session(wish);
+        let witness = session.as_ref().map_or_else(|| self.witness(wish), |session| session.witness.clone());
         let mut config = self.config.clone();
         config.alpn_protocols = vec![if wish.http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
-        config.resumption = self.resumption(wish);
+        config.resumption = session.map_or_else(Resumption::disabled, |session| Resumption::store(session.store));
         config.dangerous().set_certificate_verifier(witness.clone());
         let made = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
-        chain.append(&mut lock(&witness.seen));
+        chain.clone_from(&lock(&witness.seen));
         let stream = made.map_err(|error| explain(&error, wish.host))?;
-        let connection = stream.get_ref().1;
-        if connection.handshake_kind() == Some(HandshakeKind::Resumed) {
-            chain.extend(connection.peer_certificates().unwrap_or_default().iter().cloned());
-        }
         Ok(stream)
     }
 
-    fn resumption(&self, wish: &Wish<'_>) -> Resumption {
+    fn witness(&self, wish: &Wish<'_>) -> Arc<Witness> {
+        let (inner, verified) = (self.verifier.clone(), self.verified.clone());
+        Arc::new(Witness { inner, verified, verify: wish.verify, seen: Mutex::default() })
+    }
+
+    /// The session that may be resumed, or a new one; None if none is to be.
+    fn session(&self, wish: &Wish<'_>) -> Option<Session> {
         if wish.resume_for.is_zero() {
-            return Resumption::disabled();
+            return None;
         }
         let (mut sessions, now) = (lock(&self.sessions), Instant::now());
-        let fresh = sessions.get(&wish.target).filter(|session| now - session.full < wish.resume_for);
-        if let Some(session) = fresh {
-            return Resumption::store(session.store.clone());
+        let fresh = |session: &Session| now - session.full < wish.resume_for;
+        if let Some(session) = sessions.get(&wish.target) {
+            if fresh(session) && session.witness.verify == wish.verify {
+                return Some(session.clone());
+            }
         }
         if sessions.len() >= MAX_SESSIONS {
-            sessions.retain(|_, session| now - session.full < wish.resume_for);
-        }
-        if sessions.len() >= MAX_SESSIONS {
-            return Resumption::disabled();
+            sessions.retain(|_, session| fresh(session));
         }
         let store = Arc::new(ClientSessionMemoryCache::new(8));
-        sessions.insert(wish.target, Session { full: now, store: store.clone() });
-        Resumption::store(store as Arc<dyn ClientSessionStore>)
+        let session = Session { full: now, store, witness: self.witness(wish) };
+        (sessions.len() < MAX_SESSIONS).then(|| sessions.insert(wish.target, session.clone()))?;
+        Some(session)
     }
 }
 
@@ -193,13 +198,11 @@ impl ServerCertVerifier for Witness {
 /// Why a handshake failed, and whose doing that is.
 fn explain(error: &io::Error, host: &str) -> Failure {
     let Some(refusal) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
-        return match error.kind() {
-            io::ErrorKind::UnexpectedEof => Failure::new(Kind::HungUp, "closed during the TLS handshake"),
-            _ => {
-                let failure = Failure::of_system(Kind::HungUp, error);
-                Failure { detail: format!("during the TLS handshake: {}", text(error)), ..failure }
-            }
-        };
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return Failure::new(Kind::HungUp, "closed during the TLS handshake");
+        }
+        let failure = Failure::of_system(Kind::HungUp, error);
+        return Failure { detail: format!("during the TLS handshake: {}", failure.detail), ..failure };
     };
     match refusal {
         Error::InvalidCertificate(why) => Failure::new(Kind::Tls, refused_certificate(why, host)),

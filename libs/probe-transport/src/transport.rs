@@ -57,24 +57,25 @@ struct Finished {
 #[pymethods]
 impl Transport {
     /// Begin a thread that trusts these authorities (PEM) and connects to no address in the denied networks.
-    ///
-    /// `monotonic_s` is the present moment on Python's monotonic clock.
     #[new]
-    #[pyo3(signature = (authorities, denied_networks, dns_cache, max_concurrent, monotonic_s, *,
-                        resolv_conf = "/etc/resolv.conf", hosts = "/etc/hosts"))]
+    #[pyo3(signature = (authorities, denied_networks, dns_cache, max_concurrent, *,
+                        resolv_conf = "/etc/resolv.conf", hosts = "/etc/hosts", dns_port = 53))]
+    #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
     fn new(
+        py: Python<'_>,
         authorities: &[u8],
         denied_networks: Vec<String>,
         dns_cache: bool,
         max_concurrent: usize,
-        monotonic_s: f64,
         resolv_conf: &str,
         hosts: &str,
+        dns_port: u16,
     ) -> PyResult<Self> {
-        let instant = Instant::now();
+        let clock = py.import("time")?.getattr("monotonic")?;
+        let (monotonic_s, instant) = (clock.call0()?.extract()?, Instant::now());
         let denied = denied_networks.iter().map(|text| network(text)).collect::<Option<Vec<_>>>();
         let shared = Arc::new(Shared {
-            resolver: Resolver::new(resolv_conf, hosts, dns_cache),
+            resolver: Resolver::new(resolv_conf, hosts, dns_port, dns_cache),
             tls: Tls::new(authorities),
             denied: denied.ok_or_else(|| PyValueError::new_err("not a network"))?,
             instant,
@@ -194,9 +195,9 @@ async fn run(hop: Hop, shared: Arc<Shared>) {
     let mut unfinished = Unfinished { token: hop.token, shared: Some(shared.clone()) };
     let mut place = None;
     if let Some(due) = hop.due {
-        let due = due + TURN - Duration::from_nanos(nanos_into_turn(due - shared.instant));
-        if due > Instant::now() {
-            tokio::time::sleep_until(due.into()).await;
+        let begin = shared.instant + end_of_turn(due - shared.instant);
+        if begin > Instant::now() {
+            tokio::time::sleep_until(begin.into()).await;
         }
         place = shared.places.acquire().await.ok();
     }
@@ -269,8 +270,9 @@ async fn over_tls(
     http1::exchange(&mut stream, hop, progress).await
 }
 
-fn nanos_into_turn(moment: Duration) -> u64 {
-    u64::try_from(moment.as_nanos() % TURN.as_nanos()).unwrap_or_default()
+fn end_of_turn(moment: Duration) -> Duration {
+    let nanos = TURN.as_nanos() - moment.as_nanos() % TURN.as_nanos();
+    moment + Duration::from_nanos(u64::try_from(nanos).unwrap_or_default())
 }
 
 fn seconds(number: f64) -> Duration {

@@ -61,10 +61,10 @@ class Transport:
         denied_networks: Sequence[str],
         dns_cache: bool,
         max_concurrent: int,
-        monotonic_s: float,
         *,
         resolv_conf: str = "/etc/resolv.conf",
         hosts: str = "/etc/hosts",
+        dns_port: int = 53,
     ) -> Transport:
         """Begin the thread.
 
@@ -73,8 +73,8 @@ class Transport:
             denied_networks: networks, like `10.0.0.0/8`, to whose addresses no connection is made.
             dns_cache: whether addresses are kept for as long as their TTL says.
             max_concurrent: how many hops run at once; others wait, except those that are due at once.
-            monotonic_s: the present moment.
             resolv_conf, hosts: the files that say how names are looked up.
+            dns_port: where the resolvers listen.
 
         Raises:
             ValueError: a network is none.

@@ -51,7 +51,6 @@ class NativeEngine:
             [str(ipaddress.ip_network(network)) for network in config.denied_networks],
             config.dns_cache,
             config.max_concurrent_checks,
-            time.monotonic(),
         )
         self._resume_for_s = config.tls_resumption.total_seconds()
         self._tokens = itertools.count(1)
