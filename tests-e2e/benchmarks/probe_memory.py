@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 HOSTILE = HERE.parents[1] / "services/producer-svc/tests"
 ORIGIN = Origin(1, "bench")
-IN_FLIGHT = 200
+IN_FLIGHT = 1_000
 DEFAULTS = CheckDefaults(interval_s=60, timeout_s=0.5, expected_status=StatusSet.parse("200-299"))
 
 

@@ -81,6 +81,11 @@ impl Progress {
         self.cut
     }
 
+    /// How many bytes of the body were kept.
+    pub fn body_length(&self) -> usize {
+        self.body.len()
+    }
+
     /// Count the bytes of a trailer, of which nothing is kept.
     pub fn trailer(&mut self, bytes: usize) -> Result<(), Failure> {
         self.trailer_bytes += bytes + 1;

@@ -1,16 +1,21 @@
 //! Moves the bytes of HTTP checks for the website-availability monitor, and judges nothing.
 
-mod answer;
+#[doc(hidden)]
+pub mod answer;
 mod connect;
 mod failure;
-mod hop;
-mod http1;
+#[doc(hidden)]
+pub mod hop;
+#[doc(hidden)]
+pub mod http1;
 mod http2;
+#[doc(hidden)]
 pub mod message;
 mod resolver;
 mod tls;
 mod transport;
-mod verified;
+#[doc(hidden)]
+pub mod verified;
 
 /// The module that Python imports.
 #[pyo3::pymodule]

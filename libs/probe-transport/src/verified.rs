@@ -89,3 +89,44 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (content, rest) = rest.split_at_checked(length)?;
     Some((tag, content, rest))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::expiry;
+
+    /// A certificate cut down to the fields before its validity, and that.
+    fn certificate(version: bool, not_after: (u8, &str)) -> Vec<u8> {
+        let wrap = |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()], content].concat();
+        let before = wrap(0x17, b"200101000000Z");
+        let validity = wrap(0x30, &[before, wrap(not_after.0, not_after.1.as_bytes())].concat());
+        let mut fields = if version { wrap(0xa0, &wrap(2, &[2])) } else { Vec::new() };
+        for field in [wrap(2, &[7]), wrap(0x30, &[]), wrap(0x30, &[]), validity] {
+            fields.extend(field);
+        }
+        wrap(0x30, &wrap(0x30, &fields))
+    }
+
+    #[test]
+    fn the_end_of_a_certificate_is_read() {
+        for (text, expected) in [
+            ((0x17, "700101000000Z"), 0),
+            ((0x17, "491231235959Z"), 2_524_607_999),
+            ((0x18, "20500101000000Z"), 2_524_608_000),
+            ((0x17, "240229120000Z"), 1_709_208_000),
+            ((0x17, "240301000000Z"), 1_709_251_200),
+            ((0x18, "99991231235959Z"), 253_402_300_799),
+        ] {
+            assert_eq!(expiry(&certificate(true, text)), Some(expected), "{}", text.1);
+            assert_eq!(expiry(&certificate(false, text)), Some(expected), "{}", text.1);
+        }
+    }
+
+    #[test]
+    fn what_is_no_certificate_has_no_end() {
+        let whole = certificate(true, (0x17, "240229120000Z"));
+        for length in 0..whole.len() {
+            assert_eq!(expiry(&whole[..length]), None);
+        }
+        assert_eq!(expiry(&certificate(true, (0x17, "2402291200Z"))), None);
+    }
+}

@@ -25,10 +25,8 @@ class Resolver:
     """
 
     def __init__(self, address: str = "127.0.0.1", port: int = 0) -> None:
-        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._udp.bind((address, port))
+        self._udp, self._tcp = _both(address, port)
         self.port: int = self._udp.getsockname()[1]
-        self._tcp = socket.create_server((address, self.port))
         self.forger = False
         self.asked: list[tuple[str, int]] = []
         self.knows: Knowledge = lambda name, kind: None
@@ -72,6 +70,18 @@ class Resolver:
                     question = connection.recv(4096)[2:]
                     if answer := self._answer(question, self.over_tcp):
                         connection.sendall(struct.pack(">H", len(answer)) + answer)
+
+
+def _both(address: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """A socket for UDP and one for TCP on the same port, any free one for 0."""
+    for _ in range(20):
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            udp.bind((address, port))
+            return udp, socket.create_server(udp.getsockname())
+        except OSError:  # another process has the port for TCP
+            udp.close()
+    raise OSError(f"no port of {address} is free for UDP and TCP")
 
 
 def wire_name(name: str) -> bytes:
