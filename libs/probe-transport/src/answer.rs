@@ -17,6 +17,7 @@ pub const MAX_HEAD: usize = 64 * 1024;
 /// The head of an answer; names in lower case, values with a character for each byte.
 #[derive(Debug, Default)]
 pub struct Head {
+    pub version: &'static str,
     pub status: u16,
     pub fields: Vec<(String, String)>,
 }
@@ -44,7 +45,6 @@ pub struct Progress {
     pub attempts: Vec<Attempt>,
     pub chain: Chain,
     pub tls_version: Option<&'static str>,
-    pub http2: bool,
     pub resumed: bool,
     pub leads_on: bool,
     head: Option<Head>,
@@ -174,8 +174,8 @@ impl Answer {
     }
 
     #[getter]
-    fn http_version(&self) -> &str {
-        if self.progress.http2 { "2" } else { "1.1" }
+    fn http_version(&self) -> Option<&str> {
+        self.progress.head.as_ref().map(|head| head.version)
     }
 
     #[getter]

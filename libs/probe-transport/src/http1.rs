@@ -35,6 +35,8 @@ where
         Err(failure) if sent.is_err() && buffer.is_empty() => {
             return Err(sent.err().map_or(failure, |error| Failure::of_system(Kind::Answer, &error)));
         }
+        // Without TLS there is no way to choose another version.
+        Err(Failure { kind: Kind::Protocol, detail }) if !hop.tls => return Err(Failure::new(Kind::Answer, detail)),
         head => head?,
     };
     let framing = framing(&head, hop);
@@ -162,7 +164,8 @@ fn parse_head(bytes: &[u8]) -> Result<Head, Failure> {
         text(value)
     };
     let fields = response.headers.iter().map(|field| (field.name.to_ascii_lowercase(), unfolded(field.value)));
-    Ok(Head { status: response.code.unwrap_or_default(), fields: fields.collect() })
+    let version = if response.version == Some(0) { "1.0" } else { "1.1" };
+    Ok(Head { version, status: response.code.unwrap_or_default(), fields: fields.collect() })
 }
 
 /// RFC 9112, section 6.3. A length that is none, or two that differ, are judged by the caller; nothing is read then.

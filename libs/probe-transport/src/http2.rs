@@ -49,7 +49,7 @@ async fn read(response: ResponseFuture, hop: &Hop, progress: &mut Progress) -> R
     }
     let text = |value: &HeaderValue| value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
     let fields = parts.headers.iter().map(|(name, value)| (name.to_string(), text(value)));
-    let head = Head { status: parts.status.as_u16(), fields: fields.collect() };
+    let head = Head { version: "2", status: parts.status.as_u16(), fields: fields.collect() };
     let wanted = hop.wants_body(&head);
     progress.leads_on = hop.leads_on(&head);
     progress.head(head);

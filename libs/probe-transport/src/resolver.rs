@@ -302,14 +302,18 @@ impl Files {
 }
 
 impl File {
-    /// The content if the file changed since the last look; nothing for a file that is not there.
+    /// The content if the file changed since the last look and can be read; nothing for a file that is not there.
     fn if_changed(&mut self) -> Option<Vec<u8>> {
         let changed = modified(&self.path);
         if changed.is_some() && changed == self.changed {
             return None;
         }
+        let content = match fs::read(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            content => content.ok()?,
+        };
         self.changed = changed;
-        Some(fs::read(&self.path).unwrap_or_default())
+        Some(content)
     }
 }
 

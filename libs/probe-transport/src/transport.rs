@@ -263,8 +263,7 @@ async fn over_tls(
         rustls::ProtocolVersion::TLSv1_2 => Some("1.2"),
         _ => None,
     });
-    progress.http2 = connection.alpn_protocol() == Some(b"h2");
-    if progress.http2 {
+    if connection.alpn_protocol() == Some(b"h2") {
         return http2::exchange(stream, hop, progress).await;
     }
     http1::exchange(&mut stream, hop, progress).await

@@ -707,12 +707,14 @@ def test_running_out_of_descriptors_is_the_probers_own_fault(
     website.answer(says(page()))
     url = f"http://{host}:{website.port}/"
     prober = Prober(engine)
-    assert check(prober, url).status is Status.UP  # what is opened once is open now
+    before = check(prober, url)
+    assert before.status is Status.UP, before.error  # what is opened once is open now
     with no_descriptors():
         result = check(prober, url)
     assert (result.status, result.reason) == (Status.UNKNOWN, Reason.PROBER_ERROR), result.error
     assert "ran out of resources: Too many open files" in (result.error or "")
-    assert check(prober, url).status is Status.UP
+    after = check(prober, url)
+    assert after.status is Status.UP, after.error
 
 
 @contextlib.contextmanager

@@ -49,7 +49,7 @@ def test_up_ends_with_0_and_shows_every_phase(website: RawWebsite, engine: str) 
     assert ended.exit_code == 0, ended.output
     lines = ended.output.splitlines()
     assert lines[0] == f"{website.url} is up"
-    assert re.search(r"HTTP status +200\n +address +127\.0\.0\.1\n +body +5 bytes\n", ended.output)
+    assert re.search(r"HTTP status +200\n +address +127\.0\.0\.1\n +protocols +HTTP/1\.1\n +body +5 bytes\n", ended.output)
     for phase in ("connect", "first byte", "transfer", "total"):
         assert re.search(rf"^  {phase} +\d+\.\d ms", ended.output, re.MULTILINE), ended.output
     assert "reason" not in ended.output

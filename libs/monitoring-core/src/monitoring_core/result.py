@@ -117,6 +117,15 @@ class CheckResult(Struct, frozen=True, kw_only=True, gc=False):
             description="The first bytes of a body that the regexp did not match; monitor.body_excerpt says how many."
         ),
     ] = None
+    http_version: Annotated[
+        Annotated[str, Meta(max_length=8)] | None, Meta(description="Of the last answer: 1.0, 1.1 or 2.")
+    ] = None
+    tls_version: Annotated[
+        Annotated[str, Meta(max_length=8)] | None, Meta(description="Of the last connection with TLS: 1.2 or 1.3.")
+    ] = None
+    tls_resumed: Annotated[
+        bool | None, Meta(description="Whether the last connection resumed the TLS session of an earlier check.")
+    ] = None
     schema_version: Annotated[int, Meta(ge=1, description="The major version of this format.")] = SCHEMA_VERSION
 
     @property

@@ -62,5 +62,8 @@ RESULT_COLUMNS = {
     "certificate_subject": "text",
     "certificate_issuer": "text",
     "body_excerpt": "text",
+    "http_version": "text",
+    "tls_version": "text",
+    "tls_resumed": "boolean",
 }
 RESULT_KEY = ("target_id", "scheduled_at", "location")

@@ -41,7 +41,9 @@ class RawWebsite:
             try:
                 connection, _ = self._listener.accept()
             except OSError:
-                return
+                if self.closing.wait(0.01):
+                    return
+                continue  # this process has no descriptor left for now
             threading.Thread(target=self._handle, args=(connection, act), daemon=True).start()
 
     def _handle(self, connection: socket.socket, act: Callable[[socket.socket, bytes], object]) -> None:

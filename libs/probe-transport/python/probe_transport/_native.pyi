@@ -19,7 +19,7 @@ class Answer:
         attempts: every address that was tried, and what came of it, for a person.
         certificates: what the website presented, DER, its own first; also when it was refused.
         tls_version: "1.2" or "1.3".
-        http_version: "1.1" or "2".
+        http_version: "1.0", "1.1" or "2".
         resumed: whether the TLS session of an earlier handshake was resumed.
         status: the status code of the answer.
         fields: the fields of the answer's head in their order, names in lower case, a character for each byte.
@@ -42,7 +42,7 @@ class Answer:
     attempts: list[tuple[str, str]]
     certificates: list[bytes]
     tls_version: str | None
-    http_version: str
+    http_version: str | None
     resumed: bool
     status: int | None
     fields: list[tuple[str, str]]

@@ -69,12 +69,20 @@ def _facts(result: CheckResult, target: Target) -> Iterator[tuple[str, str | Non
     yield "HTTP status", None if result.http_status is None else str(result.http_status)
     yield "requested", result.final_url if result.final_url != target.url else None
     yield "address", result.remote_address
+    yield "protocols", _protocols(result)
     yield "certificate", _expiry(result.certificate_expires_at)
     yield "  names", result.certificate_subject
     yield "  signed by", result.certificate_issuer
     yield "body", None if result.body_bytes is None else f"{result.body_bytes} bytes"
     if result.regexp_matched is not None:
         yield "regexp", "matches" if result.regexp_matched else "does not match"
+
+
+def _protocols(result: CheckResult) -> str | None:
+    http = f"HTTP/{result.http_version}" if result.http_version else None
+    resumed = " (resumed)" if result.tls_resumed else ""
+    tls = f"TLS {result.tls_version}{resumed}" if result.tls_version else None
+    return ", ".join(spoken for spoken in (http, tls) if spoken) or None
 
 
 def _expiry(moment: dt.datetime | None) -> str | None:

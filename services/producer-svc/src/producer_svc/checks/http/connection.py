@@ -101,6 +101,7 @@ class _TlsConnection(HTTPSConnection):
         if isinstance(self.sock, BudgetTlsSocket):
             self.sock.progress = progress
             progress.certificate = _certificate(self.sock)
+            progress.tls_version = (self.sock.version() or "").removeprefix("TLSv") or None
 
     def _refused_certificate(self, progress: Progress) -> Certificate | None:
         """The certificate that the website presents, not verified.

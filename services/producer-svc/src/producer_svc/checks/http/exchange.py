@@ -55,6 +55,9 @@ class Exchange:
     http_status: int | None = attrs.field(default=None, init=False)
     remote_address: str | None = attrs.field(default=None, init=False)
     certificate: Certificate | None = attrs.field(default=None, init=False)
+    http_version: str | None = attrs.field(default=None, init=False)
+    tls_version: str | None = attrs.field(default=None, init=False)
+    tls_resumed: bool | None = attrs.field(default=None, init=False)
     regexp_matched: bool | None = attrs.field(default=None, init=False)
     ended: float | None = attrs.field(default=None, init=False)
     http2: bool = attrs.field(default=False, init=False)
@@ -184,6 +187,9 @@ class Exchange:
             certificate_subject=one_line(certificate.subject, MAX_NAME_LENGTH) if reason and certificate else None,
             certificate_issuer=one_line(certificate.issuer, MAX_NAME_LENGTH) if reason and certificate else None,
             body_excerpt=self._excerpt,
+            http_version=self.http_version,
+            tls_version=self.tls_version,
+            tls_resumed=self.tls_resumed,
         )
 
 

@@ -200,6 +200,9 @@ def measure(exchange: Exchange, answer: Answer) -> None:
     if certificates := answer.certificates:
         exchange.certificate = read_certificate(certificates[0])
     exchange.transfer_s = answer.transfer_s
+    exchange.http_version = answer.http_version or exchange.http_version
+    if answer.tls_version:
+        exchange.tls_version, exchange.tls_resumed = answer.tls_version, answer.resumed
 
 
 def joined(fields: Sequence[tuple[str, str]]) -> dict[str, str]:

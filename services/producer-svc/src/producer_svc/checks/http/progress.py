@@ -55,6 +55,7 @@ class Progress:
     tls_s: float | None = None
     remote_address: str | None = None
     certificate: Certificate | None = None
+    tls_version: str | None = None
     header_bytes: int | None = None
     refused: float | None = None
 

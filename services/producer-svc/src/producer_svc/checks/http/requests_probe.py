@@ -83,6 +83,8 @@ class Probe:
         exchange.dns_s, exchange.connect_s, exchange.tls_s = progress.dns_s, progress.connect_s, progress.tls_s
         exchange.remote_address, exchange.certificate = progress.remote_address, progress.certificate
         exchange.ended = progress.refused
+        if progress.tls_version:
+            exchange.tls_version, exchange.tls_resumed = progress.tls_version, False
         return exchange.result(ending)
 
     def _run(self, exchange: Exchange, progress: Progress) -> None:
@@ -115,6 +117,7 @@ class Probe:
             progress.header_bytes = None
             waited_s = time.monotonic() - began - (progress.connecting_s - before)
         exchange.first_byte_s = (exchange.first_byte_s or 0.0) + max(0.0, waited_s)
+        exchange.http_version = {10: "1.0", 11: "1.1"}.get(response.raw.version)
         message = getattr(getattr(response.raw, "_original_response", None), "msg", None)
         if any(isinstance(defect, _MALFORMED) for defect in getattr(message, "defects", ())):
             response.close()

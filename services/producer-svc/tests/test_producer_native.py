@@ -1,0 +1,112 @@
+"""What the engine `native` does that no other engine does."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from monitoring_core.config import EngineName, MonitorConfig
+from monitoring_core.result import Status
+from monitoring_core.testing.builders import make_target
+from producer_svc.check import Check, Origin
+from producer_svc.checks.kinds import build_engine
+
+if TYPE_CHECKING:
+    import socket
+
+    from monitoring_core.result import CheckResult
+    from monitoring_testkit.websites import RawWebsite
+    from producer_svc.ports import Engine
+
+pytestmark = pytest.mark.integration_test
+
+ORIGIN = Origin(3, "here")
+PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+
+def native(places: int = 10) -> Engine:
+    return build_engine(MonitorConfig(engine=EngineName.NATIVE, max_concurrent_checks=places))
+
+
+def drain(engine: Engine, count: int) -> list[CheckResult]:
+    """So many results, within five seconds."""
+    until = time.monotonic() + 5
+    results: list[CheckResult] = []
+    while len(results) < count and time.monotonic() < until:
+        results += engine.drain_finished(0.1)
+    return results
+
+
+def test_a_check_that_is_submitted_early_begins_when_it_is_due(website: RawWebsite) -> None:
+    """Its delay and its moments are those of the check, not of its submission."""
+    website.answer(lambda connection, _: connection.sendall(PAGE))
+    engine, now, began_at = native(), time.monotonic(), dt.datetime.now(dt.UTC)
+    assert engine.lead_s > 0
+    engine.submit(Check(make_target(url=website.url), 0, now + engine.lead_s), ORIGIN)
+    assert engine.drain_finished(engine.lead_s / 2) == []
+    (result,) = drain(engine, 1)
+    assert result.status is Status.UP, result.error
+    assert result.queue_delay_s is not None
+    assert result.queue_delay_s < 0.05
+    assert result.response_time_s is not None
+    assert result.response_time_s < engine.lead_s / 2
+    assert result.started_at is not None
+    assert 0 <= (result.started_at - began_at).total_seconds() - engine.lead_s < 0.1
+
+
+def test_a_check_that_has_not_begun_takes_no_place(website: RawWebsite) -> None:
+    """A lead must not cost what an engine can do; and no more checks run at once than there are places."""
+    running = most = 0
+
+    def act(connection: socket.socket, _: bytes) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        time.sleep(0.1)
+        running -= 1
+        connection.sendall(PAGE)
+
+    website.answer(act)
+    engine, due = native(places=2), time.monotonic() + 0.1
+    assert engine.free == 2
+    for number in range(1, 5):
+        engine.submit(Check(make_target(id=number, url=website.url), 0, due), ORIGIN)
+    assert (engine.running, engine.free) == (4, 0)
+    results = drain(engine, 4)
+    assert [result.status for result in results] == [Status.UP] * 4
+    assert most == 2
+    assert (engine.running, engine.free) == (0, 2)
+    assert all((result.response_time_s or 9) < 0.19 for result in results)
+
+
+def test_a_redirect_is_followed_while_the_loop_waits(website: RawWebsite) -> None:
+    """The next hop must not wait for the loop: it would count as the website's time."""
+
+    def act(connection: socket.socket, head: bytes) -> None:
+        if head.startswith(b"GET /last"):
+            connection.sendall(PAGE)
+        else:
+            location = b"/last" if head.startswith(b"GET /next") else b"/next"
+            connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n")
+
+    website.answer(act)
+    engine = native()
+    engine.submit(Check(make_target(url=website.url), 0, time.monotonic()), ORIGIN)
+    (result,) = engine.drain_finished(1.0)
+    assert (result.status, len(website.requests)) == (Status.UP, 3)
+    assert result.response_time_s is not None
+    assert result.response_time_s < 0.1
+
+
+def test_an_abandoned_check_is_never_drained(website: RawWebsite) -> None:
+    """Its result may still come from the transport."""
+    website.answer(lambda connection, _: (time.sleep(0.1), connection.sendall(PAGE)))
+    engine = native()
+    engine.submit(Check(make_target(url=website.url), 0, time.monotonic()), ORIGIN)
+    engine.drain_finished(0.05)
+    assert len(engine.abandon()) == 1
+    assert engine.drain_finished(0.3) == []
+    assert engine.running == 0
