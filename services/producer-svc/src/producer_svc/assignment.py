@@ -81,6 +81,11 @@ class Assignment:
         self.outage: str | None = None
         self.standing_by: str | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether changes may come at any moment."""
+        return self._step_running is not None
+
     def poll(self, accounted_until_ms: Callable[[], int]) -> Update | None:
         """What has changed since the last call, or None; never waits.
 
