@@ -918,6 +918,20 @@ def test_a_loop_with_nothing_to_do_looks_around_twice_a_second() -> None:
     assert stop.waits == [0.5]
 
 
+def test_a_range_is_taken_on_as_fast_as_it_is_read() -> None:
+    """Its parts do not wait for checks that are due; a lead would make the loop sleep between them."""
+    rig = Rig(records(9_000), websites_per_container=9_000, engine=FakeEngine(instant=False, places=100_000))
+    rig.service.run_once(0)
+    step = rig.service.assignment._step_running
+    assert step is not None
+    step.exception(5)
+    stop = TimedStop(rig, waits=1_000)
+    before = rig.clock.monotonic()
+    while len(rig.service.schedule) < 9_000:
+        rig.service.run_once(0.5, stop)
+    assert rig.clock.monotonic() - before < 0.2
+
+
 def test_a_loop_whose_checks_run_waits_a_fifth_of_a_second_at_most(lead_s: float) -> None:
     """Results are not published later; without a lead, a stop is not noticed later than in a tenth."""
     engine = TimedEngine(lambda: None)

@@ -39,6 +39,8 @@ IDLE_S = 0.5
 # How long an iteration lasts at least: what becomes due meanwhile comes so much later. Also how long one waits for more
 # results when checks wait for places. An iteration for each check would cost more than the check.
 ITERATION_S = 0.004
+# How late an iteration may come without delaying checks of an engine whose lead is longer than twice this.
+MARGIN_S = 0.05
 # How many checks an iteration pops at most: after a long pause there may be millions.
 MAX_POPPED = 2_000
 # How many of those may be missed: recording an hour that nobody checked must not delay the checks of now.
@@ -89,8 +91,8 @@ class ProducerService:
         self._note_clock_step()
         self._pop_due(lead_s)
         self._dispatch()
-        # Half of the lead is left for an iteration that comes late.
-        next_s = max(ITERATION_S, self.schedule.seconds_to_next - lead_s / 2)
+        next_s = self.schedule.seconds_to_next - min(MARGIN_S, lead_s / 2)
+        next_s = max(ITERATION_S, min(next_s, self.assignment.seconds_to_poll))
         self._publish_finished(self._wait(min(max_wait_s, next_s), stop))
         if self.overload.missed:
             self.overload.report(self.schedule.checks_per_second, self.engine)
@@ -193,7 +195,7 @@ class ProducerService:
         if self.engine.running and not self.engine.lead_s:
             wait_s = min(wait_s, MAX_WAIT_S)
             return self._drain_within(wait_s, wait_s)
-        if self.engine.running or self.blame.holding or self.assignment.busy:
+        if self.engine.running or self.blame.holding:
             wait_s = min(wait_s, TICK_S)
         if stop:
             stop.wait(wait_s)
