@@ -50,15 +50,16 @@ LOCATION = "bench"
 class IdleEngine:
     """Every check is up `TOOK_S` after it began, which is when it was due or, submitted later, at once."""
 
-    def __init__(self, lead_s: float) -> None:
+    def __init__(self, lead_s: float, places: int) -> None:
         self.lead_s = lead_s
+        self._places = places
         self.lags: list[float] = []
         self._stalls = StallWatch()
         self._running: deque[tuple[float, Check, Origin]] = deque()
 
     @property
     def free(self) -> int:
-        return 1_000 - len(self._running)
+        return self._places - len(self._running)
 
     @property
     def running(self) -> int:
@@ -129,12 +130,12 @@ def threads_s() -> dict[str, float]:
     return found
 
 
-def measure(rate: float, lead_s: float, seconds: float, kafka: KafkaConfig) -> dict[str, object]:
+def measure(rate: float, lead_s: float, places: int, seconds: float, kafka: KafkaConfig) -> dict[str, object]:
     """One producer with `rate` checks a second, in this process."""
     keep_memory_together()
     collect_garbage_seldom()
     count = round(rate * INTERVAL_S)
-    engine, stop = IdleEngine(lead_s), Stop()
+    engine, stop = IdleEngine(lead_s, places), Stop()
     found: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as folder:
         service = producer(count, Path(folder), engine, kafka)
@@ -165,13 +166,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rates", type=float, nargs="+", default=[0, 17, 50, 200, 1_000], help="Checks a second.")
     parser.add_argument("--lead", type=float, default=0.1, help="Seconds. [default: 0.1]")
+    parser.add_argument("--places", type=int, default=1_000)
     parser.add_argument("--seconds", type=float, default=12.0)
     parser.add_argument("--json", type=Path, default=Path("bench-loop.json"), metavar="FILE")
     parser.add_argument("--one", metavar="BROKER", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         kafka_config = KafkaConfig(bootstrap_servers=arguments.one, topic_name="loop")
-        print(json.dumps(measure(arguments.rates[0], arguments.lead, arguments.seconds, kafka_config)))
+        rate, lead_s, places, seconds = arguments.rates[0], arguments.lead, arguments.places, arguments.seconds
+        print(json.dumps(measure(rate, lead_s, places, seconds, kafka_config)))
         return
     results = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -184,6 +187,7 @@ def main() -> None:
             # In a process of its own, whose threads are the producer's alone.
             command = [sys.executable, __file__, "--one", kafka.bootstrap_servers, "--rates", str(rate)]
             command += ["--lead", str(arguments.lead), "--seconds", str(arguments.seconds)]
+            command += ["--places", str(arguments.places)]
             lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=os.environ).stdout
             results[rate] = json.loads(lines.splitlines()[-1])
             print(f"{rate:>7,g}/s  {results[rate]}")

@@ -971,6 +971,30 @@ def test_an_engine_without_places_is_given_no_check_early() -> None:
 
 
 @pytest.mark.parametrize("lead_s", [0.1], ids=["lead"], indirect=True)
+def test_checks_that_are_not_due_take_no_place_from_those_that_wait(lead_s: float) -> None:
+    """Nor do they keep the loop awake: when the engine has caught up, none waits."""
+    rig = Rig(records(1_000), engine=FakeEngine(places=10))
+    rig.step()
+    rig.clock.advance(0.5)
+    rig.service.run_once(0)
+    assert rig.service.waiting
+    for _ in range(10):
+        rig.service.run_once(0)
+    assert not rig.service.waiting
+
+
+@pytest.mark.parametrize("lead_s", [0.1], ids=["lead"], indirect=True)
+def test_a_loop_whose_engine_is_full_sleeps_until_a_check_is_due(lead_s: float) -> None:
+    """No iteration finds nothing: a check that cannot be submitted early is no reason to wake up early."""
+    rig = Rig(records(20), engine=FakeEngine(places=0, instant=False))
+    rig.step()
+    rig.clock.advance(rig.service.schedule.seconds_to_next - 0.09)
+    stop = TimedStop(rig)
+    rig.service.run_once(0.5, stop)
+    assert stop.waits == [pytest.approx(0.09, abs=0.002)]
+
+
+@pytest.mark.parametrize("lead_s", [0.1], ids=["lead"], indirect=True)
 def test_a_stop_leaves_what_was_submitted_early_to_the_next_producer(lead_s: float) -> None:
     """When it cannot be awaited: it was not due, and a row that says unknown would be wrong."""
     rig = Rig(records(1_000), engine=FakeEngine(instant=False))

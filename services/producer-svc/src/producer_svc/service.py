@@ -40,7 +40,7 @@ IDLE_S = 0.5
 # results when checks wait for places. An iteration for each check would cost more than the check.
 ITERATION_S = 0.004
 # How late an iteration may come without delaying checks of an engine whose lead is longer than twice this.
-MARGIN_S = 0.05
+MARGIN_S = 0.1
 # How many checks an iteration pops at most: after a long pause there may be millions.
 MAX_POPPED = 2_000
 # How many of those may be missed: recording an hour that nobody checked must not delay the checks of now.
@@ -91,7 +91,8 @@ class ProducerService:
         self._note_clock_step()
         self._pop_due(lead_s)
         self._dispatch()
-        next_s = self.schedule.seconds_to_next - min(MARGIN_S, lead_s / 2)
+        # Without a free place nothing can be submitted early.
+        next_s = self.schedule.seconds_to_next - (min(MARGIN_S, lead_s / 2) if self.engine.free > 0 else 0.0)
         next_s = max(ITERATION_S, min(next_s, self.assignment.seconds_to_poll))
         self._publish_finished(self._wait(min(max_wait_s, next_s), stop))
         if self.overload.missed:
@@ -161,8 +162,8 @@ class ProducerService:
     def _pop_due(self, lead_s: float) -> None:
         """Submit what is due in `lead_s` seconds or let it wait for the engine; publish what has missed its window."""
         missed, now_ms, free = 0, self.clock.now_ms(), self.engine.free
-        # What finds no place waits from when it is due.
-        early = self.schedule.pop_due(min(free, MAX_POPPED), lead_s)
+        # Only as many as there are places: the others wait from when they are due.
+        early = self.schedule.pop_due(min(free - len(self.waiting), MAX_POPPED), lead_s)
         for check in itertools.chain(early, self.schedule.pop_due(MAX_POPPED)):
             self.unaccounted.add(check.scheduled_ms)
             if check.window_end_ms > now_ms:
