@@ -37,12 +37,16 @@ from producer_svc.waiting import WaitingChecks
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from monitoring_core.clock import Clock
+
 DEFAULTS = CheckDefaults(interval_s=60, timeout_s=10.0, expected_status=StatusSet.parse("200-299"))
 ITERATION_S = 0.02
 
 
 class NoEngine:
     """Every check is up at once."""
+
+    lead_s = 0.0
 
     def __init__(self) -> None:
         self._done: list[CheckResult] = []
@@ -95,7 +99,7 @@ class NoKafka:
 class Range:
     """A table of `count` targets, and the lease of one ID."""
 
-    def __init__(self, count: int, clock: FakeClock) -> None:
+    def __init__(self, count: int, clock: Clock) -> None:
         self._count = count
         self._clock = clock
 

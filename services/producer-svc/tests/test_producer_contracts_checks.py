@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import attrs
 import pytest
 
+from monitoring_core.clock import SystemClock
 from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.result import Reason
 from monitoring_core.targets import Target
@@ -27,7 +28,7 @@ from producer_svc.ports import Engine
 class FakeChecks:
     """An engine without websites."""
 
-    engine: FakeEngine = attrs.field(factory=lambda: FakeEngine(PLACES))
+    engine: FakeEngine
 
     def quick(self, target_id: int) -> Target:
         return make_target(id=target_id)
@@ -38,11 +39,11 @@ class FakeChecks:
 
 
 class TestFakeEngine(EngineContract):
-    """On the fake."""
+    """On the fake, with a lead and without one."""
 
-    @pytest.fixture
-    def stage(self) -> FakeChecks:
-        return FakeChecks()
+    @pytest.fixture(params=[0.0, 0.05])
+    def stage(self, request: pytest.FixtureRequest) -> FakeChecks:
+        return FakeChecks(FakeEngine(PLACES, lead_s=request.param, clock=SystemClock()))
 
 
 @attrs.frozen

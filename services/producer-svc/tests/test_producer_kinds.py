@@ -28,6 +28,8 @@ ORIGIN = Origin(7, "here")
 class TcpEngine:
     """A second kind: whether a port takes a connection. Its checks are made while its results are drained."""
 
+    lead_s = 0.0
+
     def __init__(self, config: MonitorConfig) -> None:
         self._submitted: list[tuple[Check, Origin]] = []
         self._places = config.max_concurrent_checks
@@ -129,6 +131,12 @@ def test_kinds_share_the_places() -> None:
     assert (engine.running, engine.free) == (1, 2)
     assert [abandoned.target.id for abandoned in engine.abandon()] == [3]
     assert (engine.running, engine.free) == (0, 3)
+
+
+def test_kinds_share_the_shortest_lead() -> None:
+    """No engine is given a check earlier than it allows."""
+    engines = FakeEngine(lead_s=0.1), FakeEngine(lead_s=0.05)
+    assert RoutingEngine({"http": engines[0], "tcp": engines[1]}, 10).lead_s == 0.05
 
 
 @pytest.mark.parametrize("busy", [0, 1, 2])

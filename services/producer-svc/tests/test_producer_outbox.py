@@ -31,7 +31,7 @@ from monitoring_testkit.producer.fakes.outbox import FakeKafka
 from producer_svc import outbox as outbox_module
 from producer_svc.adapters.sqlite import SqliteStore
 from producer_svc.metrics import Metrics
-from producer_svc.outbox import Outbox
+from producer_svc.outbox import REMOVE_S, Outbox
 from producer_svc.outbox_entries import OutboxBatch, OutboxEntry
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Rig:
         for target_id in target_ids:
             self.outbox.put(result(target_id, reason))
 
-    def flush(self, times: int = 3, seconds: float = 0.1) -> None:
+    def flush(self, times: int = 3, seconds: float = 0.2) -> None:
         for _ in range(times):
             self.clock.advance(seconds)
             self.outbox.flush()
@@ -93,6 +93,7 @@ def test_a_result_is_saved_before_it_is_sent_and_forgotten_once_it_is_acknowledg
     rig.kafka.away = False
     rig.flush()
     assert (rig.kafka.targets, rig.outbox.waiting) == ([1, 2], 0)
+    rig.flush(seconds=REMOVE_S)
     assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
     kill(rig)
     assert Rig(tmp_path).outbox.waiting == 0
@@ -361,6 +362,7 @@ def test_a_damaged_batch_is_given_up_and_said(damage: str, tmp_path: Path, capsy
     rig.flush(3)
     assert (rig.kafka.targets, rig.dropped, rig.outbox.waiting) == ([1, 11, 3, 13, 4], 2, 0)
     assert capsys.readouterr().out.count("a batch of the outbox is damaged") == 1
+    rig.flush(seconds=REMOVE_S)
     kill(rig)
     assert Rig(tmp_path).outbox.waiting == 0
 

@@ -39,8 +39,18 @@ DEFAULTS = CheckDefaults(interval_s=10, timeout_s=1.0, expected_status=StatusSet
 LOOK_BACK_MS = 60_000
 
 
+@pytest.fixture(autouse=True, params=[0.0, 0.1], ids=["no lead", "lead"])
+def lead_s(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
+    """How long before it is due the engines of rigs take a check: every promise holds with a lead and without one."""
+    lead_s: float = request.param
+    monkeypatch.setattr(Rig, "lead_s", lead_s)
+    return lead_s
+
+
 class Rig:
     """A producer on fakes."""
+
+    lead_s = 0.0
 
     def __init__(
         self,
@@ -55,6 +65,7 @@ class Rig:
         self.clock = FakeClock()
         self.targets, self.leases = FakeTargetTable(records, self.clock), FakeLeases(self.clock)
         self.engine, self.outbox = engine or FakeEngine(), outbox or FakeOutbox()
+        self.engine.lead_s, self.engine.clock = self.lead_s, self.clock
         self.health, self.metrics, self.unaccounted = Health(), Metrics(), UnaccountedSlots()
         self.outbox.on_done = self.unaccounted.remove
         claim = Claim(producer_id, websites_per_container, LOOK_BACK_MS)
@@ -565,7 +576,7 @@ def test_a_host_has_a_few_checks_at_once_and_holds_up_no_other() -> None:
               engine=FakeEngine(instant=False))  # fmt: skip
     rig.step()
     start_ms = rig.clock.now_ms()
-    rig.advance(9.9)
+    rig.advance(9.8)
     hosts = Counter(check.target.host for check in rig.engine.checks)
     assert hosts.pop("slow.example") == 3
     assert set(hosts.values()) == {1}
@@ -827,8 +838,8 @@ def test_a_producer_that_stands_by_is_not_ready_and_says_for_whom() -> None:
 class TimedEngine(FakeEngine):
     """Finishes one check in each wait, which takes a millisecond, and notes how long the loop would have waited."""
 
-    def __init__(self, on_wait: Callable[[], None]) -> None:
-        super().__init__()
+    def __init__(self, on_wait: Callable[[], None], places: int = 1_000) -> None:
+        super().__init__(places)
         self.on_wait = on_wait
         self.waits: list[float] = []
 
@@ -841,33 +852,230 @@ class TimedEngine(FakeEngine):
         return finished
 
 
+class TimedStop(Stop):
+    """Notes how long the loop would have waited, and stops it after some waits."""
+
+    def __init__(self, rig: Rig, waits: int = 1) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+        self._rig = rig
+        self._left = waits
+
+    def wait(self, timeout_s: float) -> bool:
+        self.waits.append(timeout_s)
+        self._rig.clock.advance(timeout_s)
+        self._left -= 1
+        if not self._left:
+            self.request()
+        return self.requested
+
+
+def running(count: int) -> list[Check]:
+    return [Check(make_target(id=i), 0, 0.0) for i in range(1, count + 1)]
+
+
 def test_an_iteration_lasts_four_milliseconds_though_more_is_due_sooner() -> None:
     """With an iteration for each check, the loop would cost more than the check."""
-    engine = TimedEngine(lambda: None)
-    rig = Rig([], engine=engine)
-    rig.service.run_once(0.1)
-    assert engine.waits == [0.004]
+    rig = Rig(records(500))
+    rig.leases.accounted_until[1] = rig.clock.now_ms() - LOOK_BACK_MS
+    rig.step()
+    assert rig.service.schedule.seconds_to_next == 0
+    stop = TimedStop(rig)
+    rig.service.run_once(0.5, stop)
+    assert stop.waits == [0.004]
 
 
-def test_an_iteration_works_all_that_finishes_within_four_milliseconds() -> None:
-    """Of twenty that finish a millisecond apart, and no more of them: what is due must not wait for long."""
+def test_an_iteration_works_all_that_finishes_until_the_next_check_is_due(lead_s: float) -> None:
+    """It wakes up once, not once for each result."""
     engine = TimedEngine(lambda: rig.clock.advance(0.001))
+    rig = Rig([], engine=engine)
+    rig.step()
+    engine.checks, engine.waits = running(20), []
+    rig.service.run_once(0.01, TimedStop(rig))
+    assert len(engine.waits) == len(rig.outbox.results)
+    assert len(engine.waits) in ([1] if lead_s else [10, 11])
+
+
+def test_while_checks_wait_an_iteration_ends_four_milliseconds_after_a_result() -> None:
+    """Its place is for the first that waits."""
+    engine = TimedEngine(lambda: rig.clock.advance(0.001), places=20)
     rig = Rig(records(20), engine=engine)
     rig.step()
-    engine.checks = [Check(make_target(id=i), 0, 0.0) for i in range(1, 21)]
+    engine.checks = running(20)
+    rig.clock.advance(9)
     rig.outbox.results.clear()
-    rig.service.run_once(0.1)
+    rig.service.run_once(0.1, TimedStop(rig))
+    assert rig.service.waiting
     assert 4 <= len(rig.outbox.results) <= 5
 
 
-def test_a_loop_with_nothing_to_do_looks_around_ten_times_a_second() -> None:
-    """A stop or a new target is not noticed later."""
-    stop = Stop()
-    engine = TimedEngine(stop.request)
-    rig = Rig([], engine=engine)
-    rig.outbox.seconds_to_flush = float("inf")
+def test_a_loop_with_nothing_to_do_looks_around_twice_a_second() -> None:
+    """A stop wakes it."""
+    rig = Rig([])
+    rig.step()
+    stop = TimedStop(rig)
     rig.service.run(stop)
-    assert engine.waits == [0.1]
+    assert stop.waits == [0.5]
+
+
+def test_a_range_is_taken_on_as_fast_as_it_is_read() -> None:
+    """Its parts do not wait for checks that are due; a lead would make the loop sleep between them."""
+    rig = Rig(records(9_000), websites_per_container=9_000, engine=FakeEngine(instant=False, places=100_000))
+    rig.service.run_once(0)
+    step = rig.service.assignment._step_running
+    assert step is not None
+    step.exception(5)
+    stop = TimedStop(rig, waits=1_000)
+    before = rig.clock.monotonic()
+    while len(rig.service.schedule) < 9_000:
+        rig.service.run_once(0.5, stop)
+    assert rig.clock.monotonic() - before < 0.2
+
+
+def test_a_loop_whose_checks_run_waits_a_fifth_of_a_second_at_most(lead_s: float) -> None:
+    """Results are not published later; without a lead, a stop is not noticed later than in a tenth."""
+    engine = TimedEngine(lambda: None)
+    rig = Rig([], engine=engine)
+    rig.step()
+    engine.instant, engine.waits = False, []
+    engine.checks = running(3)
+    stop = TimedStop(rig)
+    rig.service.run_once(0.5, stop)
+    assert (stop.waits, engine.waits) == (([0.2], [0.0]) if lead_s else ([], [0.1]))
+
+
+def test_a_check_is_submitted_before_it_is_due_as_early_as_the_engine_allows(lead_s: float) -> None:
+    """The loop then sleeps, and the engine begins the check when it is due."""
+    rig = Rig(records(20), engine=FakeEngine(instant=False))
+    rig.step()
+    for _ in range(9_000):
+        before = len(rig.engine.checks)
+        rig.clock.advance(0.001)
+        rig.service.run_once(0)
+        for check in rig.engine.checks[before:]:
+            ahead_ms = check.scheduled_ms - rig.clock.now_ms()
+            assert ahead_ms == pytest.approx(1000 * lead_s, abs=1)
+            assert check.due - rig.clock.monotonic() == pytest.approx(ahead_ms / 1000)
+    assert len(rig.engine.checks) > 10
+
+
+def test_an_engine_without_places_is_given_no_check_early() -> None:
+    """Places are for checks that are due; the others neither hold them nor wait."""
+    rig = Rig(records(1_000), engine=FakeEngine(places=3, instant=False))
+    rig.step()
+    rig.clock.advance(1)
+    rig.service.run_once(0)
+    assert len(rig.engine.checks) == 3
+    due_ms = rig.clock.now_ms()
+    assert all(check.scheduled_ms <= due_ms for check in rig.service.waiting.clear())
+
+
+@pytest.mark.parametrize("lead_s", [0.1], ids=["lead"], indirect=True)
+def test_checks_that_are_not_due_take_no_place_from_those_that_wait(lead_s: float) -> None:
+    """Nor do they keep the loop awake: when the engine has caught up, none waits."""
+    rig = Rig(records(1_000), engine=FakeEngine(places=10))
+    rig.step()
+    rig.clock.advance(0.5)
+    rig.service.run_once(0)
+    assert rig.service.waiting
+    for _ in range(10):
+        rig.service.run_once(0)
+    assert not rig.service.waiting
+
+
+@pytest.mark.parametrize("lead_s", [0.1], ids=["lead"], indirect=True)
+def test_a_loop_whose_engine_is_full_sleeps_until_a_check_is_due(lead_s: float) -> None:
+    """No iteration finds nothing: a check that cannot be submitted early is no reason to wake up early."""
+    rig = Rig(records(20), engine=FakeEngine(places=0, instant=False))
+    rig.step()
+    rig.clock.advance(rig.service.schedule.seconds_to_next - 0.09)
+    stop = TimedStop(rig)
+    rig.service.run_once(0.5, stop)
+    assert stop.waits == [pytest.approx(0.09, abs=0.002)]
+
+
+@pytest.mark.parametrize("lead_s", [0.1], ids=["lead"], indirect=True)
+def test_a_stop_leaves_what_was_submitted_early_to_the_next_producer(lead_s: float) -> None:
+    """When it cannot be awaited: it was not due, and a row that says unknown would be wrong."""
+    rig = Rig(records(1_000), engine=FakeEngine(instant=False))
+    rig.step()
+    start_ms = rig.clock.now_ms()
+    rig.advance(3)
+    assert any(check.scheduled_ms > rig.clock.now_ms() for check in rig.engine.checks)
+    stop = Stop()
+    stop.request()
+    rig.service.run(stop)
+    assert rig.slots() == due(rig, 1_000, start_ms)
+    for result in rig.outbox.results:
+        rig.outbox.on_done(round(result.scheduled_at.timestamp() * 1000))
+    assert rig.unaccounted.oldest_ms is None
+
+
+@pytest.mark.parametrize("lead_s", [0.1], ids=["lead"], indirect=True)
+def test_what_was_submitted_early_is_accounted_for(lead_s: float) -> None:
+    """The watermark stays before it until its result is in Kafka, though later slots may be popped."""
+    rig = Rig(records(1_000), engine=FakeEngine(instant=False))
+    rig.step()
+    rig.advance(3)
+    first_ms = min(check.scheduled_ms for check in rig.engine.checks)
+    rig.clock.advance(0.1)
+    assert rig.service.accounted_until_ms() <= first_ms
+    early = [check for check in rig.engine.checks if check.scheduled_ms > rig.clock.now_ms() - 100]
+    assert early
+    rig.engine.instant = True
+    rig.advance(2)
+    assert all(rig.real(check.target.id, check.scheduled_ms) for check in early)
+
+
+@pytest.mark.parametrize("lead_s", [0.1], ids=["lead"], indirect=True)
+@pytest.mark.parametrize("step_s", [-6.0, 6.0])
+def test_a_clock_that_is_set_within_the_lead_leaves_no_slot_out_and_runs_none_twice_at_once(
+    step_s: float, lead_s: float
+) -> None:
+    """What was submitted early begins when it would have been due, once."""
+    rig = Rig(records(1_000), engine=FakeEngine(instant=False))
+    rig.step()
+    start_ms = rig.clock.now_ms()
+    rig.advance(8)
+    early = [check for check in rig.engine.checks if check.scheduled_ms > rig.clock.now_ms()]
+    assert early
+    rig.clock.step_wall(step_s)
+    rig.service.run_once(0)
+    slots = [(check.target.id, check.scheduled_ms) for check in rig.engine.checks]
+    assert len(slots) == len(set(slots))
+    rig.engine.instant = True
+    rig.advance(20)
+    assert set(rig.slots()) == set(due(rig, 1_000, start_ms))
+
+
+@pytest.mark.parametrize("lead_s", [0.1], ids=["lead"], indirect=True)
+def test_a_target_that_is_removed_within_the_lead_ends_as_one_row(lead_s: float) -> None:
+    """Its check was submitted already; it has no other one."""
+    rig = Rig(records(1_000), engine=FakeEngine(instant=False))
+    rig.step()
+    rig.advance(8)
+    early = [check for check in rig.engine.checks if check.scheduled_ms > rig.clock.now_ms()]
+    removed = early[-1].target.id
+    rig.targets.records = [record for record in records(1_000) if record.id != removed]
+    rig.step()
+    rig.engine.instant = True
+    rig.advance(20)
+    assert [slot for target_id, slot in rig.slots() if target_id == removed][-1] == early[-1].scheduled_ms
+
+
+@pytest.mark.parametrize("lead_s", [0.1], ids=["lead"], indirect=True)
+def test_an_id_that_is_lost_within_the_lead_names_the_checks_submitted_early(lead_s: float) -> None:
+    """Their results come after all, beside those of the producer that holds the ID now: rows are stored once."""
+    rig = Rig(records(1_000), engine=FakeEngine(instant=False))
+    rig.step()
+    rig.advance(8)
+    early = {check.scheduled_ms for check in rig.engine.checks if check.scheduled_ms > rig.clock.now_ms()}
+    rig.leases.holders[1] = "another"
+    rig.step()
+    rig.engine.instant = True
+    rig.advance(20)
+    assert max(slot for _, slot in rig.slots()) == max(early)
+    assert {result.producer_id for result in rig.outbox.results} == {1}
 
 
 def test_an_iteration_pops_two_thousand_checks_at_most() -> None:

@@ -31,6 +31,8 @@ log = structlog.get_logger()
 RENEWALS_PER_LEASE = 3
 # How long a stop waits until the lease is released.
 _RELEASE_S = 2.0
+# How often to look whether a step has ended or has read a part of the range.
+_LOOK_S = 0.05
 # How many free IDs one step tries: producers that start together may try the same one first.
 _CANDIDATES = 5
 
@@ -80,6 +82,13 @@ class Assignment:
         self._reader = RangeReader(targets, leases, claim, defaults, self._parts.append)
         self.outage: str | None = None
         self.standing_by: str | None = None
+
+    @property
+    def seconds_to_poll(self) -> float:
+        """Seconds until the next call of `poll` should come; 0 while there are changes that it has not returned."""
+        if self._step_running is None:
+            return max(0.0, self._next_step - self._clock.monotonic())
+        return 0.0 if self._parts or self._step_running.done() else _LOOK_S
 
     def poll(self, accounted_until_ms: Callable[[], int]) -> Update | None:
         """What has changed since the last call, or None; never waits.

@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 # Save after GROUP_S seconds or about GROUP_ENTRIES results. A batch has at most GROUP_ENTRIES.
-GROUP_S = 0.02
+GROUP_S = 0.1
 GROUP_ENTRIES = 1_000
+# After how many seconds a flush that has nothing to save removes what Kafka has acknowledged.
+REMOVE_S = 1.0
+# How long `send_all` waits for acknowledgements before it looks again.
+_LOOK_S = 0.02
 # About how many entries Kafka's client holds at most, and up to how many saved entries wait for it in memory, too.
 IN_FLIGHT = 10_000
 IN_MEMORY = 10_000
@@ -76,11 +80,14 @@ class Outbox:
     _next_save: float = attrs.field(default=0.0, init=False)
     _backoff: Backoff = attrs.field(factory=DISK.backoff, init=False)
     _dropping: bool = attrs.field(default=False, init=False)
+    # How many bytes were saved since the store said how many it takes.
+    _unmeasured: int = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         # Ids begin at the clock's microseconds: batches of earlier runs have lower ids, even if not readable yet.
         self._first_id = max(self._store.last_id + 1, 1_000 * self._clock.now_ms())
         self._ids = itertools.count(self._first_id)
+        self._unmeasured = self._max_bytes
         if self._store.count:
             log.info("the outbox holds results of the last run, which are sent now", results=self._store.count)
 
@@ -94,11 +101,6 @@ class Outbox:
         """How many results are in memory alone."""
         return len(self._unsaved)
 
-    @property
-    def seconds_to_flush(self) -> float:
-        """Seconds until the next flush should come; infinite when there is nothing to save."""
-        return GROUP_S if self._unsaved or self._finished else float("inf")
-
     def put(self, result: CheckResult) -> None:
         """Accept a finished result."""
         up = result.status is Status.UP
@@ -110,10 +112,12 @@ class Outbox:
         """Record what Kafka has acknowledged, save what is new, and hand over what is saved."""
         for entry in self._sender.drain_acknowledged():
             self._note_acknowledged(entry)
-        if (self._unsaved or self._finished) and (
-            self._clock.monotonic() >= self._next_save or (len(self._unsaved) >= GROUP_ENTRIES and not self._trouble)
-        ):
-            self._save()
+        if self._unsaved or self._finished:
+            late_s = self._clock.monotonic() - self._next_save
+            if late_s >= (0.0 if self._unsaved else REMOVE_S) or (
+                len(self._unsaved) >= GROUP_ENTRIES and not self._trouble
+            ):
+                self._save()
         self._send()
 
     def send_all(self, timeout_s: float) -> int:
@@ -121,8 +125,8 @@ class Outbox:
         deadline = self._clock.monotonic() + timeout_s
         while self.waiting and (left_s := deadline - self._clock.monotonic()) > 0:
             self.flush()
-            self._sender.wait(min(left_s, GROUP_S))
-        self._next_save = 0.0
+            self._sender.wait(min(left_s, _LOOK_S))
+        self._next_save = -REMOVE_S
         self.flush()
         return self.waiting
 
@@ -183,6 +187,7 @@ class Outbox:
         for batch in batches:
             for entry in batch.entries:
                 entry.batch = batch.id
+                self._unmeasured += len(entry.value)
             if batch.entries[0].handed:
                 self._note_handed(batch)
             else:
@@ -192,10 +197,13 @@ class Outbox:
         self._finished.clear()
 
     def _keep_in_bound(self) -> None:
-        if self._store.used_bytes > self._max_bytes:
-            self._drop_saved()
-        else:
-            self._dropping = False
+        # To ask the store costs as much as to write to it.
+        if self._dropping or self._unmeasured >= self._max_bytes // DROP_SHARE:
+            self._unmeasured = 0
+            if self._store.used_bytes > self._max_bytes:
+                self._drop_saved()
+            else:
+                self._dropping = False
         if sum(batch.size for batch in self._unsent) > IN_MEMORY:
             self._unsent.clear()
             self._backlog = True

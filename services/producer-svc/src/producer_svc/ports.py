@@ -71,25 +71,37 @@ class Engine(Protocol):
     """What makes the checks."""
 
     @property
+    def lead_s(self) -> float:
+        """How long before it is due a check may be submitted, seconds; the engine begins it when it is due.
+
+        Of 0, a check begins when it is submitted. The loop asks an engine that has a lead for results now and then
+        (`drain_finished(0)`), and waits in it only while checks wait for a place; so checks must go on between calls.
+        """
+        ...
+
+    @property
     def free(self) -> int:
         """How many more checks can be submitted now."""
         ...
 
     @property
     def running(self) -> int:
-        """How many checks are submitted and not yet drained as finished."""
+        """How many checks are submitted and not yet drained as finished, whether begun or not."""
         ...
 
     def submit(self, check: Check, origin: Origin) -> None:
-        """Begin a check, whose result will name `origin`. It ends within its target's timeout."""
+        """Begin a check at `check.due`, or at once when that has passed; its result will name `origin`.
+
+        The check ends within its target's timeout. It is due in `lead_s` seconds at the latest.
+        """
         ...
 
     def drain_finished(self, wait_s: float) -> Sequence[CheckResult]:
-        """The results since the last call; waits for the first at most `wait_s` seconds."""
+        """All results since the last call; when there is none, waits for the first at most `wait_s` seconds."""
         ...
 
     def abandon(self) -> Sequence[Check]:
-        """Give up the running checks and return them; their results will never be drained."""
+        """Give up the running checks, begun or not, and return them; their results will never be drained."""
         ...
 
 

@@ -86,15 +86,16 @@ class Schedule:
         heapq.heapify(self._late)
         self.change(targets, ())
 
-    def pop_due(self, limit: int) -> Iterator[Check]:
-        """The checks that are due by now and have not been popped yet, at most `limit`: first those of the wheels in
-        order, then the late ones in order.
+    def pop_due(self, limit: int, lead_s: float = 0.0) -> Iterator[Check]:
+        """The checks that are due in `lead_s` seconds and have not been popped yet, at most `limit`: first those of the
+        wheels in order, then the late ones in order.
         """
         now_ms, now = self._clock.now_ms(), self._clock.monotonic()
+        until_ms = now_ms + int(1000 * lead_s)
         for _ in range(limit):
-            if self._next and self._next[0][0] <= now_ms:
+            if self._next and self._next[0][0] <= until_ms:
                 slot_ms, target = self._pop_from_wheel()
-            elif self._late and self._late[0][0] <= now_ms:
+            elif self._late and self._late[0][0] <= until_ms:
                 slot_ms, target = self._pop_late()
             else:
                 return

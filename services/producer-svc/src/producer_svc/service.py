@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import attrs
@@ -11,12 +12,14 @@ from monitoring_core.clock import from_ms, to_ms
 from monitoring_core.result import CheckResult, Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from monitoring_core.clock import Clock
     from monitoring_runtime.health import Health
     from monitoring_runtime.stop import Stop
     from producer_svc.assignment import Assignment
     from producer_svc.blame import Blame
-    from producer_svc.check import Origin
+    from producer_svc.check import Check, Origin
     from producer_svc.clock_steps import ClockSteps
     from producer_svc.metrics import Metrics
     from producer_svc.outbox import Outbox
@@ -29,9 +32,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+# How long an iteration waits at most: for checks that run; while they run and begin without it; and while none runs.
 MAX_WAIT_S = 0.1
-# An iteration handles all checks that become due or finish within this time: one for each would cost more than a check.
+TICK_S = 0.2
+IDLE_S = 0.5
+# How long an iteration lasts at least: what becomes due meanwhile comes so much later. Also how long one waits for more
+# results when checks wait for places. An iteration for each check would cost more than the check.
 ITERATION_S = 0.004
+# How late an iteration may come without delaying checks of an engine whose lead is longer than twice this.
+MARGIN_S = 0.1
 # How many checks an iteration pops at most: after a long pause there may be millions.
 MAX_POPPED = 2_000
 # How many of those may be missed: recording an hour that nobody checked must not delay the checks of now.
@@ -68,19 +77,26 @@ class ProducerService:
     def run(self, stop: Stop) -> int:
         """Work until a stop is requested, then finish in order; returns the number of lost results."""
         while not stop.requested:
-            self.run_once(MAX_WAIT_S)
+            self.run_once(IDLE_S, stop)
         return self._finish()
 
-    def run_once(self, max_wait_s: float) -> None:
-        """One iteration: learn what has changed, submit what is due, publish what is finished."""
+    def run_once(self, max_wait_s: float, stop: Stop | None = None) -> None:
+        """One iteration: learn what has changed, submit what is due, publish what is finished.
+
+        Waits until there is something to submit, at most `max_wait_s` seconds and not beyond a stop.
+        """
+        lead_s = self.engine.lead_s
         self.health.beat()
         self._poll_assignment()
         self._note_clock_step()
-        self._pop_due()
+        self._pop_due(lead_s)
         self._dispatch()
-        next_s = max(ITERATION_S, min(self.schedule.seconds_to_next, self.outbox.seconds_to_flush))
-        self._publish_finished(min(max_wait_s, next_s))
-        self.overload.report(self.schedule.checks_per_second, self.engine)
+        # Without a free place nothing can be submitted early.
+        next_s = self.schedule.seconds_to_next - (min(MARGIN_S, lead_s / 2) if self.engine.free > 0 else 0.0)
+        next_s = max(ITERATION_S, min(next_s, self.assignment.seconds_to_poll))
+        self._publish_finished(self._wait(min(max_wait_s, next_s), stop))
+        if self.overload.missed:
+            self.overload.report(self.schedule.checks_per_second, self.engine)
         self.metrics.observe(len(self.waiting), self.engine.running, self.blame.down)
         self.metrics.outbox(self.outbox.waiting, self.outbox.unsaved)
 
@@ -143,13 +159,18 @@ class ProducerService:
             self.schedule.begin_again(self.clock.now_ms())
             log.warning("the clock was set back: slots from now on are checked again", seconds=round(-step_s))
 
-    def _pop_due(self) -> None:
-        """Let due checks wait for the engine; publish those whose window is over as missed."""
-        missed = 0
-        for check in self.schedule.pop_due(MAX_POPPED):
+    def _pop_due(self, lead_s: float) -> None:
+        """Submit what is due in `lead_s` seconds or let it wait for the engine; publish what has missed its window."""
+        missed, now_ms, free = 0, self.clock.now_ms(), self.engine.free
+        # Only as many as there are places: the others wait from when they are due.
+        early = self.schedule.pop_due(min(free - len(self.waiting), MAX_POPPED), lead_s)
+        for check in itertools.chain(early, self.schedule.pop_due(MAX_POPPED)):
             self.unaccounted.add(check.scheduled_ms)
-            if check.window_end_ms > self.clock.now_ms():
-                if not self.waiting.add(check):
+            if check.window_end_ms > now_ms:
+                if free > 0 and self.waiting.begin(check):
+                    self.engine.submit(check, self.origin)
+                    free -= 1
+                elif not self.waiting.add(check):
                     self.unaccounted.remove(check.scheduled_ms)
             else:
                 self._publish(self.origin.unrun(check, Reason.MISSED_WINDOW, "no producer ran it in its window"))
@@ -159,6 +180,8 @@ class ProducerService:
 
     def _dispatch(self) -> None:
         """Publish waiting checks whose window is over as missed; start others while the engine and hosts have room."""
+        if not self.waiting:
+            return
         now_ms = self.clock.now_ms()
         for missed in self.waiting.pop_missed(now_ms):
             self.overload.missed += 1
@@ -166,9 +189,22 @@ class ProducerService:
         while self.engine.free > 0 and (check := self.waiting.pop()):
             self.engine.submit(check, self.origin)
 
-    def _publish_finished(self, wait_s: float) -> None:
-        """Publish what is finished and decided; waits for the first at most `wait_s` seconds."""
-        for finished in self._drain_finished(wait_s):
+    def _wait(self, wait_s: float, stop: Stop | None) -> list[CheckResult]:
+        """What has finished in `wait_s` seconds; earlier when a check waits and may begin in the place of another."""
+        if self.waiting:
+            return self._drain_within(min(wait_s, MAX_WAIT_S), ITERATION_S)
+        if self.engine.running and not self.engine.lead_s:
+            wait_s = min(wait_s, MAX_WAIT_S)
+            return self._drain_within(wait_s, wait_s)
+        if self.engine.running or self.blame.holding:
+            wait_s = min(wait_s, TICK_S)
+        if stop:
+            stop.wait(wait_s)
+        return list(self.engine.drain_finished(0.0))
+
+    def _publish_finished(self, results: Iterable[CheckResult]) -> None:
+        """Publish what is finished and what is decided."""
+        for finished in results:
             self.waiting.done(finished.target_id, to_ms(finished.scheduled_at))
             self.overload.finished(finished)
             for result in self.blame.accept(finished):
@@ -177,9 +213,9 @@ class ProducerService:
             self._publish(result)
         self.outbox.flush()
 
-    def _drain_finished(self, wait_s: float) -> list[CheckResult]:
-        """Wait for the first check that finishes, and then for those that finish within ITERATION_S of the call."""
-        until = self.clock.monotonic() + min(wait_s, ITERATION_S)
+    def _drain_within(self, wait_s: float, more_s: float) -> list[CheckResult]:
+        """Wait for the first check that finishes, and then for those that finish within `more_s` of the call."""
+        until = self.clock.monotonic() + min(wait_s, more_s)
         finished = more = list(self.engine.drain_finished(wait_s))
         while more and (left_s := until - self.clock.monotonic()) > 0:
             more = list(self.engine.drain_finished(left_s))
@@ -194,29 +230,35 @@ class ProducerService:
         """Account for everything that was due before the stop, and send it."""
         self.health.set_not_ready("stopping")
         deadline = self.clock.monotonic() + self.shutdown_timeout_s
-        until_ms = self.clock.now_ms()
-        self._pop_due()
-        until_ms = min(until_ms, self.schedule.next_ms or until_ms)
+        stopped_ms = self.clock.now_ms()
+        self._pop_due(0.0)
+        until_ms = min(stopped_ms, self.schedule.next_ms or stopped_ms)
         self.schedule.clear()
         log.info("stopping", waiting=len(self.waiting), running=self.engine.running)
         while (self.waiting or self.engine.running or self.blame.holding) and self.clock.monotonic() < deadline:
             self.health.beat()
             self._dispatch()
-            self._publish_finished(MAX_WAIT_S)
-        self._publish_unfinished()
+            self._publish_finished(self._drain_within(MAX_WAIT_S, ITERATION_S))
+        self._publish_unfinished(stopped_ms)
         lost = self._send_all(max(1.0, deadline - self.clock.monotonic()))
         # Slots that became due since the stop are for the next producer.
         self.assignment.close(min(until_ms, self.accounted_until_ms()))
         return lost
 
-    def _publish_unfinished(self) -> None:
-        """Publish the checks that are still waiting, running or undecided."""
+    def _publish_unfinished(self, until_ms: int) -> None:
+        """Publish the checks until `until_ms` that are still waiting or running, and those that are undecided."""
         for check in self.waiting.clear():
-            self._publish(self.origin.unrun(check, Reason.MISSED_WINDOW, "the producer was stopped before the check"))
+            self._publish_unrun(check, until_ms, Reason.MISSED_WINDOW, "the producer was stopped before the check")
         for check in self.engine.abandon():
-            self._publish(self.origin.unrun(check, Reason.PROBER_ERROR, "the producer was stopped during the check"))
+            self._publish_unrun(check, until_ms, Reason.PROBER_ERROR, "the producer was stopped during the check")
         for result in self.blame.rest():
             self._publish(result)
+
+    def _publish_unrun(self, check: Check, until_ms: int, reason: Reason, why: str) -> None:
+        if check.scheduled_ms <= until_ms:
+            self._publish(self.origin.unrun(check, reason, why))
+        else:  # submitted early: the next producer accounts for it
+            self.unaccounted.remove(check.scheduled_ms)
 
     def _send_all(self, timeout_s: float) -> int:
         left = self.outbox.send_all(timeout_s)

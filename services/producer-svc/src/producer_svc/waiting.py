@@ -1,4 +1,4 @@
-"""Checks that are due and wait for the engine."""
+"""Checks that wait for the engine, and how many of each host it has."""
 
 from __future__ import annotations
 
@@ -56,6 +56,16 @@ class WaitingChecks:
             heapq.heapify(self._deadlines)
         return True
 
+    def begin(self, check: Check) -> bool:
+        """Count a check as running that need not wait; False when it must be added, because others may come first."""
+        slot, host = (check.target.id, check.scheduled_ms), check.target.host
+        running = self._running.get(host, 0)
+        if self._ready or running >= self._max_per_host or slot in self._hosts or slot in self._waiting:
+            return False
+        self._running[host] = running + 1
+        self._hosts[slot] = host
+        return True
+
     def pop_missed(self, now_ms: int) -> Iterator[Check]:
         """Remove and return the waiting checks whose window is over."""
         while self._deadlines and self._deadlines[0][0] <= now_ms:
@@ -89,8 +99,10 @@ class WaitingChecks:
         host = self._hosts.pop((target_id, scheduled_ms), None)
         if host is None:
             return
-        self._running[host] -= 1
-        if not self._running[host]:
+        running = self._running[host] - 1
+        if running:
+            self._running[host] = running
+        else:
             del self._running[host]
         if self._parked:
             self._unpark(host)

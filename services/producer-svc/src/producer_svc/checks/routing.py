@@ -25,6 +25,11 @@ class RoutingEngine:
         self._places = places
 
     @property
+    def lead_s(self) -> float:
+        """How long before it is due a check may be submitted: what every engine allows."""
+        return min(engine.lead_s for engine in self._engines)
+
+    @property
     def free(self) -> int:
         """How many more checks can be submitted now."""
         return self._places - self.running

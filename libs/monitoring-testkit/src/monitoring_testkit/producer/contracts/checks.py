@@ -78,6 +78,24 @@ class EngineContract:
             drained += len(engine.drain_finished(30.0))
             assert (engine.free, engine.running) == (drained, PLACES - drained)
 
+    def test_a_check_that_is_submitted_early_begins_when_it_is_due(self, stage: EngineStage) -> None:
+        """It has its place from then on, and its queue delay counts from when it was due."""
+        engine = stage.engine
+        check = Check(stage.quick(1), 60_000, time.monotonic() + engine.lead_s)
+        engine.submit(check, _ORIGIN)
+        assert (engine.free, engine.running) == (PLACES - 1, 1)
+        (result,) = _drain(engine, 1)
+        assert time.monotonic() >= check.due
+        assert (result.queue_delay_s or 0.0) < 5
+
+    def test_a_check_that_is_abandoned_before_it_is_due_is_given_back(self, stage: EngineStage) -> None:
+        """And never begins."""
+        engine = stage.engine
+        engine.submit(Check(stage.quick(1), 60_000, time.monotonic() + engine.lead_s), _ORIGIN)
+        assert _ids(engine.abandon()) == [1]
+        assert list(engine.drain_finished(2 * engine.lead_s)) == []
+        assert (engine.free, engine.running) == (PLACES, 0)
+
     def test_nothing_is_drained_before_a_check_has_finished(self, stage: EngineStage) -> None:
         """It is waited for no longer than is allowed."""
         stage.engine.submit(_check(stage.silent(1)), _ORIGIN)

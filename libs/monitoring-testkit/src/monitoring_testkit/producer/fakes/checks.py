@@ -10,21 +10,25 @@ from monitoring_core.result import CheckResult, Status
 from producer_svc.check import Origin
 
 if TYPE_CHECKING:
+    from monitoring_core.clock import Clock
     from producer_svc.check import Check
     from producer_svc.ports import Canaries, Engine
 
 
 @attrs.define
 class FakeEngine:
-    """Ends each check as up when its results are drained; never while it is not `instant`.
+    """Ends each check that is due as up when its results are drained; never while it is not `instant`.
 
     Attributes:
         checks: those that run. One that a test adds without `submit` comes from producer 1 at `default`.
+        lead_s: how early checks may be submitted. Without `clock`, all checks count as due.
     """
 
     places: int = 1000
     instant: bool = True
     checks: list[Check] = attrs.field(factory=list)
+    lead_s: float = 0.0
+    clock: Clock | None = None
     _origins: dict[tuple[int, int], Origin] = attrs.field(factory=dict, init=False)
 
     @property
@@ -37,11 +41,18 @@ class FakeEngine:
 
     def submit(self, check: Check, origin: Origin) -> None:
         assert self.free > 0
+        assert self.clock is None or check.due <= self.clock.monotonic() + self.lead_s
         self.checks.append(check)
         self._origins[check.target.id, check.scheduled_ms] = origin
 
     def drain_finished(self, wait_s: float) -> list[CheckResult]:
-        return [self._up(check) for check in self.abandon()] if self.instant else []
+        if not self.instant:
+            return []
+        running, self.checks = self.checks, []
+        for check in running:
+            if self.clock and check.due > self.clock.monotonic():
+                self.checks.append(check)
+        return [self._up(check) for check in running if check not in self.checks]
 
     def abandon(self) -> list[Check]:
         left, self.checks = self.checks, []

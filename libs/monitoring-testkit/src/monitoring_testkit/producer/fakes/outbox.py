@@ -125,7 +125,6 @@ class FakeOutbox(Outbox):
     """
 
     # In place of the properties.
-    seconds_to_flush = 0.0
     waiting = 0
     unsaved = 0
 

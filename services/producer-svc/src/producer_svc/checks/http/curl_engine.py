@@ -73,6 +73,11 @@ class CurlEngine:
         self._finished: list[CheckResult] = []
 
     @property
+    def lead_s(self) -> float:
+        """How long before it is due a check may be submitted: a check begins when it is submitted."""
+        return 0.0
+
+    @property
     def free(self) -> int:
         """How many more checks can be submitted now."""
         return self._places - self.running

@@ -42,6 +42,11 @@ class RequestsEngine:
         self._threads = 0
 
     @property
+    def lead_s(self) -> float:
+        """How long before it is due a check may be submitted: a check begins when it is submitted."""
+        return 0.0
+
+    @property
     def free(self) -> int:
         """How many more checks can be submitted now."""
         return self._config.max_concurrent_checks - len(self._running)
