@@ -64,7 +64,7 @@ class RealChecks:
 def _engine(name: EngineName | None) -> Engine:
     """The engine of a name; without one, two engines behind one, as if there were two kinds of checks."""
     if name is None:
-        return RoutingEngine({"http": _engine(EngineName.CURL), "https": _engine(EngineName.REQUESTS)}, PLACES)
+        return RoutingEngine({"http": _engine(EngineName.NATIVE), "https": _engine(EngineName.REQUESTS)}, PLACES)
     return build_engine(MonitorConfig(engine=name, max_concurrent_checks=PLACES))
 
 

@@ -45,7 +45,7 @@ class TcpEngine:
     def submit(self, check: Check, origin: Origin) -> None:
         self._submitted.append((check, origin))
 
-    def drain_finished(self, wait_s: float) -> list[CheckResult]:
+    def drain_finished(self, wait_s: float, enough: int = 1) -> list[CheckResult]:
         submitted, self._submitted = self._submitted, []
         return [self._connect(check, origin) for check, origin in submitted]
 
@@ -144,7 +144,7 @@ def test_a_wait_ends_when_nothing_finishes(busy: int) -> None:
     """After the time that was given, whichever kinds have something running."""
 
     class Waiting(FakeEngine):
-        def drain_finished(self, wait_s: float) -> list[CheckResult]:
+        def drain_finished(self, wait_s: float, enough: int = 1) -> list[CheckResult]:
             time.sleep(wait_s)
             return []
 
@@ -161,9 +161,9 @@ def test_a_wait_ends_with_the_first_result_of_any_kind() -> None:
     """A kind that has nothing to tell does not hold up another."""
 
     class Slow(FakeEngine):
-        def drain_finished(self, wait_s: float) -> list[CheckResult]:
+        def drain_finished(self, wait_s: float, enough: int = 1) -> list[CheckResult]:
             time.sleep(wait_s)
-            return super().drain_finished(wait_s)
+            return super().drain_finished(wait_s, enough)
 
     hanging, finishing = Slow(instant=False), Slow(instant=False)
     engine = RoutingEngine({"http": hanging, "tcp": finishing}, 10)

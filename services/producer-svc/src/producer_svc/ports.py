@@ -74,8 +74,7 @@ class Engine(Protocol):
     def lead_s(self) -> float:
         """How long before it is due a check may be submitted, seconds; the engine begins it when it is due.
 
-        Of 0, a check begins when it is submitted. The loop asks an engine that has a lead for results now and then
-        (`drain_finished(0)`), and waits in it only while checks wait for a place; so checks must go on between calls.
+        Of 0, a check begins when it is submitted.
         """
         ...
 
@@ -96,8 +95,8 @@ class Engine(Protocol):
         """
         ...
 
-    def drain_finished(self, wait_s: float) -> Sequence[CheckResult]:
-        """All results since the last call; when there is none, waits for the first at most `wait_s` seconds."""
+    def drain_finished(self, wait_s: float, enough: int = 1) -> Sequence[CheckResult]:
+        """All results since the last call; while they are not `enough`, waits for more, at most `wait_s` seconds."""
         ...
 
     def abandon(self) -> Sequence[Check]:

@@ -193,10 +193,10 @@ class ProducerService:
         """What has finished in `wait_s` seconds; earlier when a check waits and may begin in the place of another."""
         if self.waiting:
             return self._drain_within(min(wait_s, MAX_WAIT_S), ITERATION_S)
-        if self.engine.running and not self.engine.lead_s:
-            wait_s = min(wait_s, MAX_WAIT_S)
-            return self._drain_within(wait_s, wait_s)
-        if self.engine.running or self.blame.holding:
+        if self.engine.running:
+            wait_s = min(wait_s, TICK_S if self.engine.lead_s else MAX_WAIT_S)
+            return list(self.engine.drain_finished(wait_s, MAX_POPPED))
+        if self.blame.holding:
             wait_s = min(wait_s, TICK_S)
         if stop:
             stop.wait(wait_s)

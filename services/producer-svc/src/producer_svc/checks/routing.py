@@ -44,18 +44,19 @@ class RoutingEngine:
         kind = check.target.url.partition(":")[0].lower()
         self._by_kind[kind].submit(check, origin)
 
-    def drain_finished(self, wait_s: float) -> list[CheckResult]:
-        """The results since the last call; waits for the first at most `wait_s` seconds."""
+    def drain_finished(self, wait_s: float, enough: int = 1) -> list[CheckResult]:
+        """The results since the last call; while they are not `enough`, waits for more, at most `wait_s` seconds."""
         until = time.monotonic() + wait_s
-        finished = self._drain(self._engines, 0.0)
-        while not finished and (left_s := until - time.monotonic()) > 0:
+        finished = self._drain(self._engines, 0.0, enough)
+        while len(finished) < enough and (left_s := until - time.monotonic()) > 0:
             busy = [engine for engine in self._engines if engine.running] or self._engines[:1]
-            finished = self._drain(busy, left_s if len(busy) == 1 else min(left_s, SLICE_S))
+            wait_s = left_s if len(busy) == 1 else min(left_s, SLICE_S)
+            finished += self._drain(busy, wait_s, enough - len(finished))
         return finished
 
     def abandon(self) -> list[Check]:
         """Give up the running checks and return them; their results will never be drained."""
         return [check for engine in self._engines for check in engine.abandon()]
 
-    def _drain(self, engines: list[Engine], wait_s: float) -> list[CheckResult]:
-        return [result for engine in engines for result in engine.drain_finished(wait_s)]
+    def _drain(self, engines: list[Engine], wait_s: float, enough: int) -> list[CheckResult]:
+        return [result for engine in engines for result in engine.drain_finished(wait_s, enough)]

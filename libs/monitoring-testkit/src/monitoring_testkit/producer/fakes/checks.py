@@ -33,7 +33,8 @@ class FakeEngine:
 
     @property
     def free(self) -> int:
-        return self.places - len(self.checks)
+        begun = [check for check in self.checks if self.clock is None or check.due <= self.clock.monotonic()]
+        return self.places - len(begun)
 
     @property
     def running(self) -> int:
@@ -45,7 +46,7 @@ class FakeEngine:
         self.checks.append(check)
         self._origins[check.target.id, check.scheduled_ms] = origin
 
-    def drain_finished(self, wait_s: float) -> list[CheckResult]:
+    def drain_finished(self, wait_s: float, enough: int = 1) -> list[CheckResult]:
         if not self.instant:
             return []
         running, self.checks = self.checks, []

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from monitoring_core.result import CheckResult
     from producer_svc.check import Check, Origin
 
+# Long enough for the loop to wake up seldom; what changes within it comes too late for the checks that are submitted.
+LEAD_S = 0.25
 _REASONS = {
     "name": Reason.DNS_ERROR,
     "connect": Reason.CONNECTION_ERROR,
@@ -39,8 +41,6 @@ _REASONS = {
 
 class NativeEngine:
     """Runs at most `monitor.max_concurrent_checks` checks at once, each from the moment at which it is due."""
-
-    lead_s = 0.1
 
     def __init__(self, config: MonitorConfig) -> None:
         self._limits = Limits.of(config)
@@ -58,6 +58,11 @@ class NativeEngine:
         # When those submitted before they are due will be.
         self._early: deque[float] = deque()
         self._finished: list[CheckResult] = []
+
+    @property
+    def lead_s(self) -> float:
+        """How long before it is due a check may be submitted."""
+        return LEAD_S
 
     @property
     def free(self) -> int:
@@ -83,14 +88,14 @@ class NativeEngine:
         except EndingError as ending:
             self._finished.append(exchange.result(ending))
 
-    def drain_finished(self, wait_s: float) -> list[CheckResult]:
-        """The results since the last call; waits for the first at most `wait_s` seconds."""
+    def drain_finished(self, wait_s: float, enough: int = 1) -> list[CheckResult]:
+        """The results since the last call; while they are not `enough`, waits for more, at most `wait_s` seconds."""
         until = time.monotonic() + wait_s
         while True:
-            left_s = until - time.monotonic()
-            for answer in self._transport.drain(0.0 if self._finished else max(0.0, left_s), 1):
+            left_s, missing = until - time.monotonic(), enough - len(self._finished)
+            for answer in self._transport.drain(left_s if missing > 0 else 0.0, missing):
                 self._accept(answer)
-            if self._finished or left_s <= 0:
+            if len(self._finished) >= enough or left_s <= 0:
                 finished, self._finished = self._finished, []
                 return finished
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from monitoring_core.clock import to_ms
+from monitoring_core.result import CheckResult
 from monitoring_runtime.memory import keep_memory_together
 from producer_svc.checks.http.limits import Limits
 from producer_svc.checks.http.requests_adapter import tls_contexts
@@ -17,7 +20,6 @@ from producer_svc.checks.stalls import StallWatch
 
 if TYPE_CHECKING:
     from monitoring_core.config import MonitorConfig
-    from monitoring_core.result import CheckResult
     from producer_svc.check import Check, Origin
 
 # The target's id and the moment, milliseconds since the epoch.
@@ -63,15 +65,13 @@ class RequestsEngine:
             self._begin_thread()
         self._submitted.put((check, origin))
 
-    def drain_finished(self, wait_s: float) -> list[CheckResult]:
-        """The results since the last call; waits for the first at most `wait_s` seconds."""
-        results: list[CheckResult] = []
-        try:
-            results.append(self._finished.get(timeout=max(0.0, wait_s)))
+    def drain_finished(self, wait_s: float, enough: int = 1) -> list[CheckResult]:
+        """The results since the last call; while they are not `enough`, waits for more, at most `wait_s` seconds."""
+        until, results = time.monotonic() + wait_s, list[CheckResult]()
+        with contextlib.suppress(queue.Empty):
             while True:
-                results.append(self._finished.get_nowait())
-        except queue.Empty:
-            pass
+                left_s = until - time.monotonic() if len(results) < enough else 0.0
+                results.append(self._finished.get(timeout=left_s) if left_s > 0 else self._finished.get_nowait())
         # The result of a check that was abandoned is dropped, as is the second one of a check submitted twice.
         return [r for r in results if self._running.pop((r.target_id, to_ms(r.scheduled_at)), None)]
 
