@@ -91,70 +91,6 @@ def give_own_core(pid: int) -> None:
     os.sched_setaffinity(pid, CORES[:1])
 
 
-@attrs.define
-class Installation:
-    """Real servers, and a folder for a producer's files."""
-
-    directory: Path
-    kafka: ApacheKafka
-    postgres: Postgres
-
-    def set_up(self, name: str, targets: int, url: str, interval_s: int) -> Path:
-        """Make a schema with targets and a topic, both of this name; the configuration file."""
-        content = {
-            "monitor": {
-                "websites_per_container": targets,
-                "check_interval": f"{interval_s}s",
-                "timeout": "900ms",
-                "engine": "curl",
-                "max_concurrent_checks": MANY,
-                "max_per_host": MANY,
-                "outbox_directory": str(self.directory / f"{name}.outbox"),
-            },
-            "kafka": {"bootstrap_servers": self.kafka.bootstrap_servers, "topic_name": name, "partitions": 1},
-            "database": {
-                "host": self.postgres.host,
-                "port": self.postgres.port,
-                "user": self.postgres.user,
-                "schema": name,
-            },
-            "metrics": {"host": "127.0.0.1", "port": 0},
-        }
-        file = self.directory / f"{name}.yaml"
-        file.write_text(yaml.safe_dump(content))
-        subprocess.run([script("dbadmin"), "setup", "--config", str(file)], check=True, capture_output=True)
-        with self.connect() as connection:
-            connection.execute(
-                f"INSERT INTO {name}.availability_monitor_config (amc_url) "
-                "SELECT %s || n FROM generate_series(1, %s) n",
-                (url, targets),
-            )
-            connection.execute("VACUUM ANALYZE")
-        return file
-
-    def connect(self) -> psycopg.Connection[TupleRow]:
-        return psycopg.connect(
-            host=self.postgres.host,
-            port=self.postgres.port,
-            user=self.postgres.user,
-            dbname="monitoring",
-            autocommit=True,
-        )
-
-    def results(self, topic: str) -> Iterator[CheckResult]:
-        """All results of a topic."""
-        consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": "bench"})
-        partition = TopicPartition(topic, 0, 0)
-        left = consumer.get_watermark_offsets(partition, 10)[1]
-        consumer.assign([partition])
-        decoder = msgspec.json.Decoder(CheckResult, strict=False)
-        while left > 0:
-            for message in consumer.consume(5_000, 5.0):
-                yield decoder.decode(message.value() or b"")
-                left -= 1
-        consumer.close()
-
-
 def measure(
     installation: Installation, producer: str, targets: int, url: str, rate: float, warm_up_s: float, seconds: float
 ) -> dict[str, float]:
@@ -224,20 +160,6 @@ def refresh_ms(installation: Installation, targets: int, url: str) -> dict[str, 
         "cpu_ms": 1e3 * (cpu_s(int(backend)) - cpu) / times,
         "elapsed_ms": 1e3 * (time.monotonic() - began) / times,
     }
-
-
-@contextlib.contextmanager
-def installed(directory: Path) -> Iterator[Installation]:
-    directory.chmod(0o755)
-    for name in ("kafka", "postgres"):
-        (directory / name).mkdir()
-    kafka = ApacheKafka(directory / "kafka", optimised=True)
-    kafka.start()
-    try:
-        with embedded_postgresql(directory / "postgres") as postgres:
-            yield Installation(directory, kafka, postgres)
-    finally:
-        kafka.stop()
 
 
 def main() -> None:
