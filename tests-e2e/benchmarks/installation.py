@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -11,16 +12,18 @@ import msgspec
 import psycopg
 import yaml
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from measure import PROBER_CORE, on_core
 
-from local_stack.processes import script
+from local_stack.processes import Child, Service, free_port, script
 from local_stack.servers import Postgres, embedded_postgresql
 from monitoring_core.errors import StopError
 from monitoring_core.result import CheckResult
 from monitoring_testkit.servers.apache_kafka import ApacheKafka
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from psycopg.rows import TupleRow
@@ -37,14 +40,38 @@ class Installation:
     kafka: ApacheKafka
     postgres: Postgres
 
-    def set_up(self, name: str, targets: int, url: str, interval_s: int) -> Path:
-        """Make a schema with targets and a topic, both of this name; the configuration file."""
-        content = {
+    def set_up(self, name: str, targets: int, url: str, interval_s: int, engine: str) -> Path:
+        """Make a schema with targets and a topic, both of this name; the configuration file.
+
+        Args:
+            url: of every target, with its number in the place of {n}.
+
+        Raises:
+            StopError: dbadmin refuses the configuration.
+        """
+        file = self.directory / f"{name}.yaml"
+        file.write_text(yaml.safe_dump(self._configuration(name, targets, interval_s, engine)))
+        done = subprocess.run(
+            [script("dbadmin"), "setup", "--config", str(file)], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise StopError(done.stderr.strip())
+        with self.connect() as connection:
+            connection.execute(
+                f"INSERT INTO {name}.availability_monitor_config (amc_url) "
+                "SELECT replace(%s, '{n}', n::text) FROM generate_series(1, %s) n",
+                (url, targets),
+            )
+            connection.execute("VACUUM ANALYZE")
+        return file
+
+    def _configuration(self, name: str, targets: int, interval_s: int, engine: str) -> dict[str, dict[str, object]]:
+        return {
             "monitor": {
                 "websites_per_container": targets,
                 "check_interval": f"{interval_s}s",
                 "timeout": "900ms",
-                "engine": "curl",
+                "engine": engine,
                 "max_concurrent_checks": MANY,
                 "max_per_host": MANY,
                 "outbox_directory": str(self.directory / f"{name}.outbox"),
@@ -58,17 +85,15 @@ class Installation:
             },
             "metrics": {"host": "127.0.0.1", "port": 0},
         }
-        file = self.directory / f"{name}.yaml"
-        file.write_text(yaml.safe_dump(content))
-        subprocess.run([script("dbadmin"), "setup", "--config", str(file)], check=True, capture_output=True)
-        with self.connect() as connection:
-            connection.execute(
-                f"INSERT INTO {name}.availability_monitor_config (amc_url) "
-                "SELECT %s || n FROM generate_series(1, %s) n",
-                (url, targets),
-            )
-            connection.execute("VACUUM ANALYZE")
-        return file
+
+    def start_producer(self, producer: str, file: Path, env: Mapping[str, str] | None = None) -> Service:
+        """A producer on a core of its own; `wait_until_ready` of what is returned waits for it."""
+        port = free_port()
+        # With bytecode, as in an installed package: the first command makes it.
+        env = {"MONITORING__METRICS__PORT": str(port), "PYTHONDONTWRITEBYTECODE": "", **(env or {})}
+        subprocess.run([producer, "run", "--help"], check=True, capture_output=True, env=os.environ | env)
+        command = on_core(PROBER_CORE, [producer, "run", "--id", "1", "--config", str(file)])
+        return Service(Child("producer-svc", command, file.with_suffix(".log"), env), port)
 
     def connect(self) -> psycopg.Connection[TupleRow]:
         return psycopg.connect(
@@ -78,6 +103,19 @@ class Installation:
             dbname="monitoring",
             autocommit=True,
         )
+
+    def make_topic(self, topic: str) -> None:
+        """A topic for results of others."""
+        admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap_servers})
+        admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
+
+    def stored(self, topic: str) -> int:
+        """How many messages a topic holds."""
+        consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": "bench"})
+        try:
+            return int(consumer.get_watermark_offsets(TopicPartition(topic, 0, 0), 10)[1])
+        finally:
+            consumer.close()
 
     def results(self, topic: str) -> Iterator[CheckResult]:
         """All results of a topic."""
@@ -95,6 +133,7 @@ class Installation:
 
 @contextlib.contextmanager
 def installed(directory: Path) -> Iterator[Installation]:
+    """Both servers, for as long as the block, in this folder."""
     directory.chmod(0o755)
     for name in ("kafka", "postgres"):
         (directory / name).mkdir()

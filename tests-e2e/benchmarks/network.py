@@ -1,7 +1,7 @@
 """Benchmarks with names: a network namespace for the prober, and one with a resolver and nginx on its other side.
 
-Each benchmark that asks for them runs itself again in the prober's namespace (`enter`), so that whatever it starts, real
-servers too, is there. The website and the resolver are started from there in the other one (`website`).
+Each benchmark that asks for them runs itself again in the prober's namespace (`enter`), so that whatever it starts is
+there, real servers too. The website and the resolver are started from there in the other one (`website`).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def missing(has: Callable[[str], str | None] = shutil.which, user: int | None = 
 
 
 def enter() -> None:
-    """Run this program again in a namespace of its own and end with its status; return in the program that runs there."""
+    """Run this program again in a namespace of its own and end with its status; return in the one that runs there."""
     # A Ctrl-C or a SIGTERM ends every block in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if _ENTERED not in os.environ:
@@ -96,7 +96,9 @@ def _namespaces() -> Iterator[tuple[str, str]]:
 
 
 def _remove(name: str) -> None:
-    for pid in subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, check=False).stdout.split():
+    for pid in subprocess.run(
+        ["ip", "netns", "pids", name], capture_output=True, text=True, check=False
+    ).stdout.split():
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(pid), signal.SIGKILL)
     subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)

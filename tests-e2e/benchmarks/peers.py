@@ -1,4 +1,4 @@
-"""Other probers that may be on PATH, configured to do a producer's job: every URL once a second, the same regular expression."""
+"""Other probers that may be on PATH, configured for a producer's job: the same URLs, interval and regular expression."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def telegraf(jitter: bool) -> Callable[[str, Job], Start]:
 
 def telegraf_conf(job: Job, jitter: bool) -> str:
     """Telegraf's configuration, in TOML, whose strings are written as those of JSON."""
-    agent = {
+    agent: dict[str, object] = {
         "interval": f"{job.interval_s}s",
         "collection_jitter": f"{job.interval_s if jitter else 0}s",
         "flush_interval": "1s",
@@ -80,10 +80,10 @@ def telegraf_conf(job: Job, jitter: bool) -> str:
         "omit_hostname": False,
         "skip_processors_after_aggregators": True,
     }
-    plugin = {"method": "GET", "response_timeout": _TIMEOUT, "response_string_match": PATTERN}
-    output = {"brokers": [job.bootstrap_servers], "topic": job.topic, "data_format": "json"}
+    plugin: dict[str, object] = {"method": "GET", "response_timeout": _TIMEOUT, "response_string_match": PATTERN}
+    output: dict[str, object] = {"brokers": [job.bootstrap_servers], "topic": job.topic, "data_format": "json"}
     count = min(_PLUGINS, len(job.urls))
-    tables = [("[agent]", agent), ("[[outputs.kafka]]", output)]
+    tables: list[tuple[str, dict[str, object]]] = [("[agent]", agent), ("[[outputs.kafka]]", output)]
     tables += [("[[inputs.http_response]]", {"urls": job.urls[first::count]} | plugin) for first in range(count)]
     return "\n".join(_toml(heading, values) for heading, values in tables)
 
