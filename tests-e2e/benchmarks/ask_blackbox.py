@@ -1,4 +1,4 @@
-"""Asks blackbox_exporter for a check of each URL at each interval, evenly spaced: `python ask_blackbox.py PORT INTERVAL_S FILE`."""
+"""Asks blackbox_exporter for a check of each URL at each interval: `python ask_blackbox.py PORT INTERVAL_S FILE`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A website that answers late and writes down when: `python delayed_site.py ADDRESS PORT DELAY_S FILE`.
 
-For each request the file gets a line at the end: the path, when the request came to this machine, and when the answer was
-handed to the kernel, both in seconds since the epoch. Reading a clock before and after takes less than 1 µs.
+For each request the file gets a line at the end: the path, when the kernel had received the request, and when the answer
+was handed to it, both in seconds since the epoch.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The least that a check can be: `python floor.py SCHEME PORT RATE NAMES`, until it is ended. It judges nothing and tells nobody.
+"""The least that a check can be, evenly spaced, until it is ended: `python floor.py SCHEME PORT RATE NAMES`.
 
-One check after the other, in blocking calls: ask the resolver for the address, connect, a full handshake over HTTPS with the
-chain verified, send the request, read to the end.
+One check after the other, in blocking calls: ask the resolver for the address, connect, over HTTPS a full handshake
+with the chain verified, send the request, read to the end. It judges nothing and tells nobody.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def address(answer: bytes) -> str:
 def check(resolver: socket.socket, asked: bytes, name: str, port: int, context: ssl.SSLContext | None) -> None:
     """One check."""
     resolver.send(asked)
-    with socket.create_connection((address(resolver.recv(512)), port), _WAIT_S) as plain:
+    with socket.socket() as plain:
+        plain.connect((address(resolver.recv(512)), port))
         connection = context.wrap_socket(plain, server_hostname=name) if context else plain
         with connection:
             connection.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())

@@ -32,6 +32,41 @@ if TYPE_CHECKING:
 MANY = 300
 
 
+@attrs.frozen
+class Stored:
+    """What is in a topic of one partition."""
+
+    bootstrap_servers: str
+    topic: str
+    up: bytes
+
+    def end(self) -> int:
+        """The offset of the next message."""
+        with self._consumer() as consumer:
+            return int(consumer.get_watermark_offsets(TopicPartition(self.topic, 0), 10)[1])
+
+    def count_up(self, begin: int, end: int) -> int:
+        """How many messages between two offsets say that a website is up."""
+        return sum(1 for message in self.messages(begin, end) if self.up in message)
+
+    def messages(self, begin: int, end: int) -> Iterator[bytes]:
+        """The messages between two offsets."""
+        with self._consumer() as consumer:
+            consumer.assign([TopicPartition(self.topic, 0, begin)])
+            while begin < end:
+                for message in consumer.consume(min(5_000, end - begin), 5.0):
+                    yield message.value() or b""
+                    begin += 1
+
+    @contextlib.contextmanager
+    def _consumer(self) -> Iterator[Consumer]:
+        consumer = Consumer({"bootstrap.servers": self.bootstrap_servers, "group.id": "bench"})
+        try:
+            yield consumer
+        finally:
+            consumer.close()
+
+
 @attrs.define
 class Installation:
     """Real servers, and a folder for a producer's files."""
@@ -109,26 +144,15 @@ class Installation:
         admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap_servers})
         admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
 
-    def stored(self, topic: str) -> int:
-        """How many messages a topic holds."""
-        consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": "bench"})
-        try:
-            return int(consumer.get_watermark_offsets(TopicPartition(topic, 0, 0), 10)[1])
-        finally:
-            consumer.close()
+    def stored(self, topic: str, up: bytes) -> Stored:
+        """The results in a topic; those of websites that are up contain these bytes."""
+        return Stored(self.kafka.bootstrap_servers, topic, up)
 
     def results(self, topic: str) -> Iterator[CheckResult]:
         """All results of a topic."""
-        consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": "bench"})
-        partition = TopicPartition(topic, 0, 0)
-        left = consumer.get_watermark_offsets(partition, 10)[1]
-        consumer.assign([partition])
+        stored = self.stored(topic, b"")
         decoder = msgspec.json.Decoder(CheckResult, strict=False)
-        while left > 0:
-            for message in consumer.consume(5_000, 5.0):
-                yield decoder.decode(message.value() or b"")
-                left -= 1
-        consumer.close()
+        return (decoder.decode(message) for message in stored.messages(0, stored.end()))
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
@@ -29,12 +29,22 @@ def cpu_s(pid: int) -> float:
     return time.clock_gettime(~pid << 3 | _CPUCLOCK_SCHED)
 
 
+class Stored(Protocol):
+    """Results in Kafka."""
+
+    def end(self) -> int:
+        """The offset of the next result."""
+
+    def count_up(self, begin: int, end: int) -> int:
+        """How many results between two offsets say that a website is up."""
+
+
 @attrs.frozen
 class Measured:
     """A window of a process's life: what it used and what came of it."""
 
     checks: int
-    results: int | None
+    up: int | None
     cpu_s: float
     seconds: float
 
@@ -54,16 +64,15 @@ class Measured:
         return self.cpu_s / self.seconds
 
 
-def window(
-    pid: int, checks: Callable[[], int], results: Callable[[], int] | None, warm_up_s: float, seconds: float
-) -> Measured:
+def window(pid: int, checks: Callable[[], int], stored: Stored | None, warm_up_s: float, seconds: float) -> Measured:
     """Measure a process for some time, after a time for warming up."""
     time.sleep(warm_up_s)
-    began, cpu, asked, came = time.monotonic(), cpu_s(pid), checks(), results() if results else None
+    first = stored.end() if stored else 0
+    began, cpu, asked = time.monotonic(), cpu_s(pid), checks()
     time.sleep(seconds)
     took, cpu, asked = time.monotonic() - began, cpu_s(pid) - cpu, checks() - asked
-    # Results arrive up to a second late, in both counts.
-    return Measured(asked, results() - came if results and came is not None else None, cpu, took)
+    # Results arrive up to a second late, at both ends.
+    return Measured(asked, stored.count_up(first, stored.end()) if stored else None, cpu, took)
 
 
 def middle(rounds: Sequence[Measured]) -> Measured:
@@ -96,16 +105,14 @@ def table(found: Mapping[str, Measured]) -> list[str]:
     return [_row(name, each, telegraf[name], floor[name]) for name, each in found.items()]
 
 
-HEADING = (
-    f"{'':<28}{'checks/s':>10}{'CPU us/check':>14}{'core, %':>9}{'in Kafka, %':>13}{'x Telegraf':>12}{'x floor':>9}"
-)
+HEADING = f"{'':<28}{'checks/s':>10}{'CPU us/check':>14}{'core, %':>9}{'up, %':>13}{'x Telegraf':>12}{'x floor':>9}"
 
 
 def _row(name: str, each: Measured, telegraf: float | None, floor: float | None) -> str:
-    stored = None if each.results is None or not each.checks else 100 * each.results / each.checks
+    up = None if each.up is None or not each.checks else 100 * each.up / each.checks
     return (
         f"{name:<28}{each.per_s:>10,.0f}{each.cpu_us:>14,.0f}{100 * each.core:>9.1f}"
-        f"{_or_blank(stored, 13, 0)}{_or_blank(telegraf, 12, 2)}{_or_blank(floor, 9, 2)}"
+        f"{_or_blank(up, 13, 0)}{_or_blank(telegraf, 12, 2)}{_or_blank(floor, 9, 2)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Other probers that may be on PATH, configured for a producer's job: the same URLs, interval and regular expression."""
+"""Other probers that may be on PATH, configured for a producer's job: its URLs, interval and regular expression."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ class Peer:
     name: str
     programs: tuple[str, ...]
     configure: Callable[[str, Job], Start]
-    stores: bool = False
+    # What its message in Kafka contains when the website is up; None when it stores nothing there.
+    up: bytes | None = None
 
     @property
     def program(self) -> str | None:
@@ -141,8 +142,8 @@ def cloudprober(program: str, job: Job) -> Start:
 
 
 PEERS = (
-    Peer("Telegraf, bursts", ("telegraf",), telegraf(jitter=False), stores=True),
-    Peer("Telegraf, spread", ("telegraf",), telegraf(jitter=True), stores=True),
+    Peer("Telegraf, bursts", ("telegraf",), telegraf(jitter=False), b'"result_type":"success"'),
+    Peer("Telegraf, spread", ("telegraf",), telegraf(jitter=True), b'"result_type":"success"'),
     Peer("Gatus", ("gatus",), gatus),
     Peer("blackbox_exporter", ("blackbox_exporter", "prometheus-blackbox-exporter"), blackbox_exporter),
     Peer("cloudprober", ("cloudprober",), cloudprober),

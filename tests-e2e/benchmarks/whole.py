@@ -1,4 +1,4 @@
-"""What a check costs in whole processes, schedule to Kafka, beside other probers: `hatch run bench:whole`. See README.md."""
+"""What a check costs in whole processes, beside other probers: `hatch run bench:whole`. See README.md."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 import peers
-from installation import Installation, installed
+from installation import Installation, Stored, installed
 from measure import HEADING, OTHERS_CORE, PROBER_CORE, Measured, middle, on_core, quantiles_ms, table, window
 from network import DELAYED_PORT, WEBSITE, Website, enter, in_its_namespace, website
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 HTTP_RATES = [20, 50, 200, 1_000]
 HTTPS_RATES = [20, 50, 200, 400]
 PORTS = {"http": 80, "ecdsa": 443, "rsa": 444}
+# What a result of a website that is up contains.
+UP = b'"status":"up"'
 DELAY_S = 0.02
 # Full load is looked for from the highest rate on: what the cost there makes of a whole core, and once more.
 FULL, STEPS = 0.95, 2
@@ -40,10 +42,10 @@ IDLE_TARGETS, IDLE_INTERVAL_S = 1_000, 60
 
 @attrs.frozen
 class Running:
-    """A prober at work: its process, and how many results it has stored."""
+    """A prober at work: its process, and its results in Kafka."""
 
     child: Child
-    stored: Callable[[], int] | None
+    stored: Stored | None
 
 
 @attrs.frozen
@@ -87,7 +89,7 @@ class Bench:
         service = self.installation.start_producer(self.arguments.producer_svc, file, self._trust(task))
         try:
             service.wait_until_ready()
-            yield Running(service.child, partial(self.installation.stored, name))
+            yield Running(service.child, self.installation.stored(name, UP))
         finally:
             service.child.stop()
 
@@ -106,7 +108,7 @@ class Bench:
             child = stack.enter_context(self._child(peer.name, start.command, start.env | self._trust(task)))
             if start.asker:
                 stack.enter_context(self._child("asker", start.asker, {}, OTHERS_CORE))
-            yield Running(child, partial(self.installation.stored, name) if peer.stores else None)
+            yield Running(child, self.installation.stored(name, peer.up) if peer.up else None)
 
     @contextlib.contextmanager
     def _child(self, name: str, command: list[str], env: dict[str, str], core: int = PROBER_CORE) -> Iterator[Child]:
