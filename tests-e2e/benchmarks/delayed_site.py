@@ -1,7 +1,7 @@
 """A website that answers late and writes down when: `python delayed_site.py ADDRESS PORT DELAY_S FILE`.
 
-For each request the file gets a line at the end: the path, when the kernel had received the request, and when the answer
-was handed to it, both in seconds since the epoch.
+At the end the file gets a line for each request: its path, when the kernel had received it, and when the answer was
+handed to the kernel, both in seconds since the epoch.
 """
 
 from __future__ import annotations

@@ -48,8 +48,7 @@ def missing(has: Callable[[str], str | None] = shutil.which, user: int | None = 
     absent = [program for program in _PROGRAMS if not has(program)]
     if not absent:
         return None
-    packages = sorted({_PROGRAMS[program] for program in absent} | {"nginx-light", "dnsmasq-base"})
-    return f"{' and '.join(absent)} not found: apt-get install {' '.join(packages)}"
+    return f"{' and '.join(absent)} not found: apt-get install {' '.join(_PROGRAMS[program] for program in absent)}"
 
 
 def enter() -> None:
