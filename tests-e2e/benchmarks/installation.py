@@ -106,7 +106,7 @@ class Installation:
                 "websites_per_container": targets,
                 "check_interval": f"{interval_s}s",
                 "timeout": "900ms",
-                "engine": engine,
+                "engine": str(engine),
                 "max_concurrent_checks": MANY,
                 "max_per_host": MANY,
                 "outbox_directory": str(self.directory / f"{name}.outbox"),
