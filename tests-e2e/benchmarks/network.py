@@ -68,6 +68,8 @@ def _run_inside() -> NoReturn:
         process = subprocess.Popen(command, env=os.environ | {_ENTERED: other}, start_new_session=True)
         try:
             sys.exit(process.wait())
+        except KeyboardInterrupt:
+            sys.exit(128 + signal.SIGINT)
         finally:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):

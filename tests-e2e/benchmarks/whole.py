@@ -233,6 +233,8 @@ def errors_ms(results: Iterable[CheckResult], stamps: Mapping[int, list[tuple[fl
             lost += 1
         else:
             found.append(abs(result.first_byte_s - true[0]))
+    if not found:
+        raise StopError(f"none of {lost} results has a time and a request")
     return quantiles_ms(found) | {"checks": len(found), "without": lost}
 
 
@@ -242,7 +244,11 @@ def report_errors(bench: Bench) -> dict[str, dict[str, float]]:
     print(f"\n{'error of first_byte_s, ms':<28}{'checks/s':>10}{'p50':>9}{'p99':>9}{'checks':>10}{'without':>9}")
     for engine in bench.arguments.engine:
         for rate in bench.arguments.error_rates:
-            found[f"errors {engine} {rate}"] = seen = errors(bench, engine, rate)
+            try:
+                found[f"errors {engine} {rate}"] = seen = errors(bench, engine, rate)
+            except StopError as error:
+                print(f"producer-svc, {engine}: {error}", flush=True)
+                continue
             numbers = f"{seen['p50']:>9.2f}{seen['p99']:>9.2f}{seen['checks']:>10.0f}{seen['without']:>9.0f}"
             print(f"producer-svc, {engine:<14}{rate:>10,}{numbers}", flush=True)
     return found
