@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _TIMEOUT = "900ms"
 # Telegraf asks the URLs of one plugin one after the other; this many plugins ask at once.
 _PLUGINS = 20
-_AT_ONCE = 100
 
 
 @attrs.frozen
@@ -99,7 +98,8 @@ def gatus(program: str, job: Job) -> Start:
     endpoint = {"interval": f"{job.interval_s}s", "client": {"timeout": _TIMEOUT}, "conditions": conditions}
     content = {
         "web": {"address": "127.0.0.1", "port": free_port()},
-        "concurrency": _AT_ONCE,
+        # No bound on how many checks it makes at once, in the words of newer and of older versions.
+        "concurrency": 0,
         "disable-monitoring-lock": True,
         "endpoints": [{"name": f"w{n}", "url": url} | endpoint for n, url in enumerate(job.urls)],
     }

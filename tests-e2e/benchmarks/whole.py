@@ -173,10 +173,11 @@ def _in_turn(
     for _ in range(bench.arguments.rounds):
         for subject in subjects or bench.subjects():
             try:
-                rounds[subject].append(measure(subject))
+                seen = measure(subject)
+                rounds[subject].append(seen)
             except StopError as error:
                 print(f"{subject}: {error}", flush=True)
-    return {subject: middle(seen) for subject, seen in rounds.items()}
+    return {subject: middle(all_seen) for subject, all_seen in rounds.items()}
 
 
 def _show(title: str, found: dict[str, Measured]) -> None:
