@@ -17,6 +17,7 @@ CORES = sorted(os.sched_getaffinity(0))
 PROBER_CORE, OTHERS_CORE = CORES[-1], CORES[0]
 # linux/posix-timers.h: the clock of the processor time of a process, all threads, those that ended too.
 _CPUCLOCK_SCHED = 2
+_AFTER_A_BURST = 0.75
 
 
 def on_core(core: int, command: list[str]) -> list[str]:
@@ -67,6 +68,8 @@ class Measured:
 def window(pid: int, checks: Callable[[], int], stored: Stored | None, warm_up_s: float, seconds: float) -> Measured:
     """Measure a process for some time, after a time for warming up."""
     time.sleep(warm_up_s)
+    # Bursts come at whole seconds: a window that begins and ends far from them counts all of each.
+    time.sleep((_AFTER_A_BURST - time.time()) % 1)
     first = stored.end() if stored else 0
     began, cpu, asked = time.monotonic(), cpu_s(pid), checks()
     time.sleep(seconds)
