@@ -241,7 +241,9 @@ def errors_ms(results: Iterable[CheckResult], stamps: Mapping[int, list[tuple[fl
 
 def report_errors(bench: Bench) -> dict[str, dict[str, float]]:
     """Print how exact measured times are."""
-    found = {}
+    found: dict[str, dict[str, float]] = {}
+    if not bench.arguments.error_rates:
+        return found
     print(f"\n{'error of first_byte_s, ms':<28}{'checks/s':>10}{'p50':>9}{'p99':>9}{'checks':>10}{'without':>9}")
     for engine in bench.arguments.engine:
         for rate in bench.arguments.error_rates:
