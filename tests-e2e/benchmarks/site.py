@@ -1,4 +1,4 @@
-"""A local website for benchmarks, in its own process: `python site.py CERTIFICATE DELAY_S` prints its two ports."""
+"""A local website for benchmarks, in its own process: `python site.py CERTIFICATE` prints its two ports."""
 
 from __future__ import annotations
 
@@ -13,36 +13,24 @@ ANSWER = (
 
 
 class Website(asyncio.Protocol):
-    """Answers each connection once, after the delay, and closes it."""
-
-    def __init__(self, delay_s: float) -> None:
-        self._delay_s = delay_s
+    """Answers each connection once, and closes it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        if self._delay_s:
-            asyncio.get_running_loop().call_later(self._delay_s, self._answer)
-        else:
-            self._answer()
-
-    def _answer(self) -> None:
         assert isinstance(self._transport, asyncio.Transport)
         self._transport.write(ANSWER)
         self._transport.close()
 
 
-async def main(certificate: str, delay_s: float) -> None:
+async def main(certificate: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     loop = asyncio.get_running_loop()
-    servers = [
-        await loop.create_server(lambda: Website(delay_s), "127.0.0.1", 0, ssl=tls, backlog=1024)
-        for tls in (None, context)
-    ]
+    servers = [await loop.create_server(Website, "127.0.0.1", 0, ssl=tls, backlog=1024) for tls in (None, context)]
     print(*(server.sockets[0].getsockname()[1] for server in servers), flush=True)
     await asyncio.Event().wait()
 
 
-asyncio.run(main(sys.argv[1], float(sys.argv[2])))
+asyncio.run(main(sys.argv[1]))

@@ -15,22 +15,17 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import attrs
-import msgspec
 import psutil
-import psycopg
-import yaml
-from confluent_kafka import Consumer, TopicPartition
-from probe import cpu_s
+from installation import MANY, Installation, installed
+from measure import OTHERS_CORE, PROBER_CORE, cpu_s, on_core, quantiles_ms
+from network import enter, website
 
-from local_stack.processes import Child, Service, free_port, script
-from local_stack.servers import Postgres, embedded_postgresql
+from local_stack.processes import script
 from monitoring_core.clock import to_ms
 from monitoring_core.config import DatabaseConfig, EngineName, MonitorConfig
-from monitoring_core.result import CheckResult, Status
+from monitoring_core.result import Status
 from monitoring_core.schedule import slots_between
 from monitoring_core.testing.builders import make_target
-from monitoring_testkit.servers.apache_kafka import ApacheKafka
 from monitoring_testkit.websites import fine_website
 from producer_svc.adapters.leases import PostgresLeases
 from producer_svc.adapters.postgres import ProducerConnection
@@ -42,32 +37,27 @@ from producer_svc.service import ITERATION_S
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from psycopg.rows import TupleRow
-
-CORES = sorted(os.sched_getaffinity(0))
 # The part of its greatest rate that the engine is given.
 LOAD = 0.7
-# More checks at once than there ever are while the website answers at once.
-MANY = 300
 
 
-def engine_alone(url: str, rate: float, count: int) -> tuple[float, float]:
-    """The curl engine with checks that become due at an even rate; an infinite one: whenever the engine has room.
+def engine_alone(name: str, url: str, rate: float, count: int) -> tuple[float, float]:
+    """An engine with checks that become due at an even rate; an infinite one: whenever the engine has room.
 
     What becomes due or finishes within ITERATION_S is handled together, as in the producer's loop.
 
     Returns:
         Processor time, µs a check, and checks a second.
     """
-    engine, origin = build_engine(MonitorConfig(engine=EngineName.CURL, max_concurrent_checks=MANY)), Origin(1, "bench")
-    target = make_target(url=url)
+    engine = build_engine(MonitorConfig(engine=EngineName(name), max_concurrent_checks=MANY))
+    origin, targets = Origin(1, "bench"), [make_target(url=url.replace("{n}", str(n))) for n in range(1, 1_001)]
     submitted = finished = 0
     began, cpu = time.monotonic(), time.process_time()
     while finished < count:
         iteration = time.monotonic()
         due = count if math.isinf(rate) else min(count, int((iteration - began) * rate))
         while submitted < due and engine.free:
-            engine.submit(Check(target, submitted, time.monotonic()), origin)
+            engine.submit(Check(targets[submitted % len(targets)], submitted, time.monotonic()), origin)
             submitted += 1
         while (left_s := iteration + ITERATION_S - time.monotonic()) > 0 and finished < submitted:
             for result in engine.drain_finished(left_s):
@@ -77,109 +67,32 @@ def engine_alone(url: str, rate: float, count: int) -> tuple[float, float]:
     return 1e6 * (time.process_time() - cpu) / count, count / (time.monotonic() - began)
 
 
-def in_own_process(url: str, rate: float, count: int) -> tuple[float, float]:
-    """`engine_alone` in a process of its own."""
-    command = [sys.executable, __file__, "--engine-alone", url, str(rate), str(count)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        give_own_core(process.pid)
-        cost_us, per_s = process.communicate()[0].split()
+def in_own_process(engine: str, url: str, rate: float, count: int) -> tuple[float, float]:
+    """`engine_alone` in a process of its own, with a core of its own."""
+    command = on_core(PROBER_CORE, [sys.executable, __file__, "--engine-alone", engine, url, str(rate), str(count)])
+    cost_us, per_s = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
     return float(cost_us), float(per_s)
 
 
-def give_own_core(pid: int) -> None:
-    """Let a process that was just started have the first core; all others of the benchmark have the rest."""
-    os.sched_setaffinity(pid, CORES[:1])
-
-
-@attrs.define
-class Installation:
-    """Real servers, and a folder for a producer's files."""
-
-    directory: Path
-    kafka: ApacheKafka
-    postgres: Postgres
-
-    def set_up(self, name: str, targets: int, url: str, interval_s: int) -> Path:
-        """Make a schema with targets and a topic, both of this name; the configuration file."""
-        content = {
-            "monitor": {
-                "websites_per_container": targets,
-                "check_interval": f"{interval_s}s",
-                "timeout": "900ms",
-                "engine": "curl",
-                "max_concurrent_checks": MANY,
-                "max_per_host": MANY,
-                "outbox_directory": str(self.directory / f"{name}.outbox"),
-            },
-            "kafka": {"bootstrap_servers": self.kafka.bootstrap_servers, "topic_name": name, "partitions": 1},
-            "database": {
-                "host": self.postgres.host,
-                "port": self.postgres.port,
-                "user": self.postgres.user,
-                "schema": name,
-            },
-            "metrics": {"host": "127.0.0.1", "port": 0},
-        }
-        file = self.directory / f"{name}.yaml"
-        file.write_text(yaml.safe_dump(content))
-        subprocess.run([script("dbadmin"), "setup", "--config", str(file)], check=True, capture_output=True)
-        with self.connect() as connection:
-            connection.execute(
-                f"INSERT INTO {name}.availability_monitor_config (amc_url) "
-                "SELECT %s || n FROM generate_series(1, %s) n",
-                (url, targets),
-            )
-            connection.execute("VACUUM ANALYZE")
-        return file
-
-    def connect(self) -> psycopg.Connection[TupleRow]:
-        return psycopg.connect(
-            host=self.postgres.host,
-            port=self.postgres.port,
-            user=self.postgres.user,
-            dbname="monitoring",
-            autocommit=True,
-        )
-
-    def results(self, topic: str) -> Iterator[CheckResult]:
-        """All results of a topic."""
-        consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": "bench"})
-        partition = TopicPartition(topic, 0, 0)
-        left = consumer.get_watermark_offsets(partition, 10)[1]
-        consumer.assign([partition])
-        decoder = msgspec.json.Decoder(CheckResult, strict=False)
-        while left > 0:
-            for message in consumer.consume(5_000, 5.0):
-                yield decoder.decode(message.value() or b"")
-                left -= 1
-        consumer.close()
-
-
 def measure(
-    installation: Installation, producer: str, targets: int, url: str, rate: float, warm_up_s: float, seconds: float
+    installation: Installation, arguments: argparse.Namespace, targets: int, url: str, rate: float
 ) -> dict[str, float]:
     """One producer with this number of targets, as a process, at most at this rate.
 
     Intervals are whole seconds, so up to a third of the targets is left out to meet the rate.
     """
-    name = f"lag_{targets}"
+    name, seconds = f"lag_{targets}", arguments.seconds
     interval_s = max(1, round(targets / rate))
     if targets > 0.75 * rate * interval_s:
         targets = int(rate * interval_s)
-    file = installation.set_up(name, targets, url, interval_s)
-    port = free_port()
-    # With bytecode, as in an installed package: the first command makes it.
-    env = {"MONITORING__METRICS__PORT": str(port), "PYTHONDONTWRITEBYTECODE": ""}
-    subprocess.run([producer, "run", "--help"], check=True, capture_output=True, env=os.environ | env)
+    file = installation.set_up(name, targets, url, interval_s, arguments.engine)
     began_s = time.time()
-    command = [producer, "run", "--id", "1", "--config", str(file)]
-    child = Child(name, command, installation.directory / f"{name}.log", env)
-    give_own_core(child.pid)
-    service = Service(child, port)
+    service = installation.start_producer(arguments.producer_svc, file)
+    child = service.child
     service.wait_until_ready()
     since_ms = round(1000 * service.metric("producer_accounted_since_seconds"))
     # The checks that became due while the range was read come first.
-    time.sleep(warm_up_s)
+    time.sleep(arguments.warm_up)
     begin_ms, cpu = time.time_ns() // 1_000_000, cpu_s(child.pid)
     time.sleep(seconds)
     end_ms, cpu = time.time_ns() // 1_000_000, cpu_s(child.pid) - cpu
@@ -188,14 +101,15 @@ def measure(
     found = {(r.target_id, to_ms(r.scheduled_at)): r for r in installation.results(name)}
     due = {(i, slot) for i in range(1, targets + 1) for slot in slots_between(i, interval_s, since_ms, end_ms)}
     measured = [r for (_, slot), r in found.items() if begin_ms <= slot < end_ms]
-    lags = sorted((r.started_at - r.scheduled_at).total_seconds() for r in measured if r.started_at)
+    lags = [(r.started_at - r.scheduled_at).total_seconds() for r in measured if r.started_at]
+    late = quantiles_ms(lags)
     first = min(r.started_at for r in found.values() if r.started_at)
     return {
         "targets": targets,
         "rate": len(measured) / seconds,
-        "lag_p50_ms": 1000 * lags[len(lags) // 2],
-        "lag_p99_ms": 1000 * lags[int(len(lags) * 0.99)],
-        "lag_max_ms": 1000 * lags[-1],
+        "lag_p50_ms": late["p50"],
+        "lag_p99_ms": late["p99"],
+        "lag_max_ms": 1000 * max(lags),
         "not_up": sum(1 for r in measured if r.status is not Status.UP),
         "missing": len(due - found.keys()),
         "cpu_us": 1e6 * cpu / len(measured),
@@ -206,7 +120,7 @@ def measure(
 
 def refresh_ms(installation: Installation, targets: int, url: str) -> dict[str, float]:
     """What a producer asks of PostgreSQL, in milliseconds of its processor time, when no target has changed."""
-    installation.set_up("refreshed", targets, url, 3600)
+    installation.set_up("refreshed", targets, url, 3600, EngineName.REQUESTS)
     postgres = installation.postgres
     config = DatabaseConfig(host=postgres.host, port=postgres.port, user=postgres.user, schema="refreshed")
     producer = ProducerConnection(config)
@@ -227,25 +141,40 @@ def refresh_ms(installation: Installation, targets: int, url: str) -> dict[str, 
 
 
 @contextlib.contextmanager
-def installed(directory: Path) -> Iterator[Installation]:
-    directory.chmod(0o755)
-    for name in ("kafka", "postgres"):
-        (directory / name).mkdir()
-    kafka = ApacheKafka(directory / "kafka", optimised=True)
-    kafka.start()
-    try:
-        with embedded_postgresql(directory / "postgres") as postgres:
-            yield Installation(directory, kafka, postgres)
-    finally:
-        kafka.stop()
+def website_of(directory: Path, names: bool) -> Iterator[str]:
+    """The URLs of the targets: names in a namespace of their own, or a website on this machine that costs the least."""
+    if names:
+        with website(directory, ttl_s=0) as found:
+            yield found.url("http")
+    else:
+        with fine_website() as port:
+            yield f"http://127.0.0.1:{port}/{{n}}"
 
 
-def main() -> None:
+def measure_with_engine(
+    installation: Installation, arguments: argparse.Namespace, targets: int, url: str
+) -> dict[str, float]:
+    """A producer, and the engine alone before and after it."""
+    engine = arguments.engine
+    _, before = in_own_process(engine, url, math.inf, arguments.alone)
+    result = measure(installation, arguments, targets, url, arguments.rate or LOAD * before)
+    _, after = in_own_process(engine, url, math.inf, arguments.alone)
+    # The machine may have become slower or faster meanwhile.
+    result["of_capacity"] = result["rate"] / statistics.mean((before, after))
+    result["engine_us"], _ = in_own_process(engine, url, result["rate"], round(5 * result["rate"]))
+    result["added_us"] = result["cpu_us"] - result["engine_us"]
+    return result
+
+
+def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--targets", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--engine", default="native", help="[default: native]")
+    parser.add_argument("--names", action="store_true", help="A name for each target, as whole.py does; needs root.")
     parser.add_argument("--warm-up", type=float, default=12.0, help="Seconds before measuring. [default: 12]")
     parser.add_argument("--seconds", type=float, default=12.0)
     parser.add_argument("--rate", type=float, help="Checks a second. [default: 0.7 of the engine's capacity]")
+    parser.add_argument("--alone", type=int, default=20_000, help="Checks of the engine alone. [default: 20000]")
     parser.add_argument(
         "--producer-svc",
         default=script("producer-svc"),
@@ -253,28 +182,28 @@ def main() -> None:
         help="The producer to measure. [default: that of this environment, in which are libraries of others, too]",
     )
     parser.add_argument("--json", type=Path, default=Path("bench-start-lag.json"), metavar="FILE")
-    parser.add_argument("--engine-alone", nargs=3, metavar=("URL", "RATE", "COUNT"), help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    parser.add_argument("--engine-alone", nargs=4, metavar=("ENGINE", "URL", "RATE", "COUNT"), help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parsed()
     if arguments.engine_alone:
-        url, rate, count = arguments.engine_alone
-        print(*engine_alone(url, float(rate), int(count)))
+        engine, url, rate, count = arguments.engine_alone
+        print(*engine_alone(engine, url, float(rate), int(count)))
         return
+    if arguments.names:
+        enter()
     found: dict[str, dict[str, float]] = {}
-    os.sched_setaffinity(0, CORES[1:] or CORES)
-    with tempfile.TemporaryDirectory() as folder, fine_website() as port, installed(Path(folder)) as installation:
-        url = f"http://127.0.0.1:{port}/"
+    os.sched_setaffinity(0, [OTHERS_CORE])
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        website_of(Path(folder), arguments.names) as url,
+        installed(Path(folder)) as installation,
+    ):
         for targets in arguments.targets:
-            _, before = in_own_process(url, math.inf, 20_000)
-            rate = arguments.rate or LOAD * before
-            producer, warm_up_s, seconds = arguments.producer_svc, arguments.warm_up, arguments.seconds
-            result = measure(installation, producer, targets, url, rate, warm_up_s, seconds)
-            _, after = in_own_process(url, math.inf, 20_000)
-            # The machine may have become slower or faster meanwhile.
-            result["of_capacity"] = result["rate"] / statistics.mean((before, after))
-            result["engine_us"], _ = in_own_process(url, result["rate"], round(5 * result["rate"]))
-            result["added_us"] = result["cpu_us"] - result["engine_us"]
-            found[str(targets)] = result
-            print(f"{targets:>9,}: " + "  ".join(f"{key}: {value:,.2f}" for key, value in result.items()))
+            found[str(targets)] = result = measure_with_engine(installation, arguments, targets, url)
+            print(f"{targets:>9,}: " + "  ".join(f"{key}: {value:,.2f}" for key, value in result.items()), flush=True)
         found["refresh"] = refresh_ms(installation, 1_000_000, url)
         print("a refresh with nothing changed, 1,000,000 targets  ", found["refresh"])
     arguments.json.write_text(json.dumps(found, indent=2) + "\n")
