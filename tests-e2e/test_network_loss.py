@@ -15,6 +15,7 @@ import pytest
 from local_stack.servers import embedded_broker, embedded_postgresql
 from local_stack.stack import Stack
 from monitoring_testkit.needs import cannot_run
+from monitoring_testkit.producer.engines import concrete_engines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +57,7 @@ def namespace(tmp_path: Path) -> Iterator[str]:
         ip("netns", "del", name)
 
 
-@pytest.mark.parametrize("engine", ["requests", "curl"])
+@pytest.mark.parametrize("engine", concrete_engines())
 def test_a_producer_without_network_blames_no_website(engine: str, namespace: str, tmp_path: Path) -> None:
     """The cable is pulled for a while: every slot of that time is unknown / prober_error, none is down."""
     with embedded_postgresql(tmp_path / "postgres") as postgres, embedded_broker(tmp_path) as broker:

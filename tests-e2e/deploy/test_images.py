@@ -239,7 +239,7 @@ def test_an_image_holds_its_service_and_little_else(images: DockerEngine, base_i
 
 def test_a_producer_has_both_engines(images: DockerEngine) -> None:
     """The one that is set needs nothing more."""
-    program = "from producer_svc.checks.http import curl_engine, requests_engine"
+    program = "from producer_svc.checks.http import native_engine, requests_engine"
     done = images.run("--read-only", "--entrypoint", "/opt/venv/bin/python", "monitoring_producer", "-c", program)
     assert done.returncode == 0, done.stderr
 

@@ -153,7 +153,7 @@ def test_a_full_disk_under_the_outbox_costs_no_result(checks: Checks) -> None:
 def test_a_thousand_websites_that_hang_hold_up_no_others(checks: Checks) -> None:
     """Half of 2,000 targets hang until their timeout: each is down, the others are up, and no slot is missed."""
     checks.targets, checks.interval_s = 2_000, 10
-    checks.pipeline.monitor |= {"max_per_host": 1_000, "max_concurrent_checks": 1_000, "engine": "curl"}
+    checks.pipeline.monitor |= {"max_per_host": 1_000, "max_concurrent_checks": 1_000, "engine": "native"}
     checks.pipeline.monitor |= {"check_interval": "10s", "timeout": "4s", "websites_per_container": 2_000}
     table = f"{checks.pipeline.name}.availability_monitor_config"
     with socket.create_server(("127.0.0.1", 0), backlog=4_096) as hanging:

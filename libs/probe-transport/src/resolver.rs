@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use rustls::crypto::{GetRandomFailed, aws_lc_rs};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -216,7 +217,8 @@ enum Answered {
 /// Ask for the addresses of both families. When one has come, the other is waited for only a little.
 async fn ask_both(socket: &mut Socket, name: &str) -> Result<(Option<Said>, Option<Said>), Answered> {
     let lost = |error: io::Error| Answered::Not(unreachable(name, socket.server, &error));
-    let ids = random().map_err(|error| Answered::For(Failure::new(Kind::Own, error.to_string())))?;
+    let ids = random()
+        .map_err(|error| Answered::For(Failure::new(Kind::Own, format!("has no random numbers: {error:?}"))))?;
     let is_none = || Answered::For(Failure::new(Kind::Name, format!("{name:.100}: is not a host name")));
     let four = message::question(ids[0], name, Family::V4).ok_or_else(is_none)?;
     let six = message::question(ids[1], name, Family::V6).ok_or_else(is_none)?;
@@ -252,10 +254,11 @@ async fn over_tcp(server: SocketAddr, question: &[u8], family: Family) -> io::Re
     message::answer(&received, question, family).ok_or_else(|| io::Error::other("not an answer"))
 }
 
-fn random() -> Result<[u16; 2], getrandom::Error> {
-    let [a, b, c, d] = getrandom::u32()?.to_ne_bytes();
-    let first = u16::from_ne_bytes([a, b]);
-    let second = u16::from_ne_bytes([c, d]);
+/// Two ids that nobody can guess, and that differ.
+fn random() -> Result<[u16; 2], GetRandomFailed> {
+    let mut bytes = [0; 4];
+    aws_lc_rs::default_provider().secure_random.fill(&mut bytes)?;
+    let (first, second) = (u16::from_ne_bytes([bytes[0], bytes[1]]), u16::from_ne_bytes([bytes[2], bytes[3]]));
     Ok([first, if first == second { !second } else { second }])
 }
 

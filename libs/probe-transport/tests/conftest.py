@@ -57,9 +57,14 @@ def transport(tmp_path: Path, resolver: Resolver) -> Callable[..., Transport]:
     def make(nameservers: str = "nameserver 127.0.0.1\n", **more: Any) -> Transport:
         (tmp_path / "resolv.conf").write_text(nameservers)
         (tmp_path / "hosts").touch()
-        files = {"resolv_conf": str(tmp_path / "resolv.conf"), "hosts": str(tmp_path / "hosts")}
-        settings = {"authorities": b"", "denied_networks": [], "dns_cache": True, "max_concurrent": 100} | more
-        return Transport(**settings, **files, dns_port=resolver.port)
+        files: dict[str, Any] = {"resolv_conf": str(tmp_path / "resolv.conf"), "hosts": str(tmp_path / "hosts")}
+        settings: dict[str, Any] = {
+            "authorities": b"",
+            "denied_networks": [],
+            "dns_cache": True,
+            "max_concurrent": 100,
+        } | more
+        return Transport(**(settings | files), dns_port=resolver.port)
 
     return make
 
@@ -69,7 +74,7 @@ def fetch() -> Callable[..., Answer]:
     """Makes one hop with a transport."""
 
     def make(of: Transport, url: str, timeout_s: float = 2.0, **more: Any) -> Answer:
-        fields = {
+        fields: dict[str, Any] = {
             "token": 1,
             "due": None,
             "timeout_s": timeout_s,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monitoring_testkit.servers.resolver import A, AAAA, Resolver, record, said
+from monitoring_testkit.servers.resolver import AAAA, A, Resolver, record, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,7 +112,7 @@ def test_a_hop_begins_when_it_is_due(port: int, transport: Make) -> None:
     one, now = transport(), time.monotonic()
     for token in range(1, 6):
         submit(one, token, f"http://127.0.0.1:{port}/", due=now + 0.1 * token)
-    answers = []
+    answers: list[Answer] = []
     while len(answers) < 5:
         answers += one.drain(1.0, 5)
     late = {answer.token: answer.started - (now + 0.1 * answer.token) for answer in answers}
@@ -127,11 +127,16 @@ def submit(of: Transport, token: int, url: str, due: float | None, timeout_s: fl
 
 def test_no_more_hops_run_at_once_than_there_are_places(website: RawWebsite, transport: Make) -> None:
     """Those that are due meanwhile wait, and what they wait is not theirs."""
-    website.answer(lambda connection, _: (time.sleep(0.2), connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")))
+
+    def slowly(connection: socket.socket, _: bytes) -> None:
+        time.sleep(0.2)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+
+    website.answer(slowly)
     one, now = transport(max_concurrent=2), time.monotonic()
     for token in range(4):
         submit(one, token, website.url, due=now)
-    answers = []
+    answers: list[Answer] = []
     while len(answers) < 4:
         answers += one.drain(2.0, 4)
     assert all(answer.ended - answer.started < 0.35 for answer in answers)
@@ -140,8 +145,12 @@ def test_no_more_hops_run_at_once_than_there_are_places(website: RawWebsite, tra
 
 def test_a_redirect_is_told_of_at_once(website: RawWebsite, transport: Make) -> None:
     """Its body is not waited for, and neither is anybody who waits for more answers."""
-    head = b"HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 100\r\n\r\n"
-    website.answer(lambda connection, _: (connection.sendall(head), connection.recv(1)))
+
+    def act(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 100\r\n\r\n")
+        connection.recv(1)
+
+    website.answer(act)
     one, began = transport(), time.monotonic()
     submit(one, 1, website.url, due=None)
     (answer,) = one.drain(2.0, 10)
@@ -150,9 +159,7 @@ def test_a_redirect_is_told_of_at_once(website: RawWebsite, transport: Make) -> 
     assert ("location", "/next") in answer.fields
 
 
-def test_what_came_of_a_body_is_handed_up_with_its_failure(
-    website: RawWebsite, transport: Make, fetch: Fetch
-) -> None:
+def test_what_came_of_a_body_is_handed_up_with_its_failure(website: RawWebsite, transport: Make, fetch: Fetch) -> None:
     """Evidence, and for a body that is too large when unpacked the verdict."""
     website.answer(lambda connection, _: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello"))
     answer = fetch(transport(), website.url)

@@ -6,13 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+
 from monitoring_testkit.servers.resolver import (
-    A,
     AAAA,
     CNAME,
     NXDOMAIN,
     REFUSED,
     SERVFAIL,
+    A,
     Resolver,
     known,
     record,
@@ -45,7 +46,9 @@ def test_a_name_is_looked_up_and_connected_to(resolver: Resolver, port: int, tra
     ("code", "words"),
     [(NXDOMAIN, "no such name (NXDOMAIN)"), (SERVFAIL, "failed (SERVFAIL)"), (REFUSED, "refused to answer (REFUSED)")],
 )
-def test_what_a_resolver_says_is_told_apart(code: int, words: str, resolver: Resolver, transport: Make, fetch: Fetch) -> None:
+def test_what_a_resolver_says_is_told_apart(
+    code: int, words: str, resolver: Resolver, transport: Make, fetch: Fetch
+) -> None:
     """A name that does not exist is another trouble than a resolver that fails."""
     resolver.knows = lambda name, kind: said(code=code)
     answer = fetch(transport(), "http://gone.test/")
@@ -70,7 +73,9 @@ def test_a_resolver_that_says_nothing(resolver: Resolver, transport: Make, fetch
     assert (answer.failure, answer.detail) == ("deadline", "looking up the name")
 
 
-def test_the_next_resolver_is_asked_when_one_fails(resolver: Resolver, port: int, transport: Make, fetch: Fetch) -> None:
+def test_the_next_resolver_is_asked_when_one_fails(
+    resolver: Resolver, port: int, transport: Make, fetch: Fetch
+) -> None:
     """SERVFAIL says nothing about the name."""
     resolver.knows = lambda name, kind: said(code=SERVFAIL)
     second = Resolver("127.0.0.2", resolver.port)
@@ -112,7 +117,9 @@ def test_a_truncated_answer_is_fetched_over_tcp(resolver: Resolver, port: int, t
     assert fetch(transport(), f"http://big.test:{port}/").status == 200
 
 
-def test_one_family_waits_for_the_other_only_a_little(resolver: Resolver, port: int, transport: Make, fetch: Fetch) -> None:
+def test_one_family_waits_for_the_other_only_a_little(
+    resolver: Resolver, port: int, transport: Make, fetch: Fetch
+) -> None:
     """Some resolvers never answer a question for IPv6 addresses (RFC 8305, section 3)."""
     resolver.knows = lambda name, kind: said(record(name, A, "127.0.0.1")) if kind == A else None
     answer = fetch(transport(), f"http://shop.test:{port}/")
@@ -122,7 +129,9 @@ def test_one_family_waits_for_the_other_only_a_little(resolver: Resolver, port: 
 
 
 @pytest.mark.parametrize(("cache", "ttl", "asked"), [(True, 60, 2), (True, 0, 4), (False, 60, 4)])
-def test_addresses_are_kept_as_long_as_their_ttl_says(cache: bool, ttl: int, asked: int, resolver: Resolver, port: int, transport: Make, fetch: Fetch) -> None:
+def test_addresses_are_kept_as_long_as_their_ttl_says(
+    cache: bool, ttl: int, asked: int, resolver: Resolver, port: int, transport: Make, fetch: Fetch
+) -> None:
     """And not at all if the cache is switched off."""
     resolver.knows = known({("shop.test", A): "127.0.0.1"}, ttl)
     one = transport(dns_cache=cache)
@@ -130,7 +139,9 @@ def test_addresses_are_kept_as_long_as_their_ttl_says(cache: bool, ttl: int, ask
     assert len(resolver.asked) == asked
 
 
-def test_a_kept_address_is_forgotten_when_its_time_is_over(resolver: Resolver, port: int, transport: Make, fetch: Fetch) -> None:
+def test_a_kept_address_is_forgotten_when_its_time_is_over(
+    resolver: Resolver, port: int, transport: Make, fetch: Fetch
+) -> None:
     """A website that moves is found again."""
     resolver.knows = known({("shop.test", A): "127.0.0.9"}, 1)
     one = transport()
@@ -140,7 +151,9 @@ def test_a_kept_address_is_forgotten_when_its_time_is_over(resolver: Resolver, p
     assert fetch(one, f"http://shop.test:{port}/").status == 200
 
 
-def test_the_hosts_file_comes_first_and_may_change(resolver: Resolver, tmp_path: Path, port: int, transport: Make, fetch: Fetch) -> None:
+def test_the_hosts_file_comes_first_and_may_change(
+    resolver: Resolver, tmp_path: Path, port: int, transport: Make, fetch: Fetch
+) -> None:
     """As the machine has it."""
     one = transport()
     (tmp_path / "hosts").write_text("127.0.0.1 intranet other  # the office\n")
@@ -149,7 +162,9 @@ def test_the_hosts_file_comes_first_and_may_change(resolver: Resolver, tmp_path:
     assert resolver.asked == []
 
 
-def test_other_resolvers_are_taken_up(resolver: Resolver, tmp_path: Path, port: int, transport: Make, fetch: Fetch) -> None:
+def test_other_resolvers_are_taken_up(
+    resolver: Resolver, tmp_path: Path, port: int, transport: Make, fetch: Fetch
+) -> None:
     """resolv.conf may change while the prober runs."""
     resolver.knows = known({("shop.test", A): "127.0.0.1"})
     one = transport("nameserver 127.0.0.9\noptions timeout:1 attempts:1\n")
@@ -160,7 +175,9 @@ def test_other_resolvers_are_taken_up(resolver: Resolver, tmp_path: Path, port: 
 
 
 @pytest.mark.parametrize("host", ["127.1", "0x7f.0.0.1", "2130706433", "0177.0.0.1", "127.0.0.1."])
-def test_an_address_is_read_as_browsers_read_it(host: str, resolver: Resolver, port: int, transport: Make, fetch: Fetch) -> None:
+def test_an_address_is_read_as_browsers_read_it(
+    host: str, resolver: Resolver, port: int, transport: Make, fetch: Fetch
+) -> None:
     """The URL standard's numbers for IPv4."""
     assert fetch(transport(), f"http://{host}:{port}/").address == "127.0.0.1"
     assert resolver.asked == []

@@ -116,11 +116,11 @@ def test_a_refused_chain_is_handed_up_from_the_same_handshake(
     received: list[bytes] = []
     past = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
     certificate, words = {
-        "unknown": lambda: (trustme.CA().issue_cert("127.0.0.1"), "unable to get local issuer certificate"),
-        "expired": lambda: (root.issue_cert("127.0.0.1", not_after=past), "certificate has expired"),
-        "other name": lambda: (root.issue_cert("shop.test"), "Hostname mismatch, certificate is not valid for"),
-        "no intermediate": lambda: (without_chain(root), "unable to get local issuer certificate"),
-    }[refused]()
+        "unknown": (trustme.CA().issue_cert("127.0.0.1"), "unable to get local issuer certificate"),
+        "expired": (root.issue_cert("127.0.0.1", not_after=past), "certificate has expired"),
+        "other name": (root.issue_cert("shop.test"), "Hostname mismatch, certificate is not valid for"),
+        "no intermediate": (without_chain(root), "unable to get local issuer certificate"),
+    }[refused]
     with tls_website(certificate, lambda connection: received.append(connection.recv(1))) as port:
         answer = fetch(trusting(transport, root), f"https://127.0.0.1:{port}/")
         assert answer.failure == "tls"
@@ -172,9 +172,7 @@ def test_nobody_can_be_trusted_without_authorities(root: trustme.CA, transport: 
     assert answer.detail.startswith("cannot check: no certificate authority can be read")
 
 
-def test_sessions_are_resumed_for_a_while_if_that_is_asked_for(
-    root: trustme.CA, transport: Make, fetch: Fetch
-) -> None:
+def test_sessions_are_resumed_for_a_while_if_that_is_asked_for(root: trustme.CA, transport: Make, fetch: Fetch) -> None:
     """By the target that made them; the certificate is still known."""
     with tls_website(root.issue_cert("127.0.0.1")) as port:
         one, url = trusting(transport, root), f"https://127.0.0.1:{port}/"

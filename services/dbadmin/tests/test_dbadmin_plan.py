@@ -65,11 +65,11 @@ def test_an_engine_that_was_not_measured_is_planned_as_the_dearest(
     plain: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine may cost as much, and a plan that is too small is noticed too late."""
-    assert [check_us(engine) for engine in (EngineName.CURL, EngineName.REQUESTS)] == [841.0, 2151.0]
-    monkeypatch.delitem(CHECK_US, EngineName.CURL)
-    assert check_us(EngineName.CURL) == 2151.0
-    status, said = run(plain, "plan", "--targets", "1", "--set", "monitor.engine=curl")
-    assert (status, "2,151 µs each with engine curl" in said) == (0, True)
+    assert [check_us(engine) for engine in (EngineName.NATIVE, EngineName.REQUESTS)] == [400.0, 2151.0]
+    monkeypatch.delitem(CHECK_US, EngineName.NATIVE)
+    assert check_us(EngineName.NATIVE) == 2151.0
+    status, said = run(plain, "plan", "--targets", "1", "--set", "monitor.engine=native")
+    assert (status, "2,151 µs each with engine native" in said) == (0, True)
 
 
 def test_another_consumer_is_planned_when_half_of_the_measured_rate_is_passed(plain: Path) -> None:
@@ -82,7 +82,7 @@ def test_another_consumer_is_planned_when_half_of_the_measured_rate_is_passed(pl
 def test_twice_as_many_partitions_as_consumers_are_advised(plain: Path) -> None:
     """More consumers can be added later, and partitions cannot be added without moving keys."""
     config = load_config(plain, environ={})
-    costs = Costs(check_us=check_us(EngineName.CURL), consumer_rows=100)
+    costs = Costs(check_us=check_us(EngineName.NATIVE), consumer_rows=100)
     found = plan(config, [Load(350, 1)], costs, Circumstances())
     need = next(need for need in found if need.what == "partitions of the topic")
     assert (need.need, need.have) == (7, 6)
@@ -103,7 +103,7 @@ def test_a_plan_before_there_is_anything(plain: Path) -> None:
     assert found["connections to PostgreSQL"]["need"] == 1004
     status, said = run(plain, "plan", "--targets", "1000000", "--set", "monitor.websites_per_container=100000")
     assert status == 1
-    assert "monitor.websites_per_container: 13947, or monitor.engine: curl" in said
+    assert "monitor.websites_per_container: 13947, or monitor.engine: native" in said
     assert "monitor.max_concurrent_checks: 1668" in said
 
 

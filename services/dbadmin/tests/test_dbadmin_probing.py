@@ -35,7 +35,7 @@ def test_a_producer_that_fails_is_said_in_one_line(
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     monkeypatch.setattr(probing, "_GRACE_S", 0.1)
     with pytest.raises(StopError) as caught:
-        probing.probe([TargetRecord(url="http://a/", timeout_s=0.3)], EngineName.CURL, MonitorConfig())
+        probing.probe([TargetRecord(url="http://a/", timeout_s=0.3)], EngineName.NATIVE, MonitorConfig())
     assert str(caught.value) == said.format(program)
 
 
@@ -46,4 +46,4 @@ def test_a_line_that_is_no_result_is_said(tmp_path: Path, monkeypatch: pytest.Mo
     program.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     with pytest.raises(StopError, match="probe: a line is not a result: "):
-        probing.probe([TargetRecord(url="http://a/")], EngineName.CURL, MonitorConfig())
+        probing.probe([TargetRecord(url="http://a/")], EngineName.NATIVE, MonitorConfig())

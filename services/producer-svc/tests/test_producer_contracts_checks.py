@@ -15,6 +15,7 @@ from monitoring_core.result import Reason
 from monitoring_core.targets import Target
 from monitoring_core.testing.builders import make_target
 from monitoring_testkit.producer.contracts.checks import PLACES, CanariesContract, EngineContract
+from monitoring_testkit.producer.engines import concrete_engines, needs_native
 from monitoring_testkit.producer.fakes.checks import FakeCanaries, FakeEngine
 from monitoring_testkit.websites import RawWebsite, fine_website
 from producer_svc.adapters.canaries import TcpCanaries
@@ -78,7 +79,7 @@ def fine_url() -> Iterator[str]:
 class TestEngines(EngineContract):
     """On each engine, and on two behind one."""
 
-    @pytest.fixture(params=[*EngineName, None], ids=[*EngineName, "both"])
+    @pytest.fixture(params=[*concrete_engines(), pytest.param(None, marks=needs_native, id="both")])
     def stage(self, request: pytest.FixtureRequest, fine_url: str, website: RawWebsite) -> Iterator[RealChecks]:
         website.answer(lambda _socket, _head: website.closing.wait(60))
         engine = _engine(request.param)

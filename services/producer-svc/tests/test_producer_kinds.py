@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import socket
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from monitoring_core.config import EngineName, MonitorConfig
+from monitoring_core.config import ConfigError, EngineName, MonitorConfig
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.testing.builders import make_result, make_target
+from monitoring_testkit.producer.engines import concrete_engines
 from monitoring_testkit.producer.fakes.checks import FakeEngine
 from producer_svc.check import Check, Origin
 from producer_svc.checks import kinds
+from producer_svc.checks.http.engines import chosen
 from producer_svc.checks.http.requests_engine import RequestsEngine
 from producer_svc.checks.routing import RoutingEngine
 
@@ -86,7 +90,7 @@ def hello(connection: socket.socket, _: bytes) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
 
 
-@pytest.mark.parametrize("name", EngineName)
+@pytest.mark.parametrize("name", concrete_engines())
 def test_a_kind_is_added_by_one_line_in_the_table(
     name: EngineName, website: RawWebsite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,3 +178,21 @@ def test_a_wait_ends_with_the_first_result_of_any_kind() -> None:
     (result,) = engine.drain_finished(5.0)
     assert (result.target_id, result.status) == (2, Status.UP)
     assert time.monotonic() - began < 2
+
+
+def test_auto_is_native_where_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else requests, which runs anywhere; a name in the configuration is taken at its word."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert chosen(EngineName.AUTO) is EngineName.REQUESTS
+    assert chosen(EngineName.NATIVE) is EngineName.NATIVE
+    assert isinstance(kinds.build_engine(MonitorConfig()), RequestsEngine)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if name == "probe_transport" else None)
+    assert chosen(EngineName.AUTO) is EngineName.NATIVE
+
+
+def test_an_engine_that_is_not_installed_is_named_with_what_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one sentence, before anything is checked."""
+    monkeypatch.setitem(sys.modules, "probe_transport", None)
+    monkeypatch.delitem(sys.modules, "producer_svc.checks.http.native_engine", raising=False)
+    with pytest.raises(ConfigError, match=r"native needs pip install 'producer-svc\[native\]'"):
+        kinds.build_engine(MonitorConfig(engine=EngineName.NATIVE))

@@ -11,6 +11,7 @@ import pytest
 from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.result import Status
 from monitoring_core.testing.builders import make_target
+from monitoring_testkit.producer.engines import needs_native
 from producer_svc.check import Check, Origin
 from producer_svc.checks.kinds import build_engine
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from monitoring_testkit.websites import RawWebsite
     from producer_svc.ports import Engine
 
-pytestmark = pytest.mark.integration_test
+pytestmark = [pytest.mark.integration_test, needs_native]
 
 ORIGIN = Origin(3, "here")
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -103,7 +104,12 @@ def test_a_redirect_is_followed_while_the_loop_waits(website: RawWebsite) -> Non
 
 def test_an_abandoned_check_is_never_drained(website: RawWebsite) -> None:
     """Its result may still come from the transport."""
-    website.answer(lambda connection, _: (time.sleep(0.1), connection.sendall(PAGE)))
+
+    def slowly(connection: socket.socket, _: bytes) -> None:
+        time.sleep(0.1)
+        connection.sendall(PAGE)
+
+    website.answer(slowly)
     engine = native()
     engine.submit(Check(make_target(url=website.url), 0, time.monotonic()), ORIGIN)
     engine.drain_finished(0.05)

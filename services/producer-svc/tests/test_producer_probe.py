@@ -35,9 +35,9 @@ from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.config.values import Size
 from monitoring_core.result import Reason, Status
 from monitoring_core.targets import CheckDefaults, StatusSet, TargetRecord
+from monitoring_testkit.producer.engines import concrete_engines
 from producer_svc.check import Check, Origin
 from producer_svc.checks.certificates import read_certificate
-from producer_svc.checks.http.curl_engine import CurlEngine
 from producer_svc.checks.http.progress import DeadlineError, OwnFaultError
 from producer_svc.checks.http.resolver import Resolver
 from producer_svc.checks.kinds import build_engine
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     Act = Callable[[socket.socket, bytes], None]
 
 pytestmark = pytest.mark.integration_test
+ENGINES = concrete_engines()
 
 DEFAULTS = CheckDefaults(interval_s=60, timeout_s=1.0, expected_status=StatusSet.parse("200-299"))
 MAX_BODY = 10_000
@@ -70,7 +71,7 @@ class Prober:
         return result
 
 
-@pytest.fixture(scope="module", params=list(EngineName))
+@pytest.fixture(scope="module", params=ENGINES)
 def probe(request: pytest.FixtureRequest) -> Prober:
     return Prober(request.param)
 
@@ -401,7 +402,7 @@ def test_the_measurements_of_a_check_add_up(probe: Prober, website: RawWebsite) 
     assert (result.http_status, result.body_bytes, result.producer_id, result.location) == (200, 5, 3, "here")
 
 
-@pytest.mark.parametrize("engine", EngineName)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_denied_networks_are_not_connected_to_on_any_hop(engine: EngineName, website: RawWebsite) -> None:
     """Neither a target nor a redirect leads into them."""
     probe = Prober(engine, denied_networks=("127.0.0.2/32",))
@@ -445,7 +446,7 @@ def test_a_post_sends_its_body_and_a_redirect_makes_it_a_get(probe: Prober, webs
 def test_a_failed_check_keeps_what_shows_why(website: RawWebsite) -> None:
     """The last URL, and the beginning of the page that the regexp was not found in; neither when it is up."""
     website.answer(says(page(b"Sorry\x00!\nBack soon")))
-    for engine in EngineName:
+    for engine in ENGINES:
         probe = Prober(engine, body_excerpt=Size(9))
         result = check(probe, website.url + "path?a=b#c", regexp="Welcome")
         assert (result.final_url, result.body_excerpt) == (website.url + "path?a=b", "Sorry !\nB")
@@ -497,7 +498,7 @@ def old(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
-@pytest.mark.parametrize("engine", EngineName)
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", TLS_CASES)
 def test_tls_trouble_is_told_apart(
     name: str, engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -548,7 +549,7 @@ def test_a_target_that_cannot_be_requested_ends_as_the_probers_fault(probe: Prob
     assert probe.engine.running == 0
 
 
-@pytest.mark.parametrize("engine", EngineName)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_certificate_is_recorded_and_shown_when_the_check_fails(
     engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -586,9 +587,9 @@ def test_a_certificate_is_recorded_and_shown_when_the_check_fails(
 
 
 @pytest.mark.parametrize("verify_tls", [True, False])
-@pytest.mark.parametrize("engine", EngineName)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_certificate_that_is_not_in_utf_8_is_no_trouble(engine: EngineName, verify_tls: bool, tmp_path: Path) -> None:
-    """libcurl tells all of it, such as a comment in another encoding."""
+    """Such as one with a comment in another encoding."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Shop")])
     comment = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.16.840.1.113730.1.13"), b"\x16\x04caf\xe9")
@@ -625,28 +626,7 @@ def test_a_certificate_of_an_unknown_version_cannot_be_read_and_decides_nothing(
     assert read_certificate(der.replace(third, fourth, 1)) is None
 
 
-def test_authorities_that_cannot_be_read_are_the_probers_own_fault() -> None:
-    """A website whose certificate nobody could look at is not to blame."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
-                secure.recv(65536)
-
-        served = pool.submit(serve)
-        prober = Prober(EngineName.CURL)
-        assert isinstance(prober.engine, CurlEngine)
-        os.ftruncate(prober.engine._authorities, 0)
-        result = check(prober, f"https://127.0.0.1:{listener.getsockname()[1]}/")
-        served.result(5)
-    assert (result.status, result.reason) == (Status.UNKNOWN, Reason.PROBER_ERROR), result.error
-    assert "the prober cannot check: " in (result.error or "")
-
-
-@pytest.mark.parametrize("engine", EngineName)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_refused_certificate_is_kept(engine: EngineName) -> None:
     """Who it names and when it expires is what a person asks first. Nothing is sent to fetch it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -698,7 +678,7 @@ def test_a_refused_certificate_is_fetched_within_the_budget() -> None:
     assert took < 1.5
 
 
-@pytest.mark.parametrize("engine", EngineName)
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_running_out_of_descriptors_is_the_probers_own_fault(
     engine: EngineName, host: str, website: RawWebsite
@@ -730,7 +710,7 @@ def no_descriptors() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.mark.parametrize("engine", EngineName)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_name_with_a_dead_address_first_is_reached_by_the_next(engine: EngineName, website: RawWebsite) -> None:
     """localhost is ::1 first where there is IPv6; the website listens on 127.0.0.1 alone."""
     website.answer(says(page()))
@@ -739,7 +719,7 @@ def test_a_name_with_a_dead_address_first_is_reached_by_the_next(engine: EngineN
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
-@pytest.mark.parametrize("engine", EngineName)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_website_on_ipv6_alone(engine: EngineName) -> None:
     """A literal address in brackets, and what the result says of it."""
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener, ThreadPoolExecutor() as pool:
@@ -756,7 +736,7 @@ def test_a_website_on_ipv6_alone(engine: EngineName) -> None:
     assert (result.status, result.remote_address) == (Status.UP, "::1")
 
 
-@pytest.mark.parametrize("engine", EngineName)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_connection_that_nobody_answers_ends_with_the_budget(engine: EngineName) -> None:
     """A full accept queue swallows what comes, as a firewall that drops does."""
     with contextlib.ExitStack() as stack:
@@ -808,7 +788,7 @@ def test_a_timeout_while_the_prober_stood_still_is_its_own_fault() -> None:
     assert re.fullmatch(r"the prober stood still for [12]\.\d s", ending.detail)
 
 
-@pytest.mark.parametrize("engine", EngineName)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_signals_leave_no_engine_waiting(engine: EngineName) -> None:
     """A signal near the end of an engine's wait must not leave the producer unable to check or to stop."""
     program = (

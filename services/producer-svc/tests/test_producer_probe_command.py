@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from monitoring_core.clock import from_ms
 from monitoring_core.codec import decode
 from monitoring_core.result import CheckResult, Reason, Status
+from monitoring_testkit.producer.engines import concrete_engines
 from producer_svc.cli import main
 from producer_svc.commands.explanation import waterfall
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     Act = Callable[[socket.socket, bytes], None]
 
-ENGINES = pytest.mark.parametrize("engine", ["requests", "curl"])
+ENGINES = pytest.mark.parametrize("engine", concrete_engines())
 
 
 def run(*arguments: str) -> Result:
@@ -49,7 +50,9 @@ def test_up_ends_with_0_and_shows_every_phase(website: RawWebsite, engine: str) 
     assert ended.exit_code == 0, ended.output
     lines = ended.output.splitlines()
     assert lines[0] == f"{website.url} is up"
-    assert re.search(r"HTTP status +200\n +address +127\.0\.0\.1\n +protocols +HTTP/1\.1\n +body +5 bytes\n", ended.output)
+    assert re.search(
+        r"HTTP status +200\n +address +127\.0\.0\.1\n +protocols +HTTP/1\.1\n +body +5 bytes\n", ended.output
+    )
     for phase in ("connect", "first byte", "transfer", "total"):
         assert re.search(rf"^  {phase} +\d+\.\d ms", ended.output, re.MULTILINE), ended.output
     assert "reason" not in ended.output

@@ -27,6 +27,7 @@ from producer_svc.adapters.target_table import PostgresTargetTable
 from producer_svc.assignment import Assignment
 from producer_svc.blame import Blame
 from producer_svc.check import Origin
+from producer_svc.checks.http.engines import chosen
 from producer_svc.checks.kinds import build_engine
 from producer_svc.claim import Claim
 from producer_svc.clock_steps import ClockSteps
@@ -65,6 +66,7 @@ def run(config: Config, producer_id: int | None) -> int:
             topic=config.kafka.topic_name,
             postgresql=config.database.address,
             location=config.monitor.location,
+            engine=chosen(config.monitor.engine).value,
             metrics_port=endpoint.port,
         )
         return service.run(stop)

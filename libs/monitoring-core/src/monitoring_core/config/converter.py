@@ -98,9 +98,11 @@ def _size(value: Any, _: Any) -> Size:
 
 def _choice(value: Any, kind: Any) -> Any:
     choices = [str(member) for member in kind]
-    if value not in choices:
-        raise ValueError(f"must be one of {', '.join(choices)}, got {shown(value)}")
-    return kind(value)
+    if value in choices:
+        return kind(value)
+    if isinstance(value, str) and hasattr(kind, "_missing_"):
+        kind._missing_(value)  # may say more
+    raise ValueError(f"must be one of {', '.join(choices)}, got {shown(value)}")
 
 
 def _is_tuple(kind: Any) -> bool:

@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 
 class EngineName(enum.StrEnum):
-    """The library that makes the HTTP requests."""
+    """What makes the HTTP requests; `auto` stands for `native` where that is installed, else for `requests`."""
 
-    REQUESTS = "requests"
-    CURL = "curl"
+    AUTO = "auto"
     NATIVE = "native"
+    REQUESTS = "requests"
+
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        if value == "curl":
+            raise ValueError("must be native, which has taken the place of curl")
 
 
 _DEFAULT_MAX_BODY = Size(1 << 20)
@@ -54,9 +59,9 @@ class MonitorConfig:
     location: Annotated[
         str, Matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "1 to 63 letters, digits, dots, dashes or underscores")
     ] = "default"
-    engine: EngineName = EngineName.REQUESTS
+    engine: EngineName = EngineName.AUTO
     dns_cache: bool = True
-    tls_resumption: dt.timedelta = dt.timedelta(0)
+    tls_resumption: Annotated[dt.timedelta, Between(dt.timedelta(0), dt.timedelta(days=1))] = dt.timedelta(0)
     max_concurrent_checks: Annotated[int, Between(1, 1_000)] = 50
     max_body: Annotated[Size, Between(Size(1), Size(64 << 20))] = _DEFAULT_MAX_BODY
     max_redirects: Annotated[int, Between(0, 50)] = 10

@@ -29,8 +29,8 @@ class Resolver:
         self.port: int = self._udp.getsockname()[1]
         self.forger = False
         self.asked: list[tuple[str, int]] = []
-        self.knows: Knowledge = lambda name, kind: None
-        self.over_tcp: Knowledge = lambda name, kind: None
+        self.knows: Knowledge = lambda _name, _kind: None
+        self.over_tcp: Knowledge = lambda _name, _kind: None
         threading.Thread(target=self._serve_udp, daemon=True).start()
         threading.Thread(target=self._serve_tcp, daemon=True).start()
 

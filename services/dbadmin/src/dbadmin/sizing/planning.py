@@ -46,7 +46,7 @@ class Costs:
 
 
 # Microseconds: the engine's own part of a check over HTTPS, and 21 for the producer's.
-CHECK_US = {EngineName.CURL: 841.0, EngineName.REQUESTS: 2151.0}
+CHECK_US = {EngineName.AUTO: 400.0, EngineName.NATIVE: 400.0, EngineName.REQUESTS: 2151.0}
 
 
 def check_us(engine: EngineName) -> float:
@@ -122,7 +122,7 @@ def _of_a_producer(config: Config, rate: float, costs: Costs) -> Iterator[Need]:
         "processor of each producer",
         processors,
         have=1.0,
-        advice=f"monitor.websites_per_container: {fitting}, or monitor.engine: curl",
+        advice=f"monitor.websites_per_container: {fitting}, or monitor.engine: native",
         because=f"{rate:,.1f} checks/s, {costs.check_us:,.0f} µs each with engine {config.monitor.engine}",
     )
     yield Need(

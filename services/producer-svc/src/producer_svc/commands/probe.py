@@ -38,7 +38,7 @@ _GRACE_S = 5.0
 @click.option(
     "--engine",
     type=click.Choice([engine.value for engine in EngineName]),
-    default=EngineName.REQUESTS.value,
+    default=EngineName.AUTO.value,
     show_default=True,
     help="What makes the request.",
 )

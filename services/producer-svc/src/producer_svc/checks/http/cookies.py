@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from email.message import Message
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from requests.cookies import MockRequest, MockResponse, RequestsCookieJar, get_cookie_header
@@ -27,11 +27,13 @@ class Cookies:
         message = Message()
         for value in set_cookies:
             message["Set-Cookie"] = value
-        self._jar.extract_cookies(MockResponse(message), MockRequest(prepared(request)))
+        response: Any = MockResponse(message)
+        asked: Any = MockRequest(prepared(request))
+        self._jar.extract_cookies(response, asked)
 
     def sent_with(self, request: Request) -> Request:
         """The request with the cookies that belong to it."""
-        cookie = get_cookie_header(self._jar, prepared(request))
+        cookie = get_cookie_header(self._jar, prepared(request))  # type: ignore[no-untyped-call]
         if cookie is None:
             return request
         others = tuple((name, value) for name, value in request.headers if name.lower() != "cookie")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING
 
 from monitoring_core.config import ConfigError, EngineName, Fault
@@ -11,23 +12,26 @@ if TYPE_CHECKING:
     from producer_svc.ports import Engine
 
 
+def chosen(engine: EngineName) -> EngineName:
+    """The engine that a setting stands for: itself, or what `auto` is on this machine."""
+    if engine is not EngineName.AUTO:
+        return engine
+    return EngineName.NATIVE if importlib.util.find_spec("probe_transport") else EngineName.REQUESTS
+
+
 def build_http_engine(config: MonitorConfig) -> Engine:
     """The engine of `monitor.engine`. The libraries of the other one are not imported.
 
     Raises:
         ConfigError: the engine is not installed.
     """
-    if config.engine is EngineName.REQUESTS:
+    if chosen(config.engine) is EngineName.REQUESTS:
         from producer_svc.checks.http.requests_engine import RequestsEngine
 
         return RequestsEngine(config)
-    if config.engine is EngineName.NATIVE:
-        from producer_svc.checks.http.native_engine import NativeEngine
-
-        return NativeEngine(config)
     try:
-        from producer_svc.checks.http.curl_engine import CurlEngine
+        from producer_svc.checks.http.native_engine import NativeEngine
     except ImportError as error:
-        message = f"curl needs pip install 'producer-svc[curl]' ({error})"
+        message = f"native needs pip install 'producer-svc[native]' ({error})"
         raise ConfigError([Fault("this installation", "monitor.engine", message)]) from None
-    return CurlEngine(config)
+    return NativeEngine(config)

@@ -9,9 +9,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from probe_transport import Answer, Transport
-
 from monitoring_core.result import Reason
+from probe_transport import Answer, Transport
 from producer_svc.checks.certificates import read_certificate, trusted_authorities
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.exchange import Exchange
@@ -189,7 +188,7 @@ class NativeEngine:
             case "connect":
                 detail = f"{urlsplit(exchange.request.url).netloc}: {answer.detail}"
                 return EndingError(Reason.CONNECTION_ERROR, detail)
-        return EndingError(_REASONS[answer.failure], answer.detail)
+        return EndingError(_REASONS[answer.failure or "answer"], answer.detail)
 
 
 def measure(exchange: Exchange, answer: Answer) -> None:

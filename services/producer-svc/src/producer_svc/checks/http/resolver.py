@@ -1,4 +1,4 @@
-"""Name look-ups of the engine requests, within the time budget of a check. The engine curl has those of libcurl."""
+"""Name look-ups of the engine requests, within the time budget of a check. The engine native has its own."""
 
 from __future__ import annotations
 
