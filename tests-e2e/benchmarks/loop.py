@@ -70,9 +70,9 @@ class IdleEngine:
         self.lags.append(began - check.due)
         self._running.append((began + TOOK_S, check, origin))
 
-    def drain_finished(self, wait_s: float) -> list[CheckResult]:
+    def drain_finished(self, wait_s: float, enough: int = 1) -> list[CheckResult]:
         if wait_s > 0:
-            first_s = self._running[0][0] - time.monotonic() if self._running else wait_s
+            first_s = self._running[0][0] - time.monotonic() if self._running and enough == 1 else wait_s
             time.sleep(max(0.0, min(wait_s, first_s)))
         now, finished = time.monotonic(), []
         while self._running and self._running[0][0] <= now:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import json
 import os
 import platform
@@ -20,13 +19,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pycurl
 import trustme
 import urllib3
 
 from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.result import Status
 from monitoring_core.testing.builders import make_target
+from probe_transport import Transport
 from producer_svc.check import Check, Origin
 from producer_svc.checks.kinds import build_engine
 
@@ -55,46 +54,21 @@ def website(directory: Path) -> Iterator[tuple[str, str]]:
         process.wait(10)
 
 
-def bare_curl(url: str, authorities: str) -> Callable[[int], None]:
-    """The floor of the curl engine: a CurlMulti loop that does nothing with what it gets but search the regexp."""
+def bare_transport(url: str, authorities: str) -> Callable[[int], None]:
+    """The floor of the native engine: the transport, and nothing done with what it brings but search the regexp."""
     pattern = re.compile(PATTERN.encode())
-    multi = pycurl.CurlMulti()
-    idle = []
-    for _ in range(AT_ONCE):
-        curl = pycurl.Curl()
-        for option, value in (
-            (pycurl.URL, url),
-            (pycurl.CAINFO, authorities),
-            (pycurl.NOSIGNAL, 1),
-            (pycurl.FRESH_CONNECT, 1),
-            (pycurl.FORBID_REUSE, 1),
-            (pycurl.SSL_SESSIONID_CACHE, 0),
-            (pycurl.TIMEOUT_MS, 10_000),
-        ):
-            curl.setopt(option, value)
-        curl.unsetopt(pycurl.CAPATH)
-        idle.append(curl)
+    transport = Transport(Path(authorities).read_bytes(), [], False, AT_ONCE)
 
     def run(count: int) -> None:
         begun = done = 0
         while done < count:
-            while idle and begun < count:
-                curl = idle.pop()
-                curl.page = io.BytesIO()
-                curl.setopt(pycurl.WRITEDATA, curl.page)
-                multi.add_handle(curl)
+            while begun < min(done + AT_ONCE, count):
+                transport.submit(begun, None, 10.0, "GET", url, b"", None, ((200, 200),), 1 << 20, True, True)
                 begun += 1
-            _, running = multi.perform()
-            _, finished, failed = multi.info_read()
-            assert not failed, failed
-            for curl in finished:
-                assert curl.getinfo(pycurl.RESPONSE_CODE) == 200
-                assert pattern.search(curl.page.getvalue())
-                multi.remove_handle(curl)
-                idle.append(curl)
+            for answer in transport.drain(1.0, 1):
+                assert answer.status == 200, answer.detail
+                assert pattern.search(answer.body)
                 done += 1
-            if running and not finished:
-                multi.select(1.0)
 
     return run
 
@@ -134,12 +108,12 @@ def on_engine(name: EngineName, url: str, authorities: str) -> Callable[[int], N
 
 
 SUBJECTS: dict[str, Callable[[str, str], Callable[[int], None]]] = {
-    "bare CurlMulti": bare_curl,
-    "curl engine": partial(on_engine, EngineName.CURL),
+    "bare transport": bare_transport,
+    "native engine": partial(on_engine, EngineName.NATIVE),
     "bare urllib3": bare_urllib3,
     "requests engine": partial(on_engine, EngineName.REQUESTS),
 }
-FLOORS = {"curl engine": "bare CurlMulti", "requests engine": "bare urllib3"}
+FLOORS = {"native engine": "bare transport", "requests engine": "bare urllib3"}
 
 
 def measure(subject: str, url: str, count: int, authorities: str) -> tuple[float, float]:

@@ -127,14 +127,14 @@ def main() -> None:
         with subprocess.Popen(site, stdout=subprocess.PIPE, text=True) as slow:
             assert slow.stdout is not None
             url = f"http://127.0.0.1:{slow.stdout.readline().split()[0]}/"
-            for engine in EngineName:
+            for engine in (EngineName.REQUESTS, EngineName.NATIVE):
                 found[f"{IN_FLIGHT} in flight, {engine}"] = measure("in_flight", engine, url)
             slow.terminate()
     hostile = [sys.executable, __file__, "--hostile"]
     with subprocess.Popen(hostile, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as websites:
         assert websites.stdout is not None
         table = websites.stdout.readline()
-        for engine in EngineName:
+        for engine in (EngineName.REQUESTS, EngineName.NATIVE):
             found[f"{arguments.checks:,} hostile, {engine}"] = measure("soak", engine, table, str(arguments.checks))
     for what, values in found.items():
         print(f"{what:<32}", "  ".join(f"{name}: {value:,.1f}" for name, value in values.items()))

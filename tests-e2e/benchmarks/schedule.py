@@ -67,7 +67,7 @@ class NoEngine:
             )
         )
 
-    def drain_finished(self, wait_s: float) -> list[CheckResult]:
+    def drain_finished(self, wait_s: float, enough: int = 1) -> list[CheckResult]:
         done, self._done = self._done, []
         return done
 
