@@ -16,11 +16,36 @@ IMAGES = {"producer-svc": "producer", "consumer-svc": "consumer", "dbadmin": "db
 
 def version(package: Path, *part: str) -> str:
     """The package's version, raised when a part is given."""
+    if (package / "Cargo.toml").exists():
+        return crate_version(package / "Cargo.toml", *part)
     command = [sys.executable, "-m", "hatchling", "version", *part]
     done = subprocess.run(command, cwd=package, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit((done.stderr or done.stdout).strip())
     return done.stdout.strip()
+
+
+def crate_version(manifest: Path, *part: str) -> str:
+    """The same for a package whose version is in its Cargo.toml, and in the Cargo.lock beside it."""
+    text = manifest.read_text()
+    (old,) = re.findall(r'^version = "(.*)"$', text, re.MULTILINE)
+    if not part:
+        return str(old)
+    new = raised(old, *part)
+    manifest.write_text(text.replace(f'version = "{old}"', f'version = "{new}"', 1))
+    command = ["cargo", "update", "--quiet", "--offline", "--workspace", "--manifest-path", str(manifest)]
+    subprocess.run(command, check=True)
+    return new
+
+
+def raised(old: str, part: str) -> str:
+    """A version with one part raised and those after it zero; or `part` itself, if it is a version."""
+    places = {"major": 0, "minor": 1, "patch": 2}
+    if part not in places:
+        return part
+    numbers = [int(number) for number in old.split(".")]
+    kept = numbers[: places[part]]
+    return ".".join(str(n) for n in [*kept, numbers[places[part]] + 1, *[0] * (2 - places[part])])
 
 
 def date_changelog(file: Path, new: str) -> None:
