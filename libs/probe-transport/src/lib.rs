@@ -1,5 +1,6 @@
 //! Moves the bytes of HTTP checks for the website-availability monitor, and judges nothing.
 
+mod alarm;
 #[doc(hidden)]
 pub mod answer;
 mod connect;

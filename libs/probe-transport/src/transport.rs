@@ -1,5 +1,6 @@
 //! The thread that moves the bytes of all hops.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -10,6 +11,7 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::alarm::Alarm;
 use crate::answer::{Answer, Progress};
 use crate::connect::{Network, connect};
 use crate::failure::{Failure, Kind};
@@ -91,10 +93,14 @@ impl Transport {
             .enable_all()
             .build()
             .map_err(|error| PyOSError::new_err(error.to_string()))?;
+        let alarm = {
+            let _entered = runtime.enter();
+            Alarm::new().map_err(|error| PyOSError::new_err(error.to_string()))?
+        };
         let work = shared.clone();
         thread::Builder::new()
             .name("transport".into())
-            .spawn(move || runtime.block_on(accept(work)))
+            .spawn(move || runtime.block_on(accept(work, alarm)))
             .map_err(|error| PyOSError::new_err(error.to_string()))?;
         Ok(Transport { shared })
     }
@@ -179,26 +185,33 @@ impl Shared {
     }
 }
 
-/// Start what is submitted until the transport is closed.
-async fn accept(shared: Arc<Shared>) {
+/// Start hops when they are due, until the transport is closed.
+async fn accept(shared: Arc<Shared>, alarm: Alarm) {
+    let mut due: BTreeMap<Instant, Vec<Hop>> = BTreeMap::new();
     while !shared.closed.load(Ordering::Relaxed) {
-        shared.wake.notified().await;
-        let submitted = std::mem::take(&mut *lock(&shared.submitted));
-        for hop in submitted {
+        tokio::select! {
+            () = shared.wake.notified() => {}
+            () = alarm.rings() => {}
+        }
+        for hop in std::mem::take(&mut *lock(&shared.submitted)) {
+            let begin = hop.due.map_or(shared.instant, |due| shared.instant + end_of_turn(due - shared.instant));
+            due.entry(begin).or_default().push(hop);
+        }
+        let later = due.split_off(&Instant::now());
+        for hop in std::mem::replace(&mut due, later).into_values().flatten() {
             tokio::spawn(run(hop, shared.clone()));
+        }
+        if let Some(next) = due.keys().next() {
+            alarm.set(*next);
         }
     }
 }
 
-/// One hop, from its due moment to its answer. `Unfinished` answers for a hop that does not come to its end.
+/// One hop, from its beginning to its answer. `Unfinished` answers for a hop that does not come to its end.
 async fn run(hop: Hop, shared: Arc<Shared>) {
     let mut unfinished = Unfinished { token: hop.token, shared: Some(shared.clone()) };
     let mut place = None;
-    if let Some(due) = hop.due {
-        let begin = shared.instant + end_of_turn(due - shared.instant);
-        if begin > Instant::now() {
-            tokio::time::sleep_until(begin.into()).await;
-        }
+    if hop.due.is_some() {
         place = shared.places.acquire().await.ok();
     }
     let (started, mut progress) = (Instant::now(), Progress::default());
