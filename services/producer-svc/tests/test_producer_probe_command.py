@@ -31,7 +31,7 @@ ENGINES = pytest.mark.parametrize("engine", concrete_engines())
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["probe", *arguments])
+    return CliRunner().invoke(main, ["probe", *map(str, arguments)])
 
 
 def hello(connection: socket.socket, _: bytes) -> None:
