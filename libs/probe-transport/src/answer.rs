@@ -40,7 +40,6 @@ pub struct Progress {
     pub dns: Option<Duration>,
     pub connect: Option<Duration>,
     pub tls: Option<Duration>,
-    pub first_byte: Option<Duration>,
     pub address: Option<IpAddr>,
     pub attempts: Vec<Attempt>,
     pub chain: Chain,
@@ -51,6 +50,9 @@ pub struct Progress {
     body: Vec<u8>,
     cut: bool,
     trailer_bytes: usize,
+    first_byte: Option<Duration>,
+    /// Whether anything of the answer came.
+    begun: bool,
     sent_at: Option<Instant>,
     head_at: Option<Instant>,
 }
@@ -63,13 +65,12 @@ impl Progress {
 
     /// Bytes of the answer came.
     pub fn byte_came(&mut self) {
-        if self.first_byte.is_none() {
-            self.first_byte = self.sent_at.map(|sent| sent.elapsed());
-        }
+        self.begun = true;
     }
 
     /// The head is whole.
     pub fn head(&mut self, head: Head) {
+        self.first_byte = self.sent_at.map(|sent| sent.elapsed());
         self.head = Some(head);
         self.head_at = Some(Instant::now());
     }
@@ -98,7 +99,7 @@ impl Progress {
             Progress { dns: None, .. } => "looking up the name",
             Progress { connect: None, .. } => "connecting",
             Progress { tls: None, .. } if tls => "in the TLS handshake",
-            Progress { first_byte: None, .. } => "waiting for the answer",
+            Progress { begun: false, .. } => "waiting for the answer",
             Progress { head: None, .. } => "reading the headers",
             _ => "reading the body",
         }

@@ -102,6 +102,20 @@ def test_a_redirect_is_followed_while_the_loop_waits(website: RawWebsite) -> Non
     assert result.response_time_s < 0.1
 
 
+def test_targets_that_cannot_be_requested_end_beside_others(website: RawWebsite) -> None:
+    """More of them than anybody waits for hold nothing up."""
+    website.answer(lambda connection, _: connection.sendall(PAGE))
+    engine = native()
+    for number, url in enumerate(["http://*.example/", "http://.example/", website.url], 1):
+        engine.submit(Check(make_target(id=number, url=url), 0, time.monotonic()), ORIGIN)
+    results = drain(engine, 3)
+    assert sorted((result.target_id, result.status) for result in results) == [
+        (1, Status.UNKNOWN),
+        (2, Status.UNKNOWN),
+        (3, Status.UP),
+    ]
+
+
 def test_an_abandoned_check_is_never_drained(website: RawWebsite) -> None:
     """Its result may still come from the transport."""
 

@@ -13,7 +13,7 @@ class Answer:
         token: the one that the hop was submitted with.
         started, ended: when the hop began, and when its last byte came or it failed.
         dns_s, connect_s, tls_s: what the look-up, the connection and the TLS handshake took.
-        first_byte_s: from the request sent to the first byte of the answer.
+        first_byte_s: from the request sent to the head of the answer read.
         transfer_s: from the head of the answer read to the end.
         address: the IP address of the connection.
         attempts: every address that was tried, and what came of it, for a person.

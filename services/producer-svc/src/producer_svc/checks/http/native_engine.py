@@ -91,8 +91,8 @@ class NativeEngine:
         """The results since the last call; while they are not `enough`, waits for more, at most `wait_s` seconds."""
         until = time.monotonic() + wait_s
         while True:
-            left_s, missing = until - time.monotonic(), enough - len(self._finished)
-            for answer in self._transport.drain(left_s if missing > 0 else 0.0, missing):
+            left_s, missing = until - time.monotonic(), max(0, enough - len(self._finished))
+            for answer in self._transport.drain(left_s if missing else 0.0, missing):
                 self._accept(answer)
             if len(self._finished) >= enough or left_s <= 0:
                 finished, self._finished = self._finished, []
