@@ -26,6 +26,8 @@ pytestmark = pytest.mark.deployment
 
 def version(package: Path) -> str:
     """A package's version."""
+    if (package / "Cargo.toml").exists():
+        return str(tomllib.loads((package / "Cargo.toml").read_text())["package"]["version"])
     command = [sys.executable, "-m", "hatchling", "version"]
     return subprocess.run(command, cwd=package, capture_output=True, text=True, check=True).stdout.strip()
 
@@ -40,7 +42,7 @@ def test_a_release_as_documented(tmp_path: Path) -> None:
     if not shutil.which("hatch"):
         cannot_run("hatch is not on the path")
     copy = tmp_path / "copy"
-    ignored = shutil.ignore_patterns(".git", "dist", "outbox", ".*_cache", "__pycache__", ".hypothesis")
+    ignored = shutil.ignore_patterns(".git", "dist", "target", "outbox", ".*_cache", "__pycache__", ".hypothesis")
     shutil.copytree(ROOT, copy, ignore=ignored)
     environ = os.environ | {"HATCH_DATA_DIR": str(tmp_path / "hatch")}
     for command in "".join(blocks(ROOT / "infra/README.md", "Releases")).splitlines():
@@ -57,7 +59,9 @@ def test_a_release_as_documented(tmp_path: Path) -> None:
     for package in [*(copy / "libs").iterdir(), *(copy / "services").iterdir()]:
         name = f"{package.name.replace('-', '_')}-{version(package)}"
         found = {file.name for file in (package / "dist").iterdir()}
-        assert {f"{name}-py3-none-any.whl", f"{name}.tar.gz"} <= found
+        tag = r"cp311-abi3-manylinux\w+" if (package / "Cargo.toml").exists() else "py3-none-any"
+        assert [file for file in found if re.fullmatch(rf"{re.escape(name)}-{tag}\.whl", file)], found
+        assert f"{name}.tar.gz" in found
     lock = pins(copy / "infra/docker/producer/requirements.txt")
     assert lock == pins(ROOT / "infra/docker/producer/requirements.txt")
     listed = json.loads((copy / "dist/producer.cdx.json").read_text())["components"]
