@@ -65,7 +65,7 @@ def test_an_engine_that_was_not_measured_is_planned_as_the_dearest(
     plain: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine may cost as much, and a plan that is too small is noticed too late."""
-    assert [check_us(engine) for engine in (EngineName.NATIVE, EngineName.REQUESTS)] == [400.0, 2151.0]
+    assert [check_us(engine) for engine in (EngineName.NATIVE, EngineName.REQUESTS)] == [475.0, 2151.0]
     monkeypatch.delitem(CHECK_US, EngineName.NATIVE)
     assert check_us(EngineName.NATIVE) == 2151.0
     status, said = run(plain, "plan", "--targets", "1", "--set", "monitor.engine=native")
