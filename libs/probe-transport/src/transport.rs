@@ -177,7 +177,9 @@ impl Shared {
 
     fn finish(&self, answer: Answer) {
         let mut finished = lock(&self.finished);
-        finished.urgent |= answer.progress.leads_on;
+        // A website that speaks another protocol is asked again, too.
+        let refused = answer.failure.as_ref().is_some_and(|failure| failure.kind == Kind::Protocol);
+        finished.urgent |= answer.progress.leads_on || refused;
         finished.answers.push(answer);
         if finished.awaited.is_some_and(|enough| finished.urgent || finished.answers.len() >= enough) {
             self.came.notify_one();
