@@ -46,6 +46,7 @@ pub struct Progress {
     pub tls_version: Option<&'static str>,
     pub resumed: bool,
     pub leads_on: bool,
+    pub stalled: Duration,
     head: Option<Head>,
     body: Vec<u8>,
     cut: bool,
@@ -182,6 +183,11 @@ impl Answer {
     #[getter]
     fn resumed(&self) -> bool {
         self.progress.resumed
+    }
+
+    #[getter]
+    fn stalled_s(&self) -> f64 {
+        self.progress.stalled.as_secs_f64()
     }
 
     #[getter]

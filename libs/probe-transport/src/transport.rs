@@ -20,8 +20,15 @@ use crate::resolver::{Resolver, lock};
 use crate::tls::{Tls, Wish};
 use crate::{http1, http2};
 
-/// Hops begin together, at the end of the turn in which they are due: waking up for each would cost as much as a hop.
-const TURN: Duration = Duration::from_millis(6);
+/// Hops begin in groups: waking up for each would cost more than the hop. A group begins with the last of `GROUP` hops,
+/// or of those that are due `LONGEST_TURN` after the first; and those of `SHORTEST_TURN` are never divided.
+const GROUP: usize = 8;
+const SHORTEST_TURN: Duration = Duration::from_millis(6);
+const LONGEST_TURN: Duration = Duration::from_millis(200);
+/// A tick that comes so much too late is no ordinary scheduling: this process was stopped, swapped out, or starved of the
+/// processor.
+const TICK: Duration = Duration::from_millis(250);
+const STALL: Duration = Duration::from_millis(250);
 /// The longest time that anything waits for.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
@@ -196,15 +203,21 @@ async fn accept(shared: Arc<Shared>, alarm: Alarm) {
             () = alarm.rings() => {}
         }
         for hop in std::mem::take(&mut *lock(&shared.submitted)) {
-            let begin = hop.due.map_or(shared.instant, |due| shared.instant + end_of_turn(due - shared.instant));
-            due.entry(begin).or_default().push(hop);
+            if let Some(moment) = hop.due {
+                due.entry(moment).or_default().push(hop);
+            } else {
+                tokio::spawn(run(hop, shared.clone()));
+            }
         }
-        let later = due.split_off(&Instant::now());
-        for hop in std::mem::replace(&mut due, later).into_values().flatten() {
-            tokio::spawn(run(hop, shared.clone()));
+        let now = Instant::now();
+        if end_of_turn(&due).is_some_and(|end| end <= now) {
+            let later = due.split_off(&now);
+            for hop in std::mem::replace(&mut due, later).into_values().flatten() {
+                tokio::spawn(run(hop, shared.clone()));
+            }
         }
-        if let Some(next) = due.keys().next() {
-            alarm.set(*next);
+        if let Some(end) = end_of_turn(&due) {
+            alarm.set(end);
         }
     }
 }
@@ -217,15 +230,37 @@ async fn run(hop: Hop, shared: Arc<Shared>) {
         place = shared.places.acquire().await.ok();
     }
     let (started, mut progress) = (Instant::now(), Progress::default());
-    let moved = tokio::time::timeout(hop.timeout, move_bytes(&shared, &hop, &mut progress)).await;
+    let (moved, stalled) = within(hop.timeout, move_bytes(&shared, &hop, &mut progress)).await;
     let failure = match moved {
-        Ok(result) => result.err(),
-        Err(_) => Some(Failure::new(Kind::Deadline, progress.phase(hop.tls))),
+        Some(result) => result.err(),
+        None => Some(Failure::new(Kind::Deadline, progress.phase(hop.tls))),
     };
+    progress.stalled = stalled;
     let moments = (shared.moment(started), shared.moment(Instant::now()));
     unfinished.shared = None;
     drop(place);
     shared.finish(Answer::new(hop.token, moments, progress, failure));
+}
+
+/// What the work comes to unless its time is over before; and how long this thread stood still meanwhile, which is how
+/// late its ticks came.
+async fn within<T>(timeout: Duration, work: impl Future<Output = T>) -> (Option<T>, Duration) {
+    let mut work = std::pin::pin!(work);
+    let until = Instant::now() + timeout;
+    let mut stalled = Duration::ZERO;
+    loop {
+        let tick = until.min(Instant::now() + TICK);
+        if let Ok(done) = tokio::time::timeout_at(tick.into(), &mut work).await {
+            return (Some(done), stalled);
+        }
+        let late = tick.elapsed();
+        if late >= STALL {
+            stalled += late;
+        }
+        if until <= Instant::now() {
+            return (None, stalled);
+        }
+    }
 }
 
 struct Unfinished {
@@ -284,9 +319,17 @@ async fn over_tls(
     http1::exchange(&mut stream, hop, progress).await
 }
 
-fn end_of_turn(moment: Duration) -> Duration {
-    let nanos = TURN.as_nanos() - moment.as_nanos() % TURN.as_nanos();
-    moment + Duration::from_nanos(u64::try_from(nanos).unwrap_or_default())
+/// When the next group of the hops that wait begins.
+fn end_of_turn(due: &BTreeMap<Instant, Vec<Hop>>) -> Option<Instant> {
+    let first = *due.keys().next()?;
+    let (mut end, mut count) = (first, 0);
+    for (moment, hops) in due.range(..=first + LONGEST_TURN) {
+        if count >= GROUP && *moment > first + SHORTEST_TURN {
+            break;
+        }
+        (end, count) = (*moment, count + hops.len());
+    }
+    Some(end)
 }
 
 fn seconds(number: f64) -> Duration {

@@ -107,17 +107,26 @@ def test_an_address_in_a_denied_network_is_passed_over(
     assert answer.detail == "127.200.1.1 is in 127.128.0.0/9, which monitor.denied_networks forbids"
 
 
-def test_a_hop_begins_when_it_is_due(port: int, transport: Make) -> None:
-    """Hops are handed in early, so that nobody need wake up for each."""
+@pytest.mark.parametrize(
+    ("due", "begun"),
+    [
+        ((0.1, 0.4, 0.7), (0.1, 0.4, 0.7)),  # nothing is due soon after: each alone
+        ((0.1, 0.15, 0.29, 0.31), (0.29, 0.29, 0.29, 0.31)),  # 200 ms at most
+        (tuple(0.1 + 0.01 * n for n in range(9)), (0.17,) * 8 + (0.18,)),  # eight at most,
+        (tuple(0.1 + 0.0005 * n for n in range(12)), (0.1055,) * 12),  # but not when they are due at nearly the same time
+    ],
+)
+def test_hops_begin_in_groups(due: tuple[float, ...], begun: tuple[float, ...], port: int, transport: Make) -> None:
+    """Nobody wakes up for each, although they are handed in early; none begins before it is due."""
     one, now = transport(), time.monotonic()
-    for token in range(1, 6):
-        submit(one, token, f"http://127.0.0.1:{port}/", due=now + 0.1 * token)
+    for token, moment in enumerate(due):
+        submit(one, token, f"http://127.0.0.1:{port}/", due=now + moment)
     answers: list[Answer] = []
-    while len(answers) < 5:
-        answers += one.drain(1.0, 5)
-    late = {answer.token: answer.started - (now + 0.1 * answer.token) for answer in answers}
-    assert sorted(late) == [1, 2, 3, 4, 5]
-    assert all(0 <= lag < 0.05 for lag in late.values())
+    while len(answers) < len(due):
+        answers += one.drain(1.0, len(due))
+    late = [answer.started - now - begun[answer.token] for answer in answers]
+    assert len({answer.token for answer in answers}) == len(due)
+    assert all(-0.0001 <= lag < 0.05 for lag in late)
 
 
 def submit(of: Transport, token: int, url: str, due: float | None, timeout_s: float = 2.0) -> None:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.integration_test, needs_native]
 
+HERE = Path(__file__).parent
 ORIGIN = Origin(3, "here")
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -131,3 +137,24 @@ def test_an_abandoned_check_is_never_drained(website: RawWebsite) -> None:
     assert len(engine.abandon()) == 1
     assert engine.drain_finished(0.3) == []
     assert engine.running == 0
+
+
+def test_a_timeout_while_the_prober_stood_still_is_its_own_fault(website: RawWebsite) -> None:
+    """A process that was stopped in the middle of a check cannot tell whether the website was slow."""
+    website.answer(lambda connection, _: time.sleep(3))
+    program = (
+        "from test_producer_native import ORIGIN, Check, drain, make_target, native, time\n"
+        f"engine, target = native(), make_target(url={website.url!r}, timeout_s=1.0)\n"
+        "engine.submit(Check(target, 0, time.monotonic()), ORIGIN)\n"
+        "engine.drain_finished(0.1)\n"
+        "print('begun', flush=True)\n"
+        "(result,) = drain(engine, 1)\n"
+        "print(result.reason, result.error)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=HERE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(1.5)
+        process.send_signal(signal.SIGCONT)
+        assert re.fullmatch(r"prober_error the prober stood still for 1\.\d s\n", process.stdout.read())

@@ -781,9 +781,9 @@ def test_a_timeout_while_the_prober_stood_still_is_its_own_fault() -> None:
     """A process that was stopped in the middle cannot tell whether the website was slow."""
     stalls = StallWatch()
     began = time.monotonic()
-    assert timed_out(began, 1.0, stalls).reason is Reason.TIMEOUT
+    assert timed_out(1.0, stalls.since(began)).reason is Reason.TIMEOUT
     stalls._last -= 2.0  # as if the last tick were two seconds ago
-    ending = timed_out(began, 1.0, stalls)
+    ending = timed_out(1.0, stalls.since(began))
     assert ending.reason is Reason.PROBER_ERROR
     assert re.fullmatch(r"the prober stood still for [12]\.\d s", ending.detail)
 

@@ -21,6 +21,7 @@ class Answer:
         tls_version: "1.2" or "1.3".
         http_version: "1.0", "1.1" or "2".
         resumed: whether the TLS session of an earlier handshake was resumed.
+        stalled_s: how long this process stood still during the hop, in pauses of at least a quarter of a second.
         status: the status code of the answer.
         fields: the fields of the answer's head in their order, names in lower case, a character for each byte.
         body: as it came over the wire, without the framing; empty when it was not to be read.
@@ -44,6 +45,7 @@ class Answer:
     tls_version: str | None
     http_version: str | None
     resumed: bool
+    stalled_s: float
     status: int | None
     fields: list[tuple[str, str]]
     body: bytes

@@ -32,10 +32,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# How long an iteration waits at most: for checks that run; while they run and begin without it; and while none runs.
+# How long an iteration waits at most; and while something may happen of which the wait does not know.
+TICK_S = 0.5
 MAX_WAIT_S = 0.1
-TICK_S = 0.2
-IDLE_S = 0.5
 # How long an iteration lasts at least: what becomes due meanwhile comes so much later. Also how long one waits for more
 # results when checks wait for places. An iteration for each check would cost more than the check.
 ITERATION_S = 0.004
@@ -77,7 +76,7 @@ class ProducerService:
     def run(self, stop: Stop) -> int:
         """Work until a stop is requested, then finish in order; returns the number of lost results."""
         while not stop.requested:
-            self.run_once(IDLE_S, stop)
+            self.run_once(TICK_S, stop)
         return self._finish()
 
     def run_once(self, max_wait_s: float, stop: Stop | None = None) -> None:
@@ -194,10 +193,10 @@ class ProducerService:
         if self.waiting:
             return self._drain_within(min(wait_s, MAX_WAIT_S), ITERATION_S)
         if self.engine.running:
-            wait_s = min(wait_s, TICK_S if self.engine.lead_s else MAX_WAIT_S)
+            wait_s = wait_s if self.engine.lead_s else min(wait_s, MAX_WAIT_S)
             return list(self.engine.drain_finished(wait_s, MAX_POPPED))
         if self.blame.holding:
-            wait_s = min(wait_s, TICK_S)
+            wait_s = min(wait_s, MAX_WAIT_S)
         if stop:
             stop.wait(wait_s)
         return list(self.engine.drain_finished(0.0))

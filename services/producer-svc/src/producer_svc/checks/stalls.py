@@ -46,9 +46,8 @@ class StallWatch:
             self.tick()
 
 
-def timed_out(started: float, timeout_s: float, stalls: StallWatch) -> EndingError:
-    """The end of a check begun at `started` that used up its time: the website's fault, or a stall of this process."""
-    stood_still_s = stalls.since(started)
-    if stood_still_s:
+def timed_out(timeout_s: float, stood_still_s: float) -> EndingError:
+    """The end of a check that used up its time: the website's fault, unless this process stood still meanwhile."""
+    if stood_still_s >= STALL_S:
         return EndingError(Reason.PROBER_ERROR, f"the prober stood still for {stood_still_s:.1f} s")
     return EndingError(Reason.TIMEOUT, f"not finished within {timeout_s:g} s")

@@ -37,6 +37,7 @@ class Exchange:
         hops: how many redirects were followed.
         ended: when the response time ends; None for the moment at which the result is made.
         http2: whether the website speaks nothing but HTTP/2.
+        stalled_s: how long this process stood still during the check, where the engine notes it.
     """
 
     check: Check
@@ -61,6 +62,7 @@ class Exchange:
     regexp_matched: bool | None = attrs.field(default=None, init=False)
     ended: float | None = attrs.field(default=None, init=False)
     http2: bool = attrs.field(default=False, init=False)
+    stalled_s: float = attrs.field(default=0.0, init=False)
     _content_type: str | None = attrs.field(default=None, init=False)
     _body: Body | None = attrs.field(default=None, init=False)
     _excerpt: str | None = attrs.field(default=None, init=False)

@@ -16,7 +16,7 @@ from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.exchange import Exchange
 from producer_svc.checks.http.limits import Limits
 from producer_svc.checks.http.request import header_lines
-from producer_svc.checks.stalls import StallWatch, timed_out
+from producer_svc.checks.stalls import timed_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from producer_svc.check import Check, Origin
 
 # Long enough for the loop to wake up seldom; what changes within it comes too late for the checks that are submitted.
-LEAD_S = 0.25
+LEAD_S = 0.8
 _REASONS = {
     "name": Reason.DNS_ERROR,
     "connect": Reason.CONNECTION_ERROR,
@@ -44,7 +44,6 @@ class NativeEngine:
     def __init__(self, config: MonitorConfig) -> None:
         self._limits = Limits.of(config)
         self._places = config.max_concurrent_checks
-        self._stalls = StallWatch()
         self._transport = Transport(
             trusted_authorities().encode(),
             [str(ipaddress.ip_network(network)) for network in config.denied_networks],
@@ -175,14 +174,14 @@ class NativeEngine:
     def _send_again(self, exchange: Exchange) -> None:
         now = time.monotonic()
         if now >= exchange.deadline:
-            raise timed_out(exchange.started, exchange.check.target.timeout_s, self._stalls)
+            raise timed_out(exchange.check.target.timeout_s, exchange.stalled_s + now - (exchange.ended or now))
         self._send(exchange, None, exchange.deadline - now, exchange.http2)
 
     def _explain(self, exchange: Exchange, answer: Answer) -> EndingError:
         """Whose fault a failed hop is, and one line about it."""
         match answer.failure:
             case "deadline":
-                return timed_out(exchange.started, exchange.check.target.timeout_s, self._stalls)
+                return timed_out(exchange.check.target.timeout_s, exchange.stalled_s)
             case "own":
                 return EndingError(Reason.PROBER_ERROR, f"the prober {answer.detail}")
             case "connect":
@@ -196,6 +195,7 @@ def measure(exchange: Exchange, answer: Answer) -> None:
     if not exchange.hops and not exchange.http2:
         exchange.began(answer.started)
     exchange.ended = answer.ended
+    exchange.stalled_s += answer.stalled_s
     exchange.dns_s = _sum(exchange.dns_s, answer.dns_s)
     exchange.connect_s = _sum(exchange.connect_s, answer.connect_s)
     exchange.tls_s = _sum(exchange.tls_s, answer.tls_s)

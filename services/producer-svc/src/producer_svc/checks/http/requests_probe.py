@@ -139,7 +139,7 @@ class Probe:
         """Whose fault a failure is, and one line about it."""
         match failure:
             case DeadlineError() | requests.exceptions.Timeout():
-                return timed_out(exchange.started, exchange.check.target.timeout_s, self._stalls)
+                return timed_out(exchange.check.target.timeout_s, self._stalls.since(exchange.started))
             case DnsError():
                 return EndingError(Reason.DNS_ERROR, str(failure))
             case ConnectError():
