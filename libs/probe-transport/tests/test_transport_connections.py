@@ -113,7 +113,10 @@ def test_an_address_in_a_denied_network_is_passed_over(
         ((0.1, 0.4, 0.7), (0.1, 0.4, 0.7)),  # nothing is due soon after: each alone
         ((0.1, 0.15, 0.29, 0.31), (0.29, 0.29, 0.29, 0.31)),  # 200 ms at most
         (tuple(0.1 + 0.01 * n for n in range(9)), (0.17,) * 8 + (0.18,)),  # eight at most,
-        (tuple(0.1 + 0.0005 * n for n in range(12)), (0.1055,) * 12),  # but not when they are due at nearly the same time
+        (
+            tuple(0.1 + 0.0005 * n for n in range(12)),
+            (0.1055,) * 12,
+        ),  # but not when they are due at nearly the same time
     ],
 )
 def test_hops_begin_in_groups(due: tuple[float, ...], begun: tuple[float, ...], port: int, transport: Make) -> None:

@@ -52,7 +52,9 @@ def test_a_check_that_is_submitted_early_begins_when_it_is_due(website: RawWebsi
     website.answer(lambda connection, _: connection.sendall(PAGE))
     engine = native()
     assert engine.lead_s > 0
-    submitted_at = dt.datetime.now(dt.UTC)  # before the monotonic clock, or the check would begin too early by this line
+    submitted_at = dt.datetime.now(
+        dt.UTC
+    )  # before the monotonic clock, or the check would begin too early by this line
     engine.submit(Check(make_target(url=website.url), 0, time.monotonic() + engine.lead_s), ORIGIN)
     assert engine.drain_finished(engine.lead_s / 2) == []
     (result,) = drain(engine, 1)
