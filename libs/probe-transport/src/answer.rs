@@ -11,7 +11,7 @@ use crate::failure::{Failure, Kind};
 use crate::tls::Chain;
 
 /// How many fields a head may have, and how many bytes.
-pub const MAX_FIELDS: usize = 100;
+pub const MAX_FIELDS: usize = 1_000;
 pub const MAX_HEAD: usize = 64 * 1024;
 
 /// The head of an answer; names in lower case, values with a character for each byte.

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::answer::Head;
 
+const EVENT_STREAM: &str = "text/event-stream";
+
 /// One request, and how it is to be made.
 #[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Default)]
@@ -30,6 +32,8 @@ pub struct Hop {
     pub follow: bool,
     pub verify: bool,
     pub http2: bool,
+    /// Whether a stream of events, which never ends, is read until the time is over.
+    pub endless: bool,
     /// How many bytes of the body are read before the rest is left.
     pub max_body: usize,
     pub target: u64,
@@ -83,6 +87,12 @@ impl Hop {
     pub fn wants_body(&self, head: &Head) -> bool {
         let status = head.status;
         let has_one = self.method != "HEAD" && !matches!(status, ..200 | 204 | 304);
-        has_one && !self.leads_on(head) && self.expected.iter().any(|(low, high)| (*low..=*high).contains(&status))
+        let is_stream = head.all("content-type").any(|value| {
+            value.trim_start().get(..EVENT_STREAM.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(EVENT_STREAM))
+        });
+        has_one
+            && (self.endless || !is_stream)
+            && !self.leads_on(head)
+            && self.expected.iter().any(|(low, high)| (*low..=*high).contains(&status))
     }
 }

@@ -5,9 +5,11 @@ use std::io;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::answer::{Head, MAX_FIELDS, MAX_HEAD, Progress, too_large};
+use crate::answer::{Head, MAX_HEAD, Progress, too_large};
 use crate::failure::{Failure, Kind, text};
+use crate::head::{parse_head, refuse_other_protocols};
 use crate::hop::Hop;
+use crate::tls;
 
 const READ: usize = 16 * 1024;
 /// The longest line that tells the size of a chunk.
@@ -105,7 +107,9 @@ where
     let count = match stream.read_buf(buffer).await {
         // An end without close_notify is an end, as browsers have it.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
-        read => read.map_err(|error| Failure::new(Kind::Answer, text(&error)))?,
+        read => {
+            read.map_err(|error| tls::asked_late(&error).unwrap_or_else(|| Failure::new(Kind::Answer, text(&error))))?
+        }
     };
     if count > 0 {
         progress.byte_came();
@@ -129,51 +133,12 @@ fn end_of_head(buffer: &[u8], seen: usize) -> Option<usize> {
     None
 }
 
-/// A website that speaks something else may wait for more; its first line tells.
-fn refuse_other_protocols(buffer: &[u8]) -> Result<(), Failure> {
-    let first = buffer.trim_ascii_start();
-    let compared = first.len().min(5);
-    if first[..compared].eq_ignore_ascii_case(&b"HTTP/"[..compared]) {
-        return Ok(());
-    }
-    // What HTTP/2 begins with, whether it is asked for or not: SETTINGS (RFC 9113, section 3.4).
-    if matches!(buffer, [0, _, _, 4, ..]) {
-        return Err(Failure::new(Kind::Protocol, "the website speaks HTTP/2 alone"));
-    }
-    Err(Failure::new(Kind::Answer, "the answer is not HTTP"))
-}
-
-fn parse_head(bytes: &[u8]) -> Result<Head, Failure> {
-    refuse_other_protocols(bytes)?;
-    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let mut response = httparse::Response::new(&mut fields);
-    let mut config = httparse::ParserConfig::default();
-    config.allow_obsolete_multiline_headers_in_responses(true);
-    config.allow_multiple_spaces_in_response_status_delimiters(true);
-    match config.parse_response(&mut response, bytes) {
-        Ok(httparse::Status::Complete(_)) => {}
-        Err(httparse::Error::TooManyHeaders) => return Err(too_large()),
-        Err(error) => return Err(Failure::new(Kind::Answer, format!("the answer is not HTTP: {error}"))),
-        Ok(httparse::Status::Partial) => return Err(Failure::new(Kind::Answer, "the answer is not HTTP")),
-    }
-    let text = |value: &[u8]| value.iter().map(|byte| char::from(*byte)).collect::<String>();
-    let unfolded = |value: &[u8]| {
-        if value.contains(&b'\n') {
-            return text(value).lines().map(str::trim).collect::<Vec<_>>().join(" ");
-        }
-        text(value)
-    };
-    let fields = response.headers.iter().map(|field| (field.name.to_ascii_lowercase(), unfolded(field.value)));
-    let version = if response.version == Some(0) { "1.0" } else { "1.1" };
-    Ok(Head { version, status: response.code.unwrap_or_default(), fields: fields.collect() })
-}
-
 /// RFC 9112, section 6.3. A length that is none, or two that differ, are judged by the caller; nothing is read then.
 fn framing(head: &Head, hop: &Hop) -> Framing {
     if !hop.wants_body(head) {
         return Framing::None;
     }
-    let mut codings = head.all("transfer-encoding");
+    let mut codings = head.all("transfer-encoding").flat_map(|value| value.split(','));
     if codings.any(|coding| coding.trim().eq_ignore_ascii_case("chunked")) {
         return Framing::Chunks;
     }
@@ -319,5 +284,5 @@ where
     S: AsyncRead + Unpin,
 {
     let read = read_more(stream, buffer, progress).await;
-    read.map_err(|failure| Failure::new(Kind::Body, failure.detail))
+    read.map_err(|failure| Failure { kind: if failure.kind == Kind::Tls { Kind::Tls } else { Kind::Body }, ..failure })
 }

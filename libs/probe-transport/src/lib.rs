@@ -5,6 +5,7 @@ mod alarm;
 pub mod answer;
 mod connect;
 mod failure;
+mod head;
 #[doc(hidden)]
 pub mod hop;
 #[doc(hidden)]

@@ -255,7 +255,7 @@ async fn over_tcp(server: SocketAddr, question: &[u8], family: Family) -> io::Re
 }
 
 /// Two ids that nobody can guess, and that differ.
-fn random() -> Result<[u16; 2], GetRandomFailed> {
+pub fn random() -> Result<[u16; 2], GetRandomFailed> {
     let mut bytes = [0; 4];
     aws_lc_rs::default_provider().secure_random.fill(&mut bytes)?;
     let (first, second) = (u16::from_ne_bytes([bytes[0], bytes[1]]), u16::from_ne_bytes([bytes[2], bytes[3]]));

@@ -1,15 +1,20 @@
 //! TLS handshakes, and the certificates that websites present in them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ClientSessionMemoryCache, Resumption, WebPkiServerVerifier};
+use rustls::client::{
+    ClientSessionMemoryCache, ResolvesClientCert, Resumption, WebPkiServerVerifier, verify_server_name,
+};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::sign::CertifiedKey;
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
@@ -19,7 +24,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::failure::{Failure, Kind};
 use crate::resolver::lock;
-use crate::verified::Verified;
+use crate::verified::{Verified, expiry};
 
 /// How many targets' sessions are kept.
 const MAX_SESSIONS: usize = 10_000;
@@ -33,15 +38,18 @@ pub struct Tls {
     verifier: Arc<WebPkiServerVerifier>,
     verified: Arc<Verified>,
     sessions: Mutex<HashMap<u64, Session>>,
+    /// The trusted certificates themselves: one of them may be a website's own.
+    trusted: Arc<HashSet<CertificateDer<'static>>>,
 }
 
-/// What can be resumed of a target's last full handshake. The witness belongs to it: a session is not resumed under
-/// another one.
+/// What can be resumed of a target's last full handshake. Witness and client belong to it: a session is not resumed
+/// under others.
 #[derive(Clone)]
 struct Session {
     full: Instant,
     store: Arc<ClientSessionMemoryCache>,
     witness: Arc<Witness>,
+    client: Arc<Client>,
 }
 
 /// What one handshake is to be like.
@@ -61,8 +69,8 @@ impl Tls {
     pub fn new(authorities: &[u8]) -> Result<Self, String> {
         let provider = Arc::new(provider());
         let mut roots = RootCertStore::empty();
-        let read = CertificateDer::pem_slice_iter(authorities).filter_map(Result::ok);
-        roots.add_parsable_certificates(read);
+        let trusted: HashSet<_> = CertificateDer::pem_slice_iter(authorities).filter_map(Result::ok).collect();
+        roots.add_parsable_certificates(trusted.iter().cloned());
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
             .build()
             .map_err(|error| format!("cannot check: no certificate authority can be read: {error}"))?;
@@ -71,7 +79,8 @@ impl Tls {
             .map_err(|error| error.to_string())?
             .with_webpki_verifier(verifier.clone())
             .with_no_client_auth();
-        Ok(Tls { config, verifier, verified: Arc::default(), sessions: Mutex::default() })
+        let trusted = Arc::new(trusted);
+        Ok(Tls { config, verifier, verified: Arc::default(), sessions: Mutex::default(), trusted })
     }
 
     /// Make a handshake; `chain` is filled with what the website presents, also when that is refused.
@@ -89,17 +98,27 @@ impl Tls {
         let witness = session.as_ref().map_or_else(|| self.witness(wish), |session| session.witness.clone());
         let mut config = self.config.clone();
         config.alpn_protocols = vec![if wish.http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
-        config.resumption = session.map_or_else(Resumption::disabled, |session| Resumption::store(session.store));
+        config.resumption =
+            session.as_ref().map_or_else(Resumption::disabled, |session| Resumption::store(session.store.clone()));
         config.dangerous().set_certificate_verifier(witness.clone());
+        let client = session.as_ref().map_or_else(Arc::default, |session| session.client.clone());
+        config.client_auth_cert_resolver = client.clone();
         let made = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
-        chain.clone_from(&lock(&witness.seen));
-        let stream = made.map_err(|error| explain(&error, wish.host))?;
-        Ok(stream)
+        // A resumed session has the certificates of its full handshake; one that failed before has none.
+        if made.is_ok() || session.is_none() {
+            chain.clone_from(&lock(&witness.seen));
+        }
+        made.map_err(|error| match explain(&error, wish.host) {
+            refused if client.asked.load(Ordering::Relaxed) && !is_of_certificate(&error) => {
+                Failure { detail: ASKED.into(), kind: if refused.kind == Kind::Own { Kind::Own } else { Kind::Tls } }
+            }
+            refused => refused,
+        })
     }
 
     fn witness(&self, wish: &Wish<'_>) -> Arc<Witness> {
-        let (inner, verified) = (self.verifier.clone(), self.verified.clone());
-        Arc::new(Witness { inner, verified, verify: wish.verify, seen: Mutex::default() })
+        let (inner, verified, trusted) = (self.verifier.clone(), self.verified.clone(), self.trusted.clone());
+        Arc::new(Witness { inner, verified, trusted, verify: wish.verify, seen: Mutex::default() })
     }
 
     /// The session that may be resumed, or a new one; None if none is to be.
@@ -118,7 +137,7 @@ impl Tls {
             sessions.retain(|_, session| fresh(session));
         }
         let store = Arc::new(ClientSessionMemoryCache::new(8));
-        let session = Session { full: now, store, witness: self.witness(wish) };
+        let session = Session { full: now, store, witness: self.witness(wish), client: Arc::default() };
         (sessions.len() < MAX_SESSIONS).then(|| sessions.insert(wish.target, session.clone()))?;
         Some(session)
     }
@@ -140,6 +159,7 @@ fn provider() -> CryptoProvider {
 struct Witness {
     inner: Arc<WebPkiServerVerifier>,
     verified: Arc<Verified>,
+    trusted: Arc<HashSet<CertificateDer<'static>>>,
     verify: bool,
     seen: Mutex<Chain>,
 }
@@ -158,6 +178,7 @@ impl ServerCertVerifier for Witness {
         let subject = self.verified.subject(&chain, name);
         if self.verify && !self.verified.holds(&subject, now) {
             let verdict = self.inner.verify_server_cert(own, others, name, stapled, now);
+            let verdict = verdict.or_else(|refused| self.trusted_itself(own, name, now).ok_or(refused)?);
             if verdict.is_ok() {
                 self.verified.add(subject, &chain, now);
             }
@@ -191,9 +212,60 @@ impl ServerCertVerifier for Witness {
     }
 }
 
+impl Witness {
+    /// The verdict on a website's own certificate if that is among the trusted ones, as self-signed ones are; it may be
+    /// one of an authority then.
+    fn trusted_itself(
+        &self,
+        own: &CertificateDer<'_>,
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Option<Result<ServerCertVerified, Error>> {
+        if !self.trusted.contains(own) || expiry(own)? <= now.as_secs() {
+            return None;
+        }
+        let parsed = ParsedCertificate::try_from(own).ok()?;
+        Some(verify_server_name(&parsed, name).map(|()| ServerCertVerified::assertion()))
+    }
+}
+
+/// What is told of a website that does not go on without a client certificate.
+const ASKED: &str = "the website asks for a client certificate";
+
+/// Has no certificate, and notes whether the website asked for one.
+#[derive(Debug, Default)]
+struct Client {
+    asked: AtomicBool,
+}
+
+impl ResolvesClientCert for Client {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.asked.store(true, Ordering::Relaxed);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
+}
+
+/// The failure of reading from a website that misses a client certificate: in TLS 1.3, it says so after the handshake.
+pub fn asked_late(error: &io::Error) -> Option<Failure> {
+    let asked = matches!(of_tls(error)?, Error::AlertReceived(AlertDescription::CertificateRequired));
+    asked.then(|| Failure::new(Kind::Tls, ASKED))
+}
+
+fn of_tls(error: &io::Error) -> Option<&Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+fn is_of_certificate(error: &io::Error) -> bool {
+    matches!(of_tls(error), Some(Error::InvalidCertificate(_)))
+}
+
 /// Why a handshake failed, and whose doing that is.
 fn explain(error: &io::Error, host: &str) -> Failure {
-    let Some(refusal) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
+    let Some(refusal) = of_tls(error) else {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             return Failure::new(Kind::HungUp, "closed during the TLS handshake");
         }

@@ -1,6 +1,6 @@
 //! The thread that moves the bytes of all hops.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -9,21 +9,21 @@ use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::alarm::Alarm;
 use crate::answer::{Answer, Progress};
 use crate::connect::{Network, connect};
 use crate::failure::{Failure, Kind};
 use crate::hop::Hop;
-use crate::resolver::{Resolver, lock};
+use crate::resolver::{self, Resolver, lock};
 use crate::tls::{Tls, Wish};
 use crate::{http1, http2};
 
 /// Hops begin in groups: waking up for each would cost more than the hop. A group begins with the last of `GROUP` hops,
 /// or of those that are due `LONGEST_TURN` after the first; and those of `SHORTEST_TURN` are never divided.
 const GROUP: usize = 8;
-const SHORTEST_TURN: Duration = Duration::from_millis(6);
+const SHORTEST_TURN: Duration = Duration::from_millis(5);
 const LONGEST_TURN: Duration = Duration::from_millis(200);
 /// A tick that comes so much too late is no ordinary scheduling: this process was stopped, swapped out, or starved of the
 /// processor.
@@ -49,6 +49,7 @@ struct Shared {
     wake: Notify,
     closed: AtomicBool,
     places: Semaphore,
+    hosts: Hosts,
     finished: Mutex<Finished>,
     came: Condvar,
 }
@@ -67,7 +68,7 @@ struct Finished {
 impl Transport {
     /// Begin a thread that trusts these authorities (PEM) and connects to no address in the denied networks.
     #[new]
-    #[pyo3(signature = (authorities, denied_networks, dns_cache, max_concurrent, *,
+    #[pyo3(signature = (authorities, denied_networks, dns_cache, max_concurrent, *, max_per_host = usize::MAX,
                         resolv_conf = "/etc/resolv.conf", hosts = "/etc/hosts", dns_port = 53))]
     #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
     fn new(
@@ -76,12 +77,13 @@ impl Transport {
         denied_networks: Vec<String>,
         dns_cache: bool,
         max_concurrent: usize,
+        max_per_host: usize,
         resolv_conf: &str,
         hosts: &str,
         dns_port: u16,
     ) -> PyResult<Self> {
         let clock = py.import("time")?.getattr("monotonic")?;
-        let (monotonic_s, instant) = (clock.call0()?.extract()?, Instant::now());
+        let (monotonic_s, instant) = same_moment(&clock)?;
         let denied = denied_networks.iter().map(|text| network(text)).collect::<Option<Vec<_>>>();
         let shared = Arc::new(Shared {
             resolver: Resolver::new(resolv_conf, hosts, dns_port, dns_cache),
@@ -93,6 +95,7 @@ impl Transport {
             wake: Notify::new(),
             closed: AtomicBool::new(false),
             places: Semaphore::new(max_concurrent),
+            hosts: Hosts { limit: max_per_host.min(Semaphore::MAX_PERMITS), places: Mutex::default() },
             finished: Mutex::default(),
             came: Condvar::new(),
         });
@@ -116,9 +119,10 @@ impl Transport {
     /// without `due` it goes on with a check that has its place.
     ///
     /// `fields` are the lines of the head but for Host and Content-Length. The body of the answer is read only when
-    /// `expected` (ranges, both ends included) has its status, and not if the answer is a redirect and `follow` is set.
+    /// `expected` (ranges, both ends included) has its status, and not if the answer is a redirect and `follow` is set, or
+    /// a stream of events and `endless` is not.
     #[pyo3(signature = (token, due, timeout_s, method, url, fields, body, expected, max_body, follow, verify, *,
-                        http2 = false, target = 0, resume_for_s = 0.0))]
+                        http2 = false, endless = true, target = 0, resume_for_s = 0.0))]
     #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)]
     fn submit(
         &self,
@@ -134,6 +138,7 @@ impl Transport {
         follow: bool,
         verify: bool,
         http2: bool,
+        endless: bool,
         target: u64,
         resume_for_s: f64,
     ) -> PyResult<()> {
@@ -143,7 +148,7 @@ impl Transport {
         if !hop.set_url(url) {
             return Err(PyValueError::new_err("not a URL that can be requested"));
         }
-        let hop = Hop { follow, verify, http2, target, resume_for, ..hop };
+        let hop = Hop { follow, verify, http2, endless, target, resume_for, ..hop };
         lock(&self.shared.submitted).push(hop);
         Ok(())
     }
@@ -196,6 +201,8 @@ impl Shared {
 
 /// Start hops when they are due, until the transport is closed.
 async fn accept(shared: Arc<Shared>, alarm: Alarm) {
+    // The first random number of a thread takes some 30 ms, which would count as the first website's.
+    let _ = resolver::random();
     let mut due: BTreeMap<Instant, Vec<Hop>> = BTreeMap::new();
     while !shared.closed.load(Ordering::Relaxed) {
         tokio::select! {
@@ -225,8 +232,9 @@ async fn accept(shared: Arc<Shared>, alarm: Alarm) {
 /// One hop, from its beginning to its answer. `Unfinished` answers for a hop that does not come to its end.
 async fn run(hop: Hop, shared: Arc<Shared>) {
     let mut unfinished = Unfinished { token: hop.token, shared: Some(shared.clone()) };
-    let mut place = None;
+    let (mut at_host, mut place) = (None, None);
     if hop.due.is_some() {
+        at_host = shared.hosts.enter(&hop.host).await;
         place = shared.places.acquire().await.ok();
     }
     let (started, mut progress) = (Instant::now(), Progress::default());
@@ -239,7 +247,34 @@ async fn run(hop: Hop, shared: Arc<Shared>) {
     let moments = (shared.moment(started), shared.moment(Instant::now()));
     unfinished.shared = None;
     drop(place);
+    drop(at_host);
+    shared.hosts.leave(&hop.host);
     shared.finish(Answer::new(hop.token, moments, progress, failure));
+}
+
+/// How many hops that began when they were due run at each host.
+struct Hosts {
+    limit: usize,
+    places: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+impl Hosts {
+    /// A place at the host, as soon as there is one.
+    async fn enter(&self, host: &str) -> Option<OwnedSemaphorePermit> {
+        let places = {
+            let mut places = lock(&self.places);
+            places.entry(host.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(self.limit))).clone()
+        };
+        places.acquire_owned().await.ok()
+    }
+
+    /// Forget a host at which nobody is, and for which nobody waits.
+    fn leave(&self, host: &str) {
+        let mut places = lock(&self.places);
+        if places.get(host).is_some_and(|places| Arc::strong_count(places) == 1) {
+            places.remove(host);
+        }
+    }
 }
 
 /// What the work comes to unless its time is over before; and how long this thread stood still meanwhile, which is how
@@ -330,6 +365,20 @@ fn end_of_turn(due: &BTreeMap<Instant, Vec<Hop>>) -> Option<Instant> {
         (end, count) = (*moment, count + hops.len());
     }
     Some(end)
+}
+
+/// A moment on Python's monotonic clock and on ours, as close as they can be read, ours first: no moment that is told is
+/// before the true one.
+fn same_moment(clock: &Bound<'_, PyAny>) -> PyResult<(f64, Instant)> {
+    let mut closest = None;
+    for _ in 0..10 {
+        let (instant, monotonic_s) = (Instant::now(), clock.call0()?.extract()?);
+        let took = instant.elapsed();
+        if closest.is_none_or(|(before, _)| took < before) {
+            closest = Some((took, (monotonic_s, instant)));
+        }
+    }
+    closest.map(|(_, moment)| moment).ok_or_else(|| PyOSError::new_err("no clock"))
 }
 
 fn seconds(number: f64) -> Duration {

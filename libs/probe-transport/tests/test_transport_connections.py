@@ -114,8 +114,8 @@ def test_an_address_in_a_denied_network_is_passed_over(
         ((0.1, 0.15, 0.29, 0.31), (0.29, 0.29, 0.29, 0.31)),  # 200 ms at most
         (tuple(0.1 + 0.01 * n for n in range(9)), (0.17,) * 8 + (0.18,)),  # eight at most,
         (
-            tuple(0.1 + 0.0005 * n for n in range(12)),
-            (0.1055,) * 12,
+            tuple(0.1 + 0.0004 * n for n in range(12)),
+            (0.1044,) * 12,
         ),  # but not when they are due at nearly the same time
     ],
 )

@@ -64,6 +64,7 @@ class Transport:
         dns_cache: bool,
         max_concurrent: int,
         *,
+        max_per_host: int = ...,
         resolv_conf: str = "/etc/resolv.conf",
         hosts: str = "/etc/hosts",
         dns_port: int = 53,
@@ -75,6 +76,7 @@ class Transport:
             denied_networks: networks, like `10.0.0.0/8`, to whose addresses no connection is made.
             dns_cache: whether addresses are kept for as long as their TTL says.
             max_concurrent: how many hops run at once; others wait, except those that are due at once.
+            max_per_host: how many of these run at one host.
             resolv_conf, hosts: the files that say how names are looked up.
             dns_port: where the resolvers listen.
 
@@ -98,6 +100,7 @@ class Transport:
         verify: bool,
         *,
         http2: bool = False,
+        endless: bool = True,
         target: int = 0,
         resume_for_s: float = 0.0,
     ) -> None:
@@ -112,6 +115,7 @@ class Transport:
             follow: whether a redirect ends the hop at its head.
             verify: whether the website's certificate is verified.
             http2: whether HTTP/2 is offered in place of HTTP/1.1.
+            endless: whether a stream of events (text/event-stream) is read until the time is over, or not at all.
             target: whose TLS session may be resumed.
             resume_for_s: for how long after a full handshake it may be resumed; 0 for never.
 
