@@ -126,6 +126,21 @@ class CheckResult(Struct, frozen=True, kw_only=True, gc=False):
     tls_resumed: Annotated[
         bool | None, Meta(description="Whether the last connection resumed the TLS session of an earlier check.")
     ] = None
+    redirects: Annotated[
+        Annotated[int, Meta(ge=0, le=100)] | None, Meta(description="How many redirects were followed.")
+    ] = None
+    addresses_tried: Annotated[
+        Annotated[str, Meta(max_length=MAX_ERROR_LENGTH)] | None,
+        Meta(description="When the last connection took more than one address: each that was tried, and its outcome."),
+    ] = None
+    chain_expires_at: Annotated[
+        _Moment | None,
+        Meta(description="The first end of the certificates from the last one seen up to an authority. UTC."),
+    ] = None
+    chain_expires_subject: Annotated[
+        Annotated[str, Meta(max_length=MAX_NAME_LENGTH)] | None,
+        Meta(description="Whom the certificate that ends first names, when it is not the website's own."),
+    ] = None
     schema_version: Annotated[int, Meta(ge=1, description="The major version of this format.")] = SCHEMA_VERSION
 
     @property

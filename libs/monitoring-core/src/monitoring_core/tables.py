@@ -65,5 +65,9 @@ RESULT_COLUMNS = {
     "http_version": "text",
     "tls_version": "text",
     "tls_resumed": "boolean",
+    "redirects": "smallint",
+    "addresses_tried": "text",
+    "chain_expires_at": "timestamptz",
+    "chain_expires_subject": "text",
 }
 RESULT_KEY = ("target_id", "scheduled_at", "location")

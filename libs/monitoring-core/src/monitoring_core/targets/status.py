@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import attrs
 
-_PART = re.compile(r"([1-5]\d\d)(?:-([1-5]\d\d))?", re.ASCII)
+_PART = re.compile(r"([1-9]\d\d)(?:-([1-9]\d\d))?", re.ASCII)
 
 
 @attrs.frozen
