@@ -30,7 +30,7 @@ pytestmark = pytest.mark.end_to_end
 
 ROUNDS = 5
 # How early the engine `native` takes checks.
-LEAD_MS = 250
+LEAD_MS = 800
 
 
 def held(service: Service) -> float | None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -160,3 +161,28 @@ def test_a_timeout_while_the_prober_stood_still_is_its_own_fault(website: RawWeb
         time.sleep(1.5)
         process.send_signal(signal.SIGCONT)
         assert re.fullmatch(r"prober_error the prober stood still for 1\.\d s\n", process.stdout.read())
+
+
+def test_a_host_is_not_asked_by_more_checks_than_it_may_be(website: RawWebsite) -> None:
+    """However many of them are submitted early; those of other hosts do not wait for them."""
+    running: Counter[str] = Counter()
+    most: Counter[str] = Counter()
+
+    def act(connection: socket.socket, head: bytes) -> None:
+        host = head.split(b"Host: ")[1].split(b":")[0].decode()
+        running[host] += 1
+        most[host] = max(most[host], running[host])
+        time.sleep(0.05)
+        running[host] -= 1
+        connection.sendall(PAGE)
+
+    website.answer(act)
+    engine, due = build_engine(MonitorConfig(engine=EngineName.NATIVE, max_per_host=3)), time.monotonic() + 0.1
+    for number in range(1, 16):
+        engine.submit(Check(make_target(id=number, url=website.url), 0, due), ORIGIN)
+    other = make_target(id=99, url=website.url.replace("127.0.0.1", "localhost"))
+    engine.submit(Check(other, 0, due), ORIGIN)
+    results = drain(engine, 16)
+    assert [result.status for result in results] == [Status.UP] * 16
+    assert most == {"127.0.0.1": 3, "localhost": 1}
+    assert 99 in [result.target_id for result in results[:5]]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from monitoring_core.schedule import slots_between
 from monitoring_core.testing.builders import make_target
 from monitoring_core.testing.clock import FakeClock
+from producer_svc.check import Check
 from producer_svc.schedule import Schedule
 from producer_svc.waiting import WaitingChecks
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     import pytest
 
     from monitoring_core.targets import Target
-    from producer_svc.check import Check
 
 INTERVALS = (1, 2, 7, 10)
 
@@ -133,8 +133,8 @@ def test_waiting_checks_start_once_each_in_order_and_within_the_bound_of_their_h
     steps: list[tuple[str, bool]],
 ) -> None:
     """This holds for any order in which checks come and end."""
-    waiting = WaitingChecks(2)
     clock = FakeClock()
+    waiting = WaitingChecks(2, clock)
     schedule = Schedule(clock)
     running: list[Check] = []
     started: list[Check] = []
@@ -169,7 +169,7 @@ def test_a_missed_check_does_not_change_the_order_of_the_others_of_its_host() ->
     """The check that is due first starts first."""
     clock = FakeClock()
     schedule = Schedule(clock)
-    waiting = WaitingChecks(1)
+    waiting = WaitingChecks(1, clock)
     intervals = {1: 60, 2: 60, 3: 60, 4: 1}
     since_ms = clock.now_ms()
     schedule.change([(make_target(id=i, interval_s=s), since_ms) for i, s in intervals.items()], ())
@@ -189,3 +189,28 @@ def test_a_missed_check_does_not_change_the_order_of_the_others_of_its_host() ->
         running = waiting.pop()
         assert running is not None
         assert running.target.id == target_id
+
+
+def test_a_check_that_an_engine_has_before_it_is_due_counts_from_then_on() -> None:
+    """Else the lead of an engine would take places of a host that nobody uses."""
+    clock = FakeClock()
+    waiting = WaitingChecks(2, clock)
+    target, now = make_target(), clock.monotonic()
+    early = [Check(target, number, now + number) for number in range(1, 6)]
+    assert all(waiting.begin(check) for check in early)
+    assert not waiting.begin(early[0])
+    assert not waiting.add(early[4])
+    assert waiting.begin(Check(target, 100, now))
+    clock.advance(1)  # the first one begins, and the host has enough
+    assert not waiting.begin(Check(target, 101, now))
+    assert waiting.add(Check(target, 101, now))
+    assert waiting.pop() is None
+    waiting.done(target.id, 1)
+    assert waiting.pop() is not None
+    waiting.done(target.id, 2)  # ended before the loop looked at the clock again
+    clock.advance(10)
+    for number in (100, 101, 3, 4, 5):
+        waiting.done(target.id, number)
+    assert waiting.begin(Check(target, 102, now))
+    assert waiting.begin(Check(target, 103, now))
+    assert not waiting.begin(Check(target, 104, now))

@@ -70,7 +70,7 @@ def _samples(plain: str, secure: str, refused_port: int, answers: list[Reason | 
         SampleWebsite("hangs", f"{plain}/hang", {}, Reason.TIMEOUT),
         SampleWebsite("trickles", f"{plain}/trickle", {}, Reason.TIMEOUT),
         SampleWebsite("gone halfway", f"{plain}/halfway", {}, Reason.BODY_READ_ERROR),
-        SampleWebsite("too large", f"{plain}/large", {}, Reason.BODY_TOO_LARGE),
+        SampleWebsite("too large", f"{plain}/large", {"regexp": "All is well"}, Reason.BODY_TOO_LARGE),
         SampleWebsite("comes and goes", f"{plain}/flapping", {}, answers),
     ]
 

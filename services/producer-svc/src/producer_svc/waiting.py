@@ -12,6 +12,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from monitoring_core.clock import Clock
     from producer_svc.check import Check
 
 # A slot: the target's id and the moment, milliseconds since the epoch.
@@ -28,9 +29,13 @@ class WaitingChecks:
 
     A waiting check has two entries: one in the heap of checks that may start, or parked with its host; and one in the
     heap of deadlines, where it may remain for a while after the check has started.
+
+    A check that an engine has before it is due counts from then on: such an engine itself holds it back while its
+    host has enough.
     """
 
     _max_per_host: int
+    _clock: Clock
     _ready: list[_Entry] = attrs.field(factory=list, init=False)
     _parked: dict[str, deque[_Entry]] = attrs.field(factory=dict, init=False)
     _deadlines: list[_Entry] = attrs.field(factory=list, init=False)
@@ -38,6 +43,9 @@ class WaitingChecks:
     _waiting: dict[_Slot, int] = attrs.field(factory=dict, init=False)
     _running: dict[str, int] = attrs.field(factory=dict, init=False)
     _hosts: dict[_Slot, str] = attrs.field(factory=dict, init=False)
+    # The hosts of the checks that are not due yet, and those checks in the order in which they will be.
+    _early: dict[_Slot, str] = attrs.field(factory=dict, init=False)
+    _early_order: deque[tuple[float, _Slot]] = attrs.field(factory=deque, init=False)
     _numbers: itertools.count[int] = attrs.field(factory=itertools.count, init=False)
 
     def __len__(self) -> int:
@@ -46,7 +54,7 @@ class WaitingChecks:
     def add(self, check: Check) -> bool:
         """Add a check that is due; False when it waits or runs already, as after the clock was set back."""
         slot = check.target.id, check.scheduled_ms
-        if slot in self._waiting or slot in self._hosts:
+        if slot in self._waiting or slot in self._hosts or slot in self._early:
             return False
         number = self._waiting[slot] = next(self._numbers)
         heapq.heappush(self._ready, (check.scheduled_ms, number, check, slot))
@@ -59,11 +67,18 @@ class WaitingChecks:
     def begin(self, check: Check) -> bool:
         """Count a check as running that need not wait; False when it must be added, because others may come first."""
         slot, host = (check.target.id, check.scheduled_ms), check.target.host
+        now = self._clock.monotonic()
+        self._count_due(now)
         running = self._running.get(host, 0)
-        if self._ready or running >= self._max_per_host or slot in self._hosts or slot in self._waiting:
+        known = slot in self._hosts or slot in self._waiting or slot in self._early
+        if self._ready or running >= self._max_per_host or known:
             return False
-        self._running[host] = running + 1
-        self._hosts[slot] = host
+        if check.due > now:
+            self._early[slot] = host
+            self._early_order.append((check.due, slot))
+        else:
+            self._running[host] = running + 1
+            self._hosts[slot] = host
         return True
 
     def pop_missed(self, now_ms: int) -> Iterator[Check]:
@@ -76,6 +91,7 @@ class WaitingChecks:
 
     def pop(self) -> Check | None:
         """Remove and return the first check that may start, and count it as running; None when there is none."""
+        self._count_due(self._clock.monotonic())
         while self._ready:
             entry = heapq.heappop(self._ready)
             _, _, check, slot = entry
@@ -96,8 +112,10 @@ class WaitingChecks:
 
     def done(self, target_id: int, scheduled_ms: int) -> None:
         """Record that a check has ended, which gives its host room for one more."""
-        host = self._hosts.pop((target_id, scheduled_ms), None)
+        slot = target_id, scheduled_ms
+        host = self._hosts.pop(slot, None)
         if host is None:
+            self._early.pop(slot, None)
             return
         running = self._running[host] - 1
         if running:
@@ -116,6 +134,15 @@ class WaitingChecks:
         self._ready.clear()
         self._parked.clear()
         return left
+
+    def _count_due(self, now: float) -> None:
+        """Count the early checks that are due by now."""
+        while self._early_order and self._early_order[0][0] <= now:
+            _, slot = self._early_order.popleft()
+            host = self._early.pop(slot, None)
+            if host is not None:
+                self._running[host] = self._running.get(host, 0) + 1
+                self._hosts[slot] = host
 
     def _unpark(self, host: str) -> None:
         """Move the next parked check of a host to the heap of checks that may start, when the host has room."""

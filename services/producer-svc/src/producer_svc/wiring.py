@@ -83,7 +83,7 @@ def build(config: Config, producer_id: int | None) -> ProducerService:
         origin=Origin(producer_id or 0, monitor.location),
         assignment=_assignment(config, producer_id, clock),
         schedule=Schedule(clock),
-        waiting=WaitingChecks(monitor.max_per_host),
+        waiting=WaitingChecks(monitor.max_per_host, clock),
         overload=Overload(clock, monitor.max_concurrent_checks),
         clock_steps=ClockSteps(clock),
         engine=build_engine(monitor),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import ssl
 from functools import lru_cache
 from pathlib import Path
@@ -39,6 +40,35 @@ def read_certificate(der: bytes) -> Certificate | None:
         return Certificate(certificate.not_valid_after_utc, subject, issuer)
     except (ValueError, x509.InvalidVersion):
         return None
+
+
+@lru_cache(maxsize=1_000)
+def first_to_expire(chain: tuple[bytes, ...]) -> Certificate | None:
+    """The certificate that expires first of those from a website's own up to an authority that is trusted.
+
+    What a website presents beyond that, like an expired certificate of an authority's predecessor, breaks nothing.
+
+    Args:
+        chain: what the website presents, DER, its own first.
+    """
+    presented = [certificate for der in chain if (certificate := read_certificate(der))]
+    path = presented[:1]
+    while path and path[-1].issuer not in _trusted_names():
+        above = next((one for one in presented if one.subject == path[-1].issuer and one not in path), None)
+        if above is None:
+            break
+        path.append(above)
+    return min((one for one in path if one.expires_at), key=lambda one: one.expires_at or EPOCH, default=None)
+
+
+@lru_cache(maxsize=1)
+def _trusted_names() -> frozenset[str]:
+    """The names of the trusted authorities."""
+    names = set()
+    for pem in re.findall("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", trusted_authorities(), re.DOTALL):
+        certificate = read_certificate(ssl.PEM_cert_to_DER_cert(pem))
+        names.add(certificate.subject if certificate else "")
+    return frozenset(names)
 
 
 def trusted_authorities() -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import os
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -34,14 +33,6 @@ def denied(address: str, network: str) -> str:
     return f"{address} is in {network}, which monitor.denied_networks forbids"
 
 
-def exhausted() -> str | None:
-    """Why this process cannot open anything now; None when it can.
-
-    getaddrinfo reports the same error for a name that does not exist and for a process without a free file descriptor.
-    """
-    try:
-        os.close(os.open(os.devnull, os.O_RDONLY))
-    except OSError as error:
-        if error.errno in OWN_FAULTS:
-            return error.strerror
-    return None
+def told(attempts: Sequence[tuple[str, str]]) -> str:
+    """What came of each address that was tried, for a person."""
+    return "; ".join(f"{address}: {outcome}" for address, outcome in attempts)

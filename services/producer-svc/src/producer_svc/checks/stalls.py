@@ -46,8 +46,12 @@ class StallWatch:
             self.tick()
 
 
-def timed_out(timeout_s: float, stood_still_s: float) -> EndingError:
-    """The end of a check that used up its time: the website's fault, unless this process stood still meanwhile."""
+def timed_out(timeout_s: float, stood_still_s: float, phase: str) -> EndingError:
+    """The end of a check that used up its time: the website's fault, unless this process stood still meanwhile.
+
+    Args:
+        phase: what the check was at.
+    """
     if stood_still_s >= STALL_S:
         return EndingError(Reason.PROBER_ERROR, f"the prober stood still for {stood_still_s:.1f} s")
-    return EndingError(Reason.TIMEOUT, f"not finished within {timeout_s:g} s")
+    return EndingError(Reason.TIMEOUT, f"not finished within {timeout_s:g} s: {phase}")

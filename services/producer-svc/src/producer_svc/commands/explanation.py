@@ -69,10 +69,14 @@ def _facts(result: CheckResult, target: Target) -> Iterator[tuple[str, str | Non
     yield "HTTP status", None if result.http_status is None else str(result.http_status)
     yield "requested", result.final_url if result.final_url != target.url else None
     yield "address", result.remote_address
+    yield "tried", result.addresses_tried
+    yield "redirects", str(result.redirects) if result.redirects else None
     yield "protocols", _protocols(result)
     yield "certificate", _expiry(result.certificate_expires_at)
     yield "  names", result.certificate_subject
     yield "  signed by", result.certificate_issuer
+    if result.chain_expires_subject:
+        yield "  breaks", f"{result.chain_expires_subject} {_expiry(result.chain_expires_at)}"
     yield "body", None if result.body_bytes is None else f"{result.body_bytes} bytes"
     if result.regexp_matched is not None:
         yield "regexp", "matches" if result.regexp_matched else "does not match"
@@ -88,9 +92,11 @@ def _protocols(result: CheckResult) -> str | None:
 def _expiry(moment: dt.datetime | None) -> str | None:
     if moment is None:
         return None
-    days = (moment - dt.datetime.now(dt.UTC)).days
-    left = f"{days} days left" if days >= 0 else f"{-days} days ago"
-    return f"{'expires' if days >= 0 else 'expired'} {moment:%Y-%m-%d %H:%M} UTC, {left}"
+    left = moment - dt.datetime.now(dt.UTC)
+    days = abs(left) // dt.timedelta(days=1)
+    counted = f"{days} day{'' if days == 1 else 's'}"
+    over = left < dt.timedelta(0)
+    return f"{'expired' if over else 'expires'} {moment:%Y-%m-%d %H:%M} UTC, {counted} {'ago' if over else 'left'}"
 
 
 def _fact(name: str, text: str) -> str:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import ssl
 import time
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from producer_svc.checks.certificates import Certificate, read_certificate
-from producer_svc.checks.http.progress import ConnectError, DeadlineError, ProbeError, Progress, TlsError
+from producer_svc.checks.http.answer import HTTP2_ALONE, LenientResponse
+from producer_svc.checks.http.progress import (
+    WAITING,
+    ConnectError,
+    DeadlineError,
+    ProbeError,
+    Progress,
+    TlsError,
+    UnableError,
+)
 from producer_svc.checks.http.sockets import BudgetTlsSocket, connect
 
 if TYPE_CHECKING:
@@ -58,41 +65,51 @@ def pool_classes(route: Route) -> dict[str, type[HTTPConnectionPool]]:
     }
 
 
-class _Response(http.client.HTTPResponse):
-    """Skips informational responses, which the base class takes for the final one (RFC 9110, section 15.2)."""
-
-    def begin(self) -> None:
-        super().begin()
-        while 101 < self.status < 200:
-            self.headers = self.msg = None  # type: ignore[assignment]  # so does the base class, to begin again
-            super().begin()
+# How a certificate is written as bytes: _ssl.ENCODING_DER.
+_DER = 2
+# The message that asks for a client certificate (RFC 8446, section 4), and what may follow when none comes.
+_CERTIFICATE_REQUEST = 13
+_MAY_MISS_A_CERTIFICATE = ("SSLV3_ALERT_HANDSHAKE_FAILURE", "SSLV3_ALERT_BAD_CERTIFICATE")
 
 
 class _Connection(HTTPConnection):
-    response_class = _Response
+    response_class = LenientResponse
     route: ClassVar[Route]
 
     def _new_conn(self) -> socket.socket:
         return self.route.connect(self.host, self.port or 80, self.route.progress())
 
+    def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
+        """The request's path as it is spelled: urllib3 would change it."""
+        super().putrequest(method, self.route.progress().target, *args, **kwargs)
+
 
 class _TlsConnection(HTTPSConnection):
-    response_class = _Response
+    response_class = LenientResponse
     route: ClassVar[Route]
 
     def _new_conn(self) -> socket.socket:
-        return self.route.connect(self.host, self.port or 443, self.route.progress())
+        connection = self.route.connect(self.host, self.port or 443, self.route.progress())
+        self.route.progress().phase = "in the TLS handshake"
+        return connection
+
+    def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
+        """As without TLS."""
+        super().putrequest(method, self.route.progress().target, *args, **kwargs)
 
     def connect(self) -> None:
         progress = self.route.progress()
         before, began = progress.connecting_s, time.monotonic()
         try:
             super().connect()
+            progress.phase = WAITING
         except OSError as error:  # the base class of all errors of TLS, too
             if isinstance(error, ssl.SSLCertVerificationError):
                 progress.refused = time.monotonic()
                 with contextlib.suppress(ProbeError, OSError, ValueError):
-                    progress.certificate = self._refused_certificate(Progress(progress.deadline))
+                    progress.chain = self._refused_chain(Progress(progress.deadline))
+            if (error.reason if isinstance(error, ssl.SSLError) else "") in _MAY_MISS_A_CERTIFICATE:
+                self._explain_refusal(Progress(progress.deadline))
             raise _handshake_failure(error) from None
         except ValueError as error:
             raise TlsError(str(error)) from None
@@ -100,29 +117,60 @@ class _TlsConnection(HTTPSConnection):
         progress.tls_s = (progress.tls_s or 0.0) + tls_s
         if isinstance(self.sock, BudgetTlsSocket):
             self.sock.progress = progress
-            progress.certificate = _certificate(self.sock)
+            progress.chain = _chain(self.sock)
             progress.tls_version = (self.sock.version() or "").removeprefix("TLSv") or None
 
-    def _refused_certificate(self, progress: Progress) -> Certificate | None:
-        """The certificate that the website presents, not verified.
+    def _refused_chain(self, progress: Progress) -> list[bytes]:
+        """The certificates that the website presents, not verified.
 
         Raises:
             ProbeError, OSError, ValueError: the website presents none.
         """
         again = self.route.connect(self.host, self.port or 443, progress)
         with again, self.route.trusting.wrap_socket(again, server_hostname=self.host) as secure:
-            return _certificate(secure)
+            return _chain(secure)
+
+    def _explain_refusal(self, progress: Progress) -> None:
+        """Find out in a second handshake whether the website asks for a client certificate; the first one says nothing.
+
+        Raises:
+            TlsError: it does.
+        """
+        context = ssl._create_unverified_context()  # noqa: S323 (nothing is sent after this handshake)
+        kinds: list[int] = []
+        context._msg_callback = lambda *message: kinds.append(message[4])  # type: ignore[attr-defined]
+        with contextlib.suppress(ProbeError, OSError, ValueError):
+            with self.route.connect(self.host, self.port or 443, progress) as again:
+                context.wrap_socket(again, server_hostname=self.host).close()
+            return
+        if _CERTIFICATE_REQUEST in kinds:
+            raise TlsError(CERTIFICATE_ASKED)
 
 
-def _certificate(connection: ssl.SSLSocket) -> Certificate | None:
-    der = connection.getpeercert(binary_form=True)
-    return None if der is None else read_certificate(der)
+def _chain(connection: ssl.SSLSocket) -> list[bytes]:
+    """The certificates that the website presents, its own first."""
+    presented = connection._sslobj.get_unverified_chain() or []  # type: ignore[attr-defined]  # public from Python 3.13 on
+    return [
+        certificate if isinstance(certificate, bytes) else certificate.public_bytes(_DER) for certificate in presented
+    ]
+
+
+CERTIFICATE_ASKED = "the website asks for a client certificate"
+
+
+def asks_for_certificate(error: BaseException) -> bool:
+    """Whether the website refuses to go on without a client certificate."""
+    return "CERTIFICATE_REQUIRED" in (getattr(error, "reason", None) or "")
 
 
 def _handshake_failure(error: OSError) -> ProbeError:
+    if asks_for_certificate(error):
+        return TlsError(CERTIFICATE_ASKED)
     match error:
         case TimeoutError():
             return DeadlineError()
+        case ssl.SSLError() if "alert no application protocol" in str(error).replace("_", " ").lower():
+            return UnableError(HTTP2_ALONE)
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
             return ConnectError("closed during the TLS handshake")
         case ssl.SSLError():

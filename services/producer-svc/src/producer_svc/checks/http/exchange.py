@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING
 import attrs
 
 from monitoring_core.result import MAX_NAME_LENGTH, MAX_URL_LENGTH, CheckResult, Reason, Status, one_line
+from producer_svc.checks.certificates import Certificate, first_to_expire, read_certificate
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.body import Body, excerpt
+from producer_svc.checks.http.charset import EVENT_STREAM, media_type
 from producer_svc.checks.http.cookies import Cookies
+from producer_svc.checks.http.head import Head
 from producer_svc.checks.http.request import NO_REQUEST, REDIRECTS, Request, first_request, redirected
-from producer_svc.checks.http.verdict import judge_expectation, judge_headers, judge_status_code, matches, mismatch
+from producer_svc.checks.http.verdict import judge_expectation, judge_head, matches, mismatch
+from producer_svc.checks.network import told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Sequence
 
     from producer_svc.check import Check, Origin
-    from producer_svc.checks.certificates import Certificate
     from producer_svc.checks.http.limits import Limits
 
 
@@ -36,6 +39,9 @@ class Exchange:
         following: the request that a redirect asks for, until it is made.
         hops: how many redirects were followed.
         ended: when the response time ends; None for the moment at which the result is made.
+        attempts: every address that the last connection was tried with, and what came of it.
+        chain_end: the certificate that expires first of those that the trust in the website rests on.
+        endless: whether the last response is a stream of events, whose time to end is over when the check's is.
         http2: whether the website speaks nothing but HTTP/2.
         stalled_s: how long this process stood still during the check, where the engine notes it.
     """
@@ -55,14 +61,19 @@ class Exchange:
     transfer_s: float | None = attrs.field(default=None, init=False)
     http_status: int | None = attrs.field(default=None, init=False)
     remote_address: str | None = attrs.field(default=None, init=False)
+    attempts: Sequence[tuple[str, str]] = attrs.field(default=(), init=False)
     certificate: Certificate | None = attrs.field(default=None, init=False)
+    chain_end: Certificate | None = attrs.field(default=None, init=False)
     http_version: str | None = attrs.field(default=None, init=False)
     tls_version: str | None = attrs.field(default=None, init=False)
     tls_resumed: bool | None = attrs.field(default=None, init=False)
     regexp_matched: bool | None = attrs.field(default=None, init=False)
     ended: float | None = attrs.field(default=None, init=False)
     http2: bool = attrs.field(default=False, init=False)
+    endless: bool = attrs.field(default=False, init=False)
     stalled_s: float = attrs.field(default=0.0, init=False)
+    # The last request without the cookies of the way.
+    _plain: Request = attrs.field(default=NO_REQUEST, init=False)
     _content_type: str | None = attrs.field(default=None, init=False)
     _body: Body | None = attrs.field(default=None, init=False)
     _excerpt: str | None = attrs.field(default=None, init=False)
@@ -74,7 +85,7 @@ class Exchange:
         Raises:
             EndingError: the target's URL cannot be requested.
         """
-        self.request = first_request(self.check.target)
+        self._plain = self.request = first_request(self.check.target)
 
     def began(self, moment: float) -> None:
         """The first step was not taken when the exchange was made, but at this moment."""
@@ -91,12 +102,12 @@ class Exchange:
         """Whether the head of the last response is judged and its body is being read."""
         return self._body is not None
 
-    def head(self, status: int, headers: Mapping[str, str]) -> bool:
+    def head(self, status: int, fields: Sequence[tuple[str, str]]) -> bool:
         """Judge the head of a response. A redirect to follow sets `following`.
 
         Args:
             status: the status code.
-            headers: by name in lower case; several of one name are joined with commas.
+            fields: names, in lower case, and values in their order, with a character for each byte.
 
         Returns:
             Whether the body is to be read.
@@ -104,29 +115,44 @@ class Exchange:
         Raises:
             EndingError: the check is over.
         """
-        target = self.check.target
-        judge_status_code(status)
+        target, head = self.check.target, Head(status, fields)
+        judge_head(head)
         self.http_status = status
-        judge_headers(headers)
-        location = headers.get("location")
+        location = head.first("location")
         if location and status in REDIRECTS and target.follow_redirects:
             if self.hops == self.limits.redirects:
                 raise EndingError(Reason.REDIRECT_ERROR, f"more than {self.limits.redirects} redirects")
-            self.following = redirected(self.request, status, location)
+            if len(set(head.all("location"))) > 1:
+                raise EndingError(Reason.REDIRECT_ERROR, "redirected to several places at once")
+            self.following = redirected(self._plain, status, location)
+            if set_cookies := head.all("set-cookie"):
+                self._cookies = self._cookies or Cookies()
+                self._cookies.learn(self.request, set_cookies)
             return False
         judge_expectation(status, target.expected_status)
-        self._content_type = headers.get("content-type")
-        self._body = Body(self.limits.body, headers.get("content-encoding", ""))
+        self._content_type = ", ".join(head.all("content-type")) or None
+        self.endless = media_type(self._content_type or "")[0] == EVENT_STREAM
+        if self.endless and target.regexp is None:
+            return False  # it is there; nobody can wait for its end
+        self._body = Body(self.limits.body, head.encoding)
         return self.request.method != "HEAD"
 
-    def body(self, chunk: bytes) -> None:
+    def body(self, chunk: bytes, cut: bool = False) -> bool:
         """Accept bytes of the body as they came over the wire.
 
+        Args:
+            cut: whether more came that was left.
+
+        Returns:
+            Whether there is use in more of them.
+
         Raises:
-            EndingError: the body is too large, or not compressed as its headers say.
+            EndingError: the body is not compressed as its headers say.
         """
         assert self._body is not None, "the head comes first"
         self._body.feed(chunk)
+        self._body.cut = self._body.cut or cut
+        return not self._body.cut
 
     def end(self) -> None:
         """Judge the whole response.
@@ -142,18 +168,23 @@ class Exchange:
             return
         self.regexp_matched = matches(pattern, content, self._content_type)
         if not self.regexp_matched:
+            if self._body.cut:
+                raise self.limits.exceeded()
             if self.limits.excerpt:
                 self._excerpt = excerpt(content, self.limits.excerpt)
             raise mismatch(self._body.unknown)
 
-    def follow(self, fields: Iterable[tuple[str, str]]) -> None:
-        """Go on with the request `following`, with the cookies that the fields of the answer set."""
+    def presented(self, certificates: Sequence[bytes]) -> None:
+        """Note the certificates (DER) that the website presented in a handshake, its own first."""
+        if certificates:
+            self.certificate = read_certificate(certificates[0])
+            self.chain_end = first_to_expire(tuple(certificates))
+
+    def follow(self) -> None:
+        """Go on with the request `following`, with the cookies that were set on the way."""
         assert self.following is not None
-        set_cookies = [value for name, value in fields if name == "set-cookie"]
-        if set_cookies:
-            self._cookies = self._cookies or Cookies()
-            self._cookies.learn(self.request, set_cookies)
-        self.request, self.following = self.following, None
+        self._plain = self.request = self.following
+        self.following = None
         if self._cookies:
             self.request = self._cookies.sent_with(self.request)
         self.hops += 1
@@ -162,7 +193,7 @@ class Exchange:
         """The result; up when there is no `ending`."""
         response_time_s = (self.ended or time.monotonic()) - self.started
         reason = ending.reason if ending else None
-        certificate = self.certificate
+        certificate, chain_end = self.certificate, self.chain_end
         return CheckResult(
             target_id=self.check.target.id,
             scheduled_at=self.check.scheduled_at,
@@ -170,7 +201,7 @@ class Exchange:
             producer_id=self.origin.producer_id,
             status=reason.status if reason else Status.UP,
             reason=reason,
-            error=one_line(ending.detail) if ending else None,
+            error=one_line(self._explained(ending)) if ending else None,
             started_at=self.started_at,
             finished_at=self.started_at + dt.timedelta(seconds=response_time_s),
             queue_delay_s=max(0.0, round(self.started - self.check.due, 6)),
@@ -192,7 +223,22 @@ class Exchange:
             http_version=self.http_version,
             tls_version=self.tls_version,
             tls_resumed=self.tls_resumed,
+            redirects=self.hops,
+            addresses_tried=one_line(told(self.attempts)) if len(self.attempts) > 1 else None,
+            chain_expires_at=chain_end.expires_at if chain_end else None,
+            chain_expires_subject=(
+                one_line(chain_end.subject, MAX_NAME_LENGTH) if chain_end and chain_end != certificate else None
+            ),
         )
+
+    def _explained(self, ending: EndingError) -> str:
+        """What went wrong; of an expired certificate that is not the website's own, also which one it is."""
+        end = self.chain_end
+        if ending.reason is not Reason.TLS_ERROR or end is None or end == self.certificate:
+            return ending.detail
+        if end.expires_at is None or end.expires_at > dt.datetime.now(dt.UTC):
+            return ending.detail
+        return f"{ending.detail}: {end.subject}, which ended {end.expires_at:%Y-%m-%d %H:%M} UTC"
 
 
 def _rounded(seconds: float | None) -> float | None:

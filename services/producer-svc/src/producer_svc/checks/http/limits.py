@@ -12,9 +12,6 @@ from producer_svc.checks.ending import EndingError
 if TYPE_CHECKING:
     from monitoring_core.config import MonitorConfig
 
-MAX_RESPONSE_HEADERS = 100
-MAX_HEADER_BYTES = 64 * 1024
-
 
 @attrs.frozen
 class Limits:

@@ -11,16 +11,15 @@ from urllib.parse import urlsplit
 
 from monitoring_core.result import Reason
 from probe_transport import Answer, Transport
-from producer_svc.checks.certificates import read_certificate, trusted_authorities
+from producer_svc.checks.certificates import trusted_authorities
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.exchange import Exchange
 from producer_svc.checks.http.limits import Limits
 from producer_svc.checks.http.request import header_lines
+from producer_svc.checks.network import told
 from producer_svc.checks.stalls import timed_out
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from monitoring_core.config import MonitorConfig
     from monitoring_core.result import CheckResult
     from producer_svc.check import Check, Origin
@@ -49,6 +48,7 @@ class NativeEngine:
             [str(ipaddress.ip_network(network)) for network in config.denied_networks],
             config.dns_cache,
             config.max_concurrent_checks,
+            max_per_host=config.max_per_host,
         )
         self._resume_for_s = config.tls_resumption.total_seconds()
         self._tokens = itertools.count(1)
@@ -124,6 +124,7 @@ class NativeEngine:
                 target.follow_redirects,
                 target.verify_tls,
                 http2=http2,
+                endless=target.regexp is not None,
                 target=target.id,
                 resume_for_s=self._resume_for_s,
             )
@@ -155,38 +156,37 @@ class NativeEngine:
         Raises:
             EndingError: the website is not up.
         """
-        if answer.status is not None and exchange.head(answer.status, joined(answer.fields)):
-            exchange.body(answer.body)
-            if answer.cut:
-                raise self._limits.exceeded()
+        if answer.status is not None and exchange.head(answer.status, answer.fields):
+            exchange.body(answer.body, answer.cut)
         if answer.failure == "protocol" and not exchange.http2:
             exchange.http2 = True  # the website may speak nothing else
             self._send_again(exchange)
             return True
-        if answer.failure is not None:
+        if answer.failure is not None and not (exchange.endless and answer.failure == "deadline"):
             raise self._explain(exchange, answer)
         if exchange.following is None:
             return False
-        exchange.follow(answer.fields)
+        exchange.follow()
         self._send_again(exchange)
         return True
 
     def _send_again(self, exchange: Exchange) -> None:
         now = time.monotonic()
         if now >= exchange.deadline:
-            raise timed_out(exchange.check.target.timeout_s, exchange.stalled_s + now - (exchange.ended or now))
+            stalled_s = exchange.stalled_s + now - (exchange.ended or now)
+            raise timed_out(exchange.check.target.timeout_s, stalled_s, "following redirects")
         self._send(exchange, None, exchange.deadline - now, exchange.http2)
 
     def _explain(self, exchange: Exchange, answer: Answer) -> EndingError:
         """Whose fault a failed hop is, and one line about it."""
         match answer.failure:
             case "deadline":
-                return timed_out(exchange.check.target.timeout_s, exchange.stalled_s)
+                return timed_out(exchange.check.target.timeout_s, exchange.stalled_s, answer.detail)
             case "own":
                 return EndingError(Reason.PROBER_ERROR, f"the prober {answer.detail}")
             case "connect":
-                detail = f"{urlsplit(exchange.request.url).netloc}: {answer.detail}"
-                return EndingError(Reason.CONNECTION_ERROR, detail)
+                detail = told(answer.attempts) if len(answer.attempts) > 1 else answer.detail
+                return EndingError(Reason.CONNECTION_ERROR, f"{urlsplit(exchange.request.url).netloc}: {detail}")
         return EndingError(_REASONS[answer.failure or "answer"], answer.detail)
 
 
@@ -201,20 +201,12 @@ def measure(exchange: Exchange, answer: Answer) -> None:
     exchange.tls_s = _sum(exchange.tls_s, answer.tls_s)
     exchange.first_byte_s = _sum(exchange.first_byte_s, answer.first_byte_s)
     exchange.remote_address = answer.address or exchange.remote_address
-    if certificates := answer.certificates:
-        exchange.certificate = read_certificate(certificates[0])
+    exchange.attempts = answer.attempts
+    exchange.presented(answer.certificates)
     exchange.transfer_s = answer.transfer_s
     exchange.http_version = answer.http_version or exchange.http_version
     if answer.tls_version:
         exchange.tls_version, exchange.tls_resumed = answer.tls_version, answer.resumed
-
-
-def joined(fields: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Fields by name; several of one name are joined with commas."""
-    by_name: dict[str, str] = {}
-    for name, value in fields:
-        by_name[name] = f"{by_name[name]}, {value}" if name in by_name else value
-    return by_name
 
 
 def _sum(before: float | None, more: float | None) -> float | None:

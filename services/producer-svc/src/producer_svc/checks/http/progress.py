@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 import attrs
 
-from producer_svc.checks.http.limits import MAX_HEADER_BYTES
-
-if TYPE_CHECKING:
-    from producer_svc.checks.certificates import Certificate
+WAITING = "waiting for the answer"
 
 
 class ProbeError(Exception):
@@ -40,12 +36,19 @@ class OwnFaultError(ProbeError):
     """The prober ran out of a resource; the website has no part in it."""
 
 
+class UnableError(ProbeError):
+    """The engine cannot do what the website rightly asks for."""
+
+
 @attrs.define
 class Progress:
     """How far one check has come. Times are seconds on the monotonic clock, durations seconds.
 
     Attributes:
-        header_bytes: bytes received since the request was sent; None when no headers are being read.
+        phase: what the check is at, for a person.
+        target: path and query of the request, as they are sent.
+        attempts: every address that was tried, and what came of it.
+        chain: the certificates that the website presented, its own first, DER.
         refused: when a certificate was refused; None if that did not happen.
     """
 
@@ -54,9 +57,11 @@ class Progress:
     connect_s: float | None = None
     tls_s: float | None = None
     remote_address: str | None = None
-    certificate: Certificate | None = None
+    chain: list[bytes] = attrs.field(factory=list)
     tls_version: str | None = None
-    header_bytes: int | None = None
+    phase: str = "looking up the name"
+    target: str = "/"
+    attempts: list[tuple[str, str]] = attrs.field(factory=list)
     refused: float | None = None
 
     def remaining_s(self) -> float:
@@ -71,15 +76,9 @@ class Progress:
         return left_s
 
     def received(self, count: int) -> None:
-        """Count bytes that were received.
-
-        Raises:
-            ConnectError: the headers are too large.
-        """
-        if self.header_bytes is not None:
-            self.header_bytes += count
-            if self.header_bytes > MAX_HEADER_BYTES:
-                raise ConnectError("the answer has too many headers, or too large ones")
+        """Bytes came."""
+        if count and self.phase == WAITING:
+            self.phase = "reading the headers"
 
     @property
     def connecting_s(self) -> float:

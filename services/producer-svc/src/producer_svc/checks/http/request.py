@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes, urljoin, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -13,7 +13,7 @@ from monitoring_core.result import Reason
 from monitoring_core.targets import PLAIN_URL, without_credentials
 from producer_svc import __version__
 from producer_svc.checks.ending import EndingError
-from producer_svc.checks.http.urls import normalise, site
+from producer_svc.checks.http.urls import HostError, location_text, requestable
 
 if TYPE_CHECKING:
     from monitoring_core.targets import Target
@@ -26,6 +26,12 @@ _DEFAULT_HEADERS = (
     ("Accept-Encoding", "gzip, deflate"),
     ("Connection", "close"),
 )
+# What may let somebody in: it goes to the target's own host alone, and never from https to http.
+_OWN_HOSTS = re.compile(
+    r"cookie|.*(auth|token|secret|passw|credential|api[-_]?key|access[-_]?key|session|signature|jwt).*", re.IGNORECASE
+)
+# What tells of the body goes with it (Fetch standard, HTTP-redirect fetch).
+_OF_BODY = frozenset({"content-type", "content-encoding", "content-language", "content-location", "content-length"})
 
 
 @attrs.frozen
@@ -46,58 +52,49 @@ def first_request(target: Target) -> Request:
     """The first request of each check of a target.
 
     Raises:
-        EndingError: prober_error, the target's URL cannot be requested.
+        EndingError: prober_error, the target's URL cannot be requested; dns_error, its host is no name.
     """
-    try:
-        return _request(target.method, target.url, target.headers, target.body)
-    except ValueError:
-        detail = f"{without_credentials(target.url)} cannot be requested"
-        raise EndingError(Reason.PROBER_ERROR, detail) from None
+    url, authorization = target.url, None
+    if not PLAIN_URL.fullmatch(url):
+        try:
+            url, authorization = requestable(url)
+        except HostError as error:
+            raise EndingError(Reason.DNS_ERROR, f"{str(error)[:100]}: is not a host name") from None
+        except ValueError:
+            detail = f"{without_credentials(target.url)} cannot be requested"
+            raise EndingError(Reason.PROBER_ERROR, detail) from None
+    return Request(target.method, url, _headers(target.headers, authorization), target.body)
 
 
 def redirected(request: Request, status: int, location: str) -> Request:
     """The request that a redirect asks for, an answer with one of the statuses `REDIRECTS`.
 
-    A target's headers may hold credentials, so they go to its own site alone.
+    Args:
+        location: the value of the field Location, with a character for each byte.
 
     Raises:
         EndingError: redirect_error, the redirect does not lead to an http or https URL.
     """
     try:
-        # Servers send UTF-8 here, which the standard does not allow.
-        url = urljoin(request.url, location.encode("latin-1").decode("utf-8", "replace"))
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise EndingError(Reason.REDIRECT_ERROR, "redirected to a URL that is not http or https")
-        same_site = site(url) == site(request.url)
-        method = "GET" if status in _TO_GET and request.method == "POST" else request.method
-        following = _request(method, url, (), request.body if method == request.method else None)
+        url, authorization = requestable(location_text(location), request.url)
     except ValueError:
-        raise EndingError(Reason.REDIRECT_ERROR, "redirected to what is not a URL") from None
-    return attrs.evolve(following, headers=request.headers) if same_site else following
-
-
-def _request(method: str, url: str, headers: tuple[tuple[str, str], ...], body: bytes | None) -> Request:
-    """A request in normal form.
-
-    Raises:
-        ValueError: the URL cannot be requested.
-    """
-    authorization = None
-    if not PLAIN_URL.fullmatch(url):
-        parts = urlsplit(url)
-        if "@" in parts.netloc:
-            credentials, _, place = parts.netloc.rpartition("@")
-            authorization = _basic(credentials)
-            url = urlunsplit(parts._replace(netloc=place))
-        url = normalise(url)
+        raise EndingError(Reason.REDIRECT_ERROR, "redirected to what is not an http or https URL") from None
+    method, body = request.method, request.body
+    if status in _TO_GET and method == "POST":
+        method, body = "GET", None
+    at_home, keeps_body = _at_home(request.url, url), method == request.method
+    headers = tuple(
+        (name, value)
+        for name, value in request.headers
+        if (at_home or not _OWN_HOSTS.fullmatch(name)) and (keeps_body or name.lower() not in _OF_BODY)
+    )
     return Request(method, url, _headers(headers, authorization), body)
 
 
-def _basic(credentials: str) -> str:
-    """The header value for user name and password in a URL (RFC 7617)."""
-    user, _, password = credentials.partition(":")
-    encoded = base64.b64encode(b":".join(unquote_to_bytes(part) for part in (user, password)))
-    return f"Basic {encoded.decode()}"
+def _at_home(before: str, url: str) -> bool:
+    """Whether a redirect stays with its host, and does not give up TLS."""
+    one, other = urlsplit(before), urlsplit(url)
+    return one.hostname == other.hostname and (one.scheme, other.scheme) != ("https", "http")
 
 
 @lru_cache(maxsize=1_000)

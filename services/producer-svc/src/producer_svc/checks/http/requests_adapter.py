@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from producer_svc.checks.http.resolver import Resolver
     from producer_svc.checks.network import DeniedNetworks
 
+# ssl.OP_LEGACY_SERVER_CONNECT, which has a name from Python 3.12 on. Without it, OpenSSL refuses servers that do not
+# know RFC 5746; to a client that never renegotiates they are as good as others, and browsers take them.
+_OP_LEGACY_SERVER_CONNECT = 0x4
+
 
 def tls_contexts() -> dict[bool, ssl.SSLContext]:
     """The contexts for all checks, by whether the certificate is verified.
@@ -32,11 +36,15 @@ def tls_contexts() -> dict[bool, ssl.SSLContext]:
     """
     verifying = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     verifying.load_verify_locations(cadata=trusted_authorities())
+    # As browsers and the engine native have it: any trusted certificate is an anchor, and names are in the SAN alone.
+    verifying.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    verifying.hostname_checks_common_name = False
     trusting = ssl._create_unverified_context()  # noqa: S323 (only for targets with verify_tls false)
     # The target asks for it; a warning on standard error at each of its checks would help nobody.
     warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
     for context in (verifying, trusting):
         context.sslsocket_class = BudgetTlsSocket
+        context.options |= _OP_LEGACY_SERVER_CONNECT
     return {True: verifying, False: trusting}
 
 

@@ -36,7 +36,7 @@ class RequestsEngine:
         self._contexts = tls_contexts()
         self._networks = DeniedNetworks(config.denied_networks)
         self._stalls = StallWatch()
-        self._resolver = Resolver(config.max_concurrent_checks)
+        self._resolver = Resolver(config.dns_cache)
         self._submitted: queue.SimpleQueue[tuple[Check, Origin]] = queue.SimpleQueue()
         # Not a SimpleQueue: up to Python 3.12, a signal near the end of its wait makes it wait for ever.
         self._finished: queue.Queue[CheckResult] = queue.Queue()
@@ -79,7 +79,6 @@ class RequestsEngine:
         """Give up the running checks and return them; their results will never be drained."""
         abandoned = list(self._running.values())
         self._running.clear()
-        self._resolver.close()
         return abandoned
 
     def _begin_thread(self) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
 import time
-from email import errors as email_errors
 from typing import TYPE_CHECKING
 
 import requests
@@ -12,6 +10,8 @@ import urllib3.exceptions
 
 from monitoring_core.result import Reason
 from producer_svc.checks.ending import EndingError
+from producer_svc.checks.http.answer import BodyError, LenientResponse
+from producer_svc.checks.http.connection import CERTIFICATE_ASKED, asks_for_certificate
 from producer_svc.checks.http.exchange import Exchange
 from producer_svc.checks.http.progress import (
     ConnectError,
@@ -20,8 +20,10 @@ from producer_svc.checks.http.progress import (
     OwnFaultError,
     Progress,
     TlsError,
+    UnableError,
 )
 from producer_svc.checks.http.requests_adapter import BudgetAdapter, prepared
+from producer_svc.checks.http.urls import path_of
 from producer_svc.checks.stalls import StallWatch, timed_out
 
 if TYPE_CHECKING:
@@ -34,19 +36,12 @@ if TYPE_CHECKING:
     from producer_svc.checks.http.resolver import Resolver
     from producer_svc.checks.network import DeniedNetworks
 
-_CHUNK = 64 * 1024
 _BAD_URL = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
     requests.exceptions.MissingSchema,
     urllib3.exceptions.LocationParseError,
     UnicodeError,
-)
-# Defects that the standard library's parser only notes for lines that are no headers; it takes them for the body.
-_MALFORMED = (
-    email_errors.MissingHeaderBodySeparatorDefect,
-    email_errors.FirstHeaderLineIsContinuationDefect,
-    email_errors.InvalidHeaderDefect,
 )
 
 
@@ -77,11 +72,12 @@ class Probe:
         except EndingError as raised:
             ending = raised
         except Exception as failure:
-            ending = self._explain(failure, exchange)
+            ending = self._explain(failure, exchange, progress)
         finally:
             self._adapter.poolmanager.clear()
         exchange.dns_s, exchange.connect_s, exchange.tls_s = progress.dns_s, progress.connect_s, progress.tls_s
-        exchange.remote_address, exchange.certificate = progress.remote_address, progress.certificate
+        exchange.remote_address, exchange.attempts = progress.remote_address, progress.attempts
+        exchange.presented(progress.chain)
         exchange.ended = progress.refused
         if progress.tls_version:
             exchange.tls_version, exchange.tls_resumed = progress.tls_version, False
@@ -97,73 +93,83 @@ class Probe:
         while True:
             response = self._send(exchange, progress)
             try:
-                if exchange.head(response.status_code, response.headers):
-                    self._read(exchange, response)
+                answer = response.raw._original_response
+                assert isinstance(answer, LenientResponse)
+                exchange.http_version = {10: "1.0", 11: "1.1"}.get(answer.version)
+                if exchange.head(answer.status, answer.head.fields):
+                    self._read(exchange, progress, answer)
             finally:
                 response.close()
             if exchange.following is None:
                 exchange.end()
                 return
-            exchange.follow((name.lower(), value) for name, value in response.raw.headers.iteritems())
+            exchange.follow()
 
     def _send(self, exchange: Exchange, progress: Progress) -> requests.Response:
-        """The response to the exchange's request, headers read."""
+        """The answer to the exchange's request, headers read."""
         before, began = progress.connecting_s, time.monotonic()
-        request, progress.header_bytes = prepared(exchange.request), 0
-        try:
-            # Not Session.send: it reads the whole body of a redirect without a bound, even of one not to be followed.
-            response = self._adapter.send(request, stream=True, timeout=progress.remaining_s())
-        finally:
-            progress.header_bytes = None
-            waited_s = time.monotonic() - began - (progress.connecting_s - before)
+        progress.target = path_of(exchange.request.url)
+        # Not Session.send: it reads the whole body of a redirect without a bound, even of one not to be followed.
+        response = self._adapter.send(prepared(exchange.request), stream=True, timeout=progress.remaining_s())
+        waited_s = time.monotonic() - began - (progress.connecting_s - before)
         exchange.first_byte_s = (exchange.first_byte_s or 0.0) + max(0.0, waited_s)
-        exchange.http_version = {10: "1.0", 11: "1.1"}.get(response.raw.version)
-        message = getattr(getattr(response.raw, "_original_response", None), "msg", None)
-        if any(isinstance(defect, _MALFORMED) for defect in getattr(message, "defects", ())):
-            response.close()
-            raise EndingError(Reason.CONNECTION_ERROR, "the answer is not HTTP: malformed header")
         return response
 
-    def _read(self, exchange: Exchange, response: requests.Response) -> None:
+    def _read(self, exchange: Exchange, progress: Progress, answer: LenientResponse) -> None:
         """Read the body as it comes over the wire."""
-        began = time.monotonic()
+        began, progress.phase = time.monotonic(), "reading the body"
         try:
-            while chunk := response.raw.read(_CHUNK, decode_content=False):
-                exchange.body(chunk)
-        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            for piece in answer.pieces():
+                if not exchange.body(piece):
+                    return
+        except DeadlineError:
+            if not exchange.endless:
+                raise
+        except BodyError as error:
+            raise EndingError(Reason.BODY_READ_ERROR, str(error)) from None
+        except OSError as error:
             raise EndingError(Reason.BODY_READ_ERROR, _innermost(error)) from None
         finally:
             exchange.transfer_s = time.monotonic() - began
 
-    def _explain(self, failure: Exception, exchange: Exchange) -> EndingError:
+    def _explain(self, failure: Exception, exchange: Exchange, progress: Progress) -> EndingError:
         """Whose fault a failure is, and one line about it."""
         match failure:
             case DeadlineError() | requests.exceptions.Timeout():
-                return timed_out(exchange.check.target.timeout_s, self._stalls.since(exchange.started))
+                return timed_out(exchange.check.target.timeout_s, self._stalls.since(exchange.started), progress.phase)
             case DnsError():
                 return EndingError(Reason.DNS_ERROR, str(failure))
             case ConnectError():
                 return EndingError(Reason.CONNECTION_ERROR, str(failure))
             case TlsError():
                 return EndingError(Reason.TLS_ERROR, str(failure))
+            case UnableError():
+                return EndingError(Reason.PROBER_ERROR, str(failure))
             case OwnFaultError() | MemoryError():
                 return EndingError(Reason.PROBER_ERROR, f"the prober ran out of resources: {failure}")
             case _ if isinstance(failure, _BAD_URL):
                 reason = Reason.REDIRECT_ERROR if exchange.hops else Reason.PROBER_ERROR
                 return EndingError(reason, f"{exchange.request.url} cannot be requested")
+            case _ if asks_for_certificate(_cause(failure)):
+                return EndingError(Reason.TLS_ERROR, CERTIFICATE_ASKED)
             case requests.exceptions.RequestException():
                 return EndingError(Reason.CONNECTION_ERROR, _innermost(failure))
         return EndingError(Reason.PROBER_ERROR, f"internal error: {type(failure).__name__}")
 
 
-def _innermost(error: BaseException) -> str:
-    """What the lowest layer said: the layers above wrap it in their own words and object addresses."""
+def _cause(error: BaseException) -> BaseException:
+    """What the lowest layer raised: the layers above wrap it in their own words and object addresses."""
     while True:
         inner = next((arg for arg in error.args if isinstance(arg, BaseException)), None) or getattr(
             error, "reason", None
         )
         if not isinstance(inner, BaseException):
-            break
+            return error
         error = inner
+
+
+def _innermost(error: BaseException) -> str:
+    """What the lowest layer said."""
+    error = _cause(error)
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return text.rpartition(">: ")[2]

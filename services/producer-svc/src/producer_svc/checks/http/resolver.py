@@ -1,60 +1,288 @@
-"""Name look-ups of the engine requests, within the time budget of a check. The engine native has its own."""
+"""Name look-ups of the engine requests: the same questions, order and words as the engine native's own resolver has.
+
+A check asks in its own thread, within its own time; the system's resolver cannot be interrupted, and tells no codes.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
+import select
 import socket
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
+import threading
+import time
+from itertools import chain, zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from producer_svc.checks.http.progress import DeadlineError, DnsError, OwnFaultError, ProbeError
-from producer_svc.checks.network import OWN_FAULTS, exhausted
+import attrs
+import dns.exception
+import dns.flags
+import dns.message
+import dns.query
+import dns.rcode
+import dns.rdatatype
+
+from producer_svc.checks.http.progress import DeadlineError, DnsError, OwnFaultError
+from producer_svc.checks.network import OWN_FAULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    from dns.message import QueryMessage
 
 # What getaddrinfo returns: family, kind, protocol, canonical name, and an address of that family.
 Address = tuple[int, int, int, str, Any]
 
+# How many names the cache keeps, for how long at most, and how often the files are looked at for changes.
+_MAX_KEPT = 10_000
+_LONGEST_S = 7 * 24 * 3600
+_LOOK_EVERY_S = 1.0
+# How long the addresses of one family wait for those of the other (RFC 8305, section 3).
+_OTHER_FAMILY_S = 0.05
+_KINDS = (dns.rdatatype.AAAA, dns.rdatatype.A)
+_CODES: dict[int, str] = {
+    dns.rcode.FORMERR: "cannot read the question (FORMERR)",
+    dns.rcode.SERVFAIL: "failed (SERVFAIL)",
+    dns.rcode.REFUSED: "refused to answer (REFUSED)",
+}
+
+
+class _UselessError(Exception):
+    """A resolver gave no answer that another one may not better."""
+
+
+@attrs.frozen
+class _Said:
+    """What a resolver says of one kind of address: a code, else addresses and how long they hold, seconds."""
+
+    code: int
+    addresses: tuple[str, ...] = ()
+    keep_s: int = 0
+
+
+@attrs.frozen
+class _Servers:
+    """Who is asked, how long one is waited for (seconds), and how often all of them are asked."""
+
+    addresses: tuple[str, ...] = ("127.0.0.1",)
+    timeout_s: float = 5.0
+    attempts: int = 2
+
+
+@attrs.define
+class _Files:
+    """What the machine's files say."""
+
+    resolv_conf: Path
+    hosts: Path
+    servers: _Servers = attrs.field(factory=_Servers, init=False)
+    known: dict[str, list[str]] = attrs.field(factory=dict, init=False)
+    _looked: float = attrs.field(default=-_LOOK_EVERY_S, init=False)
+    _changed: dict[Path, float | None] = attrs.field(factory=dict, init=False)
+
+    def look(self) -> None:
+        """Read the files again that have changed."""
+        now = time.monotonic()
+        if now - self._looked < _LOOK_EVERY_S:
+            return
+        self._looked = now
+        if self._has_changed(self.resolv_conf):
+            self.servers = _read_resolv_conf(self.resolv_conf)
+        if self._has_changed(self.hosts):
+            self.known = _read_hosts(self.hosts)
+
+    def _has_changed(self, path: Path) -> bool:
+        try:
+            changed: float | None = path.stat().st_mtime
+        except OSError:
+            changed = None
+        if path in self._changed and self._changed[path] == changed:
+            return False
+        self._changed[path] = changed
+        return True
+
 
 class Resolver:
-    """Looks names up. The system's resolver cannot be interrupted, so it runs in threads of its own."""
+    """Looks names up. Safe to ask from any thread."""
 
-    def __init__(self, max_concurrent: int) -> None:
-        self._threads = ThreadPoolExecutor(max_concurrent, thread_name_prefix="dns")
+    def __init__(
+        self, keep: bool, resolv_conf: str = "/etc/resolv.conf", hosts: str = "/etc/hosts", port: int = 53
+    ) -> None:
+        """A resolver that reads these files and asks at this port; it keeps addresses as long as it may if `keep`."""
+        self._files = _Files(Path(resolv_conf), Path(hosts))
+        self._port = port
+        self._kept: dict[str, tuple[float, list[str]]] | None = {} if keep else None
+        self._lock = threading.Lock()
 
     def resolve(self, host: str, port: int, timeout_s: float) -> Sequence[Address]:
-        """The addresses of a host.
+        """The addresses of a host, in the order in which they are to be tried.
 
         Raises:
             DnsError, DeadlineError: the host has no address, or none was found in time.
-            OwnFaultError: no file descriptor was left for the look-up, or no thread, since look-ups outlast checks.
+            OwnFaultError: this machine has no resource left for the look-up.
         """
-        with contextlib.suppress(socket.gaierror):  # an IP address needs neither a look-up nor a thread
-            return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
-        lookup = self._threads.submit(socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM)
+        found = [host] if _is_address(host) else self._look_up(host.removesuffix(".").lower(), timeout_s)
         try:
-            return lookup.result(timeout_s)
-        except FutureTimeoutError:
-            if lookup.cancel():  # True when the look-up had not begun
-                raise OwnFaultError("all look-ups wait for other names") from None
-            raise DeadlineError from None
-        except UnicodeError:
-            raise DnsError(f"{host[:100]}: is not a host name") from None
-        except OSError as error:
-            raise _failure(host, error) from None
+            return [socket.getaddrinfo(one, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)[0] for one in found]
+        except socket.gaierror as error:
+            raise DnsError(f"{host}: {error.strerror}") from None
 
-    def close(self) -> None:
-        """Begin no more look-ups."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    def _look_up(self, name: str, timeout_s: float) -> list[str]:
+        until = time.monotonic() + timeout_s
+        with self._lock:
+            self._files.look()
+            servers, known = self._files.servers, self._files.known.get(name)
+        if known:
+            return known
+        if name == "localhost" or name.endswith(".localhost"):  # RFC 6761, section 6.3
+            return ["::1", "127.0.0.1"]
+        if self._kept is not None and (kept := self._kept.get(name)) and kept[0] > time.monotonic():
+            return kept[1]
+        try:
+            queries = [dns.message.make_query(name, kind) for kind in _KINDS]
+        except (dns.exception.DNSException, UnicodeError):
+            raise DnsError(f"{name[:100]}: is not a host name") from None
+        addresses, keep_s = self._ask_all(name, queries, servers, until)
+        self._keep(name, addresses, keep_s)
+        return addresses
+
+    def _keep(self, name: str, addresses: list[str], keep_s: int) -> None:
+        if self._kept is None or not 0 < keep_s < 2**31:  # a number whose first bit is set stands for 0 (RFC 2181)
+            return
+        now = time.monotonic()
+        with self._lock:
+            if len(self._kept) >= _MAX_KEPT:
+                self._kept = {other: kept for other, kept in self._kept.items() if kept[0] > now}
+            if len(self._kept) < _MAX_KEPT:
+                self._kept[name] = (now + min(keep_s, _LONGEST_S), addresses)
+
+    def _ask_all(
+        self, name: str, queries: list[QueryMessage], servers: _Servers, until: float
+    ) -> tuple[list[str], int]:
+        """Ask one resolver after the other, as often as resolv.conf says."""
+        why = "no resolver is configured"
+        for _ in range(servers.attempts):
+            for server in servers.addresses:
+                left_s = until - time.monotonic()
+                if left_s <= 0:
+                    raise DeadlineError
+                try:
+                    return self._ask(name, queries, server, min(left_s, servers.timeout_s))
+                except _UselessError as error:
+                    why = str(error)
+                except TimeoutError:
+                    why = f"no answer from the resolver {server}"
+                except OSError as error:
+                    if error.errno in OWN_FAULTS:
+                        raise OwnFaultError(error.strerror) from None
+                    why = f"the resolver {server}: {error.strerror}"
+        if time.monotonic() >= until:
+            raise DeadlineError
+        raise DnsError(f"{name}: {why}")
+
+    def _ask(self, name: str, queries: list[QueryMessage], server: str, timeout_s: float) -> tuple[list[str], int]:
+        """The addresses that one resolver knows, and how long they hold.
+
+        Raises:
+            DnsError: the name has none.
+            _UselessError, TimeoutError, OSError: another resolver may know more.
+        """
+        said = self._exchange(queries, server, timeout_s)
+        addresses = list(chain.from_iterable(one.addresses for one in said))
+        if addresses:
+            return _in_turn(addresses), min(one.keep_s for one in said if one.addresses)
+        codes = [one.code for one in said if one.code != dns.rcode.NOERROR]
+        if not codes:
+            raise DnsError(f"{name}: the name has no address")
+        if codes[0] == dns.rcode.NXDOMAIN:
+            raise DnsError(f"{name}: no such name (NXDOMAIN)")
+        raise _UselessError(f"the resolver {server} {_CODES.get(codes[0], f'answered with code {codes[0]}')}")
+
+    def _exchange(self, queries: list[QueryMessage], server: str, timeout_s: float) -> list[_Said]:
+        """Ask for both kinds at once. When one has come, the other is waited for only a little."""
+        until = time.monotonic() + timeout_s
+        waiting, said = list(queries), list[_Said]()
+        with socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.connect((server, self._port))
+            for query in queries:
+                udp.send(query.to_wire())
+            while waiting:
+                if any(one.addresses for one in said):
+                    until = min(until, time.monotonic() + _OTHER_FAMILY_S)
+                if not select.select([udp], [], [], max(0.0, until - time.monotonic()))[0]:
+                    break
+                with contextlib.suppress(dns.exception.DNSException):
+                    message = dns.message.from_wire(udp.recv(65_535), ignore_trailing=True)
+                    for query in [one for one in waiting if one.is_response(message)]:
+                        waiting.remove(query)
+                        if message.flags & dns.flags.TC:
+                            left_s = max(0.01, until - time.monotonic())
+                            message = dns.query.tcp(query, server, timeout=left_s, port=self._port)
+                        said.append(_said(message))
+        if not said:
+            raise TimeoutError
+        return said
 
 
-def _failure(host: str, error: OSError) -> ProbeError:
-    """Whose fault a failed look-up is."""
-    if isinstance(error, socket.gaierror):
-        if why := exhausted():
-            return OwnFaultError(why)
-    elif error.errno in OWN_FAULTS:
-        return OwnFaultError(error.strerror)
-    return DnsError(f"{host}: {error.strerror}")
+def _said(message: dns.message.Message) -> _Said:
+    if message.rcode() != dns.rcode.NOERROR:
+        return _Said(message.rcode())
+    assert isinstance(message, dns.message.QueryMessage)
+    try:
+        found = message.resolve_chaining()
+    except dns.exception.DNSException:  # aliases that go round in a circle
+        return _Said(dns.rcode.NOERROR)
+    addresses = tuple(record.address for record in found.answer) if found.answer is not None else ()
+    return _Said(dns.rcode.NOERROR, addresses, found.minimum_ttl)
+
+
+def _read_resolv_conf(path: Path) -> _Servers:
+    """The resolver of this machine when the file names none, as resolv.conf(5) has it."""
+    servers = _Servers(())
+    for line in _lines(path, "#;"):
+        keyword, *words = line.split()
+        if keyword == "nameserver" and words:
+            servers = attrs.evolve(servers, addresses=(*servers.addresses, words[0]))
+        for option in words if keyword == "options" else ():
+            name, _, number = option.partition(":")
+            if name == "timeout" and number.isdecimal():
+                servers = attrs.evolve(servers, timeout_s=min(max(1, int(number)), 30))
+            elif name == "attempts" and number.isdecimal():
+                servers = attrs.evolve(servers, attempts=min(max(1, int(number)), 5))
+    return servers if servers.addresses else attrs.evolve(servers, addresses=_Servers().addresses)
+
+
+def _read_hosts(path: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in _lines(path, "#"):
+        address, *names = line.split()
+        if _is_address(address):
+            for name in names:
+                found.setdefault(name.lower(), []).append(address)
+    return {name: _in_turn(addresses) for name, addresses in found.items()}
+
+
+def _lines(path: Path, comments: str) -> Iterable[str]:
+    """The lines of a file that say something; none when it cannot be read."""
+    with contextlib.suppress(OSError):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            for sign in comments:
+                line = line.partition(sign)[0]
+            if line.strip():
+                yield line
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def _in_turn(addresses: Iterable[str]) -> list[str]:
+    """IPv6 and IPv4 in turn (RFC 8305, section 4), each once."""
+    unique = list(dict.fromkeys(addresses))
+    six, four = ([one for one in unique if (":" in one) == of_six] for of_six in (True, False))
+    return [one for pair in zip_longest(six, four) for one in pair if one]

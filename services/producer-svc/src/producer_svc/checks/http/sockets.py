@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import selectors
 import socket
 import ssl
 import time
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from typing import TYPE_CHECKING, Any, Self
 
-from producer_svc.checks.http.progress import ConnectError, DeadlineError, OwnFaultError, Progress
-from producer_svc.checks.network import OWN_FAULTS, DeniedNetworks, denied
+import attrs
+
+from producer_svc.checks.http.progress import WAITING, ConnectError, DeadlineError, OwnFaultError, Progress
+from producer_svc.checks.network import OWN_FAULTS, DeniedNetworks, denied, told
 
 if TYPE_CHECKING:
-    from producer_svc.checks.http.resolver import Resolver
+    from collections.abc import Sequence
+
+    from producer_svc.checks.http.resolver import Address, Resolver
+
+# How long an attempt is alone before the next address is tried, too (RFC 8305, section 5).
+_ATTEMPT_DELAY_S = 0.25
 
 
 class BudgetSocket(socket.socket):
-    """A socket that is read within the budget, however slowly the bytes trickle in."""
+    """A socket that is read and written within the budget, however slowly the bytes trickle."""
 
     progress: Progress
 
@@ -27,6 +38,13 @@ class BudgetSocket(socket.socket):
             raise DeadlineError from None
         self.progress.received(count)
         return count
+
+    def sendall(self, *args: Any, **kwargs: Any) -> None:
+        self.settimeout(self.progress.remaining_s())
+        try:
+            super().sendall(*args, **kwargs)
+        except TimeoutError:
+            raise DeadlineError from None
 
 
 class BudgetTlsSocket(ssl.SSLSocket):
@@ -45,6 +63,16 @@ class BudgetTlsSocket(ssl.SSLSocket):
             self.progress.received(count)
         return count
 
+    def send(self, *args: Any, **kwargs: Any) -> int:
+        if self.progress:
+            self.settimeout(self.progress.remaining_s())
+        try:
+            return super().send(*args, **kwargs)
+        except TimeoutError:
+            raise DeadlineError from None
+        except ssl.SSLEOFError:
+            return len(args[0])  # whoever hangs up while it is still being asked may have said why
+
 
 def connect(host: str, port: int, resolver: Resolver, networks: DeniedNetworks, progress: Progress) -> socket.socket:
     """A TCP connection to the first address of the host that accepts one, within the budget.
@@ -52,38 +80,107 @@ def connect(host: str, port: int, resolver: Resolver, networks: DeniedNetworks, 
     Raises:
         DnsError, ConnectError, DeadlineError, OwnFaultError: there is no connection.
     """
-    began = time.monotonic()
+    began, progress.phase = time.monotonic(), "looking up the name"
     addresses = resolver.resolve(host.strip("[]"), port, progress.remaining_s())
-    resolved = time.monotonic()
+    resolved, progress.phase = time.monotonic(), "connecting"
     progress.dns_s = (progress.dns_s or 0.0) + resolved - began
-    why = "no address"
-    for family, kind, protocol, _, address in addresses:
-        if network := networks.holding(address[0]):
-            why = denied(address[0], network)
-            continue
-        try:
-            connection = _open(family, kind, protocol, address, progress)
-        except TimeoutError:
-            raise DeadlineError from None
-        except OSError as error:
-            if error.errno in OWN_FAULTS:
-                raise OwnFaultError(error.strerror) from None
-            why = error.strerror or str(error)
-            continue
-        progress.connect_s = (progress.connect_s or 0.0) + time.monotonic() - resolved
-        progress.remote_address = address[0]
-        return connection
-    raise ConnectError(f"{host}:{port}: {why}")
-
-
-def _open(family: int, kind: int, protocol: int, address: Any, progress: Progress) -> socket.socket:
-    connection = BudgetSocket(family, kind, protocol)
-    connection.progress = progress
-    try:
-        connection.settimeout(progress.remaining_s())
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.connect(address)
-    except BaseException:
-        connection.close()
-        raise
+    progress.attempts.clear()
+    with _Race(networks, progress) as race:
+        connection = race.run(addresses)
+    if connection is None:
+        attempts = progress.attempts
+        why = told(attempts) if len(attempts) > 1 else (attempts or [("", "no address")])[0][1]
+        raise ConnectError(f"{host}:{port}: {why}")
+    progress.connect_s = (progress.connect_s or 0.0) + time.monotonic() - resolved
+    progress.phase = WAITING
+    connection.settimeout(progress.remaining_s())
     return connection
+
+
+@attrs.define
+class _Race:
+    """Attempts to connect, each address some time after the one before (Happy Eyeballs, RFC 8305)."""
+
+    networks: DeniedNetworks
+    progress: Progress
+    _selector: selectors.BaseSelector = attrs.field(factory=selectors.PollSelector, init=False)
+    # Those that have not answered, with their places among the attempts.
+    _running: dict[BudgetSocket, int] = attrs.field(factory=dict, init=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for loser in self._running:
+            loser.close()
+        self._selector.close()
+
+    def run(self, addresses: Sequence[Address]) -> BudgetSocket | None:
+        """The first connection; None when no address accepts one.
+
+        Raises:
+            DeadlineError, OwnFaultError: the time is over, or this machine cannot connect.
+        """
+        left, next_at = deque(addresses), 0.0
+        while left or self._running:
+            now = time.monotonic()
+            if left and (now >= next_at or not self._running):
+                self._begin(left.popleft())
+                next_at = now + _ATTEMPT_DELAY_S
+            wait_s = self.progress.remaining_s()
+            for key, _ in self._selector.select(min(wait_s, max(0.0, next_at - now)) if left else wait_s):
+                if self._accepted(key.fileobj):
+                    return self._won(key.fileobj)
+                next_at = 0.0
+        return None
+
+    def _begin(self, address: Address) -> None:
+        family, kind, protocol, _, place = address
+        if network := self.networks.holding(place[0]):
+            self.progress.attempts.append((place[0], denied(place[0], network)))
+            return
+        self.progress.attempts.append((place[0], "no answer"))
+        try:
+            connection = BudgetSocket(family, kind, protocol)
+        except OSError as error:
+            self._note(len(self.progress.attempts) - 1, error.errno or 0)
+            return
+        connection.progress = self.progress
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._running[connection] = len(self.progress.attempts) - 1
+        code = connection.connect_ex(place)
+        if code in (0, errno.EINPROGRESS):
+            self._selector.register(connection, selectors.EVENT_WRITE)
+        else:
+            self._lost(connection, code)
+
+    def _accepted(self, connection: Any) -> bool:
+        """Whether an attempt that has ended is a connection."""
+        code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self._selector.unregister(connection)
+            self._lost(connection, code)
+        return not code
+
+    def _won(self, connection: Any) -> BudgetSocket:
+        place = self._running.pop(connection)
+        address = self.progress.attempts[place][0]
+        self.progress.attempts[place] = (address, "connected")
+        self.progress.remote_address = address
+        return connection  # type: ignore[no-any-return]
+
+    def _lost(self, connection: BudgetSocket, code: int) -> None:
+        place = self._running.pop(connection)
+        connection.close()
+        self._note(place, code)
+
+    def _note(self, place: int, code: int) -> None:
+        """Write down why an attempt failed.
+
+        Raises:
+            OwnFaultError: this machine is the reason.
+        """
+        if code in OWN_FAULTS:
+            raise OwnFaultError(os.strerror(code))
+        self.progress.attempts[place] = (self.progress.attempts[place][0], os.strerror(code))

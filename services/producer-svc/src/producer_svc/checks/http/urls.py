@@ -1,53 +1,81 @@
-"""URLs in the normal form in which both engines request them: that of the library requests."""
+"""URLs as they are requested: parsed by the WHATWG URL standard, as in browsers, and spelled as they are given."""
 
 from __future__ import annotations
 
-import string
-from urllib.parse import quote, urlsplit, urlunsplit
+import base64
+from urllib.parse import unquote_to_bytes, urlsplit
 
-from urllib3.util import parse_url
+import ada_url
 
-_UNRESERVED = frozenset(string.ascii_letters + string.digits + "-._~")  # RFC 3986, section 2.3
-_KEPT = "!#$&'()*+,/:;=?@[]~"
+# The longest name in DNS, in characters, and the longest of its labels (RFC 1035, section 2.3.4).
+_MAX_NAME, _MAX_LABEL = 253, 63
 
 
-def normalise(url: str) -> str:
-    """An http or https URL in normal form: host in lower case and IDNA, characters escaped where they must be.
+class HostError(ValueError):
+    """The host is no name that anybody can look up."""
 
-    Credentials and the fragment are left out: neither is sent as part of the URL.
+
+def requestable(url: str, base: str | None = None) -> tuple[str, str | None]:
+    """The URL to request, and the value of the field Authorization that its credentials ask for.
+
+    Only what cannot be sent is encoded; a percent sign, the case of hexadecimal digits and `~` stay as they are. The
+    URL that is returned has neither credentials nor a fragment.
+
+    Args:
+        base: the URL that the first one is relative to.
 
     Raises:
-        ValueError: the URL cannot be requested.
+        HostError: its host is no name.
+        ValueError: it is not an http or https URL.
     """
-    scheme, _, host, port, path, query, fragment = parse_url(url.lstrip())  # its errors are ValueErrors
-    if not scheme or not host or host.startswith(("*", ".")):
-        raise ValueError("not a URL")
-    netloc = f"{host}:{port}" if port else host
-    normal = _requoted(urlunsplit((scheme, netloc, path or "/", query or "", fragment or "")))
-    if urlsplit(normal).port == 0:
-        raise ValueError("not a URL")
-    return normal.partition("#")[0]
-
-
-def site(url: str) -> tuple[str | None, str | None, int | None]:
-    """Scheme, host and port, which are equal for two URLs of the same site."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-
-
-def _requoted(url: str) -> str:
-    """Escape the characters that must be escaped, and unescape those that need not be."""
-    head, *escaped = url.split("%")
     try:
-        plain = "".join([head, *map(_unescaped, escaped)])
-    except ValueError:  # a percent sign that begins no escape
-        return quote(url, safe=_KEPT)
-    return quote(plain, safe=f"{_KEPT}%")
+        parsed = ada_url.URL(url, base) if base else ada_url.URL(url)
+    except ValueError:
+        _blame_host(url)
+        raise ValueError("not a URL") from None
+    if parsed.protocol not in ("http:", "https:") or parsed.port == "0" or parsed.hostname.startswith(("*", ".")):
+        raise ValueError("not a URL that can be requested")
+    name = parsed.hostname.removesuffix(".")
+    if len(name) > _MAX_NAME or not all(0 < len(label) <= _MAX_LABEL for label in name.split(".")):
+        raise HostError(parsed.hostname)
+    authorization = None
+    if parsed.username or parsed.password:
+        pair = b":".join(unquote_to_bytes(part) for part in (parsed.username, parsed.password))
+        authorization = f"Basic {base64.b64encode(pair).decode()}"  # RFC 7617
+        parsed.username = parsed.password = ""
+    return parsed.href.partition("#")[0], authorization
 
 
-def _unescaped(text: str) -> str:
-    """Text that follows a percent sign, with its first character unescaped when that is unreserved."""
-    code = text[:2]
-    if len(code) == 2 and code.isalnum() and (character := chr(int(code, 16))) in _UNRESERVED:
-        return character + text[2:]
-    return f"%{text}"
+def path_of(url: str) -> str:
+    """Path and query of a URL to request."""
+    _, _, rest = url.partition("://")
+    at = min((place for place in (rest.find("/"), rest.find("?")) if place >= 0), default=len(rest))
+    path = rest[at:]
+    return path if path.startswith("/") else f"/{path}"
+
+
+def location_text(value: str) -> str:
+    """The text of a field Location, whose value has a character for each byte.
+
+    Servers send UTF-8 here, which the standard does not allow; other bytes can only be sent back as they came.
+    """
+    raw = value.encode("latin-1")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in raw)
+
+
+def _blame_host(url: str) -> None:
+    """Tell a host that cannot be encoded from a URL that is none.
+
+    Raises:
+        HostError: it is the host.
+    """
+    try:
+        host = urlsplit(url).hostname or ""
+        plain = ada_url.URL(url.replace(host, "host", 1)) if host and not host.isascii() else None
+    except ValueError:
+        return
+    if plain is not None:
+        raise HostError(host)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -11,33 +12,25 @@ from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.charset import to_utf8
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from monitoring_core.targets import StatusSet
+    from producer_svc.checks.http.head import Head
 
+_DIGITS = re.compile("[0-9]{1,18}")
 _compiled = lru_cache(maxsize=10_000)(compile_regexp)
 
 
-def judge_status_code(status: int) -> None:
-    """Refuse what is no status code of a final answer.
+def judge_head(head: Head) -> None:
+    """Refuse what HTTP forbids and what nobody could make sense of.
 
     Raises:
         EndingError: connection_error.
     """
-    if not 200 <= status <= 999:
-        raise EndingError(Reason.CONNECTION_ERROR, f"the answer is not HTTP: status {status}")
-
-
-def judge_headers(headers: Mapping[str, str]) -> None:
-    """Refuse headers that HTTP forbids and that the libraries of the two engines would treat differently.
-
-    Raises:
-        EndingError: connection_error.
-    """
-    length = headers.get("content-length")
-    if length is not None and "transfer-encoding" not in headers and not _is_length(length):
+    if not 200 <= head.status <= 999:
+        raise EndingError(Reason.CONNECTION_ERROR, f"the answer is not HTTP: status {head.status}")
+    lengths = [length for length in head.lengths if _DIGITS.fullmatch(length)]
+    if head.lengths and not head.is_chunked and not len(lengths) == len(head.lengths) == 1:
         raise EndingError(Reason.CONNECTION_ERROR, "the answer is not HTTP: malformed Content-Length")
-    if any("\0" in value for value in headers.values()):
+    if any("\0" in value for _, value in head.fields):
         raise EndingError(Reason.CONNECTION_ERROR, "the answer is not HTTP: NUL in a header")
 
 
@@ -60,9 +53,3 @@ def mismatch(unknown_encoding: str) -> EndingError:
     """The end of a check whose regular expression was not found."""
     hint = f" (the body is encoded as {unknown_encoding!r})" if unknown_encoding else ""
     return EndingError(Reason.BODY_MISMATCH, f"the regular expression does not match{hint}")
-
-
-def _is_length(text: str) -> bool:
-    """Whether the text is one number, perhaps repeated (RFC 9110, section 8.6)."""
-    lengths = {part.strip() for part in text.split(",")}
-    return len(lengths) == 1 and lengths.pop().isdecimal()

@@ -1,0 +1,115 @@
+"""What engines make of the answers of resolvers in the world, in a network namespace with a resolver of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitoring_core.config import EngineName
+from monitoring_testkit.producer.engines import concrete_engines
+
+pytestmark = [
+    pytest.mark.integration_test,
+    pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace with a resolver of its own needs root"),
+]
+WORLD = Path(__file__).with_name("names_world.py")
+
+
+@cache
+def found(engine: EngineName) -> dict[str, Any]:
+    """What an engine finds in the world of names."""
+    command = ["unshare", "--net", "--mount", sys.executable, str(WORLD), str(engine)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+@pytest.fixture(params=concrete_engines())
+def world(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return found(request.param)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "fine.test",
+        "fine.test.",
+        "under_score.test",
+        "💩.test",
+        "alias.test",
+        "large.test",
+        "six-servfail.test",
+        "six-nxdomain.test",
+        "six-silent.test",
+        "written.test",
+        "localhost",
+        "a.localhost",
+    ],
+)
+def test_names_that_lead_to_the_website(host: str, world: dict[str, Any]) -> None:
+    """Aliases, an answer that is too large for a datagram, and trouble with addresses that are not needed."""
+    result = world[f"{host} fine"]
+    assert (result["status"], result["error"]) == ("up", None)
+    assert result["dns_s"] < 1
+
+
+@pytest.mark.parametrize(
+    ("host", "error"),
+    [
+        ("gone.test", "gone.test: no such name (NXDOMAIN)"),
+        ("dangling.test", "dangling.test: no such name (NXDOMAIN)"),
+        ("www", "www: no such name (NXDOMAIN)"),  # search domains are those of a machine, not of a website
+        ("servfail.test", "servfail.test: the resolver 127.0.0.1 failed (SERVFAIL)"),
+        ("refused.test", "refused.test: the resolver 127.0.0.1 refused to answer (REFUSED)"),
+        ("silent.test", "silent.test: no answer from the resolver 127.0.0.1"),
+        ("unable.test", "unable.test: the resolver 127.0.0.1 answered with code 4"),
+        ("empty.test", "empty.test: the name has no address"),
+        ("circle.test", "circle.test: the name has no address"),
+        ("x" * 64 + ".test", "x" * 64 + ".test: is not a host name"),
+    ],
+)
+def test_names_that_lead_nowhere(host: str, error: str, world: dict[str, Any]) -> None:
+    """What the resolver said is told apart, in the same words on each engine."""
+    result = world[f"{host} fine"]
+    assert (result["status"], result["reason"], result["error"]) == ("down", "dns_error", error)
+    assert result["response_time_s"] < 1.5
+
+
+def test_a_resolver_that_is_slower_than_the_check(world: dict[str, Any]) -> None:
+    """The time is over, and the evidence says at what."""
+    result = world["impatient"]
+    assert (result["reason"], result["error"]) == ("timeout", "not finished within 0.4 s: looking up the name")
+
+
+@pytest.mark.parametrize(
+    ("port", "address", "tried"),
+    [
+        ("fine", "::1", None),
+        ("six_dead", "127.0.0.1", "::1: no answer; 127.0.0.1: connected"),
+        ("four_dead", "::1", None),
+    ],
+)
+def test_a_dead_address_does_not_make_a_website_down(
+    port: str, address: str, tried: str | None, world: dict[str, Any]
+) -> None:
+    """The next one is tried a quarter of a second later, and both are told of (RFC 8305)."""
+    result = world[f"dual.test {port}"]
+    assert (result["status"], result["remote_address"], result["addresses_tried"]) == ("up", address, tried)
+    assert result["connect_s"] < 0.5
+
+
+def test_addresses_are_kept_for_as_long_as_they_hold(world: dict[str, Any]) -> None:
+    """Two checks ask for both kinds of address once, or twice."""
+    assert world["asked"] == {"kept": 2, "over": 4, "not to be kept": 4, "switched off": 4}
+
+
+def test_a_thousand_look_ups_of_names_that_hold_for_a_second(world: dict[str, Any]) -> None:
+    """One after the other, twice round."""
+    assert world["many"] == [None] * 1_000

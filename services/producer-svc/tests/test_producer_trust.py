@@ -1,0 +1,315 @@
+"""Which certificates are trusted, by the rules of browsers and alike on each engine; and what results say of them."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import ipaddress
+import socket
+import ssl
+import tempfile
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from monitoring_core.config import EngineName
+from monitoring_core.result import Reason, Status
+from monitoring_testkit.producer.engines import concrete_engines
+from monitoring_testkit.producer.probing import Prober, check, page
+from producer_svc.checks import certificates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+pytestmark = pytest.mark.integration_test
+ENGINES = concrete_engines()
+
+NOW, DAY = dt.datetime.now(dt.UTC).replace(microsecond=0), dt.timedelta(days=1)
+IP = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+
+
+@attrs.frozen
+class Certificate:
+    """A certificate and its key."""
+
+    x509: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+    @property
+    def pem(self) -> bytes:
+        return self.x509.public_bytes(Encoding.PEM)
+
+
+def issue(
+    name: str,
+    issuer: Certificate | None = None,
+    *names: x509.GeneralName,
+    authority: bool = False,
+    before: dt.datetime = NOW - 10 * DAY,
+    after: dt.datetime = NOW + 300 * DAY,
+    key: ec.EllipticCurvePrivateKey | None = None,
+) -> Certificate:
+    """A certificate for names, signed by its issuer or by itself."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    signer = issuer.key if issuer else key
+    builder = (
+        x509.CertificateBuilder(issuer.x509.subject if issuer else subject, subject, key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(before)
+        .not_valid_after(after)
+        .add_extension(x509.BasicConstraints(authority, None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+    )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return Certificate(builder.sign(signer, hashes.SHA256()), key)
+
+
+@contextlib.contextmanager
+def served(leaf: Certificate, *chain: Certificate, answer: bytes = page(), **settings: Any) -> Iterator[int]:
+    """A website with these certificates, which closes without close_notify. Yields its port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(leaf.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        file.write(b"".join(certificate.pem for certificate in (leaf, *chain)))
+        file.flush()
+        context.load_cert_chain(file.name)
+    for name, value in settings.items():
+        if name == "clients":
+            context.load_verify_locations(cadata=value)
+            context.verify_mode = ssl.CERT_REQUIRED
+        else:
+            setattr(context, name, value)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with contextlib.suppress(OSError):
+                    secure = context.wrap_socket(connection, server_side=True)
+                    secure.recv(65536)
+                    secure.sendall(answer)
+                    socket.socket(fileno=secure.detach()).close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+
+
+def trusting(monkeypatch: pytest.MonkeyPatch, folder: Path, engine: EngineName, *trusted: Certificate) -> Prober:
+    """An engine that trusts these certificates."""
+    file = folder / "trusted.pem"
+    file.write_bytes(b"".join(certificate.pem for certificate in trusted))
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    for cached in (certificates._trusted_names, certificates.first_to_expire):
+        cached.cache_clear()
+    return Prober(engine)
+
+
+ROOT = issue("Root", authority=True)
+BETWEEN = issue("Between", ROOT, authority=True)
+FINE = issue("site", ROOT, IP, x509.DNSName("localhost"))
+SELF_SIGNED = issue("site", None, IP)
+OWN_AUTHORITY = issue("site", None, IP, authority=True)
+BELOW = issue("site", BETWEEN, IP)
+# The website's certificate and what it sends with it, what is trusted, the host, and what the error says if it is down.
+TRUST: dict[str, tuple[tuple[Certificate, ...], tuple[Certificate, ...], str, str | None]] = {
+    "fine": ((FINE,), (ROOT,), "127.0.0.1", None),
+    "by a name": ((FINE,), (ROOT,), "localhost", None),
+    "a dot at the end of the name": ((FINE,), (ROOT,), "localhost.", None),
+    "an intermediate is sent": ((BELOW, BETWEEN), (ROOT,), "127.0.0.1", None),
+    "an intermediate is not sent": ((BELOW,), (ROOT,), "127.0.0.1", "unable to get local issuer certificate"),
+    "the intermediate alone is trusted": ((BELOW, BETWEEN), (BETWEEN,), "127.0.0.1", None),
+    "the intermediate is trusted, and not sent": ((BELOW,), (BETWEEN,), "127.0.0.1", None),
+    "it is trusted itself": ((BELOW,), (BELOW,), "127.0.0.1", None),
+    "it is trusted itself, for another name": ((BELOW,), (BELOW,), "localhost", "mismatch"),
+    "it is self-signed": ((SELF_SIGNED,), (ROOT,), "127.0.0.1", ""),
+    "it is self-signed and trusted": ((SELF_SIGNED,), (SELF_SIGNED,), "127.0.0.1", None),
+    "it is an authority's, self-signed and trusted": ((OWN_AUTHORITY,), (OWN_AUTHORITY,), "127.0.0.1", None),
+    "the name is in the CN alone": ((issue("localhost", ROOT),), (ROOT,), "localhost", "mismatch"),
+    "the name is in the CN, another in the SAN": (
+        (issue("localhost", ROOT, x509.DNSName("www.example.org")),),
+        (ROOT,),
+        "localhost",
+        "mismatch",
+    ),
+    "the address is written as a name": (
+        (issue("site", ROOT, x509.DNSName("127.0.0.1")),),
+        (ROOT,),
+        "127.0.0.1",
+        "mismatch",
+    ),
+    "it ended a day ago": (
+        (issue("site", ROOT, IP, after=NOW - DAY),),
+        (ROOT,),
+        "127.0.0.1",
+        "certificate has expired",
+    ),
+    "it ends in the year 9999": (
+        (issue("site", ROOT, IP, after=dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)),),
+        (ROOT,),
+        "127.0.0.1",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", TRUST)
+def test_trust(name: str, engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names are in the SAN alone, and any trusted certificate is an anchor."""
+    chain, trusted, host, error = TRUST[name]
+    probe = trusting(monkeypatch, tmp_path, engine, *trusted)
+    with served(*chain) as port:
+        result = check(probe, f"https://{host}:{port}/")
+    assert result.reason == (None if error is None else Reason.TLS_ERROR), result.error
+    assert (error or "") in (result.error or "")
+    assert result.certificate_expires_at == chain[0].x509.not_valid_after_utc
+
+
+OLD_ROOT = issue("Old Root", authority=True, before=NOW - 900 * DAY, after=NOW - DAY)
+CROSS = issue("Root", OLD_ROOT, authority=True, key=ROOT.key, after=NOW - DAY)
+ENDING = issue("Ending", ROOT, authority=True, after=NOW + 3 * DAY)
+ENDED = issue("Ended", ROOT, authority=True, after=NOW - DAY)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("chain", "ends", "subject"),
+    [
+        ((FINE,), FINE, None),
+        ((issue("site", ENDING, IP), ENDING), ENDING, "CN=Ending"),
+        ((issue("site", ROOT, IP), CROSS), None, None),  # what is above a trusted authority breaks nothing
+    ],
+)
+def test_what_ends_first_is_told(
+    chain: tuple[Certificate, ...],
+    ends: Certificate | None,
+    subject: str | None,
+    engine: EngineName,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A chain breaks with the first of its certificates, whatever the website's own says."""
+    probe = trusting(monkeypatch, tmp_path, engine, ROOT)
+    with served(*chain) as port:
+        result = check(probe, f"https://127.0.0.1:{port}/")
+    assert result.status is Status.UP, result.error
+    assert result.chain_expires_at == (ends or chain[0]).x509.not_valid_after_utc
+    assert result.chain_expires_subject == subject
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_expired_intermediate_is_named(engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`certificate has expired` beside one that is good for 300 days would mislead."""
+    probe = trusting(monkeypatch, tmp_path, engine, ROOT)
+    with served(issue("site", ENDED, IP), ENDED) as port:
+        result = check(probe, f"https://127.0.0.1:{port}/")
+    when = f"{ENDED.x509.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+    assert result.error == f"certificate has expired: CN=Ended, which ended {when}"
+    assert result.chain_expires_subject == "CN=Ended"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_client_certificate_that_is_missed_is_named(
+    version: ssl.TLSVersion, engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the website says so in the handshake or after it."""
+    probe = trusting(monkeypatch, tmp_path, engine, ROOT)
+    with served(FINE, maximum_version=version, clients=ROOT.pem.decode()) as port:
+        result = check(probe, f"https://127.0.0.1:{port}/")
+    assert (result.reason, result.error) == (Reason.TLS_ERROR, "the website asks for a client certificate")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        page(),
+        b"HTTP/1.1 200 OK\r\n\r\nhello",
+        b"HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ],
+)
+def test_an_end_without_close_notify_is_an_end(
+    answer: bytes, version: ssl.TLSVersion, engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As browsers have it: many servers just close the connection."""
+    probe = trusting(monkeypatch, tmp_path, engine, ROOT)
+    with served(FINE, answer=answer, maximum_version=version) as port:
+        result = check(probe, f"https://127.0.0.1:{port}/", regexp="hello")
+    assert result.status is Status.UP, result.error
+
+
+# A fatal alert of TLS: no_application_protocol (RFC 7301, section 3.2).
+NO_PROTOCOL = b"\x15\x03\x03\x00\x02\x02\x78"
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_http2_alone_is_not_held_against_a_website(
+    refuses: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine requests does not speak it, and says so; whether the website tells or begins to speak it."""
+    probe = trusting(monkeypatch, tmp_path, EngineName.REQUESTS, ROOT)
+    with contextlib.ExitStack() as stack:
+        if refuses:
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            port = listener.getsockname()[1]
+
+            def refuse() -> None:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(NO_PROTOCOL)
+
+            threading.Thread(target=refuse, daemon=True).start()
+        else:
+            port = stack.enter_context(served(FINE, answer=b"\0\0\x12\4\0\0\0\0\0" + b"\0" * 18))
+        result = check(probe, f"https://127.0.0.1:{port}/")
+    assert (result.status, result.reason) == (Status.UNKNOWN, Reason.PROBER_ERROR)
+    assert "HTTP/2" in (result.error or "")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_a_slow_connection_leaves_less_for_what_follows(scheme: str, engine: EngineName) -> None:
+    """The first packets are swallowed; when the website accepts at last, it hangs. The check still ends in its time."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+
+        def accept() -> None:
+            time.sleep(0.4)
+            with contextlib.suppress(OSError):
+                while True:
+                    stack.callback(listener.accept()[0].close)
+
+        threading.Thread(target=accept, daemon=True).start()
+        began = time.monotonic()
+        result = check(Prober(engine), f"{scheme}://127.0.0.1:{port}/", timeout_s=1.6)
+        assert time.monotonic() - began < 1.8
+    assert result.reason is Reason.TIMEOUT, result.error
+    assert result.connect_s is not None
+    assert 0.9 < result.connect_s < 1.5

@@ -1,0 +1,487 @@
+"""What engines conclude from the answers that websites in the world give, right or wrong; the same on each engine.
+
+The rule is what browsers and curl show; where they differ, the RFC.
+"""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import struct
+import time
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from monitoring_core.config import EngineName
+from monitoring_core.result import Reason, Status
+from monitoring_testkit.producer.engines import concrete_engines
+from monitoring_testkit.producer.probing import MAX_BODY, Act, Prober, check, page, says
+from producer_svc.checks.http.body import Body
+from producer_svc.checks.http.charset import media_type, to_utf8
+from producer_svc.checks.http.cookies import Cookies
+from producer_svc.checks.http.request import Request
+
+if TYPE_CHECKING:
+    from monitoring_testkit.websites import RawWebsite
+
+pytestmark = pytest.mark.integration_test
+
+OK = b"HTTP/1.1 200 OK\r\n"
+HELLO = {"regexp": "hello"}
+
+
+def holds(answer: bytes) -> Act:
+    """Answers, and leaves the connection open."""
+
+    def act(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(answer)
+        connection.recv(1)
+
+    return act
+
+
+def in_pieces(answer: bytes, size: int = 1) -> Act:
+    def act(connection: socket.socket, _: bytes) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(0, len(answer), size):
+            connection.sendall(answer[at : at + size])
+            time.sleep(0.001)
+
+    return act
+
+
+def typed(content_type: str, body: bytes) -> Act:
+    return says(page(body, headers=f"Content-Type: {content_type}\r\n"))
+
+
+def events(connection: socket.socket, _: bytes) -> None:
+    connection.sendall(OK + b"Content-Type: text/event-stream\r\n\r\n")
+    for _round in range(200):
+        connection.sendall(b"data: hello\n\n")
+        time.sleep(0.05)
+
+
+def resets_after(answer: bytes) -> Act:
+    def act(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(answer)
+        time.sleep(0.1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    return act
+
+
+RAW_DEFLATE = zlib.compress(b"hello " * 50)[2:-4]
+# An answer, fields of the target, and the reason for which the website is down, if it is.
+ANSWERS: dict[str, tuple[Act, dict[str, Any], Reason | None]] = {
+    # Lines
+    "LF alone": (says(b"HTTP/1.1 200 OK\nContent-Length: 5\nX: y\n\nhello"), HELLO, None),
+    "LF alone in chunks": (says(OK[:-2] + b"\nTransfer-Encoding: chunked\n\n5\nhello\n0\n\n"), HELLO, None),
+    "no reason phrase": (says(b"HTTP/1.0 200\r\n\r\nhello"), HELLO, None),
+    "two spaces in the status line": (says(b"HTTP/1.1  200  OK\r\n\r\nhello"), HELLO, None),
+    "a tab in the status line": (says(b"HTTP/1.1 200\tOK\r\n\r\nhello"), HELLO, None),
+    "lower case in the status line": (says(b"http/1.1 200 ok\r\n\r\nhello"), HELLO, None),
+    "a blank line first": (says(b"\r\n" + page()), HELLO, None),
+    "blank lines without end": (says(b"\r\n" * 100_000), {}, Reason.CONNECTION_ERROR),
+    "HTTP/2.0 as text": (says(b"HTTP/2.0 200 OK\r\n\r\nhello"), HELLO, None),
+    "HTTP/1.2": (says(b"HTTP/1.2 200 OK\r\n\r\nhello"), HELLO, None),
+    "HTTP without a number": (says(b"HTTP/ 200 OK\r\n\r\nhello"), {}, Reason.CONNECTION_ERROR),
+    "HTTP/1.": (says(b"HTTP/1. 200 OK\r\n\r\nhello"), {}, Reason.CONNECTION_ERROR),
+    "four digits of status": (says(b"HTTP/1.1 2000 OK\r\n\r\nhello"), {}, Reason.CONNECTION_ERROR),
+    "two digits of status": (says(b"HTTP/1.1 20 OK\r\n\r\nhello"), {}, Reason.CONNECTION_ERROR),
+    "ICY": (says(b"ICY 200 OK\r\n\r\nhello"), {}, Reason.CONNECTION_ERROR),
+    "one byte": (says(b"H"), {}, Reason.CONNECTION_ERROR),
+    "one blank line": (says(b"\r\n"), {}, Reason.CONNECTION_ERROR),
+    "status line alone": (says(OK), {}, Reason.CONNECTION_ERROR),
+    "in single bytes": (in_pieces(page()), HELLO, None),
+    "status 999 as expected": (says(page(status="999 No")), {"expected_status": "200-299,999"}, None),
+    # Fields
+    "space before the colon": (says(page(headers="X-Thing : y\r\n")), HELLO, None),
+    "space before the colon of the length": (holds(OK + b"Content-Length : 5\r\n\r\nhello"), HELLO, None),
+    "space in a name": (says(page(headers="X Thing: y\r\n")), {}, Reason.CONNECTION_ERROR),
+    "folded": (says(page(headers="X: a\r\n b\r\n\tc\r\n")), HELLO, None),
+    "folded first": (says(OK + b" X: a\r\n\r\nhello"), {}, Reason.CONNECTION_ERROR),
+    "bare CR in a value": (says(page(headers="X: a\rb\r\n")), HELLO, None),
+    "a name that is not ASCII": (says(page(headers="X-Gr\xf6\xdfe: 5\r\n")), HELLO, None),
+    "a value that is not ASCII": (says(page(headers="X: gr\xf6\xdfe\r\n")), HELLO, None),
+    "no name": (says(page(headers=": y\r\n")), {}, Reason.CONNECTION_ERROR),
+    "no value": (says(page(headers="X:\r\n")), HELLO, None),
+    "150 fields": (says(page(headers="".join(f"X-{n}: y\r\n" for n in range(150)))), HELLO, None),
+    # Ends
+    "204 with chunks, held open": (holds(b"HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n"), {}, None),
+    "204 with a length, held open": (holds(b"HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\n"), {}, None),
+    "204, held open": (holds(b"HTTP/1.1 204 No\r\n\r\n"), {}, None),
+    "304 with a length": (
+        holds(b"HTTP/1.1 304 No\r\nContent-Length: 500\r\n\r\n"),
+        {"expected_status": "304"},
+        None,
+    ),
+    "HEAD with chunks": (holds(OK + b"Transfer-Encoding: chunked\r\n\r\n"), {"method": "HEAD"}, None),
+    "held open after its length": (holds(page()), HELLO, None),
+    "held open after its chunks": (
+        holds(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+        HELLO,
+        None,
+    ),
+    "last chunk is missing": (
+        says(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),
+        {},
+        Reason.BODY_READ_ERROR,
+    ),
+    "last line break is missing": (says(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"), HELLO, None),
+    "chunked twice": (
+        holds(OK + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n5\r\nhello\r\n0\r\n\r\n"),
+        HELLO,
+        None,
+    ),
+    "chunked in capitals": (holds(OK + b"Transfer-Encoding: CHUNKED\r\n\r\n5\r\nhello\r\n0\r\n\r\n"), HELLO, None),
+    "chunks and a length": (
+        holds(OK + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+        HELLO,
+        None,
+    ),
+    "identity": (holds(OK + b"Transfer-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello"), HELLO, None),
+    "identity to the end": (says(OK + b"Transfer-Encoding: identity\r\n\r\nhello"), HELLO, None),
+    "gzip in chunks": (
+        says(
+            OK
+            + b"Transfer-Encoding: gzip, chunked\r\n\r\n"
+            + b"%x\r\n%b\r\n0\r\n\r\n" % (len(gzip.compress(b"hello")), gzip.compress(b"hello"))
+        ),
+        HELLO,
+        None,
+    ),
+    "size of a chunk with spaces": (
+        says(OK + b"Transfer-Encoding: chunked\r\n\r\n5   \r\nhello\r\n0\r\n\r\n"),
+        HELLO,
+        None,
+    ),
+    "size of a chunk with an extension": (
+        says(OK + b"Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0;c\r\n\r\n"),
+        HELLO,
+        None,
+    ),
+    "size of a chunk with a sign": (
+        says(OK + b"Transfer-Encoding: chunked\r\n\r\n+5\r\nhello\r\n0\r\n\r\n"),
+        {},
+        Reason.BODY_READ_ERROR,
+    ),
+    "no size of a chunk": (says(OK + b"Transfer-Encoding: chunked\r\n\r\n\r\n"), {}, Reason.BODY_READ_ERROR),
+    "chunk larger than its size": (
+        says(OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n"),
+        {},
+        Reason.BODY_READ_ERROR,
+    ),
+    "reset after its length": (resets_after(page()), HELLO, None),
+    "reset without a length": (resets_after(OK + b"\r\nhello"), {}, Reason.BODY_READ_ERROR),
+    "a length beyond all numbers": (
+        says(OK + b"Content-Length: " + b"9" * 30 + b"\r\n\r\nhi"),
+        {},
+        Reason.CONNECTION_ERROR,
+    ),
+    "an event stream": (events, {}, None),
+    "an event stream with what is looked for": (events, HELLO, None),
+    "an event stream without it": (events, {"regexp": "goodbye"}, Reason.BODY_MISMATCH),
+    # Compression
+    "raw deflate in single bytes": (
+        in_pieces(OK + b"Content-Encoding: deflate\r\n\r\n" + RAW_DEFLATE),
+        HELLO,
+        None,
+    ),
+    "gzip in single bytes": (in_pieces(OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"hello")), HELLO, None),
+    "one byte of gzip": (says(page(b"\x1f", headers="Content-Encoding: gzip\r\n")), {}, Reason.BODY_READ_ERROR),
+    "gzip of nothing": (says(page(b"", headers="Content-Encoding: gzip\r\n")), {}, None),
+    "gzip without its trailer": (
+        says(page(gzip.compress(b"hello")[:-8], headers="Content-Encoding: gzip\r\n")),
+        HELLO,
+        None,
+    ),
+    "gzip with half its trailer": (
+        says(page(gzip.compress(b"hello")[:-3], headers="Content-Encoding: gzip\r\n")),
+        HELLO,
+        None,
+    ),
+    "deflate without its trailer": (
+        says(page(zlib.compress(b"hello")[:-4], headers="Content-Encoding: deflate\r\n")),
+        HELLO,
+        None,
+    ),
+    # Text
+    "a byte order mark before an anchor": (
+        typed("application/json", b'\xef\xbb\xbf{"ok":1}'),
+        {"regexp": r"^\{"},
+        None,
+    ),
+    "windows-1251 in <meta>": (
+        typed("text/html", "<meta charset=windows-1251>Добро".encode("cp1251")),
+        {"regexp": "Добро"},
+        None,
+    ),
+    "latin-1 that is windows-1252": (
+        typed("text/plain; charset=iso-8859-1", "10 €".encode("cp1252")),
+        {"regexp": "10 €"},
+        None,
+    ),
+    "gb2312 that is GBK": (typed("text/html; charset=gb2312", "朱镕基".encode("gbk")), {"regexp": "镕基"}, None),
+    "Shift_JIS": (typed("text/html; charset=Shift_JIS", "障害".encode("cp932")), {"regexp": "障害"}, None),
+    "KOI8-R": (typed("text/html;charset=koi8-r", "работает".encode("koi8-r")), {"regexp": "работает"}, None),
+    "UTF-16 with a mark": (typed("text/html", "hello €".encode("utf-16")), {"regexp": "hello €"}, None),
+    "UTF-16 that only the header tells": (
+        typed("text/html; charset=utf-16be", "hello €".encode("utf-16-be")),
+        {"regexp": "hello €"},
+        None,
+    ),
+    "a mark against the header": (
+        typed("text/html; charset=iso-8859-1", b"\xef\xbb\xbf" + "größe".encode()),
+        {"regexp": "größe"},
+        None,
+    ),
+    "a codec of Python's that is no charset": (
+        typed("text/html; charset=rot13", b"uryyb"),
+        HELLO,
+        Reason.BODY_MISMATCH,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_answers(name: str, probe: Prober, website: RawWebsite) -> None:
+    """The verdict and its reason are those of a browser, and what is not up says why."""
+    act, fields, reason = ANSWERS[name]
+    website.answer(act)
+    result = check(probe, website.url, **fields)
+    assert result.reason == reason, result.error
+    assert (result.error is None) == (reason is None)
+    assert result.error != ""
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["punycode", "idna", "utf_7", "unicode_escape", "raw_unicode_escape", "hex", "zip", "bz2", "base64", "quopri"],
+)
+def test_a_website_does_not_choose_among_pythons_codecs(label: str) -> None:
+    """Some of them take minutes for a page."""
+    began = time.monotonic()
+    assert to_utf8(b"a" * 600_000, f"text/html; charset={label}") == b"a" * 600_000
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("", ("", None)),
+        ("text/html", ("text/html", None)),
+        ("Text/HTML; Charset=UTF-8", ("text/html", "utf-8")),
+        ("text/html;charset='utf-8'", ("text/html", "'utf-8'")),
+        ('text/html; charset="utf-8"; x=y', ("text/html", "utf-8")),
+        ('text/html; x=";charset=a"; charset=b', ("text/html", "b")),
+        ("text/html;charset=gbk, text/html", ("text/html", "gbk")),
+        ("text/html;charset=gbk, text/plain", ("text/plain", None)),
+        ("text/html;charset=gbk, text/html;charset=utf-8", ("text/html", "utf-8")),
+        ("text/html;charset=gbk, */*", ("text/html", "gbk")),
+        ("text/html;charset=gbk, nonsense", ("text/html", "gbk")),
+    ],
+)
+def test_a_content_type_is_read_as_fetch_has_it(value: str, expected: tuple[str, str | None]) -> None:
+    """Several values are one list; the last valid one counts."""
+    assert media_type(value) == expected
+
+
+LOCATIONS = {
+    "spaces": (b"/a b/c?d=e f", b"/a%20b/c?d=e%20f"),
+    "a Latin-1 byte": (b"/caf\xe9", b"/caf%E9"),
+    "UTF-8": ("/café".encode(), b"/caf%C3%A9"),
+    "lower case hexadecimal": (b"/%d0%bf/", b"/%d0%bf/"),
+    "an escaped tilde": (b"/%7Euser/", b"/%7Euser/"),
+    "a tilde": (b"/~user/", b"/~user/"),
+    "a percent sign that begins no escape": (b"/100%", b"/100%"),
+    "a signature": (b"/o?sig=a%2fb%3d&x=%7e+", b"/o?sig=a%2fb%3d&x=%7e+"),
+    "another host": (b"//127.0.0.1:{port}/x", b"/x"),
+    "a scheme in capitals": (b"HTTP://127.0.0.1:{port}/x", b"/x"),
+    "backslashes": (b"http:\\\\127.0.0.1:{port}\\x", b"/x"),
+    "one slash": (b"http:/x", b"/x"),
+    "a query alone": (b"?lang=en", b"/?lang=en"),
+    "dots": (b"/a/../x", b"/x"),
+    "escaped dots": (b"/a/%2e%2e/x", b"/x"),
+    "brackets and bars": (b"/a|b?c=[1]", b"/a|b?c=[1]"),
+    "quotes": (b'/a"b?c="d"', b"/a%22b?c=%22d%22"),
+    "a fragment": (b"/x#y", b"/x"),
+    "credentials": (b"http://user:pw@127.0.0.1:{port}/x", b"/x"),
+    "spaces around": (b"  /x  ", b"/x"),
+    "a short IPv4 address": (b"http://127.1:{port}/x", b"/x"),
+}
+
+
+@pytest.mark.parametrize("name", LOCATIONS)
+def test_a_redirect_is_spelled_as_the_website_spells_it(name: str, probe: Prober, website: RawWebsite) -> None:
+    """Only what cannot be sent is encoded: others make a website redirect for ever, or break a signature."""
+    location, asked = LOCATIONS[name]
+
+    def act(connection: socket.socket, head: bytes) -> None:
+        if head.split()[1] == b"/":
+            where = location.replace(b"{port}", str(website.port).encode())
+            connection.sendall(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + where + b"\r\n\r\n")
+        else:
+            connection.sendall(page())
+
+    website.answer(act)
+    result = check(probe, website.url)
+    assert [request.split()[1] for request in website.requests] == [b"/", asked], result.error
+    assert (result.status, result.redirects) == (Status.UP, 1)
+
+
+@pytest.mark.parametrize("path", ["/o?sig=a%2fb%3d&x=%7e", "/%d0%bf/", "/~a/%7Eb", "/a|b", "/100%25"])
+def test_a_target_is_asked_for_as_the_user_spelled_it(path: str, probe: Prober, website: RawWebsite) -> None:
+    """Its signature holds for this spelling alone."""
+    website.answer(says(page()))
+    assert check(probe, website.url[:-1] + path).status is Status.UP
+    assert website.requests[0].split()[1] == path.encode()
+
+
+@pytest.mark.parametrize(("second", "reason"), [("/next", None), ("/other", Reason.REDIRECT_ERROR)])
+def test_two_locations(second: str, reason: Reason | None, probe: Prober, website: RawWebsite) -> None:
+    """Equal ones are one; of two that differ, no browser follows either."""
+
+    def act(connection: socket.socket, head: bytes) -> None:
+        first = head.split()[1] == b"/"
+        headers = f"Location: /next\r\nLocation: {second}\r\n" if first else ""
+        connection.sendall(page(status="302 Found" if first else "200 OK", headers=headers))
+
+    website.answer(act)
+    assert check(probe, website.url).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("status", "kept"),
+    [("307 Temporary", True), ("308 Permanent", True), ("302 Found", False), ("303 See Other", False)],
+)
+def test_a_body_and_what_tells_of_it_go_together(status: str, kept: bool, probe: Prober, website: RawWebsite) -> None:
+    """Through a redirect to another port, too."""
+    other = type(website)()
+    other.answer(says(page()))
+    website.answer(says(page(status=status, headers=f"Location: {other.url}\r\n")))
+    result = check(probe, website.url, method="POST", body="{}", headers={"Content-Type": "application/json"})
+    other.close()
+    assert result.status is Status.UP, result.error
+    (request,) = other.requests
+    assert request.startswith(b"POST" if kept else b"GET")
+    assert (b"application/json" in request) == kept
+    assert (b"Content-Length: 2" in request) == kept
+
+
+COOKIES = {
+    "plain": (["sid=1; Path=/; HttpOnly"], "sid=1"),
+    "of a domain that is an address": (["sid=1; Domain=127.0.0.1"], "sid=1"),
+    "of another domain": (["sid=1; Domain=example.org"], None),
+    "of a path that is not asked for": (["sid=1; Path=/x"], None),
+    "for TLS alone": (["sid=1; Secure"], None),
+    "that is over": (["sid=1; Max-Age=0"], None),
+    "that was over long ago": (["sid=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT"], None),
+    "with an odd date": (["sid=1; expires=Thu, 31 Dec 2099 23:59:59 +0000"], "sid=1"),
+    "two, one with a comma": (["a=1; expires=Fri, 31 Dec 2099 23:59:59 GMT", "sid=1"], "a=1; sid=1"),
+    "deleted in the same answer": (["sid=1", "sid=; Max-Age=-1"], None),
+    "set again": (["sid=1", "sid=2"], "sid=2"),
+    "without a name": (["token"], "token"),
+    "with an empty name": (["=token"], "token"),
+    "JSON": (['sid={"a":1,"b":"x y"}'], 'sid={"a":1,"b":"x y"}'),
+    "in UTF-8": (["sid=\xc3\xa9"], "sid=\xc3\xa9"),
+    "nothing": (["", ";", "="], None),
+}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("name", COOKIES)
+def test_cookies_on_the_way(name: str, host: str, probe: Prober, website: RawWebsite) -> None:
+    """Those that belong to the next request go along, on one line with the target's own (RFC 6265bis)."""
+    set_cookies, sent = COOKIES[name]
+    if host == "localhost" and "address" in name:
+        sent = None
+
+    def act(connection: socket.socket, head: bytes) -> None:
+        if head.split()[1] == b"/":
+            lines = "".join(f"Set-Cookie: {cookie}\r\n" for cookie in set_cookies)
+            connection.sendall(page(status="302 Found", headers=f"Location: /next\r\n{lines}"))
+        else:
+            connection.sendall(page())
+
+    website.answer(act)
+    url = website.url.replace("127.0.0.1", host)
+    assert check(probe, url).status is Status.UP
+    assert check(probe, url, headers={"Cookie": "own=yes"}).status is Status.UP
+    cookies = [
+        [line[8:].decode("latin-1") for line in request.split(b"\r\n") if line.startswith(b"Cookie: ")]
+        for request in website.requests
+    ]
+    assert cookies == [[], [sent] if sent else [], ["own=yes"], [f"own=yes; {sent}" if sent else "own=yes"]]
+
+
+def test_cookies_of_a_domain_reach_its_hosts_and_no_others() -> None:
+    """A host may set them for itself or for a domain that it is in."""
+    jar = Cookies()
+    set_by = Request("GET", "http://www.shop.example/", ())
+    jar.learn(set_by, ["a=1; Domain=.shop.example", "b=2", "c=3; Domain=other.example"])
+    sent = {
+        host: dict(jar.sent_with(Request("GET", f"http://{host}/", ())).headers).get("Cookie")
+        for host in ("www.shop.example", "shop.example", "api.shop.example", "badshop.example", "other.example")
+    }
+    assert sent == {
+        "www.shop.example": "a=1; b=2",
+        "shop.example": "a=1",
+        "api.shop.example": "a=1",
+        "badshop.example": None,
+        "other.example": None,
+    }
+
+
+def test_a_large_body_is_at_least_so_large(probe: Prober, website: RawWebsite) -> None:
+    """One more byte than the limit stands for all that was left; what broke off counts what came."""
+    website.answer(says(page(b"x" * (3 * MAX_BODY))))
+    assert check(probe, website.url).body_bytes == MAX_BODY + 1
+    other = type(website)()
+    other.answer(says(OK + b"Content-Length: 50\r\n\r\nhello"))
+    result = check(probe, other.url)
+    other.close()
+    assert (result.reason, result.body_bytes) == (Reason.BODY_READ_ERROR, 5)
+
+
+def test_a_body_that_grows_without_end_is_held_in_bounds() -> None:
+    """The limit holds for what is decompressed, in whatever pieces it comes."""
+    body = Body(1_000, "gzip")
+    content = gzip.compress(b"x" * 1_000_000)
+    for at in range(0, len(content), 7):
+        body.feed(content[at : at + 7])
+    assert (body.cut, body.size, len(body.finish())) == (True, 1_001, 1_000)
+
+
+@pytest.mark.parametrize("engine", concrete_engines())
+def test_a_timeout_names_what_the_check_was_at(engine: EngineName, website: RawWebsite) -> None:
+    """So that a person knows where to look."""
+    probe = Prober(engine)
+    for answer, phase in [
+        (b"", "waiting for the answer"),
+        (b"HTTP/1.1 200 OK\r\nX", "reading the headers"),
+        (OK + b"Content-Length: 9\r\n\r\nhi", "reading the body"),
+    ]:
+        site = type(website)()
+        site.answer(holds(answer))
+        result = check(probe, site.url, timeout_s=0.3)
+        site.close()
+        assert (result.reason, result.error) == (Reason.TIMEOUT, f"not finished within 0.3 s: {phase}")
+
+
+@pytest.mark.parametrize("engine", concrete_engines())
+def test_the_first_byte_is_that_of_the_final_head(engine: EngineName, website: RawWebsite) -> None:
+    """An informational answer is not the answer, and half a head is no head."""
+
+    def slowly(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+        time.sleep(0.2)
+        connection.sendall(OK)
+        time.sleep(0.2)
+        connection.sendall(b"Content-Length: 5\r\n\r\nhello")
+
+    website.answer(slowly)
+    result = check(Prober(engine), website.url)
+    assert result.first_byte_s is not None
+    assert 0.4 <= result.first_byte_s < 0.6
