@@ -106,7 +106,7 @@ def producer(count: int, directory: Path, engine: IdleEngine, kafka: KafkaConfig
         origin=Origin(1, LOCATION),
         assignment=Assignment(held, held, Claim(1, max(1, count), 0), DEFAULTS, 15.0, 5.0, clock),
         schedule=Schedule(clock),
-        waiting=WaitingChecks(10),
+        waiting=WaitingChecks(10, clock),
         engine=engine,
         blame=Blame(None, clock),
         outbox=Outbox(SqliteStore(directory), KafkaSender(kafka), clock, metrics, 1 << 30, unaccounted.remove),

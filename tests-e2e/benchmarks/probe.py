@@ -91,7 +91,7 @@ def bare_urllib3(url: str, authorities: str) -> Callable[[int], None]:
 def on_engine(name: EngineName, url: str, authorities: str) -> Callable[[int], None]:
     """A check's whole path in an engine: submit to finished, judged result."""
     os.environ["SSL_CERT_FILE"] = authorities
-    engine = build_engine(MonitorConfig(engine=name, max_concurrent_checks=AT_ONCE))
+    engine = build_engine(MonitorConfig(engine=name, max_concurrent_checks=AT_ONCE, max_per_host=AT_ONCE))
     target = make_target(url=url, regexp=PATTERN)
 
     def run(count: int) -> None:

@@ -49,7 +49,7 @@ def descriptors() -> int:
 
 def in_flight(name: EngineName, url: str) -> dict[str, float]:
     """Megabytes that checks in flight add to an engine that has made one check before."""
-    engine = build_engine(MonitorConfig(engine=name, max_concurrent_checks=IN_FLIGHT))
+    engine = build_engine(MonitorConfig(engine=name, max_concurrent_checks=IN_FLIGHT, max_per_host=IN_FLIGHT))
     work(engine, [make_target(url=url)])
     before = memory_bytes()
     for number in range(IN_FLIGHT):
@@ -61,7 +61,8 @@ def in_flight(name: EngineName, url: str) -> dict[str, float]:
 
 def soak(name: EngineName, table: list[dict[str, Any]], count: int) -> dict[str, float]:
     """Memory and descriptors after a tenth of the checks of hostile websites, and after all of them."""
-    config = MonitorConfig(engine=name, max_concurrent_checks=IN_FLIGHT, max_body=Size(10_000), max_redirects=3)
+    limits: dict[str, Any] = {"max_body": Size(10_000), "max_redirects": 3, "max_per_host": IN_FLIGHT}
+    config = MonitorConfig(engine=name, max_concurrent_checks=IN_FLIGHT, **limits)
     engine = build_engine(config)
     targets = [TargetRecord.parse(entry | {"id": n}).resolve(DEFAULTS) for n, entry in enumerate(table, 1)]
     work(engine, islice(cycle(targets), count // 10))
@@ -127,9 +128,11 @@ def main() -> None:
         with subprocess.Popen(site, stdout=subprocess.PIPE, text=True) as slow:
             assert slow.stdout is not None
             url = f"http://127.0.0.1:{slow.stdout.readline().split()[0]}/"
-            for engine in (EngineName.REQUESTS, EngineName.NATIVE):
-                found[f"{IN_FLIGHT} in flight, {engine}"] = measure("in_flight", engine, url)
-            slow.terminate()
+            try:
+                for engine in (EngineName.REQUESTS, EngineName.NATIVE):
+                    found[f"{IN_FLIGHT} in flight, {engine}"] = measure("in_flight", engine, url)
+            finally:
+                slow.kill()
     hostile = [sys.executable, __file__, "--hostile"]
     with subprocess.Popen(hostile, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as websites:
         assert websites.stdout is not None

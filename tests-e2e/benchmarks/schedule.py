@@ -139,7 +139,7 @@ def producer(count: int, directory: Path, clock: FakeClock) -> ProducerService:
         origin=Origin(1, "bench"),
         assignment=Assignment(held, held, Claim(1, count, 0), DEFAULTS, 15.0, 30.0, clock),
         schedule=Schedule(clock),
-        waiting=WaitingChecks(10),
+        waiting=WaitingChecks(10, clock),
         engine=NoEngine(),
         blame=Blame(None, clock),
         outbox=Outbox(SqliteStore(directory), NoKafka(), clock, metrics, 1 << 30, unaccounted.remove),

@@ -1,4 +1,7 @@
-"""A local website for benchmarks, in its own process: `python site.py CERTIFICATE` prints its two ports."""
+"""A local website for benchmarks, in its own process: `python site.py CERTIFICATE [SECONDS]` prints its two ports.
+
+Answers come after so many seconds.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ BODY = b"<html><body>" + b"All is well. " * 80 + b"</body></html>"
 ANSWER = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(BODY) + BODY
 )
+DELAY_S = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
 
 
 class Website(asyncio.Protocol):
@@ -19,6 +23,12 @@ class Website(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        if DELAY_S:
+            asyncio.get_running_loop().call_later(DELAY_S, self._answer)
+        else:
+            self._answer()
+
+    def _answer(self) -> None:
         assert isinstance(self._transport, asyncio.Transport)
         self._transport.write(ANSWER)
         self._transport.close()

@@ -49,7 +49,7 @@ def engine_alone(name: str, url: str, rate: float, count: int) -> tuple[float, f
     Returns:
         Processor time, µs a check, and checks a second.
     """
-    engine = build_engine(MonitorConfig(engine=EngineName(name), max_concurrent_checks=MANY))
+    engine = build_engine(MonitorConfig(engine=EngineName(name), max_concurrent_checks=MANY, max_per_host=MANY))
     origin, targets = Origin(1, "bench"), [make_target(url=url.replace("{n}", str(n))) for n in range(1, 1_001)]
     submitted = finished = 0
     began, cpu = time.monotonic(), time.process_time()
