@@ -131,7 +131,8 @@ class Website:
             while True:
                 connection, _ = self._listener.accept()
                 with connection, contextlib.suppress(OSError):
-                    path = connection.recv(65536).split(b" ")[1][1:]
+                    _, _, rest = connection.recv(65536).partition(b" /")
+                    path = rest.partition(b" ")[0]
                     known = path.isdigit() and int(path) < len(self.answers)
                     connection.sendall(self.answers[int(path)] if known else b"HTTP/1.1 200 OK\r\n\r\nhello")
                     connection.shutdown(socket.SHUT_WR)
@@ -154,7 +155,15 @@ def engines() -> list[Engine]:
 
 
 def checked(engine: Engine, website: Website) -> list[CheckResult]:
-    """The results of all answers, in their order."""
+    """The results of all answers, in their order; once more when the machine stood still, which both engines tell."""
+    for _ in range(3):
+        results = checked_once(engine, website)
+        if not any("stood still" in (result.error or "") for result in results):
+            break
+    return results
+
+
+def checked_once(engine: Engine, website: Website) -> list[CheckResult]:
     for number in range(len(website.answers)):
         fields = {
             "id": number + 1,

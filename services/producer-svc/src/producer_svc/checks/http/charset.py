@@ -11,7 +11,6 @@ from functools import lru_cache
 
 import webencodings
 
-EVENT_STREAM = "text/event-stream"
 # Byte order marks, and the encodings that they tell (Encoding standard, BOM sniff).
 _MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16le"), (b"\xfe\xff", "utf-16be"))
 # How much of a page is searched for a declaration (HTML standard, 13.2.3.2).

@@ -16,7 +16,6 @@ from monitoring_core.result import MAX_NAME_LENGTH, MAX_URL_LENGTH, CheckResult,
 from producer_svc.checks.certificates import Certificate, first_to_expire, read_certificate
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.body import Body, excerpt
-from producer_svc.checks.http.charset import EVENT_STREAM, media_type
 from producer_svc.checks.http.cookies import Cookies
 from producer_svc.checks.http.head import Head
 from producer_svc.checks.http.request import NO_REQUEST, REDIRECTS, Request, first_request, redirected
@@ -28,6 +27,10 @@ if TYPE_CHECKING:
 
     from producer_svc.check import Check, Origin
     from producer_svc.checks.http.limits import Limits
+
+
+# As the engine native decides, too, which does not read a stream in which nothing is to be found.
+EVENT_STREAM = "text/event-stream"
 
 
 @attrs.define
@@ -131,7 +134,7 @@ class Exchange:
             return False
         judge_expectation(status, target.expected_status)
         self._content_type = ", ".join(head.all("content-type")) or None
-        self.endless = media_type(self._content_type or "")[0] == EVENT_STREAM
+        self.endless = any(value.lstrip().lower().startswith(EVENT_STREAM) for value in head.all("content-type"))
         if self.endless and target.regexp is None:
             return False  # it is there; nobody can wait for its end
         self._body = Body(self.limits.body, head.encoding)
