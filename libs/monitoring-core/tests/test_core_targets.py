@@ -14,6 +14,7 @@ from monitoring_core.testing.builders import make_record, make_target
 from monitoring_core.testing.strategies import records
 
 URL = "https://example.org/"
+PLACE = "must be a host, perhaps with a port, like origin.example.org:8443, got "
 STATUS = "expected_status: must be status codes and ranges like 200-299,301, got "
 NOT_RE2 = "regexp: is not a regular expression that RE2 takes: "
 HEADER_VALUE = "headers: the value of X holds a character that no header may hold, or is too long"
@@ -29,6 +30,8 @@ GOOD = [
     {"check_interval_s": 86_400, "timeout_s": 300},
     {"expected_status": "200-299, 301,404"},
     {"method": "POST", "body": "q=☃"},
+    {"forbidden_regexp": "(?i)error", "address_family": "ipv6"},
+    *({"connect_to": place} for place in ("a", "a_b.example.", "192.0.2.7:65535", "::1", "[::1]", "[2001:db8::7]:443")),
     {"regexp": "x" * 1_000, "headers": {"X" * 100: "v" * 4_000}},
     {"method": "POST", "body": "x" * 16_384},
     {"headers": {f"X{i}": "" for i in range(50)}},
@@ -70,6 +73,26 @@ BAD = [
     ({"expected_status": "299-200"}, [STATUS + "'299-200'"]),
     ({"expected_status": "1000"}, [STATUS + "'1000'"]),
     ({"expected_status": "099"}, [STATUS + "'099'"]),
+    ({"forbidden_regexp": "("}, ["forbidden_regexp: is not a regular expression that RE2 takes: missing ): ("]),
+    ({"address_family": "ipv5"}, ["address_family: must be ipv4 or ipv6, got 'ipv5'"]),
+    ({"connect_to": ""}, ["connect_to: expected str of length >= 1"]),
+    *(
+        ({"connect_to": bad}, [f"connect_to: {PLACE}{bad!r}"])
+        for bad in (
+            "a b",
+            "http://a/",
+            "a:0",
+            "a:65536",
+            "a:b",
+            "[a]:1",
+            "[::1",
+            "a..b",
+            "-a",
+            "::1%lo",
+            "a\0",
+            "é.example",
+        )
+    ),
     ({"expected_status": "2\u0660\u0660"}, [STATUS + "'2\u0660\u0660'"]),
     ({"method": "get"}, ["method: must be one of GET, HEAD, POST, got 'get'"]),
     ({"id": 0}, ["id: expected int >= 1"]),

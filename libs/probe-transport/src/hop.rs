@@ -21,6 +21,10 @@ pub struct Hop {
     pub authority: String,
     pub host: String,
     pub port: u16,
+    /// Where to connect in place of host and port.
+    pub connect_to: Option<(String, Option<u16>)>,
+    /// The version of IP that is connected to; 0 for both.
+    pub family: u8,
     /// Path and query.
     pub path: String,
     /// Lines of the head, each with its line break.
@@ -31,6 +35,7 @@ pub struct Hop {
     /// Whether a redirect ends the hop at its head.
     pub follow: bool,
     pub verify: bool,
+    pub http1: bool,
     pub http2: bool,
     /// Whether a stream of events, which never ends, is read until the time is over.
     pub endless: bool,

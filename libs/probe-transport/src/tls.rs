@@ -57,7 +57,8 @@ pub struct Wish<'a> {
     pub host: &'a str,
     /// Whether the certificate is verified.
     pub verify: bool,
-    /// Whether HTTP/2 is offered in place of HTTP/1.1.
+    /// Which versions of HTTP are offered; HTTP/2 first.
+    pub http1: bool,
     pub http2: bool,
     /// Whose session is resumed, and for how long after a full handshake; zero for never.
     pub target: u64,
@@ -97,7 +98,8 @@ impl Tls {
         let session = self.session(wish);
         let witness = session.as_ref().map_or_else(|| self.witness(wish), |session| session.witness.clone());
         let mut config = self.config.clone();
-        config.alpn_protocols = vec![if wish.http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+        let offers = [(wish.http2, &b"h2"[..]), (wish.http1, &b"http/1.1"[..])];
+        config.alpn_protocols = offers.iter().filter(|(wanted, _)| *wanted).map(|(_, name)| name.to_vec()).collect();
         config.resumption =
             session.as_ref().map_or_else(Resumption::disabled, |session| Resumption::store(session.store.clone()));
         config.dangerous().set_certificate_verifier(witness.clone());

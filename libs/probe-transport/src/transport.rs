@@ -16,7 +16,7 @@ use crate::answer::{Answer, Progress};
 use crate::connect::{Network, connect};
 use crate::failure::{Failure, Kind};
 use crate::hop::Hop;
-use crate::resolver::{self, Resolver, lock};
+use crate::resolver::{self, Addresses, Resolver, lock};
 use crate::tls::{Tls, Wish};
 use crate::{http1, http2};
 
@@ -122,7 +122,7 @@ impl Transport {
     /// `expected` (ranges, both ends included) has its status, and not if the answer is a redirect and `follow` is set, or
     /// a stream of events and `endless` is not.
     #[pyo3(signature = (token, due, timeout_s, method, url, fields, body, expected, max_body, follow, verify, *,
-                        http2 = false, endless = true, target = 0, resume_for_s = 0.0))]
+                        http1 = true, http2 = false, endless = true, connect_to = None, family = 0, target = 0, resume_for_s = 0.0))]
     #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)]
     fn submit(
         &self,
@@ -137,8 +137,11 @@ impl Transport {
         max_body: usize,
         follow: bool,
         verify: bool,
+        http1: bool,
         http2: bool,
         endless: bool,
+        connect_to: Option<(String, Option<u16>)>,
+        family: u8,
         target: u64,
         resume_for_s: f64,
     ) -> PyResult<()> {
@@ -148,7 +151,7 @@ impl Transport {
         if !hop.set_url(url) {
             return Err(PyValueError::new_err("not a URL that can be requested"));
         }
-        let hop = Hop { follow, verify, http2, endless, target, resume_for, ..hop };
+        let hop = Hop { connect_to, family, follow, verify, http1, http2, endless, target, resume_for, ..hop };
         lock(&self.shared.submitted).push(hop);
         Ok(())
     }
@@ -315,10 +318,14 @@ impl Drop for Unfinished {
 
 async fn move_bytes(shared: &Shared, hop: &Hop, progress: &mut Progress) -> Result<(), Failure> {
     let began = Instant::now();
-    let addresses = shared.resolver.look_up(&hop.host).await?;
+    let (host, port) = match &hop.connect_to {
+        Some((host, port)) => (host, port.unwrap_or(hop.port)),
+        None => (&hop.host, hop.port),
+    };
+    let addresses = of_family(shared.resolver.look_up(host).await?, hop.family, host)?;
     let resolved = Instant::now();
     progress.dns = Some(resolved - began);
-    let (mut stream, address) = connect(&addresses, hop.port, &shared.denied, &mut progress.attempts).await?;
+    let (mut stream, address) = connect(&addresses, port, &shared.denied, &mut progress.attempts).await?;
     let connected = Instant::now();
     progress.connect = Some(connected - resolved);
     progress.address = Some(address);
@@ -326,6 +333,17 @@ async fn move_bytes(shared: &Shared, hop: &Hop, progress: &mut Progress) -> Resu
         return over_tls(shared, hop, stream, progress).await;
     }
     http1::exchange(&mut stream, hop, progress).await
+}
+
+fn of_family(addresses: Addresses, family: u8, host: &str) -> Result<Addresses, Failure> {
+    if family == 0 {
+        return Ok(addresses);
+    }
+    let wanted: Addresses = addresses.iter().filter(|address| address.is_ipv6() == (family == 6)).copied().collect();
+    if wanted.is_empty() {
+        return Err(Failure::new(Kind::Name, format!("{host}: the name has no address of IPv{family}")));
+    }
+    Ok(wanted)
 }
 
 async fn over_tls(
@@ -337,8 +355,9 @@ async fn over_tls(
     let began = Instant::now();
     let tls = shared.tls.as_ref().map_err(|why| Failure::new(Kind::Own, why))?;
     let _ = stream.set_nodelay(true);
-    let Hop { host, verify, http2, target, resume_for, .. } = hop;
-    let wish = Wish { host, verify: *verify, http2: *http2, target: *target, resume_for: *resume_for };
+    let Hop { host, verify, http1, http2, target, resume_for, .. } = hop;
+    let (verify, http1, http2, target, resume_for) = (*verify, *http1, *http2, *target, *resume_for);
+    let wish = Wish { host, verify, http1, http2, target, resume_for };
     let mut stream = tls.handshake(stream, &wish, &mut progress.chain).await?;
     progress.tls = Some(began.elapsed());
     let connection = stream.get_ref().1;

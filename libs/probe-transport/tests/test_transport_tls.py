@@ -185,13 +185,24 @@ def test_sessions_are_resumed_for_a_while_if_that_is_asked_for(root: trustme.CA,
         assert not fetch(one, url, target=7, resume_for_s=2.0).resumed
 
 
+@pytest.mark.parametrize(("speaks", "version"), [(["h2"], "2"), (["http/1.1", "h2"], "1.1"), (["http/1.1"], "1.1")])
+def test_a_website_chooses_among_the_versions_that_are_offered(
+    speaks: list[str], version: str, root: trustme.CA, transport: Make, fetch: Fetch
+) -> None:
+    """HTTP/2 and HTTP/1.1 in one handshake."""
+    act = http2_page if version == "2" else page
+    with tls_website(root.issue_cert("127.0.0.1"), act, alpn=speaks) as port:
+        answer = fetch(trusting(transport, root), f"https://127.0.0.1:{port}/", http2=True)
+    assert (answer.failure, answer.http_version) == (None, version), answer.detail
+
+
 def test_http2_is_spoken_where_it_is_offered(root: trustme.CA, transport: Make, fetch: Fetch) -> None:
     """The request is the same, without what belongs to a connection of HTTP/1.1."""
     with tls_website(root.issue_cert("127.0.0.1"), http2_page, alpn=["h2"]) as port:
         one, url = trusting(transport, root), f"https://127.0.0.1:{port}/a?b"
         assert fetch(one, url).failure == "protocol"
         fields = b"User-Agent: me\r\nConnection: close\r\n"
-        answer = fetch(one, url, http2=True, fields=fields, method="POST", body=b"a=b")
+        answer = fetch(one, url, http1=False, http2=True, fields=fields, method="POST", body=b"a=b")
     assert (answer.failure, answer.status, answer.http_version) == (None, 200, "2"), answer.detail
     assert answer.fields == [("x-set", "a"), ("x-set", "b")]
     asked = [
@@ -214,7 +225,7 @@ def test_a_website_that_speaks_another_protocol_is_told_of_at_once(root: trustme
 def test_http1_is_spoken_where_nothing_is_chosen(root: trustme.CA, transport: Make, fetch: Fetch) -> None:
     """A website that knows no ALPN, asked for HTTP/2."""
     with tls_website(root.issue_cert("127.0.0.1")) as port:
-        answer = fetch(trusting(transport, root), f"https://127.0.0.1:{port}/", http2=True)
+        answer = fetch(trusting(transport, root), f"https://127.0.0.1:{port}/", http1=False, http2=True)
     assert (answer.status, answer.http_version) == (200, "1.1")
 
 

@@ -120,6 +120,9 @@ VALUES: dict[str, list[str]] = {
         '"[]"',
     ],
     "body": ["", "x"],
+    "forbidden_regexp": ["", "x"],
+    "connect_to": ["", "a:1"],
+    "address_family": ["", "ipv4", "ipv6", "ipv5"],
 }
 # Each has an expression of its own, which is costly to compile.
 ORDERS = [random.Random(seed).sample(FIELDS, len(FIELDS)) for seed in range(32)]
@@ -192,6 +195,9 @@ def test_every_pair_of_values_is_judged_no_milder_than_by_the_careful_reader() -
         "labels": '"{""a"":""b"",""c"": ""d""}"',
         "headers": "",
         "body": "",
+        "forbidden_regexp": "",
+        "connect_to": "",
+        "address_family": "ipv6",
     }.items():
         assert (name, value) in accepted
 

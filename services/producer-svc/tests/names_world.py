@@ -150,6 +150,9 @@ def main(engine: EngineName) -> dict[str, Any]:
     for host, port in [*cases, ("dual.test", "six_dead"), ("dual.test", "four_dead"), ("localhost", "six_dead")]:
         result = check(probe, f"http://{host}:{PORTS[port]}/", timeout_s=3.0)
         found[f"{host} {port}"] = json.loads(encode(result))
+    for family in ("ipv4", "ipv6"):
+        result = check(probe, f"http://dual.test:{PORTS['fine']}/", address_family=family)
+        found[family] = json.loads(encode(result))
     found["impatient"] = json.loads(encode(check(probe, f"http://silent.test:{PORTS['fine']}/", timeout_s=0.4)))
 
     def asked(name: str, probe: Prober, pause_s: float = 0.0) -> int:

@@ -113,3 +113,9 @@ def test_addresses_are_kept_for_as_long_as_they_hold(world: dict[str, Any]) -> N
 def test_a_thousand_look_ups_of_names_that_hold_for_a_second(world: dict[str, Any]) -> None:
     """One after the other, twice round."""
     assert world["many"] == [None] * 1_000
+
+
+@pytest.mark.parametrize(("family", "address"), [("ipv4", "127.0.0.1"), ("ipv6", "::1")])
+def test_one_family_alone(family: str, address: str, world: dict[str, Any]) -> None:
+    """Of a name that has addresses of both."""
+    assert (world[family]["status"], world[family]["remote_address"]) == ("up", address)

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from monitoring_core.config import EngineName
+from monitoring_core.config import EngineName, HttpVersion
 from monitoring_core.result import Reason, Status
 from monitoring_testkit.producer.engines import concrete_engines
 from monitoring_testkit.producer.probing import Prober, check, page
@@ -110,14 +110,16 @@ def served(leaf: Certificate, *chain: Certificate, answer: bytes = page(), **set
         yield listener.getsockname()[1]
 
 
-def trusting(monkeypatch: pytest.MonkeyPatch, folder: Path, engine: EngineName, *trusted: Certificate) -> Prober:
+def trusting(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, engine: EngineName, *trusted: Certificate, **settings: Any
+) -> Prober:
     """An engine that trusts these certificates."""
     file = folder / "trusted.pem"
     file.write_bytes(b"".join(certificate.pem for certificate in trusted))
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     for cached in (certificates._trusted_names, certificates.first_to_expire):
         cached.cache_clear()
-    return Prober(engine)
+    return Prober(engine, **settings)
 
 
 ROOT = issue("Root", authority=True)
@@ -261,12 +263,13 @@ def test_an_end_without_close_notify_is_an_end(
 NO_PROTOCOL = b"\x15\x03\x03\x00\x02\x02\x78"
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("refuses", [True, False])
 def test_http2_alone_is_not_held_against_a_website(
-    refuses: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    refuses: bool, engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The engine requests does not speak it, and says so; whether the website tells or begins to speak it."""
-    probe = trusting(monkeypatch, tmp_path, EngineName.REQUESTS, ROOT)
+    """An engine that does not speak it, or is not to, says so; whether the website tells or begins to speak it."""
+    probe = trusting(monkeypatch, tmp_path, engine, ROOT, http_versions=(HttpVersion.ONE,))
     with contextlib.ExitStack() as stack:
         if refuses:
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -313,3 +316,25 @@ def test_a_slow_connection_leaves_less_for_what_follows(scheme: str, engine: Eng
     assert result.reason is Reason.TIMEOUT, result.error
     assert result.connect_s is not None
     assert 0.9 < result.connect_s < 1.5
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_http2_first_does_without_it(engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A website that does not speak it is asked in HTTP/1.1 in the same handshake."""
+    probe = trusting(monkeypatch, tmp_path, engine, ROOT, http_versions=(HttpVersion.TWO, HttpVersion.ONE))
+    with served(FINE) as port:
+        result = check(probe, f"https://127.0.0.1:{port}/", regexp="hello")
+    assert (result.status, result.http_version) == (Status.UP, "1.1"), result.error
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_origin_shows_the_certificate_of_its_website(
+    engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of the URL is asked for and verified, wherever the connection goes."""
+    probe = trusting(monkeypatch, tmp_path, engine, ROOT)
+    with served(issue("site", ROOT, x509.DNSName("shop.invalid"))) as port:
+        assert check(probe, "https://shop.invalid/", connect_to=f"127.0.0.1:{port}").error is None
+        result = check(probe, "https://other.invalid/", connect_to=f"127.0.0.1:{port}")
+    assert result.reason is Reason.TLS_ERROR
+    assert result.certificate_expires_at == NOW + 300 * DAY

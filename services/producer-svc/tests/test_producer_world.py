@@ -485,3 +485,53 @@ def test_the_first_byte_is_that_of_the_final_head(engine: EngineName, website: R
     result = check(Prober(engine), website.url)
     assert result.first_byte_s is not None
     assert 0.4 <= result.first_byte_s < 0.6
+
+
+def test_what_must_not_be_in_the_body(probe: Prober, website: RawWebsite) -> None:
+    """Beside what must be there, or alone; also in a body that is larger than what is read."""
+    website.answer(says(page(b"hello, error" + b"x" * (2 * MAX_BODY))))
+    for fields, reason in [
+        ({"forbidden_regexp": "error"}, Reason.BODY_MISMATCH),
+        ({"forbidden_regexp": "Error"}, None),
+        ({"forbidden_regexp": "(?i)ERROR", "regexp": "hello"}, Reason.BODY_MISMATCH),
+        ({"forbidden_regexp": "x{50}y", "regexp": "hello"}, None),
+    ]:
+        result = check(probe, website.url, **fields)
+        assert result.reason == reason, (fields, result.error)
+
+
+def test_an_origin_is_reached_under_the_name_of_its_website(probe: Prober, website: RawWebsite) -> None:
+    """Past whatever its name leads to; a redirect to another host goes where that host is."""
+    other = type(website)()
+    other.answer(says(page(b"other")))
+
+    def act(connection: socket.socket, head: bytes) -> None:
+        if head.split()[1] == b"/away":
+            connection.sendall(page(status="302 Found", headers=f"Location: {other.url}\r\n"))
+        elif head.split()[1] == b"/back":
+            connection.sendall(page(status="302 Found", headers="Location: /\r\n"))
+        else:
+            connection.sendall(page())
+
+    website.answer(act)
+    for place in (f"127.0.0.1:{website.port}", f"localhost:{website.port}"):
+        for path, found in [("/", "hello"), ("/back", "hello"), ("/away", "other")]:
+            result = check(probe, f"http://shop.invalid{path}", connect_to=place, regexp=found)
+            assert (result.status, result.error) == (Status.UP, None)
+    other.close()
+    assert all(b"\r\nHost: shop.invalid\r\n" in request for request in website.requests)
+    result = check(probe, f"http://shop.invalid:{website.port}/", connect_to="127.0.0.1")
+    assert result.status is Status.UP, result.error
+
+
+@pytest.mark.parametrize(
+    ("family", "address", "error"),
+    [("ipv4", "127.0.0.1", None), ("ipv6", None, "127.0.0.1: the name has no address of IPv6")],
+)
+def test_a_family_that_is_wanted(
+    family: str, address: str | None, error: str | None, probe: Prober, website: RawWebsite
+) -> None:
+    """The other one's addresses are not tried."""
+    website.answer(says(page()))
+    result = check(probe, website.url, address_family=family)
+    assert (result.remote_address, result.error) == (address, error)

@@ -29,6 +29,9 @@ TARGET_COLUMNS = {
     "verify_tls": "amc_verify_tls",
     "labels": "amc_labels",
     "body": "amc_body",
+    "forbidden_regexp": "amc_forbidden_regexp",
+    "connect_to": "amc_connect_to",
+    "address_family": "amc_address_family",
 }
 
 # Set by a trigger of the table: since when a target is active with its present interval.

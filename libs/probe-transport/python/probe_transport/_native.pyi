@@ -99,8 +99,11 @@ class Transport:
         follow: bool,
         verify: bool,
         *,
+        http1: bool = True,
         http2: bool = False,
         endless: bool = True,
+        connect_to: tuple[str, int | None] | None = None,
+        family: int = 0,
         target: int = 0,
         resume_for_s: float = 0.0,
     ) -> None:
@@ -114,8 +117,10 @@ class Transport:
             max_body: after how many bytes the rest of a body is left.
             follow: whether a redirect ends the hop at its head.
             verify: whether the website's certificate is verified.
-            http2: whether HTTP/2 is offered in place of HTTP/1.1.
+            http1, http2: which versions are offered over TLS; the website chooses, and HTTP/2 comes first.
             endless: whether a stream of events (text/event-stream) is read until the time is over, or not at all.
+            connect_to: the host, and the port unless the URL's, that is connected to in place of the URL's.
+            family: 4 or 6 for the version of IP that is connected to, 0 for both.
             target: whose TLS session may be resumed.
             resume_for_s: for how long after a full handshake it may be resumed; 0 for never.
 

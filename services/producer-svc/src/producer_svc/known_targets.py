@@ -70,5 +70,8 @@ def digest(record: TargetRecord) -> int:
             record.verify_tls,
             labels,
             record.body,
+            record.forbidden_regexp,
+            record.connect_to,
+            record.address_family,
         )
     )

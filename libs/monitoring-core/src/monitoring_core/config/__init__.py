@@ -7,7 +7,7 @@ from monitoring_core.config.kafka import KafkaConfig
 from monitoring_core.config.load import CONFIG_VARIABLE, DEFAULT_PATH, load_config
 from monitoring_core.config.logging import LoggingConfig
 from monitoring_core.config.metrics import MetricsConfig
-from monitoring_core.config.monitor import EngineName, MonitorConfig
+from monitoring_core.config.monitor import EngineName, HttpVersion, MonitorConfig
 from monitoring_core.config.roles import Account, Role, RolesConfig
 from monitoring_core.config.sections import Config
 from monitoring_core.config.values import Secret, format_duration, parse_duration
@@ -24,6 +24,7 @@ __all__ = [
     "EngineName",
     "Fault",
     "GroupProtocol",
+    "HttpVersion",
     "KafkaConfig",
     "LoggingConfig",
     "MetricsConfig",

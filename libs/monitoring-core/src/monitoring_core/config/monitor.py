@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+class HttpVersion(enum.StrEnum):
+    """A version of HTTP, by its number."""
+
+    ONE = "1.1"
+    TWO = "2"
+
+
 class EngineName(enum.StrEnum):
     """What makes the HTTP requests; `auto` stands for `native` where that is installed, else for `requests`."""
 
@@ -60,6 +67,7 @@ class MonitorConfig:
         str, Matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "1 to 63 letters, digits, dots, dashes or underscores")
     ] = "default"
     engine: EngineName = EngineName.AUTO
+    http_versions: tuple[HttpVersion, ...] = (HttpVersion.ONE, HttpVersion.TWO)
     dns_cache: bool = True
     tls_resumption: Annotated[dt.timedelta, Between(dt.timedelta(0), dt.timedelta(days=1))] = dt.timedelta(0)
     max_concurrent_checks: Annotated[int, Between(1, 1_000)] = 50
@@ -91,6 +99,8 @@ class MonitorConfig:
             yield Rule(
                 ("timeout", "check_interval"), f"must be shorter than check_interval ({interval}), got {timeout}"
             )
+        if HttpVersion.ONE not in self.http_versions or len(set(self.http_versions)) < len(self.http_versions):
+            yield Rule(("http_versions",), 'must be ["1.1"], ["1.1", "2"] or ["2", "1.1"]')
         try:
             StatusSet.parse(self.expected_status)
         except ValueError as error:

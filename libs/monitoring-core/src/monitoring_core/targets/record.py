@@ -17,6 +17,7 @@ from monitoring_core.targets.contents import (
     header_problems,
     label_problems,
 )
+from monitoring_core.targets.place import FAMILIES, MAX_PLACE_LENGTH, parse_place
 from monitoring_core.targets.regexp import MAX_REGEXP_LENGTH, regexp_problem
 from monitoring_core.targets.resolved import CheckDefaults, Target
 from monitoring_core.targets.status import StatusSet
@@ -51,6 +52,9 @@ class TargetRecord:
     verify_tls: bool | None = None
     labels: dict[str, str] | None = None
     body: Annotated[str, Meta(max_length=MAX_BODY_LENGTH)] | None = attrs.field(default=None, repr=False)
+    forbidden_regexp: Annotated[str, Meta(max_length=MAX_REGEXP_LENGTH)] | None = None
+    connect_to: Annotated[str, Meta(min_length=1, max_length=MAX_PLACE_LENGTH)] | None = None
+    address_family: str | None = None
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any], *, from_text: bool = False) -> TargetRecord:
@@ -81,8 +85,17 @@ class TargetRecord:
         return [f"{name}: {message}" for name, message in self._problems()]
 
     def _problems(self) -> Iterator[tuple[str, str]]:
-        if self.regexp is not None and (problem := regexp_problem(self.regexp)):
-            yield "regexp", problem
+        for name in ("regexp", "forbidden_regexp"):
+            pattern = getattr(self, name)
+            if pattern is not None and (problem := regexp_problem(pattern)):
+                yield name, problem
+        if self.connect_to is not None:
+            try:
+                parse_place(self.connect_to)
+            except ValueError as error:
+                yield "connect_to", str(error)
+        if self.address_family is not None and self.address_family not in FAMILIES:
+            yield "address_family", f"must be {' or '.join(FAMILIES)}, got {self.address_family!r}"
         yield from self._problems_of_the_check()
         for name, messages in (
             ("url", url_problems(self.url)),
@@ -133,6 +146,9 @@ class TargetRecord:
             follow_redirects=True if self.follow_redirects is None else self.follow_redirects,
             verify_tls=True if self.verify_tls is None else self.verify_tls,
             body=None if self.body is None else self.body.encode(),
+            forbidden_regexp=self.forbidden_regexp,
+            connect_to=parse_place(self.connect_to) if self.connect_to else None,
+            family=FAMILIES[self.address_family] if self.address_family else None,
         )
 
 

@@ -35,7 +35,16 @@ class Target:
     follow_redirects: bool
     verify_tls: bool
     body: bytes | None = attrs.field(default=None, repr=False)
+    forbidden_regexp: str | None = None
+    # Host and port (None for the URL's), and the version of IP (None for both).
+    connect_to: tuple[str, int | None] | None = None
+    family: int | None = None
     host: str = attrs.field(init=False, eq=False, repr=False)
+
+    @property
+    def looks_into_body(self) -> bool:
+        """Whether something must be found in the body, or must not."""
+        return self.regexp is not None or self.forbidden_regexp is not None
 
     def __attrs_post_init__(self) -> None:
         # Interned, because many targets may share one host.

@@ -93,4 +93,7 @@ def records() -> st.SearchStrategy[TargetRecord]:
         follow_redirects=st.none() | st.booleans(),
         verify_tls=st.none() | st.booleans(),
         labels=st.none() | st.dictionaries(st.text(_text, max_size=5), st.text(_text, max_size=5), max_size=3),
+        forbidden_regexp=st.none() | st.text("abc.*+ ", max_size=8).map(re.escape),
+        connect_to=st.none() | st.sampled_from(["origin.example.org", "192.0.2.7:8443", "[2001:db8::7]:443"]),
+        address_family=st.none() | st.sampled_from(["ipv4", "ipv6"]),
     )

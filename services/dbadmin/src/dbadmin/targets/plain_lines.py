@@ -38,6 +38,9 @@ _PATTERNS = {
     "verify_tls": f"|{_TRUTH}",
     "labels": rf'|"\{{{_LABEL}(?:, ?{_LABEL})*\}}"',
     "body": "",
+    "forbidden_regexp": "",
+    "connect_to": "",
+    "address_family": "|ipv4|ipv6",
 }
 # Pairs of interval and timeout in which one is missing, or the timeout is certainly shorter.
 _TIMES = (
@@ -95,5 +98,6 @@ def plain_json(line: bytes) -> TargetRecord | None:
         and (fields.timeout_s is None or fields.check_interval_s is None or fields.timeout_s < fields.check_interval_s)
         and (fields.method is None or fields.method in METHODS)
         and fields.expected_status is fields.headers is fields.body is None
+        and fields.forbidden_regexp is fields.connect_to is fields.address_family is None
     )
     return cast("TargetRecord", fields) if good else None

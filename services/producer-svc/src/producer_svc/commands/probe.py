@@ -14,7 +14,7 @@ from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.errors import InvalidTargetError, StopError
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.result_lines import to_line
-from monitoring_core.targets import MAX_INTERVAL_S, TargetRecord
+from monitoring_core.targets import FAMILIES, MAX_INTERVAL_S, TargetRecord
 from producer_svc.check import Check, Origin
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.request import first_request
@@ -22,7 +22,7 @@ from producer_svc.checks.kinds import build_engine
 from producer_svc.commands.explanation import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from monitoring_core.targets import Target
 
@@ -35,6 +35,9 @@ _GRACE_S = 5.0
 @click.argument("url")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("--regexp", metavar="REGEXP", help="What the body must hold (RE2 syntax).")
+@click.option("--forbidden-regexp", metavar="REGEXP", help="What the body must not hold.")
+@click.option("--connect-to", metavar="HOST[:PORT]", help="Where to connect in place of the host of URL.")
+@click.option("--address-family", type=click.Choice(list(FAMILIES)), help="Which addresses to connect to.")
 @click.option(
     "--engine",
     type=click.Choice([engine.value for engine in EngineName]),
@@ -49,7 +52,7 @@ _GRACE_S = 5.0
     metavar="SECONDS",
     help="The time for the whole check.  [default: 10]",
 )
-def probe(url: str, as_json: bool, regexp: str | None, engine: str, timeout_s: float | None) -> None:
+def probe(url: str, as_json: bool, engine: str, **fields: str | float | None) -> None:
     """Check URL once, now, and explain the verdict.
 
     With - for URL, targets are read from standard input, a JSON object a line with an id and the fields of an import
@@ -60,7 +63,7 @@ def probe(url: str, as_json: bool, regexp: str | None, engine: str, timeout_s: f
     monitor = MonitorConfig(engine=EngineName(engine))
     if url == "-":
         sys.exit(0 if _probe_all(sys.stdin, monitor) else 1)
-    target = _target(url, regexp, timeout_s, monitor)
+    target = _target(url, fields, monitor)
     result = _check(target, monitor)
     click.echo(to_line(result) if as_json else "\n".join(explain(result, target)))
     sys.exit(0 if result.status is Status.UP else 1)
@@ -95,12 +98,12 @@ def _target_in_line(number: int, line: str, monitor: MonitorConfig) -> Target:
         _refuse(f"line {number}: {error}")
 
 
-def _target(url: str, regexp: str | None, timeout_s: float | None, monitor: MonitorConfig) -> Target:
+def _target(url: str, fields: Mapping[str, str | float | None], monitor: MonitorConfig) -> Target:
     """The target to check; ends the command with status 2 when there is none."""
     # With the longest interval, every timeout is shorter than the interval.
-    fields = {"id": 1, "url": url, "regexp": regexp, "timeout_s": timeout_s, "check_interval_s": MAX_INTERVAL_S}
+    all_fields = {"id": 1, "url": url, "check_interval_s": MAX_INTERVAL_S, **fields}
     try:
-        target = TargetRecord.parse(fields).resolve(monitor.defaults)
+        target = TargetRecord.parse(all_fields).resolve(monitor.defaults)
         first_request(target)  # finds URLs that parse but cannot be requested
     except InvalidTargetError as error:
         # A malformed URL may hold its password anywhere, so the message must not quote any of it.

@@ -9,7 +9,7 @@ import click
 from dbadmin.commands.options import Duration
 from dbadmin.targets.table import add
 from monitoring_core.errors import InvalidTargetError
-from monitoring_core.targets import METHODS, TargetRecord
+from monitoring_core.targets import FAMILIES, METHODS, TargetRecord
 from monitoring_runtime.commands import config_options
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.command("add")
 @click.argument("url")
 @click.option("--regexp", help="What the body must hold (RE2 syntax).")
+@click.option("--forbidden-regexp", help="What the body must not hold (RE2 syntax).")
 @click.option("--interval", "check_interval_s", type=Duration(), help="How often it is checked, like 60s.")
 @click.option("--timeout", "timeout_s", type=Duration(), help="The budget of one check, like 10s.")
 @click.option("--method", type=click.Choice(METHODS))
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 @click.option("--body", help="What a POST sends.")
 @click.option("--follow-redirects/--no-follow-redirects", default=None)
 @click.option("--verify-tls/--no-verify-tls", default=None)
+@click.option("--connect-to", metavar="HOST[:PORT]", help="Where to connect in place of the host of URL.")
+@click.option(
+    "--address-family", type=click.Choice(list(FAMILIES)), help="Which addresses to connect to.  [default: both]"
+)
 @click.option("--inactive", is_flag=True, help="Do not check it yet.")
 @config_options
 def add_target(

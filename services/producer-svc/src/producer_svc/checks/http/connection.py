@@ -107,9 +107,9 @@ class _TlsConnection(HTTPSConnection):
             if isinstance(error, ssl.SSLCertVerificationError):
                 progress.refused = time.monotonic()
                 with contextlib.suppress(ProbeError, OSError, ValueError):
-                    progress.chain = self._refused_chain(Progress(progress.deadline))
+                    progress.chain = self._refused_chain(progress.again())
             if (error.reason if isinstance(error, ssl.SSLError) else "") in _MAY_MISS_A_CERTIFICATE:
-                self._explain_refusal(Progress(progress.deadline))
+                self._explain_refusal(progress.again())
             raise _handshake_failure(error) from None
         except ValueError as error:
             raise TlsError(str(error)) from None

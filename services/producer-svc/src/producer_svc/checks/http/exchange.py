@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -77,6 +78,8 @@ class Exchange:
     stalled_s: float = attrs.field(default=0.0, init=False)
     # The last request without the cookies of the way.
     _plain: Request = attrs.field(default=NO_REQUEST, init=False)
+    # The host of the first request.
+    _home: str | None = attrs.field(default=None, init=False)
     _content_type: str | None = attrs.field(default=None, init=False)
     _body: Body | None = attrs.field(default=None, init=False)
     _excerpt: str | None = attrs.field(default=None, init=False)
@@ -89,6 +92,8 @@ class Exchange:
             EndingError: the target's URL cannot be requested.
         """
         self._plain = self.request = first_request(self.check.target)
+        if self.check.target.connect_to:
+            self._home = urlsplit(self.request.url).hostname
 
     def began(self, moment: float) -> None:
         """The first step was not taken when the exchange was made, but at this moment."""
@@ -99,6 +104,12 @@ class Exchange:
     def deadline(self) -> float:
         """When the budget of the check is spent."""
         return self.started + self.check.target.timeout_s
+
+    @property
+    def connect_to(self) -> tuple[str, int | None] | None:
+        """Where to connect in place of the host of the request, which is so for the target's own host alone."""
+        place = self.check.target.connect_to
+        return place if place and urlsplit(self.request.url).hostname == self._home else None
 
     @property
     def in_body(self) -> bool:
@@ -135,7 +146,7 @@ class Exchange:
         judge_expectation(status, target.expected_status)
         self._content_type = ", ".join(head.all("content-type")) or None
         self.endless = any(value.lstrip().lower().startswith(EVENT_STREAM) for value in head.all("content-type"))
-        if self.endless and target.regexp is None:
+        if self.endless and not target.looks_into_body:
             return False  # it is there; nobody can wait for its end
         self._body = Body(self.limits.body, head.encoding)
         return self.request.method != "HEAD"
@@ -165,8 +176,9 @@ class Exchange:
         """
         if self._body is None or self.request.method == "HEAD":
             return
-        content = self._body.finish()
-        pattern = self.check.target.regexp
+        content, pattern, forbidden = self._body.finish(), self.check.target.regexp, self.check.target.forbidden_regexp
+        if forbidden is not None and matches(forbidden, content, self._content_type):
+            raise EndingError(Reason.BODY_MISMATCH, "the regular expression that must not match does")
         if pattern is None:
             return
         self.regexp_matched = matches(pattern, content, self._content_type)

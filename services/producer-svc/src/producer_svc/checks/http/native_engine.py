@@ -9,6 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from monitoring_core.config import HttpVersion
 from monitoring_core.result import Reason
 from probe_transport import Answer, Transport
 from producer_svc.checks.certificates import trusted_authorities
@@ -50,6 +51,8 @@ class NativeEngine:
             config.max_concurrent_checks,
             max_per_host=config.max_per_host,
         )
+        self._http_versions = config.http_versions
+        self._prefers_http2 = config.http_versions[0] is HttpVersion.TWO
         self._resume_for_s = config.tls_resumption.total_seconds()
         self._tokens = itertools.count(1)
         self._running: dict[int, Exchange] = {}
@@ -103,7 +106,7 @@ class NativeEngine:
         self._running.clear()
         return abandoned
 
-    def _send(self, exchange: Exchange, due: float | None, timeout_s: float, http2: bool = False) -> None:
+    def _send(self, exchange: Exchange, due: float | None, timeout_s: float) -> None:
         """Hand the exchange's request in.
 
         Raises:
@@ -123,8 +126,11 @@ class NativeEngine:
                 self._limits.body,
                 target.follow_redirects,
                 target.verify_tls,
-                http2=http2,
-                endless=target.regexp is not None,
+                http1=not exchange.http2,
+                http2=exchange.http2 or self._prefers_http2,
+                endless=target.looks_into_body,
+                connect_to=exchange.connect_to,
+                family=target.family or 0,
                 target=target.id,
                 resume_for_s=self._resume_for_s,
             )
@@ -158,7 +164,9 @@ class NativeEngine:
         """
         if answer.status is not None and exchange.head(answer.status, answer.fields):
             exchange.body(answer.body, answer.cut)
-        if answer.failure == "protocol" and not exchange.http2:
+        if answer.failure == "protocol" and not exchange.http2 and not self._prefers_http2:
+            if HttpVersion.TWO not in self._http_versions:
+                raise EndingError(Reason.PROBER_ERROR, "the website speaks HTTP/2 alone; see monitor.http_versions")
             exchange.http2 = True  # the website may speak nothing else
             self._send_again(exchange)
             return True
@@ -175,7 +183,7 @@ class NativeEngine:
         if now >= exchange.deadline:
             stalled_s = exchange.stalled_s + now - (exchange.ended or now)
             raise timed_out(exchange.check.target.timeout_s, stalled_s, "following redirects")
-        self._send(exchange, None, exchange.deadline - now, exchange.http2)
+        self._send(exchange, None, exchange.deadline - now)
 
     def _explain(self, exchange: Exchange, answer: Answer) -> EndingError:
         """Whose fault a failed hop is, and one line about it."""

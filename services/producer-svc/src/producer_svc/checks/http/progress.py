@@ -47,6 +47,8 @@ class Progress:
     Attributes:
         phase: what the check is at, for a person.
         target: path and query of the request, as they are sent.
+        connect_to: where to connect in place of the host of the request.
+        family: the version of IP, None for both.
         attempts: every address that was tried, and what came of it.
         chain: the certificates that the website presented, its own first, DER.
         refused: when a certificate was refused; None if that did not happen.
@@ -61,8 +63,14 @@ class Progress:
     tls_version: str | None = None
     phase: str = "looking up the name"
     target: str = "/"
+    connect_to: tuple[str, int | None] | None = None
+    family: int | None = None
     attempts: list[tuple[str, str]] = attrs.field(factory=list)
     refused: float | None = None
+
+    def again(self) -> Progress:
+        """The progress of one more connection to the same place, within the same budget."""
+        return Progress(self.deadline, connect_to=self.connect_to, family=self.family)
 
     def remaining_s(self) -> float:
         """What is left of the budget, seconds.

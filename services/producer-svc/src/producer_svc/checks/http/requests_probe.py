@@ -63,7 +63,7 @@ class Probe:
     def check(self, check: Check, origin: Origin) -> CheckResult:
         """Run a check to its verdict. Whatever the website does, this ends within the target's timeout."""
         exchange = Exchange(check, origin, self._limits)
-        progress = self._adapter.progress = Progress(exchange.deadline)
+        progress = self._adapter.progress = Progress(exchange.deadline, family=check.target.family)
         self._adapter.verify = check.target.verify_tls
         ending: EndingError | None = None
         try:
@@ -108,7 +108,7 @@ class Probe:
     def _send(self, exchange: Exchange, progress: Progress) -> requests.Response:
         """The answer to the exchange's request, headers read."""
         before, began = progress.connecting_s, time.monotonic()
-        progress.target = path_of(exchange.request.url)
+        progress.target, progress.connect_to = path_of(exchange.request.url), exchange.connect_to
         # Not Session.send: it reads the whole body of a redirect without a bound, even of one not to be followed.
         response = self._adapter.send(prepared(exchange.request), stream=True, timeout=progress.remaining_s())
         waited_s = time.monotonic() - began - (progress.connecting_s - before)

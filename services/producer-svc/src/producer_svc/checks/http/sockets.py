@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
-from producer_svc.checks.http.progress import WAITING, ConnectError, DeadlineError, OwnFaultError, Progress
+from producer_svc.checks.http.progress import WAITING, ConnectError, DeadlineError, DnsError, OwnFaultError, Progress
 from producer_svc.checks.network import OWN_FAULTS, DeniedNetworks, denied, told
 
 if TYPE_CHECKING:
@@ -81,7 +81,14 @@ def connect(host: str, port: int, resolver: Resolver, networks: DeniedNetworks, 
         DnsError, ConnectError, DeadlineError, OwnFaultError: there is no connection.
     """
     began, progress.phase = time.monotonic(), "looking up the name"
+    if progress.connect_to:
+        host, port = progress.connect_to[0], progress.connect_to[1] or port
     addresses = resolver.resolve(host.strip("[]"), port, progress.remaining_s())
+    if progress.family:
+        wanted = socket.AF_INET6 if progress.family == 6 else socket.AF_INET
+        addresses = [address for address in addresses if address[0] == wanted]
+        if not addresses:
+            raise DnsError(f"{host}: the name has no address of IPv{progress.family}")
     resolved, progress.phase = time.monotonic(), "connecting"
     progress.dns_s = (progress.dns_s or 0.0) + resolved - began
     progress.attempts.clear()
