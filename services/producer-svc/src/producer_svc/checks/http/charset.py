@@ -13,6 +13,8 @@ import webencodings
 
 # Byte order marks, and the encodings that they tell (Encoding standard, BOM sniff).
 _MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16le"), (b"\xfe\xff", "utf-16be"))
+# Begins another set of characters in ISO-2022-JP, whose bytes are all ASCII's.
+_ESCAPE = b"\x1b"
 # How much of a page is searched for a declaration (HTML standard, 13.2.3.2).
 _PRESCAN = 1024
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
@@ -35,6 +37,8 @@ def to_utf8(body: bytes, content_type: str | None) -> bytes:
             content = body[len(mark) :]
             return content if encoding == "utf-8" else content.decode(encoding, "replace").encode()
     essence, label = media_type(content_type or "")
+    if label is None and body.isascii() and _ESCAPE not in body:
+        return body  # the same in every encoding that a page can declare
     if label is None and (essence == "" or "html" in essence or "xml" in essence):
         label = _declared(body[:_PRESCAN])
     found = webencodings.lookup(label or "")

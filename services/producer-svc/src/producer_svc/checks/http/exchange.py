@@ -132,8 +132,7 @@ class Exchange:
         target, head = self.check.target, Head(status, fields)
         judge_head(head)
         self.http_status = status
-        location = head.first("location")
-        if location and status in REDIRECTS and target.follow_redirects:
+        if target.follow_redirects and status in REDIRECTS and (location := head.first("location")):
             if self.hops == self.limits.redirects:
                 raise EndingError(Reason.REDIRECT_ERROR, f"more than {self.limits.redirects} redirects")
             if len(set(head.all("location"))) > 1:
@@ -144,8 +143,8 @@ class Exchange:
                 self._cookies.learn(self.request, set_cookies)
             return False
         judge_expectation(status, target.expected_status)
-        self._content_type = ", ".join(head.all("content-type")) or None
-        self.endless = any(value.lstrip().lower().startswith(EVENT_STREAM) for value in head.all("content-type"))
+        self._content_type = ", ".join(types := head.all("content-type")) or None
+        self.endless = any(value.lstrip().lower().startswith(EVENT_STREAM) for value in types)
         if self.endless and not target.looks_into_body:
             return False  # it is there; nobody can wait for its end
         self._body = Body(self.limits.body, head.encoding)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,20 +13,29 @@ MAX_BYTES = 64 * 1024
 _FRAMING = ("chunked", "identity", "")
 
 
-@attrs.frozen
 class Head:
-    """Status and fields of an answer; names in lower case, values with a character for each byte."""
+    """Status and fields of an answer.
 
-    status: int
-    fields: Sequence[tuple[str, str]]
+    Attributes:
+        fields: names, in lower case, and values in their order, with a character for each byte.
+        has_nul: whether a value holds the character NUL.
+    """
 
-    def all(self, name: str) -> list[str]:
+    def __init__(self, status: int, fields: Sequence[tuple[str, str]]) -> None:
+        self.status, self.fields = status, fields
+        self.has_nul = False
+        self._values: dict[str, list[str]] = {}
+        for name, value in fields:
+            self._values.setdefault(name, []).append(value)
+            self.has_nul = self.has_nul or "\0" in value
+
+    def all(self, name: str) -> Sequence[str]:
         """The values of all fields with this name."""
-        return [value for other, value in self.fields if other == name]
+        return self._values.get(name, ())
 
     def first(self, name: str) -> str:
         """The value of the first field with this name, or nothing."""
-        return next((value for other, value in self.fields if other == name), "")
+        return next(iter(self.all(name)), "")
 
     @property
     def transfer_codings(self) -> list[str]:
@@ -38,8 +45,8 @@ class Head:
     @property
     def encoding(self) -> str:
         """How the body is compressed, whatever field says it."""
-        said = [value for value in self.all("content-encoding") if value.strip()]
-        return ", ".join(said) or ", ".join(coding for coding in self.transfer_codings if coding not in _FRAMING)
+        said = ", ".join([value for value in self.all("content-encoding") if value.strip()])
+        return said or ", ".join([coding for coding in self.transfer_codings if coding not in _FRAMING])
 
     @property
     def is_chunked(self) -> bool:

@@ -27,10 +27,10 @@ def judge_head(head: Head) -> None:
     """
     if not 200 <= head.status <= 999:
         raise EndingError(Reason.CONNECTION_ERROR, f"the answer is not HTTP: status {head.status}")
-    lengths = [length for length in head.lengths if _DIGITS.fullmatch(length)]
-    if head.lengths and not head.is_chunked and not len(lengths) == len(head.lengths) == 1:
+    lengths = head.lengths
+    if lengths and not head.is_chunked and not (len(lengths) == 1 and _DIGITS.fullmatch(*lengths)):
         raise EndingError(Reason.CONNECTION_ERROR, "the answer is not HTTP: malformed Content-Length")
-    if any("\0" in value for _, value in head.fields):
+    if head.has_nul:
         raise EndingError(Reason.CONNECTION_ERROR, "the answer is not HTTP: NUL in a header")
 
 
