@@ -28,7 +28,7 @@ def judge_head(head: Head) -> None:
     if not 200 <= head.status <= 999:
         raise EndingError(Reason.CONNECTION_ERROR, f"the answer is not HTTP: status {head.status}")
     lengths = head.lengths
-    if lengths and not head.is_chunked and not (len(lengths) == 1 and _DIGITS.fullmatch(*lengths)):
+    if lengths and not head.is_chunked and not (len(lengths) == 1 and all(map(_DIGITS.fullmatch, lengths))):
         raise EndingError(Reason.CONNECTION_ERROR, "the answer is not HTTP: malformed Content-Length")
     if head.has_nul:
         raise EndingError(Reason.CONNECTION_ERROR, "the answer is not HTTP: NUL in a header")
