@@ -119,12 +119,12 @@ where
 
 /// Where the head ends, if its end has come. The first `seen` bytes hold no end.
 fn end_of_head(buffer: &[u8], seen: usize) -> Option<usize> {
-    let mut at = seen;
+    // Empty lines before the status line end nothing.
+    let begin = buffer.iter().position(|byte| !byte.is_ascii_whitespace())?;
+    let mut at = seen.max(begin);
     while let Some(found) = buffer.get(at..)?.iter().position(|byte| *byte == b'\n') {
         at += found + 1;
         match buffer.get(at..)? {
-            // Empty lines before the status line end nothing.
-            _ if buffer[..at].iter().all(u8::is_ascii_whitespace) => {}
             [b'\n', ..] => return Some(at + 1),
             [b'\r', b'\n', ..] => return Some(at + 2),
             _ => {}
