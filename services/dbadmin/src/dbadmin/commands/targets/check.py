@@ -13,7 +13,7 @@ from rich.table import Table
 
 from dbadmin.commands.printing import print_table
 from dbadmin.commands.targets.formats import by_ending
-from dbadmin.targets.files import read_targets
+from monitoring_core.targets.files import read_targets
 from dbadmin.targets.probing import probe
 from dbadmin.targets.table import find
 from monitoring_core.config import EngineName
