@@ -38,7 +38,7 @@ def interleaved(data: st.DataObject, sees: dict[str, str], lead: int | None) -> 
 signs = st.text("uud?", min_size=4, max_size=16)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data(), st.lists(st.sampled_from(["uuuuu", "dddd", "uddd", "dud", "uud"]), min_size=2, max_size=5))
 def test_while_results_come_in_time_alerts_are_the_same_to_the_id(data: st.DataObject, parts: list[str]) -> None:
     """Each slot's results come before those of the next, in any order: every transition has the same id."""
@@ -51,7 +51,7 @@ def test_while_results_come_in_time_alerts_are_the_same_to_the_id(data: st.DataO
     assert [one.id for one in told] == [one.id for one in decide(in_order, POLICIES)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data(), signs, signs, signs, st.sampled_from("ud"))
 def test_any_order_ends_in_the_same_state(
     data: st.DataObject, berlin: str, tokyo: str, virginia: str, end: str
@@ -64,7 +64,7 @@ def test_any_order_ends_in_the_same_state(
     assert (told[-1:] == ["firing"]) == (end == "d")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data(), signs)
 def test_the_same_results_give_the_same_ids(data: st.DataObject, common: str) -> None:
     """Two that read the same partition compute the same transitions, and no id comes twice."""

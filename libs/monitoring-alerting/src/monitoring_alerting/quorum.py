@@ -41,16 +41,15 @@ class QuorumTrack:
     Attributes:
         closed: the newest slot that is decided.
         blind_from: the moment from which on there have not been enough votes.
-        ended: the slot at which the last alert ended; the next one begins after it.
     """
 
-    __slots__ = ("blind_from", "cells", "closed", "ended", "evidence", "names", "standing", "terms", "wakes_at")
+    __slots__ = ("blind_from", "cells", "closed", "evidence", "names", "standing", "terms", "wakes_at")
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
         self.names = terms.policy.locations.of
         self.cells: array[int] = seats.seats(len(self.names), NEVER)
-        self.closed = self.ended = NEVER
+        self.closed = NEVER
         self.blind_from = _UNSET
         self.standing: QuorumStanding | None = None
         self.evidence: EvidenceStore | None = None
@@ -125,7 +124,7 @@ class QuorumTrack:
         """Go on with other slots: what the old ones said is forgotten, an open alert is not."""
         now = after.slot(before.moment(max(self.newest, 0)))
         self.cells = seats.seats(len(self.names), now if self.newest != NEVER else NEVER)
-        self.closed = self.ended = now if self.newest != NEVER else NEVER
+        self.closed = now if self.newest != NEVER else NEVER
         self.evidence = None
 
     def withdraw(self, target: Watched, cause: str, desk: Desk) -> None:
@@ -226,8 +225,6 @@ class QuorumTrack:
                 self.closed = slot
                 if phase is not before:
                     self._stand().changed(phase, target.moment(slot), self.terms)
-                    if phase is Phase.OK:
-                        self.ended = slot
             if self.standing and (sees_again or phase is not None):
                 self._tell(target, target.moment(slot), slot, desk)
         self.closed = max(self.closed, due)
@@ -247,7 +244,8 @@ class QuorumTrack:
     def _tell(self, target: Watched, at: int, slot: int, desk: Desk) -> None:
         """Tell the state if it is not what was told last."""
         standing = self._stand()
-        state, since = standing.wanted, self._since(target, slot, at)
+        state = standing.wanted
+        since = standing.since if standing.alert_id else self._since(target, slot, at)
         parent: Parent | None = None
         standing.waits = False
         if state in LOUD and not (standing.loud and standing.told in LOUD):
@@ -275,13 +273,10 @@ class QuorumTrack:
             self.standing = None
 
     def _since(self, target: Watched, slot: int, at: int) -> int:
-        """When what is told began: the first slot of the oldest row of bad ones, or the first without enough votes."""
+        """When what is told began: the slot that it was decided on, or the first moment without enough votes."""
         standing = self._stand()
-        if standing.blind and standing.phase is Phase.OK:
-            return min(self.blind_from, at)
-        starts = [seats.bad_since(self.cells, seat, slot) for seat in range(len(self.names))]
-        first = min((start for start in starts if start is not None), default=slot)
-        return target.moment(max(first, self.ended + 1))
+        blind = standing.blind and standing.phase is Phase.OK
+        return min(self.blind_from, at) if blind else target.moment(slot)
 
     def _chosen(self, state: State, slot: int) -> list[int]:
         """The seats that a state rests on."""

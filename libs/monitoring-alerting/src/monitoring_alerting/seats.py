@@ -141,18 +141,6 @@ def said_back(cells: array[int], at: int, back: int) -> int:
     return back if said & 1 else back + 1 if said & 2 else -1
 
 
-def bad_since(cells: array[int], seat: int, slot: int) -> int | None:
-    """The first slot of the row of bad slots that a location stands in at a slot; None when it stands in none."""
-    at = 3 * seat
-    back = said_back(cells, at, cells[at] - slot)
-    if back < 0 or not cells[at + 1] >> back & 1:
-        return None
-    bad = cells[at + 1] >> back
-    good = (cells[at + 2] >> back) & ~bad
-    run = bad & ((good & -good) - 1) if good else bad
-    return cells[at] - back - run.bit_length() + 1
-
-
 def said(cells: array[int], seat: int, slot: int, slots: int) -> Sequence[tuple[int, bool]]:
     """The results that a vote rests on, the newest first: slot, and whether it was bad."""
     at = 3 * seat

@@ -55,7 +55,7 @@ class Transition(Struct, frozen=True, kw_only=True):
         at: the slot that decided it; for what no slot decides, the moment at which the time was up.
         decided_at: where the clock stood.
         locations: those that the state rests on: failing ones, recovered ones, or ones that say nothing.
-        since: when the first slot was bad, or the first without enough votes.
+        since: the first slot at which enough locations were bad, or the first moment without enough votes.
         cause: why an alert ended without its results: the policy or the target has gone.
         silenced_by: what is down and has this target behind it; the state is then `suspected` until that is over.
         step_s: of `certificate_expires_within`, the step.

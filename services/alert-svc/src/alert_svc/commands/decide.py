@@ -85,7 +85,7 @@ def decide(policies: Path, targets: Path, until: dt.datetime | None, check_inter
     that are no result are told there too, and the status is then 1.
     """
     decider = Decider(load_policies(policies), list(_watched(targets, check_interval)))
-    results = Results(click.get_binary_stream("stdin"))
+    results = Results(sys.stdin.buffer)
     for result in results:
         _print(decider.take(result))
         for note in decider.notes():
