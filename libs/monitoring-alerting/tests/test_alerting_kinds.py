@@ -64,7 +64,9 @@ def test_a_certificate_is_told_once_a_step() -> None:
     policy = CertificatePolicy(name="certificate", kind=Kind.CERTIFICATE)
     end = START + dt.timedelta(days=31)
     results = [
-        result(60 * hour, "berlin", "u").replace(certificate_expires_at=end + dt.timedelta(days=90 * (hour > 24 * 30.5)))
+        result(60 * hour, "berlin", "u").replace(
+            certificate_expires_at=end + dt.timedelta(days=90 * (hour > 24 * 30.5))
+        )
         for hour in range(24 * 31)
     ]
     said = told(policy, results)

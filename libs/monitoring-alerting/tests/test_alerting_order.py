@@ -44,7 +44,8 @@ def test_while_results_come_in_time_alerts_are_the_same_to_the_id(data: st.DataO
     """Each slot's results come before those of the next, in any order: every transition has the same id."""
     common = "".join(parts)
     sees = {
-        name: "".join(data.draw(st.sampled_from([sign, sign, sign, "u", "?"])) for sign in common) for name in _LOCATIONS
+        name: "".join(data.draw(st.sampled_from([sign, sign, sign, "u", "?"])) for sign in common)
+        for name in _LOCATIONS
     }
     in_order = [result(minute, name, sees[name][minute]) for minute in range(len(common)) for name in _LOCATIONS]
     told = decide(interleaved(data, sees, 1), POLICIES)

@@ -25,7 +25,9 @@ policies:
 
 
 @pytest.mark.parametrize("case", sorted(BAD.glob("*.yaml")), ids=lambda case: case.stem)
-def test_bad_policies_are_refused_with_this_message(case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_policies_are_refused_with_this_message(
+    case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each file of the folder has its exact message, with file, line and path."""
     monkeypatch.chdir(tmp_path)
     Path("alerts.yaml").write_bytes(case.read_bytes())

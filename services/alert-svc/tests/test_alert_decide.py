@@ -61,7 +61,10 @@ def test_the_clock_may_run_on(files: list[str]) -> None:
     """Blindness is told ten minutes after the first slot without votes, and not before."""
     assert decide(files, lines_of("uuuuuuu"), "--until", "2026-11-24T10:10:00Z").stdout == ""
     (told,) = decide(files, lines_of("uuuuuuu"), "--until", "2026-11-24T10:20:00Z").stdout.splitlines()
-    assert (json.loads(told)["state"], json.loads(told)["locations"]) == ("undetermined", ["berlin", "tokyo", "virginia"])
+    assert (json.loads(told)["state"], json.loads(told)["locations"]) == (
+        "undetermined",
+        ["berlin", "tokyo", "virginia"],
+    )
 
 
 def test_lines_that_are_no_results_are_told(files: list[str]) -> None:

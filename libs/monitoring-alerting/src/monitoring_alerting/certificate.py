@@ -55,7 +55,11 @@ class CertificateTrack:
     def next_wake(self, target: Watched) -> int | None:
         """When the next step is reached."""
         end = self._end()
-        steps = [] if end is None else [end - step for step in self._steps() if self.told is None or (end, step) < self.told]
+        steps = (
+            []
+            if end is None
+            else [end - step for step in self._steps() if self.told is None or (end, step) < self.told]
+        )
         return min(steps, default=None)
 
     def change_policy(self, policy: CertificatePolicy) -> None:
@@ -93,7 +97,14 @@ class CertificateTrack:
         if not reached:
             if self.standing:
                 self.standing.tell(
-                    State.RESOLVED, target, self.policy, desk, at=moment, since=moment, locations=locations, results=results
+                    State.RESOLVED,
+                    target,
+                    self.policy,
+                    desk,
+                    at=moment,
+                    since=moment,
+                    locations=locations,
+                    results=results,
                 )
                 self.standing = None
         elif self.told is None or self.told[0] != end or reached[-1] < self.told[1]:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 class Desk(Protocol):
     """The clock, the parents, and a place for transitions and notes."""
 
-    now: int | None
+    @property
+    def now(self) -> int | None:
+        """Where the clock stands, in milliseconds; None before there is a time."""
+        ...
 
     def tell(self, transition: Transition) -> None:
         """Take a transition."""

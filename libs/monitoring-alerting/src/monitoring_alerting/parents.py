@@ -64,7 +64,9 @@ class Parents:
             parent, track = found
             silent = track.standing.silenced_by if track.standing else None
             root = silent or Parent(target_id=parent.id, name=parent.name)
-            told = track.standing and (silent or track.standing.told in (State.FIRING, State.RECOVERING, State.FLAPPING))
+            told = track.standing and (
+                silent or track.standing.told in (State.FIRING, State.RECOVERING, State.FLAPPING)
+            )
             if track.down_since is not None and told and root.target_id != target.id:
                 self._waiting[parent_id].add(target.id)
                 return root, False

@@ -1,6 +1,6 @@
 """What each location has seen of a target lately, and the votes that follow from it.
 
-A location has a seat of three numbers: its newest slot, and two masks whose bit i stands for the slot i before that one.
+A location has a seat of three numbers: its newest slot, and two masks, whose bit i stands for the slot i before that.
 The first says which slots were bad; the second, which slots have said something at all: an unknown result says nothing.
 """
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from monitoring_core.targets import TargetRecord
 
-# A result is late when two intervals have passed since its slot: its check may begin until the next slot, and takes less
-# than one interval.
+# A result is late when two intervals have passed since its slot: its check may begin until the next slot, and takes
+# less than one interval.
 LATE_INTERVALS = 2
 # A result whose slot lies further ahead of the clock than this, and than two intervals, is from a clock that is wrong.
 AHEAD_MS = 300_000

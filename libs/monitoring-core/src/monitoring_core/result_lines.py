@@ -16,7 +16,7 @@ _LINE_BREAKS = str.maketrans({character: f"\\u{ord(character):04x}" for characte
 
 
 def to_line(result: msgspec.Struct) -> str:
-    """The fields of a result, or of what was made of results, by name; without a line break, whatever the website sent."""
+    """The fields of a result, or of what is made of results, by name; no line break, whatever the website sent."""
     return msgspec.json.encode(result).decode().translate(_LINE_BREAKS)
 
 

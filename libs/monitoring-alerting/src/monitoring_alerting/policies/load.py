@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from types import NoneType
 from typing import Any, cast, get_args
@@ -59,7 +58,9 @@ class _Loading:
         named = item.get("kind")
         if named not in list(Kind):
             known = ", ".join(Kind)
-            self._fault(f"{path}.kind", "is required" if named is None else f"must be one of {known}, got {shown(named)}")
+            self._fault(
+                f"{path}.kind", "is required" if named is None else f"must be one of {known}, got {shown(named)}"
+            )
             return None
         kind = KINDS[Kind(named)]
         data, faulty = self._without_misshapen_sections(path, item, kind)
@@ -123,7 +124,6 @@ def _line(fault: Fault) -> tuple[int, str]:
     return (int(line) if line.isdigit() else 0, fault.path)
 
 
-@cache
 def _sections(kind: type[Policy]) -> dict[str, type[attrs.AttrsInstance]]:
     """The settings of a kind that are mappings of settings, with their classes."""
     fields = attrs.fields(attrs.resolve_types(kind))

@@ -12,7 +12,9 @@ OUTAGE = "u" * 10 + "d" * 15 + "u" * 15
 FIRES = ("firing", "resolved")
 
 
-def _scene(name: str, *places: str | Place, told: tuple[str, ...] = (), of: tuple[str, ...] = _THREE, **more: int) -> Scene:
+def _scene(
+    name: str, *places: str | Place, told: tuple[str, ...] = (), of: tuple[str, ...] = _THREE, **more: int
+) -> Scene:
     named = zip(_THREE, places, strict=False)
     seen = {location: Place(place) if isinstance(place, str) else place for location, place in named}
     return Scene(name, seen, told, "firing" in told, of=of, **more)
@@ -28,13 +30,15 @@ SCENES = [
     _scene("one location is cut off, then the website fails", UP[:10] + "?" * 30, OUTAGE, OUTAGE, told=FIRES),
     _scene("one location dies", UP[:10], UP, UP),
     _scene("one location dies while it sees a failure", UP[:7] + "ddd", UP, UP),
+    _scene("one location dies while it sees a failure, later another one alone sees one", UP[:7] + "ddd",
+           UP[:20] + "d" * 10 + UP[:10], UP),
     _scene("one location dies, then the website fails", UP[:5], OUTAGE, OUTAGE, told=FIRES),
     _scene("one location dies, another one alone sees a failure", UP[:5], OUTAGE, UP),
     _scene("two locations die", UP, UP[:10], UP[:10], told=("undetermined",)),
     _scene("two locations die while they see a failure", UP, UP[:8] + "dd", UP[:8] + "dd", told=("undetermined",)),
     _scene("two locations die and the third sees a failure", OUTAGE, UP[:5], UP[:5], told=("undetermined",)),
     _scene("all locations die", UP[:10], UP[:10], UP[:10], told=("undetermined",), runs_on=20),
-    _scene("all locations die for less than blind_after", UP[:10] + "." * 8 + UP[:22], *[UP[:10] + "." * 8 + UP[:22]] * 2),
+    _scene("all locations die for less than blind_after", *[UP[:10] + "." * 8 + UP[:22]] * 3),
     _scene("two of three are unknown", UP, "?" * 40, "?" * 40, told=("undetermined",)),
     _scene("two of three are unknown and the third sees a failure", OUTAGE, "?" * 40, "?" * 40, told=("undetermined",)),
     _scene("all are unknown", "?" * 40, "?" * 40, "?" * 40, told=("undetermined",)),
@@ -49,7 +53,7 @@ SCENES = [
     _scene("one clock is an hour ahead, and the website fails", Place(OUTAGE, clock=60), OUTAGE, OUTAGE, told=FIRES),
     _scene("one clock is an hour behind, and the website fails", Place(OUTAGE, clock=-60), OUTAGE, OUTAGE, told=FIRES),
     _scene("one clock is an hour ahead, and that location fails", Place(OUTAGE, clock=60), UP, UP),
-    _scene("one clock is three minutes ahead, and the website fails", Place(OUTAGE, clock=3), OUTAGE, OUTAGE, told=FIRES),
+    _scene("one clock is 3 minutes ahead, and the website fails", Place(OUTAGE, clock=3), OUTAGE, OUTAGE, told=FIRES),
     _scene("every result comes twice", *[Place(OUTAGE, twice=True)] * 3, told=FIRES),
     _scene("two locations disagree", OUTAGE, UP, of=("berlin", "tokyo")),
     _scene("a location is added", UP, UP, "." * 20 + UP[:20], of=()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -15,6 +15,9 @@ from monitoring_alerting.transition import State, Transition
 from monitoring_core.clock import from_ms, to_ms
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.targets import TargetRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 START = dt.datetime(2026, 11, 24, 10, tzinfo=dt.UTC)
 MINUTE_MS = 60_000

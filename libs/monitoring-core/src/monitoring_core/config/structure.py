@@ -35,7 +35,9 @@ def _faults(error: BaseValidationError, kind: type[Section]) -> Iterator[tuple[s
     with_notes, without_notes = cast("ClassValidationError", error).group_exceptions()
     for fault, note in with_notes:
         if isinstance(fault, ClassValidationError):
-            yield from ((f"{note.name}.{key}", message) for key, message in _faults(fault, cast("type[Section]", fault.cl)))
+            yield from (
+                (f"{note.name}.{key}", message) for key, message in _faults(fault, cast("type[Section]", fault.cl))
+            )
         else:
             yield note.name, "is required" if isinstance(fault, KeyError) else str(fault)
     for fault in without_notes:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _MAX_SHOWN = 100
 
 
-class Moment(click.ParamType):
+class Moment(click.ParamType[dt.datetime]):
     """A moment like 2026-11-24T10:00:00Z; without an offset it is UTC."""
 
     name = "moment"
@@ -44,7 +44,7 @@ class Moment(click.ParamType):
         return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
 
 
-class Interval(click.ParamType):
+class Interval(click.ParamType[int]):
     """A duration like 60s: whole seconds within the bounds of a check interval."""
 
     name = "duration"

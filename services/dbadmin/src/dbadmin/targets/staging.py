@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from monitoring_core.targets.files import FIELDS, CsvRecords, FileFormat, JsonRecords, Line
 from dbadmin.targets.plain_lines import PlainLines, plain_json
+from monitoring_core.targets.files import FIELDS, CsvRecords, FileFormat, JsonRecords, Line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
