@@ -53,8 +53,8 @@ class Parents:
     ) -> tuple[Parent | None, bool]:
         """The parent of a target that is down, if one is; else whether one may be and must be waited for.
 
-        A parent may be down when its newest results are bad or when it has not been decided since the target's own first
-        bad slot. It is waited for as long as its own policy needs to find it down.
+        A parent may be down when its newest results are bad or when it has not been decided since the target's own
+        first bad slot. It is waited for as long as its own policy needs to find it down.
         """
         maybe = False
         for parent_id in self._parents.get(policy.name, ()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import attrs
@@ -47,7 +47,7 @@ class Watched:
         if record.id is None or not record.active:
             return None
         interval_s = record.check_interval_s or default_interval_s
-        labels = {sys.intern(name): sys.intern(value) for name, value in (record.labels or {}).items()}
+        labels = _shared(frozenset((record.labels or {}).items()))
         return cls(
             record.id, without_credentials(record.url), labels, 1000 * interval_s, phase_ms(record.id, interval_s)
         )
@@ -69,3 +69,9 @@ class Watched:
         if now is None:
             return -_NOTHING_IS_DUE
         return (now + max(AHEAD_MS, 2 * self.interval) - self.phase - self.shift) // self.interval
+
+
+@lru_cache(maxsize=4096)
+def _shared(labels: frozenset[tuple[str, str]]) -> Mapping[str, str]:
+    """The labels as a mapping that all targets with the same labels share."""
+    return dict(labels)

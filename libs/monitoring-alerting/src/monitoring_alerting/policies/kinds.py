@@ -55,7 +55,7 @@ class Failures:
 
 @attrs.frozen(kw_only=True)
 class Locations:
-    """How many locations must agree, and which ones have a vote; all that the target has results from, if `of` is empty."""
+    """How many locations must agree, and which ones have a vote: all that have results, if `of` is empty."""
 
     at_least: _Locations = 1
     of: tuple[_Name, ...] = ()
