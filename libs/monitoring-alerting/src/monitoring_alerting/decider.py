@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from monitoring_core.result import CheckResult
 
 AnyTrack = QuorumTrack | CertificateTrack | MissedTrack
-Tracks = dict[Kind, AnyTrack]
+Tracks = tuple[AnyTrack, ...]
 # The interval that counts for the clock where a result is of no target that is known.
 _USUAL_INTERVAL_MS = 60_000
 
@@ -70,10 +70,10 @@ class Decider:
             self.ahead += 1
             return self._drain()
         target.shift = due_at - slot * target.interval - target.phase
-        for kind, track in tracks.items():
+        for track in tracks:
             track.take(target, slot, result, self)
             if track.wakes_at is None:
-                self._arm(target, kind, track)
+                self._arm(target, track)
         if self._parents.is_parent(target.id):
             self._look_again(target)
         return self._drain()
@@ -88,7 +88,7 @@ class Decider:
     def finish(self) -> list[Transition]:
         """What the clock has made due for targets that have no further results."""
         for target, tracks in self._targets.values():
-            for track in tracks.values():
+            for track in tracks:
                 track.pass_time(target, self)
         return self._drain()
 
@@ -107,13 +107,13 @@ class Decider:
         self._terms = {policy.name: Terms.of(policy) for policy in policies.all if isinstance(policy, QuorumPolicy)}
         before, self._targets = self._targets, {}
         for target in targets:
-            old, tracks = before.pop(target.id, (target, {}))
+            old, tracks = before.pop(target.id, (target, ()))
             if old.interval != target.interval:
-                for track in tracks.values():
+                for track in tracks:
                     track.change_interval(old, target)
             self._targets[target.id] = target, self._tracks(target, tracks)
         for target, tracks in before.values():
-            for track in tracks.values():
+            for track in tracks:
                 track.withdraw(target, "the target was deleted or deactivated", self)
         self._parents = Parents.of(policies, [target for target, _ in self._targets.values()])
         if self.now is not None:
@@ -134,23 +134,24 @@ class Decider:
 
     def _down(self, target_id: int) -> tuple[Watched, QuorumTrack] | None:
         known = self._targets.get(target_id)
-        track = known[1].get(Kind.DOWN) if known else None
+        track = _of_kind(known[1], Kind.DOWN) if known else None
         return (known[0], track) if known and isinstance(track, QuorumTrack) else None
 
     def _tracks(self, target: Watched, before: Tracks) -> Tracks:
         """The tracks of a target, those that go on among them."""
-        tracks: Tracks = {}
+        tracks: list[AnyTrack] = []
+        left = {track.policy.kind: track for track in before}
         for policy in self._policies.chosen(target.labels):
-            old = before.get(policy.kind)
+            old = left.get(policy.kind)
             if old and old.policy.name == policy.name:
-                before.pop(policy.kind)
+                del left[policy.kind]
                 old.change_policy(self._terms.get(policy.name, policy))  # type: ignore[arg-type] # of its own kind
-                tracks[policy.kind] = old
+                tracks.append(old)
             else:
-                tracks[policy.kind] = self._track(policy)
-        for old in before.values():
+                tracks.append(self._track(policy))
+        for old in left.values():
             old.withdraw(target, "the policy no longer holds for the target", self)
-        return tracks
+        return tuple(tracks)
 
     def _track(self, policy: Policy) -> AnyTrack:
         if isinstance(policy, CertificatePolicy):
@@ -163,20 +164,20 @@ class Decider:
         """Tell what waits for a parent, as soon as that is decided."""
         for target_id in self._parents.waiting(parent.id):
             target, tracks = self._targets[target_id]
-            for track in tracks.values():
+            for track in tracks:
                 track.pass_time(target, self)
 
-    def _arm(self, target: Watched, kind: Kind, track: AnyTrack) -> None:
+    def _arm(self, target: Watched, track: AnyTrack) -> None:
         track.wakes_at = track.next_wake(target)
         if track.wakes_at is not None:
-            heapq.heappush(self._wakes, (track.wakes_at, target.id, kind))
+            heapq.heappush(self._wakes, (track.wakes_at, target.id, track.policy.kind))
 
     def _begin(self, now: int) -> None:
         for target, tracks in self._targets.values():
-            for kind, track in tracks.items():
+            for track in tracks:
                 track.begin(target, now)
                 if track.wakes_at is None:
-                    self._arm(target, kind, track)
+                    self._arm(target, track)
 
     def _wake(self, before: int | None) -> None:
         """Do what has become due now that the clock has moved."""
@@ -186,12 +187,16 @@ class Decider:
             self._begin(now)
         while self._wakes and self._wakes[0][0] <= now:
             at, target_id, kind = heapq.heappop(self._wakes)
-            target, tracks = self._targets.get(target_id, (None, {}))
-            track = tracks.get(kind)
+            target, tracks = self._targets.get(target_id, (None, ()))
+            track = _of_kind(tracks, kind)
             if target and track and track.wakes_at == at:
                 track.pass_time(target, self)
-                self._arm(target, kind, track)
+                self._arm(target, track)
 
     def _drain(self) -> list[Transition]:
         said, self._said = self._said, []
         return said
+
+
+def _of_kind(tracks: Tracks, kind: Kind) -> AnyTrack | None:
+    return next((track for track in tracks if track.policy.kind is kind), None)
