@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitoring_alerting import seats
+from monitoring_alerting import basis, seats
 from monitoring_alerting.evidence import EvidenceStore
 from monitoring_alerting.quorum_standing import QuorumStanding
 from monitoring_alerting.seats import NEVER, WIDTH, Mark, Noted
 from monitoring_alerting.standing import LOUD, QUIET
 from monitoring_alerting.targets import LATE_INTERVALS
 from monitoring_alerting.terms import Phase, Terms
-from monitoring_alerting.transition import Evidence, Note, Parent, State
-from monitoring_core.clock import from_ms
+from monitoring_alerting.transition import Note, Parent, State
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterable
 
     from monitoring_alerting.desk import Desk
     from monitoring_alerting.policies import QuorumPolicy
@@ -254,7 +252,7 @@ class QuorumTrack:
                 state = State.SUSPECTED
                 standing.waits = True
         if state is not standing.told or parent != standing.silenced_by:
-            chosen = self._chosen(state, slot)
+            chosen = basis.chosen(self, state, slot)
             standing.tell(
                 state,
                 target,
@@ -263,7 +261,7 @@ class QuorumTrack:
                 at=at,
                 since=since,
                 locations=[self.names[seat] for seat in chosen],
-                results=[one for seat in chosen for one in self._results(target, seat, slot)],
+                results=[one for seat in chosen for one in basis.results(target, self, seat, slot)],
                 silenced_by=parent,
             )
         window = target.moment(slot) - self.terms.within_ms
@@ -277,31 +275,3 @@ class QuorumTrack:
         standing = self._stand()
         blind = standing.blind and standing.phase is Phase.OK
         return min(self.blind_from, at) if blind else target.moment(slot)
-
-    def _chosen(self, state: State, slot: int) -> list[int]:
-        """The seats that a state rests on."""
-        votes = [
-            seats.count(self.cells[3 * seat : 3 * seat + 3], slot, slot + WIDTH, self.terms.rule)
-            for seat in range(len(self.names))
-        ]
-        match state:
-            case State.UNDETERMINED:
-                return [seat for seat, vote in enumerate(votes) if not vote.cast]
-            case State.FIRING | State.SUSPECTED:
-                failing = [seat for seat, vote in enumerate(votes) if vote.failing]
-                return failing if len(failing) >= self.terms.needed else [s for s, vote in enumerate(votes) if vote.bad]
-            case State.FLAPPING:
-                return [seat for seat, vote in enumerate(votes) if vote.cast]
-        return [seat for seat, vote in enumerate(votes) if vote.good]
-
-    def _results(self, target: Watched, seat: int, slot: int) -> Iterable[Evidence]:
-        """The results of a location that a decision rests on, the newest first."""
-        location = self.names[seat]
-        rule = self.terms.rule
-        said = seats.said(self.cells, seat, slot, max(rule.window.bit_length(), rule.good))
-        if not said:
-            yield from self.evidence.last(location) if self.evidence else ()
-        for number, bad in said:
-            kept = self.evidence.find(location, number) if self.evidence else None
-            status = self.terms.status(bad)
-            yield kept or Evidence(scheduled_at=from_ms(target.moment(number)), location=location, status=status)
