@@ -12,6 +12,7 @@ import click
 import pytest
 import yaml
 
+from alert_svc.cli import main as alert_svc
 from consumer_svc.cli import main as consumer_svc
 from dbadmin.cli import main as dbadmin
 from monitoring_runtime import retry
@@ -81,7 +82,12 @@ def test_the_glossary_explains_no_word_twice() -> None:
         assert ". " not in sentence, term
 
 
-PROGRAMS: dict[str, click.Command] = {"dbadmin": dbadmin, "producer-svc": producer_svc, "consumer-svc": consumer_svc}
+PROGRAMS: dict[str, click.Command] = {
+    "dbadmin": dbadmin,
+    "producer-svc": producer_svc,
+    "consumer-svc": consumer_svc,
+    "alert-svc": alert_svc,
+}
 # OpenSSL's own.
 FOREIGN = {"SSL_CERT_FILE"}
 

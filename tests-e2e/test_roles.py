@@ -19,14 +19,14 @@ from consumer_svc.adapters.postgres import PostgresWriter
 from dbadmin.install.roles import create_roles
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
-from dbadmin.targets.files import FileFormat
 from dbadmin.targets.importing import Import
-from dbadmin.targets.lines import Lines
 from dbadmin.targets.staging import staging
 from dbadmin.targets.table import read_all
 from monitoring_core.config import Config, Role, load_config
 from monitoring_core.errors import StopError
 from monitoring_core.result import Reason, Status
+from monitoring_core.targets.files import FileFormat
+from monitoring_core.targets.lines import Lines
 from monitoring_core.testing.builders import make_result
 from monitoring_testkit.database import connect
 from monitoring_testkit.needs import need

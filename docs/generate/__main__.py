@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import alerting_matrix
 import configuration
 import data_dictionary
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parent.parent
 PAGES: dict[str, Callable[[], str]] = {
+    "alerting-matrix": alerting_matrix.page,
     "configuration": configuration.page,
     "data-dictionary": data_dictionary.page,
 }

@@ -27,13 +27,13 @@ from dbadmin.connect import connected
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
 from dbadmin.targets import table
-from dbadmin.targets.files import FIELDS, FileFormat, read_targets, write_targets
 from dbadmin.targets.importing import Import, ImportCounts
-from dbadmin.targets.lines import BLOCK_BYTES, MAX_LINE, Lines
 from dbadmin.targets.plain_lines import PlainLines, plain_json
 from dbadmin.targets.staging import Rows, staging
 from monitoring_core.errors import InvalidTargetError
 from monitoring_core.targets import TargetRecord
+from monitoring_core.targets.files import FIELDS, FileFormat, read_targets, write_targets
+from monitoring_core.targets.lines import BLOCK_BYTES, MAX_LINE, Lines
 from monitoring_core.testing.strategies import records
 from monitoring_runtime.postgres import connect
 
@@ -492,8 +492,8 @@ def test_memory_stays_bounded_whatever_the_length() -> None:
 _PEAK = """
 import itertools, re, sys
 from dbadmin.targets.staging import staging
-from dbadmin.targets.files import FileFormat
-from dbadmin.targets.lines import Lines
+from monitoring_core.targets.files import FileFormat
+from monitoring_core.targets.lines import Lines
 
 class File:
     def __init__(self, count):

@@ -13,9 +13,9 @@ from dbadmin.cli import main
 from dbadmin.connect import connected
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
-from dbadmin.targets.files import FileFormat, read_targets, write_targets
 from dbadmin.targets.table import producer_count, read_all
 from monitoring_core.targets import TargetRecord
+from monitoring_core.targets.files import FileFormat, read_targets, write_targets
 
 if TYPE_CHECKING:
     from pathlib import Path

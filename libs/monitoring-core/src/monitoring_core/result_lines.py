@@ -15,8 +15,8 @@ _decoder = msgspec.json.Decoder(CheckResult)
 _LINE_BREAKS = str.maketrans({character: f"\\u{ord(character):04x}" for character in "\x85\u2028\u2029"})
 
 
-def to_line(result: CheckResult) -> str:
-    """The fields of a result by name, None as null; without a line break, whatever the website sent."""
+def to_line(result: msgspec.Struct) -> str:
+    """The fields of a result, or of what is made of results, by name; no line break, whatever the website sent."""
     return msgspec.json.encode(result).decode().translate(_LINE_BREAKS)
 
 

@@ -63,6 +63,7 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(SecretReference, lambda value, _: _sourced(value).reference())
     converter.register_structure_hook_func(_is_text_or_secret, _text_or_secret)
     converter.register_structure_hook(enum.StrEnum, _choice)
+    converter.register_structure_hook_func(lambda kind: kind == dict[str, str], _labels)
     converter.register_structure_hook_func(_is_tuple, lambda value, kind: _list(value, kind, converter))
     converter.register_structure_hook_factory(_is_annotated, lambda kind: _constrained(kind, converter))
     return converter
@@ -103,6 +104,15 @@ def _choice(value: Any, kind: Any) -> Any:
     if isinstance(value, str) and hasattr(kind, "_missing_"):
         kind._missing_(value)  # may say more
     raise ValueError(f"must be one of {', '.join(choices)}, got {shown(value)}")
+
+
+def _labels(value: Any, _: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise ValueError(f"must be labels like {{team: shop}}, got {shown(value)}")
+    for name, text in value.items():
+        if not isinstance(text, str):
+            raise ValueError(f"{name}: must be text, got {shown(text)}")
+    return value
 
 
 def _is_tuple(kind: Any) -> bool:

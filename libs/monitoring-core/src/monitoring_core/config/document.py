@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import yaml
 
+from monitoring_core.config.faults import ConfigError, Fault
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
@@ -53,6 +56,27 @@ class Document:
 
     data: dict[str, Any]
     lines: dict[str, int]
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML file.
+
+    Raises:
+        ConfigError: the file cannot be read, is too large, or is no document that `parse_document` takes.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ConfigError([Fault(str(path), "", f"is larger than {MAX_BYTES // 1024} KiB")])
+        return parse_document(content.decode())
+    except UnicodeDecodeError:
+        raise ConfigError([Fault(str(path), "", "is not UTF-8 text")]) from None
+    except DocumentError as error:
+        raise ConfigError([Fault(f"{path}:{error.line}", "", error.message)]) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError([Fault(str(path), "", f"cannot be read: {reason}")]) from None
 
 
 def parse_document(text: str) -> Document:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from monitoring_core.config.converter import Sourced
-from monitoring_core.config.document import MAX_BYTES, Document, DocumentError, parse_document
+from monitoring_core.config.document import Document, DocumentError, read_document
 from monitoring_core.config.faults import ConfigError, Fault, Section, suggestion
 from monitoring_core.config.overrides import Override, from_environment, from_option
 from monitoring_core.config.roles import Role
@@ -61,7 +61,7 @@ class _Loading:
         self._faults: list[Fault] = []
 
     def load(self, settings: Sequence[str], role: Role | None) -> Config:
-        self._document = _read(self._path)
+        self._document = read_document(self._path)
         self._use_sections_of_the_file()
         for override in from_environment(self._sources.environ):
             self._replace(override)
@@ -155,20 +155,3 @@ def _order(fault: Fault) -> tuple[int, str]:
     """Sort by line of the file; faults without a line come first."""
     _, _, line = fault.place.rpartition(":")
     return (int(line) if line.isdigit() else 0, fault.path)
-
-
-def _read(path: Path) -> Document:
-    """The file as a document."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise ConfigError([Fault(str(path), "", f"is larger than {MAX_BYTES // 1024} KiB")])
-        return parse_document(content.decode())
-    except UnicodeDecodeError:
-        raise ConfigError([Fault(str(path), "", "is not UTF-8 text")]) from None
-    except DocumentError as error:
-        raise ConfigError([Fault(f"{path}:{error.line}", "", error.message)]) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError([Fault(str(path), "", f"cannot be read: {reason}")]) from None

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from dbadmin.targets.files import FIELDS, CsvRecords, FileFormat, JsonRecords, Line
 from dbadmin.targets.plain_lines import PlainLines, plain_json
+from monitoring_core.targets.files import FIELDS, CsvRecords, FileFormat, JsonRecords, Line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dbadmin.targets.lines import Lines
+    from monitoring_core.targets.lines import Lines
 
 
 @attrs.frozen

@@ -13,7 +13,6 @@ from rich.table import Table
 
 from dbadmin.commands.printing import print_table
 from dbadmin.commands.targets.formats import by_ending
-from dbadmin.targets.files import read_targets
 from dbadmin.targets.probing import probe
 from dbadmin.targets.table import find
 from monitoring_core.config import EngineName
@@ -21,6 +20,7 @@ from monitoring_core.errors import InvalidTargetError, StopError
 from monitoring_core.result import Status
 from monitoring_core.result_lines import to_line
 from monitoring_core.targets import TargetRecord, without_credentials
+from monitoring_core.targets.files import read_targets
 from monitoring_runtime.commands import config_options
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from dbadmin.commands.targets.formats import by_ending, format_option
-from dbadmin.targets.files import write_targets
 from dbadmin.targets.table import read_all
+from monitoring_core.targets.files import write_targets
 from monitoring_runtime.commands import config_options
 
 if TYPE_CHECKING:
-    from dbadmin.targets.files import FileFormat
     from monitoring_core.config import Config
+    from monitoring_core.targets.files import FileFormat
 
 
 @click.command("export")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dbadmin.targets.files import FileFormat
+from monitoring_core.targets.files import FileFormat
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,13 +11,13 @@ import click
 from dbadmin.commands.progress import import_progress
 from dbadmin.commands.targets.formats import by_ending, format_option
 from dbadmin.targets.importing import Import, ImportCounts
-from dbadmin.targets.lines import Lines
 from dbadmin.targets.staging import staging
+from monitoring_core.targets.lines import Lines
 from monitoring_runtime.commands import config_options
 
 if TYPE_CHECKING:
-    from dbadmin.targets.files import FileFormat
     from monitoring_core.config import Config
+    from monitoring_core.targets.files import FileFormat
 
 
 @click.command("import")

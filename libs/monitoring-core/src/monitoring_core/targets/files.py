@@ -9,9 +9,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import attrs
 
-from dbadmin.targets.lines import MAX_LINE, Lines
 from monitoring_core.errors import InvalidTargetError
-from monitoring_core.targets import TargetRecord
+from monitoring_core.targets.lines import MAX_LINE, Lines
+from monitoring_core.targets.record import TargetRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -1,0 +1,73 @@
+"""The clock of decisions: taken from the results themselves, and from no single location that is out of step."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import attrs
+
+
+@attrs.define
+class _Heard:
+    """What a location said: its first moment, its last one, and where the clock stood after that."""
+
+    first: int
+    moment: int
+    clock: int | None
+
+
+class ResultClock:
+    """A clock that results move forward, in milliseconds since the epoch. It never goes back.
+
+    A location moves the clock by itself only in step: by no more than one and a half intervals ahead of it. A greater
+    jump counts when a second location has come as far, or when no other location has spoken for three intervals. A
+    location whose clock is wrong, and which jumps ahead alone, moves the clock by no more than the time between its own
+    results. There is no time before two locations agree, or one has spoken for three intervals; if two disagree for so
+    long, that is the earlier one of theirs.
+    """
+
+    def __init__(self, now: int | None = None) -> None:
+        self.now = now
+        self._heard: dict[str, _Heard] = {}
+        self._speaker = ""
+        self._speaks_since = 0
+
+    def hear(self, location: str, moment: int, interval: int) -> bool:
+        """Take the moment of a result of a target with this interval; whether the clock has moved."""
+        heard = self._heard.get(location)
+        if heard is None:
+            heard = self._heard[location] = _Heard(moment, moment, self.now)
+        if location != self._speaker:
+            self._speaker, self._speaks_since = location, moment
+        before = self.now
+        if before is None or moment > before:
+            self.now = self._moved(heard, moment, interval)
+        heard.moment, heard.clock = moment, self.now
+        return self.now != before
+
+    def advance(self, moment: int) -> bool:
+        """Let the clock go on to a moment that is known from elsewhere; whether it has moved."""
+        if self.now is not None and moment <= self.now:
+            return False
+        self.now = moment
+        return True
+
+    def _moved(self, heard: _Heard, moment: int, interval: int) -> int | None:
+        """Where the clock stands after a moment ahead of it."""
+        step, now = interval * 3 // 2, self.now
+        if now is not None and moment <= now + step:
+            return moment
+        previous, heard.moment = heard.moment, moment
+        # Spoken for three intervals, and nobody else: the others are silent.
+        if moment - self._speaks_since >= 2 * step or (now is not None and len(self._heard) == 1):
+            return moment
+        if len(self._heard) == 1:
+            return now
+        moments = sorted(other.moment for other in self._heard.values())
+        if now is None:
+            agreed = [one for one, other in pairwise(moments) if other - one <= step]
+            disagree_long = moment - heard.first >= 2 * step
+            return agreed[-1] if agreed else moments[-2] if disagree_long else None
+        second = moments[-2]
+        own = heard.clock + moment - previous if heard.clock is not None and moment - previous <= step else now
+        return max(now, second, min(moment, own))

@@ -1,0 +1,202 @@
+"""Decides about alerts: results and a clock in, transitions out."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+from monitoring_alerting.certificate import CertificateTrack
+from monitoring_alerting.clock import ResultClock
+from monitoring_alerting.missed import MissedTrack
+from monitoring_alerting.parents import Parents
+from monitoring_alerting.policies import CertificatePolicy, Kind, MissedPolicy, Policies, Policy, QuorumPolicy
+from monitoring_alerting.quorum import QuorumTrack
+from monitoring_alerting.terms import Terms
+from monitoring_core.clock import to_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from monitoring_alerting.targets import Watched
+    from monitoring_alerting.transition import Note, Parent, Transition
+    from monitoring_core.result import CheckResult
+
+AnyTrack = QuorumTrack | CertificateTrack | MissedTrack
+Tracks = tuple[AnyTrack, ...]
+# The interval that counts for the clock where a result is of no target that is known.
+_USUAL_INTERVAL_MS = 60_000
+
+
+class Decider:
+    """The alerts of targets under policies. It reads nothing and writes nothing; what it says is returned.
+
+    Attributes:
+        unknown: how many results were of no active target.
+        ahead: how many results had a slot so far ahead of the clock that they do not count.
+    """
+
+    def __init__(self, policies: Policies, targets: Iterable[Watched]) -> None:
+        self.unknown = self.ahead = 0
+        self._clock = ResultClock()
+        self._policies = policies
+        self._terms: dict[str, Terms] = {}
+        self._targets: dict[int, tuple[Watched, Tracks]] = {}
+        self._parents = Parents()
+        self._wakes: list[tuple[int, int, Kind]] = []
+        self._said: list[Transition] = []
+        self._notes: list[Note] = []
+        self.change(policies, targets)
+
+    @property
+    def now(self) -> int | None:
+        """Where the clock stands, in milliseconds; None before there is a time."""
+        return self._clock.now
+
+    def take(self, result: CheckResult) -> list[Transition]:
+        """What a result changes."""
+        known = self._targets.get(result.target_id)
+        interval = known[0].interval if known else _USUAL_INTERVAL_MS
+        due_at = to_ms(result.scheduled_at)
+        finished_at = due_at if result.finished_at is None else to_ms(result.finished_at)
+        before = self.now
+        if self._clock.hear(result.location, finished_at, interval):
+            self._wake(before)
+        if known is None:
+            self.unknown += 1
+            return self._drain()
+        target, tracks = known
+        slot = target.slot(due_at)
+        if slot < 0 or slot > target.last(self.now):
+            self.ahead += 1
+            return self._drain()
+        target.shift = due_at - slot * target.interval - target.phase
+        for track in tracks:
+            track.take(target, slot, result, self)
+            if track.wakes_at is None:
+                self._arm(target, track)
+        if self._parents.is_parent(target.id):
+            self._look_again(target)
+        return self._drain()
+
+    def advance(self, moment: int) -> list[Transition]:
+        """What is due when the clock goes on to a moment, in milliseconds; nothing if it is there already."""
+        before = self.now
+        if self._clock.advance(moment):
+            self._wake(before)
+        return self._drain()
+
+    def finish(self) -> list[Transition]:
+        """What the clock has made due for targets that have no further results."""
+        for target, tracks in self._targets.values():
+            for track in tracks:
+                track.pass_time(target, self)
+        return self._drain()
+
+    def notes(self) -> list[Note]:
+        """What has been noted about late results since the last call."""
+        notes, self._notes = self._notes, []
+        return notes
+
+    def change(self, policies: Policies, targets: Iterable[Watched]) -> list[Transition]:
+        """Go on with other policies and targets.
+
+        An alert stays open while its target has a policy of the same name and kind; its next slot is judged by what the
+        policy says now. It ends when the target is gone or has no such policy any more, and says why.
+        """
+        self._policies = policies
+        self._terms = {policy.name: Terms.of(policy) for policy in policies.all if isinstance(policy, QuorumPolicy)}
+        before, self._targets = self._targets, {}
+        for target in targets:
+            old, tracks = before.pop(target.id, (target, ()))
+            if old.interval != target.interval:
+                for track in tracks:
+                    track.change_interval(old, target)
+            self._targets[target.id] = target, self._tracks(target, tracks)
+        for target, tracks in before.values():
+            for track in tracks:
+                track.withdraw(target, "the target was deleted or deactivated", self)
+        self._parents = Parents.of(policies, [target for target, _ in self._targets.values()])
+        if self.now is not None:
+            self._begin(self.now)
+        return self._drain()
+
+    def tell(self, transition: Transition) -> None:
+        """Take a transition from a track."""
+        self._said.append(transition)
+
+    def note(self, note: Note) -> None:
+        """Take a note about a late result from a track."""
+        self._notes.append(note)
+
+    def parent(self, target: Watched, policy: Policy, since: int) -> tuple[Parent | None, bool]:
+        """The parent of a target that is down, if one is; else whether one may be and must be waited for."""
+        return self._parents.above(target, policy, since, self.now, self._down)
+
+    def _down(self, target_id: int) -> tuple[Watched, QuorumTrack] | None:
+        known = self._targets.get(target_id)
+        track = _of_kind(known[1], Kind.DOWN) if known else None
+        return (known[0], track) if known and isinstance(track, QuorumTrack) else None
+
+    def _tracks(self, target: Watched, before: Tracks) -> Tracks:
+        """The tracks of a target, those that go on among them."""
+        tracks: list[AnyTrack] = []
+        left = {track.policy.kind: track for track in before}
+        for policy in self._policies.chosen(target.labels):
+            old = left.get(policy.kind)
+            if old and old.policy.name == policy.name:
+                del left[policy.kind]
+                old.change_policy(self._terms.get(policy.name, policy))  # type: ignore[arg-type] # of its own kind
+                tracks.append(old)
+            else:
+                tracks.append(self._track(policy))
+        for old in left.values():
+            old.withdraw(target, "the policy no longer holds for the target", self)
+        return tuple(tracks)
+
+    def _track(self, policy: Policy) -> AnyTrack:
+        if isinstance(policy, CertificatePolicy):
+            return CertificateTrack(policy)
+        if isinstance(policy, MissedPolicy):
+            return MissedTrack(policy)
+        return QuorumTrack(self._terms[policy.name])
+
+    def _look_again(self, parent: Watched) -> None:
+        """Tell what waits for a parent, as soon as that is decided."""
+        for target_id in self._parents.waiting(parent.id):
+            target, tracks = self._targets[target_id]
+            for track in tracks:
+                track.pass_time(target, self)
+
+    def _arm(self, target: Watched, track: AnyTrack) -> None:
+        track.wakes_at = track.next_wake(target)
+        if track.wakes_at is not None:
+            heapq.heappush(self._wakes, (track.wakes_at, target.id, track.policy.kind))
+
+    def _begin(self, now: int) -> None:
+        for target, tracks in self._targets.values():
+            for track in tracks:
+                track.begin(target, now)
+                if track.wakes_at is None:
+                    self._arm(target, track)
+
+    def _wake(self, before: int | None) -> None:
+        """Do what has become due now that the clock has moved."""
+        now = self.now
+        assert now is not None
+        if before is None:
+            self._begin(now)
+        while self._wakes and self._wakes[0][0] <= now:
+            at, target_id, kind = heapq.heappop(self._wakes)
+            target, tracks = self._targets.get(target_id, (None, ()))
+            track = _of_kind(tracks, kind)
+            if target and track and track.wakes_at == at:
+                track.pass_time(target, self)
+                self._arm(target, track)
+
+    def _drain(self) -> list[Transition]:
+        said, self._said = self._said, []
+        return said
+
+
+def _of_kind(tracks: Tracks, kind: Kind) -> AnyTrack | None:
+    return next((track for track in tracks if track.policy.kind is kind), None)

@@ -1,0 +1,127 @@
+"""Coverage: whether a location has had results that say something for enough of its slots in each hour (UTC)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from monitoring_alerting.seats import NEVER, WIDTH
+from monitoring_alerting.standing import Standing
+from monitoring_alerting.targets import LATE_INTERVALS
+from monitoring_alerting.transition import State
+from monitoring_core.result import Status
+
+if TYPE_CHECKING:
+    from monitoring_alerting.desk import Desk
+    from monitoring_alerting.policies import MissedPolicy
+    from monitoring_alerting.targets import Watched
+    from monitoring_core.result import CheckResult
+
+HOUR_MS = 3_600_000
+# A location without any result for so many hours is taken for removed.
+REMOVED_AFTER = 24
+
+
+@attrs.define
+class _Counted:
+    """What a location has covered: the first slot, the newest, the mask of the last ones, and counts by hour."""
+
+    first: int
+    newest: int = NEVER
+    said: int = 0
+    hours: dict[int, int] = attrs.field(factory=dict)
+
+    def take(self, slot: int, hour: int) -> None:
+        """Count a slot once. What is older than the mask is not counted."""
+        if slot > self.newest:
+            gap = slot - self.newest
+            self.said = (self.said << gap) & ((1 << WIDTH) - 1) | 1 if gap < WIDTH else 1
+            self.newest = slot
+        elif self.newest - slot >= WIDTH or self.said >> self.newest - slot & 1:
+            return
+        else:
+            self.said |= 1 << self.newest - slot
+        self.hours[hour] = self.hours.get(hour, 0) + 1
+
+
+class MissedTrack:
+    """The coverage of a target.
+
+    Attributes:
+        hour: the hour that is judged next, counted from the epoch; None before the first result.
+    """
+
+    __slots__ = ("counted", "hour", "policy", "standing", "wakes_at")
+
+    def __init__(self, policy: MissedPolicy) -> None:
+        self.policy = policy
+        self.counted: dict[str, _Counted] = {}
+        self.hour: int | None = None
+        self.standing: Standing | None = None
+        self.wakes_at: int | None = None
+
+    def begin(self, target: Watched, now: int) -> None:
+        """Nothing begins with the clock: a target without any result is told as undetermined."""
+
+    def take(self, target: Watched, slot: int, result: CheckResult, desk: Desk) -> None:
+        """Count a result that says something; any result says that its location is there."""
+        known = self.policy.locations.of
+        if known and result.location not in known:
+            return
+        self.pass_time(target, desk)
+        hour = target.moment(slot) // HOUR_MS
+        counted = self.counted.setdefault(result.location, _Counted(slot))
+        self.hour = hour if self.hour is None else self.hour
+        if result.status is not Status.UNKNOWN and hour >= self.hour:
+            counted.take(slot, hour)
+
+    def pass_time(self, target: Watched, desk: Desk) -> None:
+        """Judge the hours that are over, with their late results."""
+        while self.hour is not None and desk.now is not None and desk.now >= self._judged_at(target, self.hour):
+            self._judge(target, self.hour, desk)
+            self.hour += 1
+
+    def next_wake(self, target: Watched) -> int | None:
+        """When the hour is over."""
+        return None if self.hour is None else self._judged_at(target, self.hour)
+
+    def change_policy(self, policy: MissedPolicy) -> None:
+        """Judge the next hour by another coverage."""
+        self.policy = policy
+
+    def change_interval(self, before: Watched, after: Watched) -> None:
+        """Count anew from now on."""
+        self.counted, self.hour = {}, None
+
+    def withdraw(self, target: Watched, cause: str, desk: Desk) -> None:
+        """End its alert, because there is nothing to watch any more."""
+        if self.standing and desk.now is not None:
+            self.standing.tell(State.RESOLVED, target, self.policy, desk, at=desk.now, since=desk.now, cause=cause)
+            self.standing = None
+
+    def _judged_at(self, target: Watched, hour: int) -> int:
+        return (hour + 1) * HOUR_MS + LATE_INTERVALS * target.interval
+
+    def _judge(self, target: Watched, hour: int, desk: Desk) -> None:
+        bad = [location for location in list(self.counted) if self._falls_short(target, location, hour)]
+        at, since = (hour + 1) * HOUR_MS, hour * HOUR_MS
+        if len(bad) >= self.policy.locations.at_least:
+            if self.standing is None:
+                self.standing = Standing()
+                self.standing.tell(State.FIRING, target, self.policy, desk, at=at, since=since, locations=sorted(bad))
+        elif self.standing:
+            good = sorted(self.counted.keys() - set(bad))
+            self.standing.tell(State.RESOLVED, target, self.policy, desk, at=at, since=since, locations=good)
+            self.standing = None
+
+    def _falls_short(self, target: Watched, location: str, hour: int) -> bool:
+        counted = self.counted[location]
+        if target.moment(max(counted.newest, counted.first)) // HOUR_MS < hour - REMOVED_AFTER:
+            del self.counted[location]
+            return False
+        start = max(hour * HOUR_MS, target.moment(counted.first))
+        first = -((target.phase - start) // target.interval)
+        last = -((target.phase - (hour + 1) * HOUR_MS) // target.interval)
+        covered = counted.hours.pop(hour, 0)
+        return last > first and 100 * covered < self.policy.coverage * (last - first)

@@ -1,0 +1,3 @@
+"""Decides about alerts: confirmed, from several places."""
+
+__version__ = "0.1.0"

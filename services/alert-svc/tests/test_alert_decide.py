@@ -1,0 +1,90 @@
+"""The commands that need no server."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner, Result
+
+from alert_svc.cli import main
+from monitoring_alerting.testing.scenes import result
+from monitoring_core.codec import encode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+POLICIES = """policies:
+  - name: website-down
+    match: {team: shop}
+    kind: down
+    locations: {at_least: 2, of: [berlin, tokyo, virginia]}
+"""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    (tmp_path / "alerts.yaml").write_text(POLICIES)
+    target = {"id": 1, "url": "https://example.org/", "labels": {"team": "shop"}}
+    (tmp_path / "targets.jsonl").write_text(json.dumps(target) + "\n")
+    return ["--policies", str(tmp_path / "alerts.yaml"), "--targets", str(tmp_path / "targets.jsonl")]
+
+
+def decide(files: list[str], lines: bytes, *more: str) -> Result:
+    return CliRunner().invoke(main, ["decide", *files, *more], input=lines)
+
+
+def lines_of(signs: str, target_id: int = 1) -> bytes:
+    found = [
+        encode(result(minute, location, sign, target_id))
+        for minute, sign in enumerate(signs)
+        for location in ("berlin", "tokyo", "virginia")
+    ]
+    return b"\n".join(found)
+
+
+def test_transitions_are_printed_as_lines(files: list[str]) -> None:
+    """One object each, with the keys that a program needs."""
+    done = decide(files, lines_of("uuddddduuu"))
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.exit_code == 0, done.output
+    assert [one["state"] for one in told] == ["suspected", "firing", "recovering", "resolved"]
+    assert len({one["alert_id"] for one in told}) == 1
+    assert told[1] | {"target_id": 1, "policy": "website-down", "kind": "down"} == told[1]
+    assert told[1]["locations"][:2] == ["berlin", "tokyo"]
+    assert dt.datetime.fromisoformat(told[1]["at"]).minute in (3, 4, 5)
+
+
+def test_the_clock_may_run_on(files: list[str]) -> None:
+    """Blindness is told ten minutes after the first slot without votes, and not before."""
+    assert decide(files, lines_of("uuuuuuu"), "--until", "2026-11-24T10:10:00Z").stdout == ""
+    (told,) = decide(files, lines_of("uuuuuuu"), "--until", "2026-11-24T10:20:00Z").stdout.splitlines()
+    assert (json.loads(told)["state"], json.loads(told)["locations"]) == (
+        "undetermined",
+        ["berlin", "tokyo", "virginia"],
+    )
+
+
+def test_lines_that_are_no_results_are_told(files: list[str]) -> None:
+    """The others are decided all the same, and the status says so."""
+    done = decide(files, b"nonsense\n" + lines_of("uuddddd"))
+    assert done.exit_code == 1
+    assert done.stderr.startswith("-:1: not_json: ")
+    assert '"state":"firing"' in done.stdout
+
+
+def test_results_of_unknown_targets_are_counted(files: list[str]) -> None:
+    """A target that was deleted or deactivated has no alerts."""
+    done = decide(files, lines_of("uuddddd", target_id=2))
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "21 results are of no active target" in done.stderr
+
+
+def test_policies_are_checked_before_anything_is_read(files: list[str]) -> None:
+    """Status 2 and a line for each fault."""
+    bad = ["--policies", files[3], *files[2:]]
+    assert decide(bad, b"").exit_code == 2
+    assert CliRunner().invoke(main, ["check-config", *files[:2]]).output == "The policies are valid: website-down.\n"
+    assert CliRunner().invoke(main, ["check-config", *bad[:2]]).exit_code == 2
