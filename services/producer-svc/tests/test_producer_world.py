@@ -17,7 +17,7 @@ import pytest
 from monitoring_core.config import EngineName
 from monitoring_core.result import Reason, Status
 from monitoring_testkit.producer.engines import concrete_engines
-from monitoring_testkit.producer.probing import MAX_BODY, Act, Prober, check, page, says
+from monitoring_testkit.producer.probing import DEFAULTS, MAX_BODY, Act, Prober, check, page, says
 from producer_svc.checks.http.body import Body
 from producer_svc.checks.http.charset import media_type, to_utf8
 from producer_svc.checks.http.cookies import Cookies
@@ -247,10 +247,12 @@ ANSWERS: dict[str, tuple[Act, dict[str, Any], Reason | None]] = {
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_answers(name: str, probe: Prober, website: RawWebsite) -> None:
-    """The verdict and its reason are those of a browser, and what is not up says why."""
+    """The verdict and its reason are those of a browser, what is not up says why; none takes far longer than it may."""
     act, fields, reason = ANSWERS[name]
     website.answer(act)
     result = check(probe, website.url, **fields)
+    assert result.response_time_s is not None
+    assert result.response_time_s < 2 * DEFAULTS.timeout_s
     assert result.reason == reason, result.error
     assert (result.error is None) == (reason is None)
     assert result.error != ""

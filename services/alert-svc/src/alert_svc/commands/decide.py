@@ -94,11 +94,11 @@ def decide(policies: Path, targets: Path, until: dt.datetime | None, check_inter
         _print(decider.advance(to_ms(until)))
     _print(decider.finish())
     if decider.unknown:
-        click.echo(f"{decider.unknown} results are of no active target of {targets}", err=True)
+        click.echo(f"results of no active target of {targets}: {decider.unknown}", err=True)
     if decider.ahead:
-        click.echo(f"{decider.ahead} results do not count: their slots are ahead of the clock of the others", err=True)
+        click.echo(f"results ahead of the clock of the others, which do not count: {decider.ahead}", err=True)
     if results.bad:
-        click.echo(f"{results.bad} lines are no results", err=True)
+        click.echo(f"lines that are no results: {results.bad}", err=True)
         sys.exit(1)
 
 
