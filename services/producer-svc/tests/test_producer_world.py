@@ -500,6 +500,91 @@ def test_what_must_not_be_in_the_body(probe: Prober, website: RawWebsite) -> Non
         assert result.reason == reason, (fields, result.error)
 
 
+SEVERAL: dict[str, tuple[dict[str, Any], str | None]] = {
+    "all match": ({"regexp": "hello", "further_regexps": ["world", "^hello"]}, None),
+    "without a first one": ({"further_regexps": ["world"]}, None),
+    "the last one does not": (
+        {"regexp": "hello", "further_regexps": ["world", "bye"]},
+        "the regular expression does not match: bye",
+    ),
+    "the first one does not": (
+        {"regexp": "bye", "further_regexps": ["world"]},
+        "the regular expression does not match: bye",
+    ),
+    "none that must not": ({"forbidden_regexp": "bye", "further_forbidden_regexps": ["error"]}, None),
+    "one that must not": (
+        {"forbidden_regexp": "bye", "further_forbidden_regexps": ["error", "wor.d"]},
+        "the regular expression that must not match does: wor.d",
+    ),
+    "both ways": (
+        {"further_regexps": ["hello"], "further_forbidden_regexps": ["hello"]},
+        "the regular expression that must not match does: hello",
+    ),
+    "long": ({"regexp": "x" * 1_000}, f"the regular expression does not match: {'x' * 99}…"),
+    "with odd characters": ({"regexp": "b\r\n\te"}, "the regular expression does not match: b e"),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_regular_expressions(name: str, probe: Prober, website: RawWebsite) -> None:
+    """All of some must match, and none of others; the error says which one was wrong."""
+    fields, error = SEVERAL[name]
+    website.answer(says(page(b"hello world")))
+    result = check(probe, website.url, **fields)
+    assert (result.error, result.reason) == (error, Reason.BODY_MISMATCH if error else None)
+
+
+def test_many_hostile_regular_expressions_end_soon(probe: Prober, website: RawWebsite) -> None:
+    """Each takes time in proportion to the body, whatever it is."""
+    website.answer(says(page(b"a" * MAX_BODY)))
+    patterns = [f"(a*)*{letter}|(a|a)*{letter}|(.*.*)*{letter}" for letter in "bcdefghijklmnopqrstu"]
+    began = time.monotonic()
+    result = check(probe, website.url, further_forbidden_regexps=patterns)
+    assert result.status is Status.UP, result.error
+    assert time.monotonic() - began < 2
+
+
+HEADERS: dict[str, tuple[dict[str, str], str | None]] = {
+    "there": ({"content-type": "^text/html(;|$)"}, None),
+    "in any case": ({"CONTENT-TYPE": "html"}, None),
+    "of several values one": ({"X-Twice": "^second$"}, None),
+    "all of them": ({"Content-Type": "html", "X-Twice": "first"}, None),
+    "in bytes": ({"X-Odd": "gr\u00fc\u00df"}, None),
+    "empty": ({"X-Empty": "^$"}, None),
+    "another value": ({"Content-Type": "^json"}, "the header content-type does not match ^json"),
+    "not over values": ({"X-Twice": "first, second"}, "the header x-twice does not match first, second"),
+    "missing": ({"Content-Type": "html", "X-None": ""}, "the answer has no header x-none"),
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("name", HEADERS)
+def test_headers_that_must_match(name: str, method: str, probe: Prober, website: RawWebsite) -> None:
+    """Of the last answer alone; the value is not told, as it may be a secret."""
+    expected, error = HEADERS[name]
+    fields = "Content-Type: text/html; charset=utf-8\r\nX-Twice: first\r\nX-Twice: second\r\nX-Empty:\r\n"
+    fields += "X-Odd: gr\xc3\xbc\xc3\x9f\r\n"
+
+    def act(connection: socket.socket, head: bytes) -> None:
+        if head.split()[1] == b"/":
+            connection.sendall(page(b"", status="302 Found", headers="Location: /there\r\n"))
+        else:
+            connection.sendall(page(b"hello" if head.startswith(b"GET") else b"", headers=fields))
+
+    website.answer(act)
+    result = check(probe, website.url, expected_headers=expected, method=method)
+    assert (result.error, result.reason) == (error, Reason.BODY_MISMATCH if error else None)
+
+
+def test_a_redirect_that_is_not_followed_is_judged_by_its_headers(probe: Prober, website: RawWebsite) -> None:
+    """As any other last answer."""
+    website.answer(says(page(status="301 Moved", headers="Location: https://www.example.org/\r\n")))
+    fields: dict[str, Any] = {"expected_status": "301", "follow_redirects": False}
+    found = {"Location": r"^https://www\.example\.org/$"}
+    assert check(probe, website.url, **fields, expected_headers=found).error is None
+    assert check(probe, website.url, **fields, expected_headers={"Location": "^/"}).reason is Reason.BODY_MISMATCH
+
+
 def test_an_origin_is_reached_under_the_name_of_its_website(probe: Prober, website: RawWebsite) -> None:
     """Past whatever its name leads to; a redirect to another host goes where that host is."""
     other = type(website)()

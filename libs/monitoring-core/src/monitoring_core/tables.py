@@ -32,6 +32,9 @@ TARGET_COLUMNS = {
     "forbidden_regexp": "amc_forbidden_regexp",
     "connect_to": "amc_connect_to",
     "address_family": "amc_address_family",
+    "further_regexps": "amc_further_regexps",
+    "further_forbidden_regexps": "amc_further_forbidden_regexps",
+    "expected_headers": "amc_expected_headers",
 }
 
 # Set by a trigger of the table: since when a target is active with its present interval.

@@ -34,12 +34,17 @@ def header_problems(headers: dict[str, str]) -> Iterator[str]:
     if len(headers) > MAX_HEADERS:
         yield f"at most {MAX_HEADERS} are allowed, got {len(headers)}"
     for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
+        if not is_header_name(name):
             yield f"{name[:100]!r} is not a header name"
         elif name.lower() in _PROBER_HEADERS:
             yield f"{name} is set by the prober"
         elif not _HEADER_VALUE.fullmatch(value):
             yield f"the value of {name} holds a character that no header may hold, or is too long"
+
+
+def is_header_name(text: str) -> bool:
+    """Whether a text can be the name of a header."""
+    return _HEADER_NAME.fullmatch(text) is not None
 
 
 def body_problems(body: str, method: str | None) -> Iterator[str]:

@@ -26,7 +26,8 @@ class Target:
 
     id: int
     url: str = attrs.field(repr=lambda url: repr(without_credentials(url)))
-    regexp: str | None
+    # All must match somewhere in the body.
+    regexps: tuple[str, ...]
     interval_s: int
     timeout_s: float
     method: str
@@ -35,16 +36,18 @@ class Target:
     follow_redirects: bool
     verify_tls: bool
     body: bytes | None = attrs.field(default=None, repr=False)
-    forbidden_regexp: str | None = None
+    forbidden_regexps: tuple[str, ...] = ()
     # Host and port (None for the URL's), and the version of IP (None for both).
     connect_to: tuple[str, int | None] | None = None
     family: int | None = None
+    # Names, in lower case, and the regular expression that a value of each must match.
+    expected_headers: tuple[tuple[str, str], ...] = ()
     host: str = attrs.field(init=False, eq=False, repr=False)
 
     @property
     def looks_into_body(self) -> bool:
         """Whether something must be found in the body, or must not."""
-        return self.regexp is not None or self.forbidden_regexp is not None
+        return bool(self.regexps or self.forbidden_regexps)
 
     def __attrs_post_init__(self) -> None:
         # Interned, because many targets may share one host.

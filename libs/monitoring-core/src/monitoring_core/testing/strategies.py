@@ -79,11 +79,12 @@ def records() -> st.SearchStrategy[TargetRecord]:
     """Any record that has no problems and fits a default interval of a minute."""
     host = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=20)
     header = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=10).map(lambda name: f"X-{name}")
+    regexp = st.text("abc.*+ ", max_size=8).map(re.escape)
     return st.builds(
         TargetRecord,
         url=st.builds("{}://{}/{}".format, st.sampled_from(["http", "https"]), host, host),
         id=st.integers(1, 2**63 - 1),
-        regexp=st.none() | st.text("abc.*+ ", max_size=8).map(re.escape),
+        regexp=st.none() | regexp,
         active=st.booleans(),
         check_interval_s=st.none() | st.integers(60, 86_400),
         timeout_s=st.none() | st.floats(0.1, 30),
@@ -93,7 +94,10 @@ def records() -> st.SearchStrategy[TargetRecord]:
         follow_redirects=st.none() | st.booleans(),
         verify_tls=st.none() | st.booleans(),
         labels=st.none() | st.dictionaries(st.text(_text, max_size=5), st.text(_text, max_size=5), max_size=3),
-        forbidden_regexp=st.none() | st.text("abc.*+ ", max_size=8).map(re.escape),
+        forbidden_regexp=st.none() | regexp,
         connect_to=st.none() | st.sampled_from(["origin.example.org", "192.0.2.7:8443", "[2001:db8::7]:443"]),
         address_family=st.none() | st.sampled_from(["ipv4", "ipv6"]),
+        further_regexps=st.none() | st.lists(regexp, max_size=3),
+        further_forbidden_regexps=st.none() | st.lists(regexp, max_size=3),
+        expected_headers=st.none() | st.dictionaries(header, regexp, max_size=3),
     )

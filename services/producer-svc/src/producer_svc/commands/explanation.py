@@ -28,7 +28,7 @@ _MEANINGS = {
     Reason.TLS_ERROR: "no secure connection: the handshake failed, or the certificate is not to be trusted",
     Reason.REDIRECT_ERROR: "the redirects lead nowhere, or are too many",
     Reason.STATUS_MISMATCH: "the website answered with a status that is not expected",
-    Reason.BODY_MISMATCH: "the body does not hold what it should",
+    Reason.BODY_MISMATCH: "the answer does not hold what it should, or holds what it should not",
     Reason.BODY_READ_ERROR: "the body broke off, or could not be read",
     Reason.BODY_TOO_LARGE: "the body is larger than a check reads",
     Reason.MISSED_WINDOW: "the check was not run in time; this says nothing about the website",

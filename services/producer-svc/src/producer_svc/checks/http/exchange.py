@@ -17,10 +17,18 @@ from monitoring_core.result import MAX_NAME_LENGTH, MAX_URL_LENGTH, CheckResult,
 from producer_svc.checks.certificates import Certificate, first_to_expire, read_certificate
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.body import Body, excerpt
+from producer_svc.checks.http.charset import to_utf8
 from producer_svc.checks.http.cookies import Cookies
 from producer_svc.checks.http.head import Head
 from producer_svc.checks.http.request import NO_REQUEST, REDIRECTS, Request, first_request, redirected
-from producer_svc.checks.http.verdict import judge_expectation, judge_head, matches, mismatch
+from producer_svc.checks.http.verdict import (
+    judge_expectation,
+    judge_forbidden,
+    judge_head,
+    judge_headers,
+    matches,
+    mismatch,
+)
 from producer_svc.checks.network import told
 
 if TYPE_CHECKING:
@@ -144,6 +152,8 @@ class Exchange:
                 self._cookies.learn(self.request, set_cookies)
             return False
         judge_expectation(status, target.expected_status)
+        if target.expected_headers:
+            judge_headers(head, target.expected_headers)
         self._content_type = ", ".join(head.all("content-type")) or None
         self.endless = any(value.lstrip().lower().startswith(EVENT_STREAM) for value in head.all("content-type"))
         if self.endless and not target.looks_into_body:
@@ -176,18 +186,19 @@ class Exchange:
         """
         if self._body is None or self.request.method == "HEAD":
             return
-        content, pattern, forbidden = self._body.finish(), self.check.target.regexp, self.check.target.forbidden_regexp
-        if forbidden is not None and matches(forbidden, content, self._content_type):
-            raise EndingError(Reason.BODY_MISMATCH, "the regular expression that must not match does")
-        if pattern is None:
+        content, target = self._body.finish(), self.check.target
+        if not target.looks_into_body:
             return
-        self.regexp_matched = matches(pattern, content, self._content_type)
-        if not self.regexp_matched:
-            if self._body.cut:
-                raise self.limits.exceeded()
-            if self.limits.excerpt:
-                self._excerpt = excerpt(content, self.limits.excerpt)
-            raise mismatch(self._body.unknown)
+        text = to_utf8(content, self._content_type)
+        judge_forbidden(text, target.forbidden_regexps)
+        for pattern in target.regexps:
+            self.regexp_matched = matches(pattern, text)
+            if not self.regexp_matched:
+                if self._body.cut:
+                    raise self.limits.exceeded()
+                if self.limits.excerpt:
+                    self._excerpt = excerpt(content, self.limits.excerpt)
+                raise mismatch(pattern, self._body.unknown)
 
     def presented(self, certificates: Sequence[bytes]) -> None:
         """Note the certificates (DER) that the website presented in a handshake, its own first."""
