@@ -126,6 +126,7 @@ VALUES: dict[str, list[str]] = {
     "further_regexps": ["", '"[""a"", ""b""]"', "[]"],
     "further_forbidden_regexps": ["", '"[""a""]"', "x"],
     "expected_headers": ["", '"{""X"": ""a""}"', "[]"],
+    "expected_json": ["", '"{""$.a"": 1}"', "x"],
 }
 # Each has an expression of its own, which is costly to compile.
 ORDERS = [random.Random(seed).sample(FIELDS, len(FIELDS)) for seed in range(32)]
@@ -204,6 +205,7 @@ def test_every_pair_of_values_is_judged_no_milder_than_by_the_careful_reader() -
         "further_regexps": "",
         "further_forbidden_regexps": "",
         "expected_headers": "",
+        "expected_json": "",
     }.items():
         assert (name, value) in accepted
 

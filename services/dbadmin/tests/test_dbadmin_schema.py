@@ -91,11 +91,15 @@ REFUSED = [
     ("amc_expected_headers", '{"X": 1}'),
     ("amc_expected_headers", '{"X": ["a"]}'),
     ("amc_expected_headers", json.dumps({f"X{i}": "" for i in range(21)})),
+    ("amc_expected_json", '["$"]'),
+    ("amc_expected_json", '"$"'),
+    ("amc_expected_json", json.dumps({f"$.a{i}": 1 for i in range(21)})),
 ]
 TAKEN = [
     ("amc_further_regexps", '["a", "b"]'),
     ("amc_further_forbidden_regexps", "[]"),
     ("amc_expected_headers", '{"X": "a"}'),
+    ("amc_expected_json", '{"$.a": [1, null], "$.b": "x", "$.c": {"d": true}}'),
 ]
 
 

@@ -35,6 +35,7 @@ TARGET_COLUMNS = {
     "further_regexps": "amc_further_regexps",
     "further_forbidden_regexps": "amc_further_forbidden_regexps",
     "expected_headers": "amc_expected_headers",
+    "expected_json": "amc_expected_json",
 }
 
 # Set by a trigger of the table: since when a target is active with its present interval.

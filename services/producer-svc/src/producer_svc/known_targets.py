@@ -64,6 +64,7 @@ def digest(record: TargetRecord) -> int:
             record.further_regexps,
             record.further_forbidden_regexps,
             record.expected_headers,
+            record.expected_json,
         )
     ]
     return hash(

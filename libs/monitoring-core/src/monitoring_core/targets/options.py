@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def fields_of_options(values: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a target that options give; those that were not given are left out.
 
     Args:
-        values: by the names of the fields; of options that may be repeated, a tuple.
+        values: by the names of the fields; of options that may be repeated, a tuple; of `expected_json`, of pairs.
 
     Raises:
         ValueError: an option is not as it must be. Its value, which may be a secret, is not said.
@@ -26,12 +27,22 @@ def fields_of_options(values: Mapping[str, Any]) -> dict[str, Any]:
     for name, sign in _PAIRS.items():
         if name in fields:
             fields[name] = _pairs(f"--{name[:-1].replace('_', '-')}", fields[name], sign)
+    if "expected_json" in fields:
+        fields["expected_json"] = {path: _json_or_text(value) for path, value in fields["expected_json"]}
     for name in _REGEXPS:
         if patterns := fields.get(name):
             fields[name] = patterns[0]
             if others := patterns[1:]:
                 fields[f"further_{name}s"] = list(others)
     return fields
+
+
+def _json_or_text(text: str) -> Any:
+    """The value that a text is in JSON, or else the text itself: it need not be quoted."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _pairs(option: str, texts: Sequence[str], sign: str) -> dict[str, str]:

@@ -20,6 +20,7 @@ from monitoring_core.targets.contents import (
 from monitoring_core.targets.expectations import (
     MAX_EXPECTATIONS,
     expected_header_problems,
+    expected_json_problems,
     regexp_list_problems,
 )
 from monitoring_core.targets.place import FAMILIES, MAX_PLACE_LENGTH, parse_place
@@ -66,6 +67,7 @@ class TargetRecord:
     further_regexps: _Regexps | None = None
     further_forbidden_regexps: _Regexps | None = None
     expected_headers: dict[str, _Regexp] | None = None
+    expected_json: dict[str, Any] | None = None
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any], *, from_text: bool = False) -> TargetRecord:
@@ -119,6 +121,7 @@ class TargetRecord:
                 regexp_list_problems(self.further_forbidden_regexps) if self.further_forbidden_regexps else (),
             ),
             ("expected_headers", expected_header_problems(self.expected_headers) if self.expected_headers else ()),
+            ("expected_json", expected_json_problems(self.expected_json) if self.expected_json else ()),
         ):
             for message in messages:
                 yield name, message
@@ -129,6 +132,8 @@ class TargetRecord:
             yield "timeout_s", f"must be shorter than check_interval_s ({interval_s}), got {timeout_s:g}"
         if self.method is not None and self.method not in METHODS:
             yield "method", f"must be one of {', '.join(METHODS)}, got {self.method!r}"
+        if self.method == "HEAD" and self.expected_json:
+            yield "expected_json", "needs a body, which no answer to HEAD has"
         if self.expected_status is not None:
             try:
                 StatusSet.parse(self.expected_status)
@@ -167,6 +172,7 @@ class TargetRecord:
             connect_to=parse_place(self.connect_to) if self.connect_to else None,
             family=FAMILIES[self.address_family] if self.address_family else None,
             expected_headers=tuple((name.lower(), value) for name, value in (self.expected_headers or {}).items()),
+            expected_json=tuple((self.expected_json or {}).items()),
         )
 
 

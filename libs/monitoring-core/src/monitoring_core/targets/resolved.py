@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
@@ -42,12 +43,14 @@ class Target:
     family: int | None = None
     # Names, in lower case, and the regular expression that a value of each must match.
     expected_headers: tuple[tuple[str, str], ...] = ()
+    # JSON paths, and the value that each must lead to.
+    expected_json: tuple[tuple[str, Any], ...] = ()
     host: str = attrs.field(init=False, eq=False, repr=False)
 
     @property
     def looks_into_body(self) -> bool:
         """Whether something must be found in the body, or must not."""
-        return bool(self.regexps or self.forbidden_regexps)
+        return bool(self.regexps or self.forbidden_regexps or self.expected_json)
 
     def __attrs_post_init__(self) -> None:
         # Interned, because many targets may share one host.

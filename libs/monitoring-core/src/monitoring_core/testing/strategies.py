@@ -25,6 +25,13 @@ _seconds = st.none() | st.floats(0, 1e9)
 _text = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9) | st.text(_text, max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(_text, max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
 def _texts(max_size: int) -> st.SearchStrategy[str | None]:
     return st.none() | st.text(_text, max_size=max_size)
 
@@ -99,5 +106,6 @@ def records() -> st.SearchStrategy[TargetRecord]:
         address_family=st.none() | st.sampled_from(["ipv4", "ipv6"]),
         further_regexps=st.none() | st.lists(regexp, max_size=3),
         further_forbidden_regexps=st.none() | st.lists(regexp, max_size=3),
+        expected_json=st.none() | st.dictionaries(st.sampled_from(["$.a", "$[*]", "$..b[?@.c==1]"]), _json, max_size=3),
         expected_headers=st.none() | st.dictionaries(header, regexp, max_size=3),
     )

@@ -26,6 +26,7 @@ _JSON_FIELDS = {
     "further_regexps": "array",
     "further_forbidden_regexps": "array",
     "expected_headers": "object",
+    "expected_json": "object",
 }
 
 

@@ -44,6 +44,7 @@ _PATTERNS = {
     "further_regexps": "",
     "further_forbidden_regexps": "",
     "expected_headers": "",
+    "expected_json": "",
 }
 # Pairs of interval and timeout in which one is missing, or the timeout is certainly shorter.
 _TIMES = (
@@ -102,6 +103,7 @@ def plain_json(line: bytes) -> TargetRecord | None:
         and (fields.method is None or fields.method in METHODS)
         and fields.expected_status is fields.headers is fields.body is None
         and fields.forbidden_regexp is fields.connect_to is fields.address_family is None
-        and fields.further_regexps is fields.further_forbidden_regexps is fields.expected_headers is None
+        and fields.further_regexps is fields.further_forbidden_regexps is None
+        and fields.expected_headers is fields.expected_json is None
     )
     return cast("TargetRecord", fields) if good else None

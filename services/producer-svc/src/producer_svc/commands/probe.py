@@ -43,6 +43,13 @@ _GRACE_S = 5.0
     metavar="NAME:REGEXP",
     help="What a header of the answer must hold. Repeatable.",
 )
+@click.option(
+    "--expected-json",
+    nargs=2,
+    multiple=True,
+    metavar="PATH VALUE",
+    help="What a JSON path (RFC 9535) finds in the body, in JSON or as plain text. Repeatable.",
+)
 @click.option("--connect-to", metavar="HOST[:PORT]", help="Where to connect in place of the host of URL.")
 @click.option("--address-family", type=click.Choice(list(FAMILIES)), help="Which addresses to connect to.")
 @click.option(

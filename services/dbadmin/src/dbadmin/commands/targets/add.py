@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     metavar="NAME:REGEXP",
     help="What a header of the answer must hold. Repeatable.",
 )
+@click.option(
+    "--expected-json",
+    nargs=2,
+    multiple=True,
+    metavar="PATH VALUE",
+    help="What a JSON path (RFC 9535) finds in the body, in JSON or as plain text. Repeatable.",
+)
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="Repeatable.")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
 @click.option("--body", help="What a POST sends.")

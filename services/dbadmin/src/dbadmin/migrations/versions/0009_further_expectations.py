@@ -32,6 +32,11 @@ COLUMNS = {
         _OBJECT_OF_TEXT.replace("{most}", "20"),
         "Regular expressions for headers of the answer, a JSON object of texts by name: each must match a value.",
     ),
+    "amc_expected_json": (
+        "jsonb",
+        f"{_OBJECT.replace('{most}', '20')} ELSE false END",
+        "What must be in a body of JSON, an object of values by JSON paths (RFC 9535): all that a path finds is the value.",
+    ),
 }
 
 

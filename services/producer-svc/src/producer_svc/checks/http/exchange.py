@@ -196,9 +196,24 @@ class Exchange:
             if not self.regexp_matched:
                 if self._body.cut:
                     raise self.limits.exceeded()
-                if self.limits.excerpt:
-                    self._excerpt = excerpt(content, self.limits.excerpt)
+                self._keep(content)
                 raise mismatch(pattern, self._body.unknown)
+        if target.expected_json:
+            if self._body.cut:
+                raise self.limits.exceeded()
+            # Few targets need the library of JSON paths.
+            from producer_svc.checks.http.json_body import judge_json
+
+            try:
+                judge_json(text, target.expected_json)
+            except EndingError:
+                self._keep(content)
+                raise
+
+    def _keep(self, content: bytes) -> None:
+        """Keep the beginning of a body in which something was not found."""
+        if self.limits.excerpt:
+            self._excerpt = excerpt(content, self.limits.excerpt)
 
     def presented(self, certificates: Sequence[bytes]) -> None:
         """Note the certificates (DER) that the website presented in a handshake, its own first."""

@@ -60,7 +60,7 @@ def judge_headers(head: Head, expected: Iterable[tuple[str, str]]) -> None:
         if not values:
             raise EndingError(Reason.BODY_MISMATCH, f"the answer has no header {name}")
         if not any(matches(pattern, value.encode("latin-1")) for value in values):
-            raise EndingError(Reason.BODY_MISMATCH, f"the header {name} does not match {_shown(pattern)}")
+            raise EndingError(Reason.BODY_MISMATCH, f"the header {name} does not match {shown(pattern)}")
 
 
 def matches(pattern: str, content: bytes) -> bool:
@@ -76,16 +76,16 @@ def judge_forbidden(content: bytes, patterns: Iterable[str]) -> None:
     """
     for pattern in patterns:
         if matches(pattern, content):
-            detail = f"the regular expression that must not match does: {_shown(pattern)}"
+            detail = f"the regular expression that must not match does: {shown(pattern)}"
             raise EndingError(Reason.BODY_MISMATCH, detail)
 
 
 def mismatch(pattern: str, unknown_encoding: str) -> EndingError:
     """The end of a check whose regular expression was not found."""
     hint = f" (the body is encoded as {unknown_encoding!r})" if unknown_encoding else ""
-    return EndingError(Reason.BODY_MISMATCH, f"the regular expression does not match: {_shown(pattern)}{hint}")
+    return EndingError(Reason.BODY_MISMATCH, f"the regular expression does not match: {shown(pattern)}{hint}")
 
 
-def _shown(pattern: str) -> str:
+def shown(pattern: str) -> str:
     """A part of a target in an error."""
     return pattern if len(pattern) <= _MAX_SHOWN else f"{pattern[: _MAX_SHOWN - 1]}…"
