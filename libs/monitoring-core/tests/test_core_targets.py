@@ -36,6 +36,7 @@ GOOD = [
     {"further_regexps": ["a", "a"], "further_forbidden_regexps": []},
     {"further_forbidden_regexps": ["x" * 1_000] * 20},
     {"expected_headers": {"Content-Type": "^text/html\\b", "x-empty": ""}},
+    {"degraded_above_s": 0.5, "timeout_s": 1, "secret_headers": ["X-Customer", "x-other"]},
     {"expected_json": {"$": None, "$.a['b'][-1]": [1, {"c": 0.5}], "$..x[?@.y == 'z' && match(@.w, 'a.*')]": "☃"}},
     *({"connect_to": place} for place in ("a", "a_b.example.", "192.0.2.7:65535", "::1", "[::1]", "[2001:db8::7]:443")),
     {"regexp": "x" * 1_000, "headers": {"X" * 100: "v" * 4_000}},
@@ -97,6 +98,12 @@ BAD = [
     ({"expected_json": {"$.a": "x" * 4_000}}, ["expected_json: the value of '$.a' is longer than 4000 bytes"]),
     ({"expected_json": {f"$.a{i}": 1 for i in range(21)}}, ["expected_json: at most 20 are allowed, got 21"]),
     ({"expected_json": {"$": 1}, "method": "HEAD"}, ["expected_json: needs a body, which no answer to HEAD has"]),
+    ({"degraded_above_s": 2, "timeout_s": 2}, ["degraded_above_s: must be shorter than timeout_s (2), got 2"]),
+    ({"degraded_above_s": 0}, ["degraded_above_s: expected float > 0.0"]),
+    ({"degraded_above_s": 301}, ["degraded_above_s: expected float <= 300.0"]),
+    ({"secret_headers": "X"}, ["secret_headers: expected array | null, got str"]),
+    ({"secret_headers": ["X", "a b"]}, ["secret_headers: 'a b' is not a header name"]),
+    ({"secret_headers": ["X"] * 51}, ["secret_headers: expected array of length <= 50"]),
     ({"address_family": "ipv5"}, ["address_family: must be ipv4 or ipv6, got 'ipv5'"]),
     ({"connect_to": ""}, ["connect_to: expected str of length >= 1"]),
     *(
@@ -154,7 +161,7 @@ def test_text_from_a_table_file_is_read_as_what_the_field_is() -> None:
 
 
 ANY_JSON = (5, 0.5, True, "x", ["a", 1], [["a"]], {"a": 1}, {"a": None})
-JSON_FIELDS = ("further_regexps", "further_forbidden_regexps", "expected_headers", "expected_json")
+JSON_FIELDS = ("further_regexps", "further_forbidden_regexps", "expected_headers", "expected_json", "secret_headers")
 
 
 @pytest.mark.parametrize("name", JSON_FIELDS)
@@ -174,12 +181,14 @@ def test_the_first_regexp_and_the_further_ones_are_one_list() -> None:
 def test_options_become_the_fields_of_a_target() -> None:
     """What is not given is left out; what may be given several times becomes a list or an object."""
     given = {"regexp": ("a", "b", "c"), "forbidden_regexp": ("d",), "labels": (), "timeout_s": None}
+    given["secret_headers"] = ("X",)
     given["expected_json"] = (("$.a", "ok"), ("$.b", "1"), ("$.c", '"1"'), ("$.d", "[tru"))
     assert fields_of_options(given | {"expected_headers": ("X: a:b", "Y:")}) == {
         "regexp": "a",
         "further_regexps": ["b", "c"],
         "forbidden_regexp": "d",
         "expected_headers": {"X": "a:b", "Y": ""},
+        "secret_headers": ["X"],
         "expected_json": {"$.a": "ok", "$.b": 1, "$.c": "1", "$.d": "[tru"},
     }
     with pytest.raises(ValueError, match=r"^--expected-header: must be NAME:VALUE, of which 1 has no ':'$"):

@@ -126,6 +126,8 @@ VALUES: dict[str, list[str]] = {
     "further_regexps": ["", '"[""a"", ""b""]"', "[]"],
     "further_forbidden_regexps": ["", '"[""a""]"', "x"],
     "expected_headers": ["", '"{""X"": ""a""}"', "[]"],
+    "degraded_above_s": ["", "1", "x"],
+    "secret_headers": ["", '"[""X""]"', "{}"],
     "expected_json": ["", '"{""$.a"": 1}"', "x"],
 }
 # Each has an expression of its own, which is costly to compile.
@@ -206,6 +208,8 @@ def test_every_pair_of_values_is_judged_no_milder_than_by_the_careful_reader() -
         "further_forbidden_regexps": "",
         "expected_headers": "",
         "expected_json": "",
+        "degraded_above_s": "",
+        "secret_headers": "",
     }.items():
         assert (name, value) in accepted
 

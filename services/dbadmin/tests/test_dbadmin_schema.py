@@ -91,6 +91,11 @@ REFUSED = [
     ("amc_expected_headers", '{"X": 1}'),
     ("amc_expected_headers", '{"X": ["a"]}'),
     ("amc_expected_headers", json.dumps({f"X{i}": "" for i in range(21)})),
+    ("amc_degraded_above_s", "0"),
+    ("amc_degraded_above_s", "301"),
+    ("amc_degraded_above_s", "NaN"),
+    ("amc_secret_headers", '"X"'),
+    ("amc_secret_headers", json.dumps(["X"] * 51)),
     ("amc_expected_json", '["$"]'),
     ("amc_expected_json", '"$"'),
     ("amc_expected_json", json.dumps({f"$.a{i}": 1 for i in range(21)})),
@@ -99,6 +104,8 @@ TAKEN = [
     ("amc_further_regexps", '["a", "b"]'),
     ("amc_further_forbidden_regexps", "[]"),
     ("amc_expected_headers", '{"X": "a"}'),
+    ("amc_degraded_above_s", "0.5"),
+    ("amc_secret_headers", '["X"]'),
     ("amc_expected_json", '{"$.a": [1, null], "$.b": "x", "$.c": {"d": true}}'),
 ]
 
@@ -114,6 +121,11 @@ def test_the_table_refuses_targets_that_no_producer_could_check(config: Config) 
             values = (f"http://a/{number}", value)
             with contextlib.nullcontext() if number < len(TAKEN) else pytest.raises(psycopg.errors.CheckViolation):
                 connection.execute(statement.format(sql.Identifier(column)), values)
+        with pytest.raises(psycopg.errors.CheckViolation):
+            connection.execute(
+                "INSERT INTO monitoring.availability_monitor_config (amc_url, amc_timeout_s, amc_degraded_above_s) "
+                "VALUES ('http://b/', 2, 2)"
+            )
 
 
 @pytest.mark.integration_test

@@ -371,6 +371,23 @@ def test_a_body_and_what_tells_of_it_go_together(status: str, kept: bool, probe:
     assert (b"Content-Length: 2" in request) == kept
 
 
+def test_a_header_that_the_target_calls_secret_stays_with_its_host(probe: Prober, website: RawWebsite) -> None:
+    """Its name alone would not tell; through two hops, of which the last leads to another host."""
+    elsewhere = f"http://localhost:{website.port}/there"
+
+    def act(connection: socket.socket, head: bytes) -> None:
+        location = {b"/": "/again", b"/again": elsewhere}.get(head.split()[1])
+        fields = f"Location: {location}\r\n" if location else ""
+        connection.sendall(page(status="302 Found" if location else "200 OK", headers=fields))
+
+    website.answer(act)
+    headers = {"X-Customer": "hunter2", "X-Other": "seen"}
+    result = check(probe, website.url, headers=headers, secret_headers=["x-cUSTOMER", "X-None"])
+    assert (result.status, result.redirects) == (Status.UP, 2), result.error
+    assert [b"hunter2" in request for request in website.requests] == [True, True, False]
+    assert all(b"seen" in request for request in website.requests)
+
+
 COOKIES = {
     "plain": (["sid=1; Path=/; HttpOnly"], "sid=1"),
     "of a domain that is an address": (["sid=1; Domain=127.0.0.1"], "sid=1"),

@@ -114,7 +114,7 @@ class CheckResult(Struct, frozen=True, kw_only=True, gc=False):
     body_excerpt: Annotated[
         Annotated[str, Meta(max_length=MAX_EXCERPT_LENGTH)] | None,
         Meta(
-            description="The first bytes of a body that the regexp did not match; monitor.body_excerpt says how many."
+            description="The first bytes of a body in which something was not found; monitor.body_excerpt says how many."
         ),
     ] = None
     http_version: Annotated[

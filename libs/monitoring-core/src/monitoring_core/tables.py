@@ -36,6 +36,8 @@ TARGET_COLUMNS = {
     "further_forbidden_regexps": "amc_further_forbidden_regexps",
     "expected_headers": "amc_expected_headers",
     "expected_json": "amc_expected_json",
+    "degraded_above_s": "amc_degraded_above_s",
+    "secret_headers": "amc_secret_headers",
 }
 
 # Set by a trigger of the table: since when a target is active with its present interval.

@@ -65,6 +65,7 @@ def digest(record: TargetRecord) -> int:
             record.further_forbidden_regexps,
             record.expected_headers,
             record.expected_json,
+            record.secret_headers,
         )
     ]
     return hash(
@@ -81,6 +82,7 @@ def digest(record: TargetRecord) -> int:
             record.forbidden_regexp,
             record.connect_to,
             record.address_family,
+            record.degraded_above_s,
             *structures,
         )
     )

@@ -47,6 +47,18 @@ def is_header_name(text: str) -> bool:
     return _HEADER_NAME.fullmatch(text) is not None
 
 
+def header_name_problems(names: list[str]) -> Iterator[str]:
+    """What is wrong with the names of headers, a sentence each."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        yield "must be a list of texts"
+        return
+    if len(names) > MAX_HEADERS:
+        yield f"at most {MAX_HEADERS} are allowed, got {len(names)}"
+    for name in names:
+        if not is_header_name(name):
+            yield f"{name[:100]!r} is not a header name"
+
+
 def body_problems(body: str, method: str | None) -> Iterator[str]:
     """What is wrong with the body of a request with this method, a sentence each."""
     if method != "POST":

@@ -29,6 +29,8 @@ def fields_of_options(values: Mapping[str, Any]) -> dict[str, Any]:
             fields[name] = _pairs(f"--{name[:-1].replace('_', '-')}", fields[name], sign)
     if "expected_json" in fields:
         fields["expected_json"] = {path: _json_or_text(value) for path, value in fields["expected_json"]}
+    if "secret_headers" in fields:
+        fields["secret_headers"] = list(fields["secret_headers"])
     for name in _REGEXPS:
         if patterns := fields.get(name):
             fields[name] = patterns[0]

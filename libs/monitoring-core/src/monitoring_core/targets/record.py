@@ -12,8 +12,10 @@ from monitoring_core.errors import InvalidTargetError
 from monitoring_core.result import MAX_URL_LENGTH
 from monitoring_core.targets.contents import (
     MAX_BODY_LENGTH,
+    MAX_HEADERS,
     METHODS,
     body_problems,
+    header_name_problems,
     header_problems,
     label_problems,
 )
@@ -25,7 +27,7 @@ from monitoring_core.targets.expectations import (
 )
 from monitoring_core.targets.place import FAMILIES, MAX_PLACE_LENGTH, parse_place
 from monitoring_core.targets.regexp import MAX_REGEXP_LENGTH, regexp_problem
-from monitoring_core.targets.resolved import CheckDefaults, Target
+from monitoring_core.targets.resolved import NO_NAMES, CheckDefaults, Target
 from monitoring_core.targets.status import StatusSet
 from monitoring_core.targets.url import url_problems, without_credentials
 
@@ -68,6 +70,8 @@ class TargetRecord:
     further_forbidden_regexps: _Regexps | None = None
     expected_headers: dict[str, _Regexp] | None = None
     expected_json: dict[str, Any] | None = None
+    degraded_above_s: Annotated[float, Meta(gt=0, le=300)] | None = None
+    secret_headers: Annotated[list[str], Meta(max_length=MAX_HEADERS)] | None = None
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any], *, from_text: bool = False) -> TargetRecord:
@@ -121,6 +125,7 @@ class TargetRecord:
                 regexp_list_problems(self.further_forbidden_regexps) if self.further_forbidden_regexps else (),
             ),
             ("expected_headers", expected_header_problems(self.expected_headers) if self.expected_headers else ()),
+            ("secret_headers", header_name_problems(self.secret_headers) if self.secret_headers else ()),
             ("expected_json", expected_json_problems(self.expected_json) if self.expected_json else ()),
         ):
             for message in messages:
@@ -130,6 +135,9 @@ class TargetRecord:
         interval_s, timeout_s = self.check_interval_s, self.timeout_s
         if interval_s and timeout_s and timeout_s >= interval_s:
             yield "timeout_s", f"must be shorter than check_interval_s ({interval_s}), got {timeout_s:g}"
+        degraded_s = self.degraded_above_s
+        if degraded_s and timeout_s and degraded_s >= timeout_s:
+            yield "degraded_above_s", f"must be shorter than timeout_s ({timeout_s:g}), got {degraded_s:g}"
         if self.method is not None and self.method not in METHODS:
             yield "method", f"must be one of {', '.join(METHODS)}, got {self.method!r}"
         if self.method == "HEAD" and self.expected_json:
@@ -173,6 +181,8 @@ class TargetRecord:
             family=FAMILIES[self.address_family] if self.address_family else None,
             expected_headers=tuple((name.lower(), value) for name, value in (self.expected_headers or {}).items()),
             expected_json=tuple((self.expected_json or {}).items()),
+            degraded_above_s=self.degraded_above_s,
+            secret_headers=frozenset(map(str.lower, self.secret_headers)) if self.secret_headers else NO_NAMES,
         )
 
 

@@ -11,6 +11,8 @@ import attrs
 from monitoring_core.targets.status import StatusSet
 from monitoring_core.targets.url import PLAIN_URL, without_credentials
 
+NO_NAMES: frozenset[str] = frozenset()
+
 
 @attrs.frozen(kw_only=True)
 class CheckDefaults:
@@ -45,6 +47,10 @@ class Target:
     expected_headers: tuple[tuple[str, str], ...] = ()
     # JSON paths, and the value that each must lead to.
     expected_json: tuple[tuple[str, Any], ...] = ()
+    # A slower answer is up, and yet not as it should be.
+    degraded_above_s: float | None = None
+    # Headers, in lower case, that are a secret between the target and its host.
+    secret_headers: frozenset[str] = NO_NAMES
     host: str = attrs.field(init=False, eq=False, repr=False)
 
     @property

@@ -27,6 +27,7 @@ _JSON_FIELDS = {
     "further_forbidden_regexps": "array",
     "expected_headers": "object",
     "expected_json": "object",
+    "secret_headers": "array",
 }
 
 

@@ -50,6 +50,17 @@ _GRACE_S = 5.0
     metavar="PATH VALUE",
     help="What a JSON path (RFC 9535) finds in the body, in JSON or as plain text. Repeatable.",
 )
+@click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="What to send. Repeatable.")
+@click.option(
+    "--secret-header", "secret_headers", multiple=True, metavar="NAME", help="One that stays with its host. Repeatable."
+)
+@click.option(
+    "--degraded-above",
+    "degraded_above_s",
+    type=click.FloatRange(0, _MAX_TIMEOUT_S, min_open=True),
+    metavar="SECONDS",
+    help="What is slower is up, and degraded.",
+)
 @click.option("--connect-to", metavar="HOST[:PORT]", help="Where to connect in place of the host of URL.")
 @click.option("--address-family", type=click.Choice(list(FAMILIES)), help="Which addresses to connect to.")
 @click.option(

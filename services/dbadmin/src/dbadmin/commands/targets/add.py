@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 @click.option("--forbidden-regexp", multiple=True, help="What it must not hold. Repeatable.")
 @click.option("--interval", "check_interval_s", type=Duration(), help="How often it is checked, like 60s.")
 @click.option("--timeout", "timeout_s", type=Duration(), help="The budget of one check, like 10s.")
+@click.option(
+    "--degraded-above", "degraded_above_s", type=Duration(), help="What is slower is up, and degraded, like 2s."
+)
 @click.option("--method", type=click.Choice(METHODS))
 @click.option("--expected-status", help="Codes and ranges that count as up, like 200-299,301.")
 @click.option(
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
     help="What a JSON path (RFC 9535) finds in the body, in JSON or as plain text. Repeatable.",
 )
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="Repeatable.")
+@click.option(
+    "--secret-header", "secret_headers", multiple=True, metavar="NAME", help="One that stays with its host. Repeatable."
+)
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
 @click.option("--body", help="What a POST sends.")
 @click.option("--follow-redirects/--no-follow-redirects", default=None)

@@ -37,6 +37,32 @@ COLUMNS = {
         f"{_OBJECT.replace('{most}', '20')} ELSE false END",
         "What must be in a body of JSON, an object of values by JSON paths (RFC 9535): all that a path finds is the value.",
     ),
+    "amc_degraded_above_s": (
+        "double precision",
+        "({column} > 0 AND {column} <= 300 AND (amc_timeout_s IS NULL OR {column} < amc_timeout_s))",
+        "Response time in seconds above which an answer that is up is too slow; null: none is.",
+    ),
+    "amc_secret_headers": (
+        "jsonb",
+        _LIST_OF_TEXT.replace("{most}", "50"),
+        "Names of headers in amc_headers that no redirect takes to another host, a JSON array of texts.",
+    ),
+}
+
+# Column: the comment, and the one before.
+CHANGED = {
+    "availability_monitor_config.amc_headers": (
+        "Request headers, a JSON object of texts by name. A redirect takes none that is secret to another host.",
+        "Request headers, a JSON object of texts by name. A redirect to another site gets none.",
+    ),
+    "availability_result.regexp_matched": (
+        "Whether all regular expressions that must match did; null when the target has none or no body came.",
+        "Whether amc_regexp matched; null when the target has none or no body came.",
+    ),
+    "availability_result.body_excerpt": (
+        "The beginning of a body in which something was not found, cut at monitor.body_excerpt.",
+        "The beginning of a body that amc_regexp did not match, cut at monitor.body_excerpt.",
+    ),
 }
 
 
@@ -50,8 +76,12 @@ def upgrade() -> None:
             column=column,
         )
         run(f"COMMENT ON COLUMN {{schema}}.availability_monitor_config.{column} IS '{about}'")
+    for place, (about, _) in CHANGED.items():
+        run(f"COMMENT ON COLUMN {{schema}}.{place} IS '{about}'")
 
 
 def downgrade() -> None:
+    for place, (_, about) in CHANGED.items():
+        run(f"COMMENT ON COLUMN {{schema}}.{place} IS '{about}'")
     for column in reversed(COLUMNS):
         run(f"ALTER TABLE {{schema}}.availability_monitor_config DROP COLUMN {column}")
