@@ -17,6 +17,7 @@ URL = "https://example.org/"
 PLACE = "must be a host, perhaps with a port, like origin.example.org:8443, got "
 STATUS = "expected_status: must be status codes and ranges like 200-299,301, got "
 NOT_RE2 = "regexp: is not a regular expression that RE2 takes: "
+FILE_NAME = "must be the name of a file: letters, digits, dots, dashes or underscores, got "
 PERL = "invalid perl operator: (?="
 NUL = r"'a\x00' holds a NUL character, which PostgreSQL does not store (write \x00)"
 HEADER_VALUE = "headers: the value of X holds a character that no header may hold, or is too long"
@@ -37,6 +38,7 @@ GOOD = [
     {"further_forbidden_regexps": ["x" * 1_000] * 20},
     {"expected_headers": {"Content-Type": "^text/html\\b", "x-empty": ""}},
     {"degraded_above_s": 0.5, "timeout_s": 1, "secret_headers": ["X-Customer", "x-other"]},
+    {"client_certificate": "shop-7_a.pem"},
     {"expected_json": {"$": None, "$.a['b'][-1]": [1, {"c": 0.5}], "$..x[?@.y == 'z' && match(@.w, 'a.*')]": "☃"}},
     *({"connect_to": place} for place in ("a", "a_b.example.", "192.0.2.7:65535", "::1", "[::1]", "[2001:db8::7]:443")),
     {"regexp": "x" * 1_000, "headers": {"X" * 100: "v" * 4_000}},
@@ -104,6 +106,10 @@ BAD = [
     ({"secret_headers": "X"}, ["secret_headers: expected array | null, got str"]),
     ({"secret_headers": ["X", "a b"]}, ["secret_headers: 'a b' is not a header name"]),
     ({"secret_headers": ["X"] * 51}, ["secret_headers: expected array of length <= 50"]),
+    *(
+        ({"client_certificate": bad}, [f"client_certificate: {FILE_NAME}{bad!r}"])
+        for bad in ("", "..", "../a", "/a", "a/b", "a b", ".a", "a\0", "a\n", "\u00e9", "x" * 100 + "y")
+    ),
     ({"address_family": "ipv5"}, ["address_family: must be ipv4 or ipv6, got 'ipv5'"]),
     ({"connect_to": ""}, ["connect_to: expected str of length >= 1"]),
     *(

@@ -127,6 +127,7 @@ VALUES: dict[str, list[str]] = {
     "further_forbidden_regexps": ["", '"[""a""]"', "x"],
     "expected_headers": ["", '"{""X"": ""a""}"', "[]"],
     "degraded_above_s": ["", "1", "x"],
+    "client_certificate": ["", "a.pem", "/a"],
     "secret_headers": ["", '"[""X""]"', "{}"],
     "expected_json": ["", '"{""$.a"": 1}"', "x"],
 }
@@ -210,6 +211,7 @@ def test_every_pair_of_values_is_judged_no_milder_than_by_the_careful_reader() -
         "expected_json": "",
         "degraded_above_s": "",
         "secret_headers": "",
+        "client_certificate": "",
     }.items():
         assert (name, value) in accepted
 

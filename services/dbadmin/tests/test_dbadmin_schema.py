@@ -94,6 +94,9 @@ REFUSED = [
     ("amc_degraded_above_s", "0"),
     ("amc_degraded_above_s", "301"),
     ("amc_degraded_above_s", "NaN"),
+    ("amc_client_certificate", "../a"),
+    ("amc_client_certificate", "a\n"),
+    ("amc_client_certificate", ""),
     ("amc_secret_headers", '"X"'),
     ("amc_secret_headers", json.dumps(["X"] * 51)),
     ("amc_expected_json", '["$"]'),
@@ -106,6 +109,7 @@ TAKEN = [
     ("amc_expected_headers", '{"X": "a"}'),
     ("amc_degraded_above_s", "0.5"),
     ("amc_secret_headers", '["X"]'),
+    ("amc_client_certificate", "shop-7_a.pem"),
     ("amc_expected_json", '{"$.a": [1, null], "$.b": "x", "$.c": {"d": true}}'),
 ]
 

@@ -38,6 +38,7 @@ TARGET_COLUMNS = {
     "expected_json": "amc_expected_json",
     "degraded_above_s": "amc_degraded_above_s",
     "secret_headers": "amc_secret_headers",
+    "client_certificate": "amc_client_certificate",
 }
 
 # Set by a trigger of the table: since when a target is active with its present interval.

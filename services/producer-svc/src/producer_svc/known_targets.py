@@ -83,6 +83,7 @@ def digest(record: TargetRecord) -> int:
             record.connect_to,
             record.address_family,
             record.degraded_above_s,
+            record.client_certificate,
             *structures,
         )
     )

@@ -15,6 +15,7 @@ from monitoring_core.targets.contents import (
     MAX_HEADERS,
     METHODS,
     body_problems,
+    file_name_problems,
     header_name_problems,
     header_problems,
     label_problems,
@@ -72,6 +73,7 @@ class TargetRecord:
     expected_json: dict[str, Any] | None = None
     degraded_above_s: Annotated[float, Meta(gt=0, le=300)] | None = None
     secret_headers: Annotated[list[str], Meta(max_length=MAX_HEADERS)] | None = None
+    client_certificate: str | None = None
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any], *, from_text: bool = False) -> TargetRecord:
@@ -125,6 +127,7 @@ class TargetRecord:
                 regexp_list_problems(self.further_forbidden_regexps) if self.further_forbidden_regexps else (),
             ),
             ("expected_headers", expected_header_problems(self.expected_headers) if self.expected_headers else ()),
+            ("client_certificate", () if self.client_certificate is None else file_name_problems(self.client_certificate)),
             ("secret_headers", header_name_problems(self.secret_headers) if self.secret_headers else ()),
             ("expected_json", expected_json_problems(self.expected_json) if self.expected_json else ()),
         ):
@@ -182,6 +185,7 @@ class TargetRecord:
             expected_headers=tuple((name.lower(), value) for name, value in (self.expected_headers or {}).items()),
             expected_json=tuple((self.expected_json or {}).items()),
             degraded_above_s=self.degraded_above_s,
+            client_certificate=self.client_certificate,
             secret_headers=frozenset(map(str.lower, self.secret_headers)) if self.secret_headers else NO_NAMES,
         )
 

@@ -51,6 +51,8 @@ class Target:
     degraded_above_s: float | None = None
     # Headers, in lower case, that are a secret between the target and its host.
     secret_headers: frozenset[str] = NO_NAMES
+    # The name of a file in monitor.client_certificate_directory.
+    client_certificate: str | None = None
     host: str = attrs.field(init=False, eq=False, repr=False)
 
     @property

@@ -107,6 +107,7 @@ def records() -> st.SearchStrategy[TargetRecord]:
         further_regexps=st.none() | st.lists(regexp, max_size=3),
         further_forbidden_regexps=st.none() | st.lists(regexp, max_size=3),
         degraded_above_s=st.none() | st.floats(0.01, 0.09),
+        client_certificate=st.none() | st.sampled_from(["shop.pem", "a"]),
         secret_headers=st.none() | st.lists(header, max_size=3),
         expected_json=st.none() | st.dictionaries(st.sampled_from(["$.a", "$[*]", "$..b[?@.c==1]"]), _json, max_size=3),
         expected_headers=st.none() | st.dictionaries(header, regexp, max_size=3),

@@ -47,6 +47,7 @@ _PATTERNS = {
     "expected_json": "",
     "degraded_above_s": "",
     "secret_headers": "",
+    "client_certificate": "",
 }
 # Pairs of interval and timeout in which one is missing, or the timeout is certainly shorter.
 _TIMES = (
@@ -107,6 +108,6 @@ def plain_json(line: bytes) -> TargetRecord | None:
         and fields.forbidden_regexp is fields.connect_to is fields.address_family is None
         and fields.further_regexps is fields.further_forbidden_regexps is None
         and fields.expected_headers is fields.expected_json is None
-        and fields.degraded_above_s is fields.secret_headers is None
+        and fields.degraded_above_s is fields.secret_headers is fields.client_certificate is None
     )
     return cast("TargetRecord", fields) if good else None

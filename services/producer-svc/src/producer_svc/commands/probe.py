@@ -61,6 +61,13 @@ _GRACE_S = 5.0
     metavar="SECONDS",
     help="What is slower is up, and degraded.",
 )
+@click.option("--client-certificate", metavar="NAME", help="The file with the certificate to show, and its key.")
+@click.option(
+    "--client-certificate-directory",
+    type=click.Path(file_okay=False),
+    help="Where such files are.  [default: the present directory]",
+    default=".",
+)
 @click.option("--connect-to", metavar="HOST[:PORT]", help="Where to connect in place of the host of URL.")
 @click.option("--address-family", type=click.Choice(list(FAMILIES)), help="Which addresses to connect to.")
 @click.option(
@@ -77,7 +84,7 @@ _GRACE_S = 5.0
     metavar="SECONDS",
     help="The time for the whole check.  [default: 10]",
 )
-def probe(url: str, as_json: bool, engine: str, **values: Any) -> None:
+def probe(url: str, as_json: bool, engine: str, client_certificate_directory: str, **values: Any) -> None:
     """Check URL once, now, and explain the verdict.
 
     With - for URL, targets are read from standard input, a JSON object a line with an id and the fields of an import
@@ -85,7 +92,9 @@ def probe(url: str, as_json: bool, engine: str, **values: Any) -> None:
 
     Ends with status 0 when the website is up, 1 when it is not, and 2 when URL cannot be checked or an option is bad.
     """
-    monitor = MonitorConfig(engine=EngineName(engine))
+    monitor = MonitorConfig(
+        engine=EngineName(engine), client_certificate_directory=client_certificate_directory
+    )
     if url == "-":
         sys.exit(0 if _probe_all(sys.stdin, monitor) else 1)
     target = _target(url, values, monitor)

@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 )
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
 @click.option("--body", help="What a POST sends.")
+@click.option(
+    "--client-certificate", metavar="NAME", help="A file in monitor.client_certificate_directory of the producers."
+)
 @click.option("--follow-redirects/--no-follow-redirects", default=None)
 @click.option("--verify-tls/--no-verify-tls", default=None)
 @click.option("--connect-to", metavar="HOST[:PORT]", help="Where to connect in place of the host of URL.")

@@ -47,6 +47,11 @@ COLUMNS = {
         _LIST_OF_TEXT.replace("{most}", "50"),
         "Names of headers in amc_headers that no redirect takes to another host, a JSON array of texts.",
     ),
+    "amc_client_certificate": (
+        "text",
+        "{column} ~ '^[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}$'",
+        "Client certificate to show: the name of a file in monitor.client_certificate_directory of the producers.",
+    ),
 }
 
 # Column: the comment, and the one before.

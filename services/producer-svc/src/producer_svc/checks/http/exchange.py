@@ -100,7 +100,7 @@ class Exchange:
             EndingError: the target's URL cannot be requested.
         """
         self._plain = self.request = first_request(self.check.target)
-        if self.check.target.connect_to:
+        if self.check.target.connect_to or self.check.target.client_certificate:
             self._home = urlsplit(self.request.url).hostname
 
     def began(self, moment: float) -> None:
@@ -118,6 +118,15 @@ class Exchange:
         """Where to connect in place of the host of the request, which is so for the target's own host alone."""
         place = self.check.target.connect_to
         return place if place and urlsplit(self.request.url).hostname == self._home else None
+
+    @property
+    def client_certificate(self) -> str | None:
+        """The name of the certificate to show, which is shown over TLS and to the target's own host alone."""
+        name = self.check.target.client_certificate
+        if name is None:
+            return None
+        parts = urlsplit(self.request.url)
+        return name if parts.scheme == "https" and parts.hostname == self._home else None
 
     @property
     def in_body(self) -> bool:
