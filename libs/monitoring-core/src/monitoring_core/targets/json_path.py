@@ -1,6 +1,6 @@
 """JSON paths (RFC 9535) for the body of a website's answer, in a bounded number of steps.
 
-Whoever writes a path and whoever answers may be hostile: a few characters can ask for more values than a body has bytes.
+Whoever writes a path or answers may be hostile: a few characters can ask for more values than a body has bytes.
 So each value that is looked at is a step, and what cannot be counted in steps is refused when a path is compiled.
 """
 

@@ -127,7 +127,10 @@ class TargetRecord:
                 regexp_list_problems(self.further_forbidden_regexps) if self.further_forbidden_regexps else (),
             ),
             ("expected_headers", expected_header_problems(self.expected_headers) if self.expected_headers else ()),
-            ("client_certificate", () if self.client_certificate is None else file_name_problems(self.client_certificate)),
+            (
+                "client_certificate",
+                () if self.client_certificate is None else file_name_problems(self.client_certificate),
+            ),
             ("secret_headers", header_name_problems(self.secret_headers) if self.secret_headers else ()),
             ("expected_json", expected_json_problems(self.expected_json) if self.expected_json else ()),
         ):

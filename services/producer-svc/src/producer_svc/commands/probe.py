@@ -92,9 +92,7 @@ def probe(url: str, as_json: bool, engine: str, client_certificate_directory: st
 
     Ends with status 0 when the website is up, 1 when it is not, and 2 when URL cannot be checked or an option is bad.
     """
-    monitor = MonitorConfig(
-        engine=EngineName(engine), client_certificate_directory=client_certificate_directory
-    )
+    monitor = MonitorConfig(engine=EngineName(engine), client_certificate_directory=client_certificate_directory)
     if url == "-":
         sys.exit(0 if _probe_all(sys.stdin, monitor) else 1)
     target = _target(url, values, monitor)

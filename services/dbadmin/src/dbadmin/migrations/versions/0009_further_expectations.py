@@ -35,7 +35,7 @@ COLUMNS = {
     "amc_expected_json": (
         "jsonb",
         f"{_OBJECT.replace('{most}', '20')} ELSE false END",
-        "What must be in a body of JSON, an object of values by JSON paths (RFC 9535): all that a path finds is the value.",
+        "What JSON paths (RFC 9535) must find in the body, an object of values by paths: all that a path finds is it.",
     ),
     "amc_degraded_above_s": (
         "double precision",

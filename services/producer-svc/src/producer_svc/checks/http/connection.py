@@ -180,6 +180,13 @@ def refuses_certificate(error: BaseException) -> bool:
     return _REFUSALS.fullmatch(getattr(error, "reason", None) or "") is not None
 
 
+def told_of_certificate(error: BaseException) -> str | None:
+    """What a website says of the client certificate, in words; None when the error is none of these."""
+    if asks_for_certificate(error):
+        return CERTIFICATE_ASKED
+    return CERTIFICATE_REFUSED if refuses_certificate(error) else None
+
+
 def _handshake_failure(error: OSError) -> ProbeError:
     if asks_for_certificate(error):
         return TlsError(CERTIFICATE_ASKED)

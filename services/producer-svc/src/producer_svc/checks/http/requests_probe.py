@@ -11,12 +11,7 @@ import urllib3.exceptions
 from monitoring_core.result import Reason
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.answer import BodyError, LenientResponse
-from producer_svc.checks.http.connection import (
-    CERTIFICATE_ASKED,
-    CERTIFICATE_REFUSED,
-    asks_for_certificate,
-    refuses_certificate,
-)
+from producer_svc.checks.http.connection import told_of_certificate
 from producer_svc.checks.http.exchange import Exchange
 from producer_svc.checks.http.progress import (
     ConnectError,
@@ -154,10 +149,8 @@ class Probe:
             case _ if isinstance(failure, _BAD_URL):
                 reason = Reason.REDIRECT_ERROR if exchange.hops else Reason.PROBER_ERROR
                 return EndingError(reason, f"{exchange.request.url} cannot be requested")
-            case _ if asks_for_certificate(_cause(failure)):
-                return EndingError(Reason.TLS_ERROR, CERTIFICATE_ASKED)
-            case _ if refuses_certificate(_cause(failure)):
-                return EndingError(Reason.TLS_ERROR, CERTIFICATE_REFUSED)
+            case _ if told := told_of_certificate(_cause(failure)):
+                return EndingError(Reason.TLS_ERROR, told)
             case requests.exceptions.RequestException():
                 return EndingError(Reason.CONNECTION_ERROR, _innermost(failure))
         return EndingError(Reason.PROBER_ERROR, f"internal error: {type(failure).__name__}")
