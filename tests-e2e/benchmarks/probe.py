@@ -92,7 +92,7 @@ def on_engine(name: EngineName, url: str, authorities: str) -> Callable[[int], N
     """A check's whole path in an engine: submit to finished, judged result."""
     os.environ["SSL_CERT_FILE"] = authorities
     engine = build_engine(MonitorConfig(engine=name, max_concurrent_checks=AT_ONCE, max_per_host=AT_ONCE))
-    target = make_target(url=url, regexp=PATTERN)
+    target = make_target(url=url, regexps=(PATTERN,))
 
     def run(count: int) -> None:
         begun = done = 0

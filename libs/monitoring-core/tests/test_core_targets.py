@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitoring_core.errors import InvalidTargetError
-from monitoring_core.targets import PLAIN_URL, CheckDefaults, StatusSet, TargetRecord
+from monitoring_core.targets import PLAIN_URL, CheckDefaults, StatusSet, TargetRecord, fields_of_options
 from monitoring_core.testing.builders import make_record, make_target
 from monitoring_core.testing.strategies import records
 
@@ -17,6 +17,9 @@ URL = "https://example.org/"
 PLACE = "must be a host, perhaps with a port, like origin.example.org:8443, got "
 STATUS = "expected_status: must be status codes and ranges like 200-299,301, got "
 NOT_RE2 = "regexp: is not a regular expression that RE2 takes: "
+FILE_NAME = "must be the name of a file: letters, digits, dots, dashes or underscores, got "
+PERL = "invalid perl operator: (?="
+NUL = r"'a\x00' holds a NUL character, which PostgreSQL does not store (write \x00)"
 HEADER_VALUE = "headers: the value of X holds a character that no header may hold, or is too long"
 DEFAULTS = CheckDefaults(interval_s=60, timeout_s=10, expected_status=StatusSet.parse("200-299"))
 
@@ -31,6 +34,12 @@ GOOD = [
     {"expected_status": "200-299, 301,404"},
     {"method": "POST", "body": "q=☃"},
     {"forbidden_regexp": "(?i)error", "address_family": "ipv6"},
+    {"further_regexps": ["a", "a"], "further_forbidden_regexps": []},
+    {"further_forbidden_regexps": ["x" * 1_000] * 20},
+    {"expected_headers": {"Content-Type": "^text/html\\b", "x-empty": ""}},
+    {"degraded_above_s": 0.5, "timeout_s": 1, "secret_headers": ["X-Customer", "x-other"]},
+    {"client_certificate": "shop-7_a.pem"},
+    {"expected_json": {"$": None, "$.a['b'][-1]": [1, {"c": 0.5}], "$..x[?@.y == 'z' && match(@.w, 'a.*')]": "☃"}},
     *({"connect_to": place} for place in ("a", "a_b.example.", "192.0.2.7:65535", "::1", "[::1]", "[2001:db8::7]:443")),
     {"regexp": "x" * 1_000, "headers": {"X" * 100: "v" * 4_000}},
     {"method": "POST", "body": "x" * 16_384},
@@ -74,6 +83,36 @@ BAD = [
     ({"expected_status": "1000"}, [STATUS + "'1000'"]),
     ({"expected_status": "099"}, [STATUS + "'099'"]),
     ({"forbidden_regexp": "("}, ["forbidden_regexp: is not a regular expression that RE2 takes: missing ): ("]),
+    ({"further_regexps": "a"}, ["further_regexps: expected array | null, got str"]),
+    ({"further_regexps": [1]}, ["further_regexps[0]: expected str, got int"]),
+    ({"further_regexps": ["a"] * 21}, ["further_regexps: expected array of length <= 20"]),
+    ({"further_regexps": ["x" * 1_001]}, ["further_regexps[0]: expected str of length <= 1000"]),
+    (
+        {"further_regexps": ["a", "(", "a\0"]},
+        [f"further_regexps: '(' {NOT_RE2[8:]}missing ): (", f"further_regexps: {NUL}"],
+    ),
+    ({"further_forbidden_regexps": ["(?=a)"]}, [f"further_forbidden_regexps: '(?=a)' {NOT_RE2[8:]}{PERL}"]),
+    ({"expected_headers": {"X": 1}}, ["expected_headers[...]: expected str, got int"]),
+    ({"expected_headers": {"a b": ""}}, ["expected_headers: 'a b' is not a header name"]),
+    ({"expected_headers": {"X": "("}}, [f"expected_headers: X: '(' {NOT_RE2[8:]}missing ): ("]),
+    ({"expected_headers": {f"X{i}": "" for i in range(21)}}, ["expected_headers: at most 20 are allowed, got 21"]),
+    ({"expected_json": ["$"]}, ["expected_json: expected object | null, got array"]),
+    ({"expected_json": {"$.a": "a\0"}}, ["expected_json: the value of '$.a' must not hold a NUL character"]),
+    ({"expected_json": {"$.a": ["\ud800"]}}, ["expected_json: the value of '$.a' must be valid Unicode"]),
+    ({"expected_json": {"$.a": float("nan")}}, ["expected_json: the value of '$.a' is not JSON, or nested too deeply"]),
+    ({"expected_json": {"$.a": "x" * 4_000}}, ["expected_json: the value of '$.a' is longer than 4000 bytes"]),
+    ({"expected_json": {f"$.a{i}": 1 for i in range(21)}}, ["expected_json: at most 20 are allowed, got 21"]),
+    ({"expected_json": {"$": 1}, "method": "HEAD"}, ["expected_json: needs a body, which no answer to HEAD has"]),
+    ({"degraded_above_s": 2, "timeout_s": 2}, ["degraded_above_s: must be shorter than timeout_s (2), got 2"]),
+    ({"degraded_above_s": 0}, ["degraded_above_s: expected float > 0.0"]),
+    ({"degraded_above_s": 301}, ["degraded_above_s: expected float <= 300.0"]),
+    ({"secret_headers": "X"}, ["secret_headers: expected array | null, got str"]),
+    ({"secret_headers": ["X", "a b"]}, ["secret_headers: 'a b' is not a header name"]),
+    ({"secret_headers": ["X"] * 51}, ["secret_headers: expected array of length <= 50"]),
+    *(
+        ({"client_certificate": bad}, [f"client_certificate: {FILE_NAME}{bad[:100]!r}"])
+        for bad in ("", "..", "../a", "/a", "a/b", "a b", ".a", "a\0", "a\n", "\u00e9", "x" * 100 + "y")
+    ),
     ({"address_family": "ipv5"}, ["address_family: must be ipv4 or ipv6, got 'ipv5'"]),
     ({"connect_to": ""}, ["connect_to: expected str of length >= 1"]),
     *(
@@ -128,6 +167,41 @@ def test_text_from_a_table_file_is_read_as_what_the_field_is() -> None:
     """CSV knows only text."""
     record = TargetRecord.parse({"url": URL, "check_interval_s": "30", "active": "false"}, from_text=True)
     assert (record.check_interval_s, record.active) == (30, False)
+
+
+ANY_JSON = (5, 0.5, True, "x", ["a", 1], [["a"]], {"a": 1}, {"a": None})
+JSON_FIELDS = ("further_regexps", "further_forbidden_regexps", "expected_headers", "expected_json", "secret_headers")
+
+
+@pytest.mark.parametrize("name", JSON_FIELDS)
+@pytest.mark.parametrize("value", ANY_JSON, ids=repr)
+def test_a_row_that_holds_other_json_is_a_bad_target(name: str, value: object) -> None:
+    """What a table without its constraints may hold is said, and raises nothing."""
+    assert all(problem.startswith(f"{name}: ") for problem in make_record(**{name: value}).problems())
+    assert make_record(**{name: value}).problems()
+
+
+def test_the_first_regexp_and_the_further_ones_are_one_list() -> None:
+    """For whoever checks, no one of them is apart."""
+    target = make_record(regexp="a", further_regexps=["b"], further_forbidden_regexps=["c"]).resolve(DEFAULTS)
+    assert (target.regexps, target.forbidden_regexps) == (("a", "b"), ("c",))
+
+
+def test_options_become_the_fields_of_a_target() -> None:
+    """What is not given is left out; what may be given several times becomes a list or an object."""
+    given = {"regexp": ("a", "b", "c"), "forbidden_regexp": ("d",), "labels": (), "timeout_s": None}
+    given["secret_headers"] = ("X",)
+    given["expected_json"] = (("$.a", "ok"), ("$.b", "1"), ("$.c", '"1"'), ("$.d", "[tru"))
+    assert fields_of_options(given | {"expected_headers": ("X: a:b", "Y:")}) == {
+        "regexp": "a",
+        "further_regexps": ["b", "c"],
+        "forbidden_regexp": "d",
+        "expected_headers": {"X": "a:b", "Y": ""},
+        "secret_headers": ["X"],
+        "expected_json": {"$.a": "ok", "$.b": 1, "$.c": "1", "$.d": "[tru"},
+    }
+    with pytest.raises(ValueError, match=r"^--expected-header: must be NAME:VALUE, of which 1 has no ':'$"):
+        fields_of_options({"expected_headers": ("hunter2",)})
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,6 +1,9 @@
 //! What a hop is: one request that one connection of its own carries.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use rustls::sign::CertifiedKey;
 
 use crate::answer::Head;
 
@@ -43,6 +46,8 @@ pub struct Hop {
     pub max_body: usize,
     pub target: u64,
     pub resume_for: Duration,
+    /// The certificate that is shown to a website that asks for one.
+    pub client: Option<Arc<CertifiedKey>>,
 }
 
 impl Hop {

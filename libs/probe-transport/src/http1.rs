@@ -6,10 +6,10 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::answer::{Head, MAX_HEAD, Progress, too_large};
+use crate::client::explain_late;
 use crate::failure::{Failure, Kind, text};
 use crate::head::{parse_head, refuse_other_protocols};
 use crate::hop::Hop;
-use crate::tls;
 
 const READ: usize = 16 * 1024;
 /// The longest line that tells the size of a chunk.
@@ -108,7 +108,7 @@ where
         // An end without close_notify is an end, as browsers have it.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
         read => {
-            read.map_err(|error| tls::asked_late(&error).unwrap_or_else(|| Failure::new(Kind::Answer, text(&error))))?
+            read.map_err(|error| explain_late(&error).unwrap_or_else(|| Failure::new(Kind::Answer, text(&error))))?
         }
     };
     if count > 0 {

@@ -3,6 +3,7 @@
 mod alarm;
 #[doc(hidden)]
 pub mod answer;
+mod client;
 mod connect;
 mod failure;
 mod head;
@@ -26,6 +27,8 @@ mod _native {
 
     #[pymodule_export]
     use crate::answer::Answer;
+    #[pymodule_export]
+    use crate::client::ClientCertificate;
     #[pymodule_export]
     use crate::transport::Transport;
 

@@ -2,14 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{
-    ClientSessionMemoryCache, ResolvesClientCert, Resumption, WebPkiServerVerifier, verify_server_name,
-};
+use rustls::client::{ClientSessionMemoryCache, Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -22,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::client::{Client, of_tls};
 use crate::failure::{Failure, Kind};
 use crate::resolver::lock;
 use crate::verified::{Verified, expiry};
@@ -63,6 +61,8 @@ pub struct Wish<'a> {
     /// Whose session is resumed, and for how long after a full handshake; zero for never.
     pub target: u64,
     pub resume_for: Duration,
+    /// The certificate that is shown to a website that asks for one.
+    pub client: Option<Arc<CertifiedKey>>,
 }
 
 impl Tls {
@@ -103,19 +103,14 @@ impl Tls {
         config.resumption =
             session.as_ref().map_or_else(Resumption::disabled, |session| Resumption::store(session.store.clone()));
         config.dangerous().set_certificate_verifier(witness.clone());
-        let client = session.as_ref().map_or_else(Arc::default, |session| session.client.clone());
+        let client = session.as_ref().map_or_else(|| client_of(wish), |session| session.client.clone());
         config.client_auth_cert_resolver = client.clone();
         let made = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
         // A resumed session has the certificates of its full handshake; one that failed before has none.
         if made.is_ok() || session.is_none() {
             chain.clone_from(&lock(&witness.seen));
         }
-        made.map_err(|error| match explain(&error, wish.host) {
-            refused if client.asked.load(Ordering::Relaxed) && !is_of_certificate(&error) => {
-                Failure { detail: ASKED.into(), kind: if refused.kind == Kind::Own { Kind::Own } else { Kind::Tls } }
-            }
-            refused => refused,
-        })
+        made.map_err(|error| client.explain(&error, explain(&error, wish.host)))
     }
 
     fn witness(&self, wish: &Wish<'_>) -> Arc<Witness> {
@@ -125,7 +120,8 @@ impl Tls {
 
     /// The session that may be resumed, or a new one; None if none is to be.
     fn session(&self, wish: &Wish<'_>) -> Option<Session> {
-        if wish.resume_for.is_zero() {
+        // A session in which the website knows the client may be resumed by that client alone.
+        if wish.resume_for.is_zero() || wish.client.is_some() {
             return None;
         }
         let (mut sessions, now) = (lock(&self.sessions), Instant::now());
@@ -145,9 +141,13 @@ impl Tls {
     }
 }
 
+fn client_of(wish: &Wish<'_>) -> Arc<Client> {
+    Arc::new(Client::new(wish.client.clone()))
+}
+
 /// The cryptography. A post-quantum key exchange is left out: it costs as much as the rest of a handshake's first
 /// flight, although what a check fetches need not stay secret for decades.
-fn provider() -> CryptoProvider {
+pub fn provider() -> CryptoProvider {
     use rustls::crypto::aws_lc_rs as chosen;
     let kx_groups = vec![chosen::kx_group::X25519, chosen::kx_group::SECP256R1, chosen::kx_group::SECP384R1];
     let mut provider = CryptoProvider { kx_groups, ..chosen::default_provider() };
@@ -229,40 +229,6 @@ impl Witness {
         let parsed = ParsedCertificate::try_from(own).ok()?;
         Some(verify_server_name(&parsed, name).map(|()| ServerCertVerified::assertion()))
     }
-}
-
-/// What is told of a website that does not go on without a client certificate.
-const ASKED: &str = "the website asks for a client certificate";
-
-/// Has no certificate, and notes whether the website asked for one.
-#[derive(Debug, Default)]
-struct Client {
-    asked: AtomicBool,
-}
-
-impl ResolvesClientCert for Client {
-    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.asked.store(true, Ordering::Relaxed);
-        None
-    }
-
-    fn has_certs(&self) -> bool {
-        false
-    }
-}
-
-/// The failure of reading from a website that misses a client certificate: in TLS 1.3, it says so after the handshake.
-pub fn asked_late(error: &io::Error) -> Option<Failure> {
-    let asked = matches!(of_tls(error)?, Error::AlertReceived(AlertDescription::CertificateRequired));
-    asked.then(|| Failure::new(Kind::Tls, ASKED))
-}
-
-fn of_tls(error: &io::Error) -> Option<&Error> {
-    error.get_ref()?.downcast_ref()
-}
-
-fn is_of_certificate(error: &io::Error) -> bool {
-    matches!(of_tls(error), Some(Error::InvalidCertificate(_)))
 }
 
 /// Why a handshake failed, and whose doing that is.

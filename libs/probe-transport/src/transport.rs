@@ -13,6 +13,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::alarm::Alarm;
 use crate::answer::{Answer, Progress};
+use crate::client::ClientCertificate;
 use crate::connect::{Network, connect};
 use crate::failure::{Failure, Kind};
 use crate::hop::Hop;
@@ -122,7 +123,8 @@ impl Transport {
     /// `expected` (ranges, both ends included) has its status, and not if the answer is a redirect and `follow` is set, or
     /// a stream of events and `endless` is not.
     #[pyo3(signature = (token, due, timeout_s, method, url, fields, body, expected, max_body, follow, verify, *,
-                        http1 = true, http2 = false, endless = true, connect_to = None, family = 0, target = 0, resume_for_s = 0.0))]
+                        http1 = true, http2 = false, endless = true, connect_to = None, family = 0, target = 0, resume_for_s = 0.0,
+                        client_certificate = None))]
     #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)]
     fn submit(
         &self,
@@ -144,6 +146,7 @@ impl Transport {
         family: u8,
         target: u64,
         resume_for_s: f64,
+        client_certificate: Option<&Bound<'_, ClientCertificate>>,
     ) -> PyResult<()> {
         let due = due.map(|due| self.shared.instant + seconds(due - self.shared.monotonic_s));
         let (timeout, resume_for) = (seconds(timeout_s), seconds(resume_for_s));
@@ -151,7 +154,8 @@ impl Transport {
         if !hop.set_url(url) {
             return Err(PyValueError::new_err("not a URL that can be requested"));
         }
-        let hop = Hop { connect_to, family, follow, verify, http1, http2, endless, target, resume_for, ..hop };
+        let client = client_certificate.map(|certificate| certificate.get().key.clone());
+        let hop = Hop { connect_to, family, follow, verify, http1, http2, endless, target, resume_for, client, ..hop };
         lock(&self.shared.submitted).push(hop);
         Ok(())
     }
@@ -355,9 +359,9 @@ async fn over_tls(
     let began = Instant::now();
     let tls = shared.tls.as_ref().map_err(|why| Failure::new(Kind::Own, why))?;
     let _ = stream.set_nodelay(true);
-    let Hop { host, verify, http1, http2, target, resume_for, .. } = hop;
+    let Hop { host, verify, http1, http2, target, resume_for, client, .. } = hop;
     let (verify, http1, http2, target, resume_for) = (*verify, *http1, *http2, *target, *resume_for);
-    let wish = Wish { host, verify, http1, http2, target, resume_for };
+    let wish = Wish { host, verify, http1, http2, target, resume_for, client: client.clone() };
     let mut stream = tls.handshake(stream, &wish, &mut progress.chain).await?;
     progress.tls = Some(began.elapsed());
     let connection = stream.get_ref().1;

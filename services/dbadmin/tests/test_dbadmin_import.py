@@ -123,6 +123,13 @@ VALUES: dict[str, list[str]] = {
     "forbidden_regexp": ["", "x"],
     "connect_to": ["", "a:1"],
     "address_family": ["", "ipv4", "ipv6", "ipv5"],
+    "further_regexps": ["", '"[""a"", ""b""]"', "[]"],
+    "further_forbidden_regexps": ["", '"[""a""]"', "x"],
+    "expected_headers": ["", '"{""X"": ""a""}"', "[]"],
+    "degraded_above_s": ["", "1", "x"],
+    "client_certificate": ["", "a.pem", "/a"],
+    "secret_headers": ["", '"[""X""]"', "{}"],
+    "expected_json": ["", '"{""$.a"": 1}"', "x"],
 }
 # Each has an expression of its own, which is costly to compile.
 ORDERS = [random.Random(seed).sample(FIELDS, len(FIELDS)) for seed in range(32)]
@@ -198,6 +205,13 @@ def test_every_pair_of_values_is_judged_no_milder_than_by_the_careful_reader() -
         "forbidden_regexp": "",
         "connect_to": "",
         "address_family": "ipv6",
+        "further_regexps": "",
+        "further_forbidden_regexps": "",
+        "expected_headers": "",
+        "expected_json": "",
+        "degraded_above_s": "",
+        "secret_headers": "",
+        "client_certificate": "",
     }.items():
         assert (name, value) in accepted
 

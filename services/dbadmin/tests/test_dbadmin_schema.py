@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import attrs
+import psycopg
 import pytest
 from click.testing import CliRunner
+from psycopg import sql
 
 from dbadmin.cli import main
 from dbadmin.history.partitions import days
@@ -76,15 +80,67 @@ def test_the_tables_are_those_of_the_contract(config: Config, schema: str) -> No
         assert {name for (name,) in key} == set(RESULT_KEY)
 
 
+REFUSED = [
+    ("amc_further_regexps", '"a"'),
+    ("amc_further_regexps", "null"),
+    ("amc_further_regexps", "{}"),
+    ("amc_further_regexps", '["a", 1]'),
+    ("amc_further_regexps", '[["a"]]'),
+    ("amc_further_forbidden_regexps", json.dumps(["a"] * 21)),
+    ("amc_expected_headers", '["X"]'),
+    ("amc_expected_headers", '{"X": 1}'),
+    ("amc_expected_headers", '{"X": ["a"]}'),
+    ("amc_expected_headers", json.dumps({f"X{i}": "" for i in range(21)})),
+    ("amc_degraded_above_s", "0"),
+    ("amc_degraded_above_s", "301"),
+    ("amc_degraded_above_s", "NaN"),
+    ("amc_client_certificate", "../a"),
+    ("amc_client_certificate", "a\n"),
+    ("amc_client_certificate", ""),
+    ("amc_secret_headers", '"X"'),
+    ("amc_secret_headers", json.dumps(["X"] * 51)),
+    ("amc_expected_json", '["$"]'),
+    ("amc_expected_json", '"$"'),
+    ("amc_expected_json", json.dumps({f"$.a{i}": 1 for i in range(21)})),
+]
+TAKEN = [
+    ("amc_further_regexps", '["a", "b"]'),
+    ("amc_further_forbidden_regexps", "[]"),
+    ("amc_expected_headers", '{"X": "a"}'),
+    ("amc_degraded_above_s", "0.5"),
+    ("amc_secret_headers", '["X"]'),
+    ("amc_client_certificate", "shop-7_a.pem"),
+    ("amc_expected_json", '{"$.a": [1, null], "$.b": "x", "$.c": {"d": true}}'),
+]
+
+
+@pytest.mark.integration_test
+def test_the_table_refuses_targets_that_no_producer_could_check(config: Config) -> None:
+    """As far as PostgreSQL can judge them; null is always taken."""
+    create_database(config.database)
+    list(create_schema(config.database, TODAY))
+    with connect(config.database, "test", autocommit=True) as connection:
+        for number, (column, value) in enumerate(TAKEN + REFUSED):
+            statement = sql.SQL("INSERT INTO monitoring.availability_monitor_config (amc_url, {}) VALUES (%s, %s)")
+            values = (f"http://a/{number}", value)
+            with contextlib.nullcontext() if number < len(TAKEN) else pytest.raises(psycopg.errors.CheckViolation):
+                connection.execute(statement.format(sql.Identifier(column)), values)
+        with pytest.raises(psycopg.errors.CheckViolation):
+            connection.execute(
+                "INSERT INTO monitoring.availability_monitor_config (amc_url, amc_timeout_s, amc_degraded_above_s) "
+                "VALUES ('http://b/', 2, 2)"
+            )
+
+
 @pytest.mark.integration_test
 def test_create_schema_may_be_repeated_and_adds_the_days_that_have_come(config: Config) -> None:
     """The second run finds everything; a later one makes the partitions that are missing by then."""
     create_database(config.database)
     first = list(create_schema(config.database, TODAY))
-    assert first == ["schema monitoring: at revision 0008, was empty", "partitions: 16 made, up to 2026-03-15"]
+    assert first == ["schema monitoring: at revision 0009, was empty", "partitions: 16 made, up to 2026-03-15"]
     assert list(create_schema(config.database, TODAY))[1] == "partitions: 0 made, up to 2026-03-15"
     later = list(create_schema(config.database, TODAY + dt.timedelta(days=3)))
-    assert later == ["schema monitoring: at revision 0008 already", "partitions: 3 made, up to 2026-03-18"]
+    assert later == ["schema monitoring: at revision 0009 already", "partitions: 3 made, up to 2026-03-18"]
 
 
 @pytest.mark.integration_test

@@ -43,7 +43,19 @@ def test_a_target_is_added_with_all_that_it_may_say(ready: Path, config: Config)
     options += ["--expected-status", "200,301", "--header", "X-A: b:c", "--label", "team=a=b", "--no-verify-tls"]
     assert run(ready, "add", "https://a/", *options, "--inactive") == (0, "target 1 added\n")
     assert run(ready, "add", "https://a/") == (1, "url: belongs to target 1 already\n")
-    (record,) = read_all(config.database)
+    options = ["--regexp", "a", "--regexp", "b", "--forbidden-regexp", "c", "--forbidden-regexp", "d"]
+    options += ["--degraded-above", "1500ms", "--header", "X-A: b", "--secret-header", "X-A", "--secret-header", "x-c"]
+    options += ["--client-certificate", "shop.pem"]
+    paths = ["--expected-json", "$.a", "ok", "--expected-json", "$.b", "[1, 2.5]"]
+    status, said = run(ready, "add", "https://b/", *options, "--expected-header", "X: ^a:b$", *paths)
+    assert (status, said) == (0, "target 3 added\n")  # the one that was refused took a number too
+    record, several = read_all(config.database)
+    assert (several.regexp, several.further_regexps) == ("a", ["b"])
+    assert (several.forbidden_regexp, several.further_forbidden_regexps) == ("c", ["d"])
+    assert several.expected_headers == {"X": "^a:b$"}
+    assert (several.degraded_above_s, several.secret_headers) == (1.5, ["X-A", "x-c"])
+    assert several.client_certificate == "shop.pem"
+    assert several.expected_json == {"$.a": "ok", "$.b": [1, 2.5]}
     assert (record.regexp, record.check_interval_s, record.timeout_s, record.active) == ("OK", 30, 0.5, False)
     assert (record.headers, record.labels, record.verify_tls) == ({"X-A": "b:c"}, {"team": "a=b"}, False)
 

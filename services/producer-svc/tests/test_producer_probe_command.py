@@ -96,6 +96,8 @@ def test_json_is_one_object_with_the_fields_of_a_result(
         (["http://*.example.com/"], "url: http://*.example.com/ cannot be requested"),
         ([""], "url: "),
         (["http://127.0.0.1/", "--regexp", "(a"], "regexp: is not a regular expression that RE2 takes"),
+        (["http://127.0.0.1/", "--expected-json", "$[", "1"], "expected_json: '$[' is not a JSON path (RFC 9535)"),
+        (["http://127.0.0.1/", "--expected-header", "hunter2"], "--expected-header: must be NAME:VALUE"),
         (["http://127.0.0.1/", "--regexp", r"(a)\1"], "regexp: is not a regular expression that RE2 takes"),
     ],
 )
@@ -122,6 +124,49 @@ def test_the_regexp_decides(website: RawWebsite, engine: str, regexp: str, statu
     ended = run(website.url, "--engine", engine, "--regexp", regexp)
     assert ended.exit_code == status
     assert f"regexp       {'does not match' if status else 'matches'}" in ended.output
+
+
+FOUND = ["--regexp", "hel", "--forbidden-regexp", "bye", "--expected-header", "Content-Length: ^5$"]
+
+
+@ENGINES
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (FOUND, None),
+        ([*FOUND, "--regexp", "world"], "the regular expression does not match: world"),
+        ([*FOUND, "--forbidden-regexp", "hello"], "the regular expression that must not match does: hello"),
+        ([*FOUND, "--expected-header", "X:a"], "the answer has no header x"),
+        (["--expected-json", "$.a", "1"], "the body is not JSON"),
+        (["--header", "X-Customer: 7", "--secret-header", "X-Customer"], None),
+    ],
+)
+def test_options_may_be_repeated(website: RawWebsite, engine: str, options: list[str], error: str | None) -> None:
+    """Each of the values counts."""
+    website.answer(hello)
+    ended = run(website.url, "--engine", engine, *options)
+    assert ended.exit_code == (1 if error else 0), ended.output
+    assert (f"error        {error}" in ended.output) == bool(error), ended.output
+    if "--header" in options:
+        assert b"X-Customer: 7\r\n" in website.requests[0]
+
+
+@ENGINES
+@pytest.mark.parametrize(
+    ("bound", "said"),
+    [("0.2", "degraded, which it is above 0.2 s"), ("5", "not degraded, which it is above 5 s")],
+)
+def test_a_slow_website_is_up_and_degraded(website: RawWebsite, engine: str, bound: str, said: str) -> None:
+    """The status does not change; that it is slow is said."""
+
+    def slow(connection: socket.socket, head: bytes) -> None:
+        time.sleep(0.3)
+        hello(connection, head)
+
+    website.answer(slow)
+    ended = run(website.url, "--engine", engine, "--degraded-above", bound)
+    assert ended.exit_code == 0
+    assert f"  speed        {said}\n" in ended.output
 
 
 @ENGINES

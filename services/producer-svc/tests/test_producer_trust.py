@@ -17,7 +17,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from cryptography.x509.oid import NameOID
 
 from monitoring_core.config import EngineName, HttpVersion
@@ -236,6 +241,127 @@ def test_a_client_certificate_that_is_missed_is_named(
     with served(FINE, maximum_version=version, clients=ROOT.pem.decode()) as port:
         result = check(probe, f"https://127.0.0.1:{port}/")
     assert (result.reason, result.error) == (Reason.TLS_ERROR, "the website asks for a client certificate")
+
+
+VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+
+
+def key_pem(key: Any, password: bytes | None = None) -> bytes:
+    hidden = BestAvailableEncryption(password) if password else NoEncryption()
+    return bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden))
+
+
+def showing(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, engine: EngineName, **files: tuple[Certificate, ...]
+) -> Prober:
+    """An engine that trusts ROOT and has certificates to show, each the first of a chain."""
+    for name, (own, *above) in files.items():
+        pem = key_pem(own.key) + b"".join(certificate.pem for certificate in (own, *above))
+        (folder / name).write_bytes(pem)
+    return trusting(monkeypatch, folder, engine, ROOT, client_certificate_directory=str(folder))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@VERSIONS
+def test_a_client_certificate_is_shown(
+    version: ssl.TLSVersion, engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what is above it; also through a redirect to another port of the host, and without verifying the website."""
+    probe = showing(monkeypatch, tmp_path, engine, shop=(issue("client", BETWEEN), BETWEEN))
+    wants: dict[str, Any] = {"maximum_version": version, "clients": ROOT.pem.decode()}
+    with served(FINE, **wants) as port:
+        redirect = page(b"", status="302 Found", headers=f"Location: https://127.0.0.1:{port}/\r\n")
+        with served(FINE, answer=redirect, **wants) as first:
+            for verify in (True, False):
+                result = check(
+                    probe, f"https://127.0.0.1:{first}/", client_certificate="shop", verify_tls=verify, regexp="hello"
+                )
+                assert (result.status, result.error, result.redirects) == (Status.UP, None, 1)
+            # Another target, which shows none, is not helped by what was agreed with the first.
+            assert check(probe, f"https://127.0.0.1:{port}/").reason is Reason.TLS_ERROR
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@VERSIONS
+def test_a_client_certificate_is_shown_to_its_own_host_alone(
+    version: ssl.TLSVersion, engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A redirect takes it nowhere else, not even where sessions are resumed."""
+    showing(monkeypatch, tmp_path, engine, shop=(issue("client", ROOT),))
+    probe = Prober(engine, client_certificate_directory=str(tmp_path), tls_resumption=DAY)
+    both = issue("both", ROOT, IP, x509.DNSName("localhost"))
+    with served(both, maximum_version=version, clients=ROOT.pem.decode()) as port:
+        away = page(b"", status="302 Found", headers=f"Location: https://localhost:{port}/\r\n")
+        with served(both, answer=away, maximum_version=version, clients=ROOT.pem.decode()) as first:
+            for _ in range(2):
+                result = check(probe, f"https://127.0.0.1:{first}/", client_certificate="shop")
+                assert (result.redirects, result.error) == (1, "the website asks for a client certificate")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@VERSIONS
+def test_a_client_certificate_that_is_refused_is_named(
+    version: ssl.TLSVersion, engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The website trusts another authority."""
+    probe = showing(monkeypatch, tmp_path, engine, shop=(issue("client", issue("Other", authority=True)),))
+    with served(FINE, maximum_version=version, clients=ROOT.pem.decode()) as port:
+        result = check(probe, f"https://127.0.0.1:{port}/", client_certificate="shop")
+    assert (result.reason, result.error) == (Reason.TLS_ERROR, "the website refuses the client certificate")
+
+
+CLIENT = issue("client", ROOT)
+PAST = issue("past", ROOT, after=NOW - DAY)
+NO_PAIR = "the file does not hold a certificate and its key, not encrypted, in PEM"
+# What is in the file, and the error.
+UNUSABLE: dict[str, tuple[bytes | None, str]] = {
+    "missing": (None, "No such file or directory"),
+    "empty": (b"", "the file {} must hold 1 to 65536 bytes of text"),
+    "large": (CLIENT.pem + key_pem(CLIENT.key) + b"x" * 70_000, "the file {} must hold 1 to 65536 bytes of text"),
+    "binary": (b"\xff\xfe", "the file {} is not text"),
+    "text": (b"hunter2", NO_PAIR),
+    "without its key": (CLIENT.pem, NO_PAIR),
+    "without its certificate": (key_pem(CLIENT.key), NO_PAIR),
+    "with another's key": (CLIENT.pem + key_pem(ROOT.key), NO_PAIR),
+    "encrypted": (CLIENT.pem + key_pem(CLIENT.key, b"hunter2"), NO_PAIR),
+    "damaged": (CLIENT.pem + key_pem(CLIENT.key).replace(b"M", b"N"), NO_PAIR),
+    "past": (PAST.pem + key_pem(PAST.key), f"it ended {PAST.x509.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"),
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_a_client_certificate_that_cannot_be_used_says_nothing_about_the_website(
+    name: str, engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is unknown, and tells nothing of what is in the file. Once the file is mended, the check is made."""
+    content, error = UNUSABLE[name]
+    probe = showing(monkeypatch, tmp_path, engine)
+    file = tmp_path / "shop.pem"
+    if content is not None:
+        file.write_bytes(content)
+    with served(FINE, clients=ROOT.pem.decode()) as port:
+        url = f"https://127.0.0.1:{port}/"
+        result = check(probe, url, client_certificate="shop.pem")
+        assert result.error == f"client certificate shop.pem: {error.format(file)}"
+        assert (result.status, result.reason) == (Status.UNKNOWN, Reason.PROBER_ERROR)
+        file.write_bytes(CLIENT.pem + key_pem(CLIENT.key))
+        assert check(probe, url, client_certificate="shop.pem").error is None
+        file.write_bytes(b"")
+        assert check(probe, url, client_certificate="shop.pem").reason is Reason.PROBER_ERROR
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_client_certificate_needs_a_directory(
+    engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That says no more about the website; over HTTP there is nobody to show it to."""
+    probe = trusting(monkeypatch, tmp_path, engine, ROOT)
+    with served(FINE) as port:
+        result = check(probe, f"https://127.0.0.1:{port}/", client_certificate="shop")
+        assert result.reason is Reason.PROBER_ERROR
+        assert result.error == "client certificate shop: monitor.client_certificate_directory is not set"
+        assert check(probe, f"http://127.0.0.1:{port}/", client_certificate="shop").reason is Reason.CONNECTION_ERROR
 
 
 @pytest.mark.parametrize("engine", ENGINES)

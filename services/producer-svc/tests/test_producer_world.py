@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from monitoring_core.config import EngineName
+from monitoring_core.config.values import Size
 from monitoring_core.result import Reason, Status
 from monitoring_testkit.producer.engines import concrete_engines
 from monitoring_testkit.producer.probing import DEFAULTS, MAX_BODY, Act, Prober, check, page, says
@@ -372,6 +373,23 @@ def test_a_body_and_what_tells_of_it_go_together(status: str, kept: bool, probe:
     assert (b"Content-Length: 2" in request) == kept
 
 
+def test_a_header_that_the_target_calls_secret_stays_with_its_host(probe: Prober, website: RawWebsite) -> None:
+    """Its name alone would not tell; through two hops, of which the last leads to another host."""
+    elsewhere = f"http://localhost:{website.port}/there"
+
+    def act(connection: socket.socket, head: bytes) -> None:
+        location = {b"/": "/again", b"/again": elsewhere}.get(head.split()[1])
+        fields = f"Location: {location}\r\n" if location else ""
+        connection.sendall(page(status="302 Found" if location else "200 OK", headers=fields))
+
+    website.answer(act)
+    headers = {"X-Customer": "hunter2", "X-Other": "seen"}
+    result = check(probe, website.url, headers=headers, secret_headers=["x-cUSTOMER", "X-None"])
+    assert (result.status, result.redirects) == (Status.UP, 2), result.error
+    assert [b"hunter2" in request for request in website.requests] == [True, True, False]
+    assert all(b"seen" in request for request in website.requests)
+
+
 COOKIES = {
     "plain": (["sid=1; Path=/; HttpOnly"], "sid=1"),
     "of a domain that is an address": (["sid=1; Domain=127.0.0.1"], "sid=1"),
@@ -500,6 +518,157 @@ def test_what_must_not_be_in_the_body(probe: Prober, website: RawWebsite) -> Non
     ]:
         result = check(probe, website.url, **fields)
         assert result.reason == reason, (fields, result.error)
+
+
+SEVERAL: dict[str, tuple[dict[str, Any], str | None]] = {
+    "all match": ({"regexp": "hello", "further_regexps": ["world", "^hello"]}, None),
+    "without a first one": ({"further_regexps": ["world"]}, None),
+    "the last one does not": (
+        {"regexp": "hello", "further_regexps": ["world", "bye"]},
+        "the regular expression does not match: bye",
+    ),
+    "the first one does not": (
+        {"regexp": "bye", "further_regexps": ["world"]},
+        "the regular expression does not match: bye",
+    ),
+    "none that must not": ({"forbidden_regexp": "bye", "further_forbidden_regexps": ["error"]}, None),
+    "one that must not": (
+        {"forbidden_regexp": "bye", "further_forbidden_regexps": ["error", "wor.d"]},
+        "the regular expression that must not match does: wor.d",
+    ),
+    "both ways": (
+        {"further_regexps": ["hello"], "further_forbidden_regexps": ["hello"]},
+        "the regular expression that must not match does: hello",
+    ),
+    "long": ({"regexp": "x" * 1_000}, f"the regular expression does not match: {'x' * 99}…"),
+    "with odd characters": ({"regexp": "b\r\n\te"}, "the regular expression does not match: b e"),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_regular_expressions(name: str, probe: Prober, website: RawWebsite) -> None:
+    """All of some must match, and none of others; the error says which one was wrong."""
+    fields, error = SEVERAL[name]
+    website.answer(says(page(b"hello world")))
+    result = check(probe, website.url, **fields)
+    assert (result.error, result.reason) == (error, Reason.BODY_MISMATCH if error else None)
+
+
+def test_many_hostile_regular_expressions_end_soon(probe: Prober, website: RawWebsite) -> None:
+    """Each takes time in proportion to the body, whatever it is."""
+    website.answer(says(page(b"a" * MAX_BODY)))
+    patterns = [f"(a*)*{letter}|(a|a)*{letter}|(.*.*)*{letter}" for letter in "bcdefghijklmnopqrstu"]
+    began = time.monotonic()
+    result = check(probe, website.url, further_forbidden_regexps=patterns)
+    assert result.status is Status.UP, result.error
+    assert time.monotonic() - began < 2
+
+
+HEADERS: dict[str, tuple[dict[str, str], str | None]] = {
+    "there": ({"content-type": "^text/html(;|$)"}, None),
+    "in any case": ({"CONTENT-TYPE": "html"}, None),
+    "of several values one": ({"X-Twice": "^second$"}, None),
+    "all of them": ({"Content-Type": "html", "X-Twice": "first"}, None),
+    "in bytes": ({"X-Odd": "gr\u00fc\u00df"}, None),
+    "empty": ({"X-Empty": "^$"}, None),
+    "another value": ({"Content-Type": "^json"}, "the header content-type does not match ^json"),
+    "not over values": ({"X-Twice": "first, second"}, "the header x-twice does not match first, second"),
+    "missing": ({"Content-Type": "html", "X-None": ""}, "the answer has no header x-none"),
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("name", HEADERS)
+def test_headers_that_must_match(name: str, method: str, probe: Prober, website: RawWebsite) -> None:
+    """Of the last answer alone; the value is not told, as it may be a secret."""
+    expected, error = HEADERS[name]
+    fields = "Content-Type: text/html; charset=utf-8\r\nX-Twice: first\r\nX-Twice: second\r\nX-Empty:\r\n"
+    fields += "X-Odd: gr\xc3\xbc\xc3\x9f\r\n"
+
+    def act(connection: socket.socket, head: bytes) -> None:
+        if head.split()[1] == b"/":
+            connection.sendall(page(b"", status="302 Found", headers="Location: /there\r\n"))
+        else:
+            connection.sendall(page(b"hello" if head.startswith(b"GET") else b"", headers=fields))
+
+    website.answer(act)
+    result = check(probe, website.url, expected_headers=expected, method=method)
+    assert (result.error, result.reason) == (error, Reason.BODY_MISMATCH if error else None)
+
+
+def test_a_redirect_that_is_not_followed_is_judged_by_its_headers(probe: Prober, website: RawWebsite) -> None:
+    """As any other last answer."""
+    website.answer(says(page(status="301 Moved", headers="Location: https://www.example.org/\r\n")))
+    fields: dict[str, Any] = {"expected_status": "301", "follow_redirects": False}
+    found = {"Location": r"^https://www\.example\.org/$"}
+    assert check(probe, website.url, **fields, expected_headers=found).error is None
+    assert check(probe, website.url, **fields, expected_headers={"Location": "^/"}).reason is Reason.BODY_MISMATCH
+
+
+JSON = b'{"status": "ok", "n": 3, "on": true, "none": null, "list": [{"up": true}, {"up": true}], "half": 0.5}'
+TOO_MANY = "the JSON paths look at more than 100000 values of the body"
+NOT_JSON = "the body is not JSON"
+TOO_DEEP = "the JSON of the body is nested too deeply"
+# A body, the values that are expected at paths, and the error, if any.
+IN_JSON: dict[str, tuple[bytes, dict[str, Any], str | None]] = {
+    "a text": (JSON, {"$.status": "ok"}, None),
+    "a number, written in another way": (JSON, {"$.n": 3.0, "$.half": 5e-1}, None),
+    "true, and null": (JSON, {"$.on": True, "$.none": None}, None),
+    "all of several": (JSON, {"$.list[*].up": True}, None),
+    "an array": (JSON, {"$.list": [{"up": True}, {"up": True}]}, None),
+    "a condition": (JSON, {"$.list[?@.up==true].up": True}, None),
+    "a byte order mark": (b"\xef\xbb\xbf" + JSON, {"$.n": 3}, None),
+    "UTF-16": (JSON.decode().encode("utf-16"), {"$.n": 3}, None),
+    "the whole": (b"3", {"$": 3}, None),
+    "a text that is not Unicode": (b'{"a": "\xff\\ud800", "b": 1}', {"$.b": 1}, None),
+    "another text": (JSON, {"$.status": "fine"}, 'the JSON path $.status leads to another text, expected "fine"'),
+    "another number": (JSON, {"$.n": 4}, "the JSON path $.n leads to 3, expected 4"),
+    "1 is not true": (b'{"n": 1}', {"$.n": True}, "the JSON path $.n leads to 1, expected true"),
+    "false is not 0": (b"[[false]]", {"$": [[0]]}, "the JSON path $ leads to an array of 1, expected [[0]]"),
+    "a text is no number": (b'{"n": "3"}', {"$.n": 3}, "the JSON path $.n leads to another text, expected 3"),
+    "an object": (JSON, {"$": "ok"}, 'the JSON path $ leads to an object of 6, expected "ok"'),
+    "one of several": (b"[1, 1, 2]", {"$[*]": 1}, "the JSON path $[*] leads to 2, expected 1"),
+    "nothing there": (JSON, {"$.n": 3, "$.state": None}, "the JSON path $.state leads to nothing"),
+    "no JSON": (b"<p>hello</p>", {"$": None}, NOT_JSON),
+    "no body": (b"", {"$": None}, NOT_JSON),
+    "more after it": (b'{"n": 3} {}', {"$.n": 3}, NOT_JSON),
+    "NaN": (b'{"n": NaN}', {"$.n": 3}, NOT_JSON),
+    "thousands of digits": (b"[" + b"9" * 6_000 + b"]", {"$[0]": 9}, NOT_JSON),
+    "deep": (b"[" * 4_900 + b"]" * 4_900, {"$[0]": 1}, TOO_DEEP),
+    "deep, and more than Python takes": (b"[" * 300 + b"]" * 300, {"$..a": 1}, TOO_DEEP),
+    "many times over": (b"[" * 80 + b"]" * 80, {"$" + "..*" * 50 + "..b": 1}, TOO_MANY),
+}
+
+
+@pytest.mark.parametrize("name", IN_JSON)
+def test_values_in_json(name: str, probe: Prober, website: RawWebsite) -> None:
+    """All that a path finds is the value, and it finds something; an error tells no text of the body."""
+    body, expected, error = IN_JSON[name]
+    website.answer(says(page(body)))
+    began = time.monotonic()
+    result = check(probe, website.url, expected_json=expected)
+    reason = Reason.BODY_TOO_LARGE if error == TOO_MANY else Reason.BODY_MISMATCH
+    assert (result.error, result.reason) == (error, reason if error else None)
+    assert time.monotonic() - began < 1.5
+
+
+@pytest.mark.parametrize("engine", concrete_engines())
+def test_json_of_too_many_values_is_not_looked_into(engine: EngineName, website: RawWebsite) -> None:
+    """Nor one that is larger than what is read."""
+    website.answer(says(page(b"[" + b"1," * 150_000 + b"1]")))
+    result = check(Prober(engine, max_body=Size(1 << 20)), website.url, expected_json={"$[0]": 1})
+    assert result.error == "the JSON of the body has more than 100000 values"
+    assert result.reason is Reason.BODY_TOO_LARGE
+    assert check(Prober(engine), website.url, expected_json={"$[0]": 1}).error == "the body is larger than 10000 bytes"
+
+
+@pytest.mark.parametrize("engine", concrete_engines())
+def test_a_body_in_which_a_value_is_not_found_is_kept(engine: EngineName, website: RawWebsite) -> None:
+    """As one in which a regular expression is not found."""
+    website.answer(says(page(JSON)))
+    keeping = Prober(engine, body_excerpt=Size(12))
+    assert check(keeping, website.url, expected_json={"$.n": 4}).body_excerpt == '{"status": "'
+    assert check(keeping, website.url, expected_json={"$.n": 3}).body_excerpt is None
 
 
 def test_an_origin_is_reached_under_the_name_of_its_website(probe: Prober, website: RawWebsite) -> None:

@@ -113,9 +113,7 @@ class CheckResult(Struct, frozen=True, kw_only=True, gc=False):
     ] = None
     body_excerpt: Annotated[
         Annotated[str, Meta(max_length=MAX_EXCERPT_LENGTH)] | None,
-        Meta(
-            description="The first bytes of a body that the regexp did not match; monitor.body_excerpt says how many."
-        ),
+        Meta(description="The first bytes of a body that was not as expected; monitor.body_excerpt says how many."),
     ] = None
     http_version: Annotated[
         Annotated[str, Meta(max_length=8)] | None, Meta(description="Of the last answer: 1.0, 1.1 or 2.")

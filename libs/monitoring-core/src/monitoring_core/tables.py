@@ -32,6 +32,13 @@ TARGET_COLUMNS = {
     "forbidden_regexp": "amc_forbidden_regexp",
     "connect_to": "amc_connect_to",
     "address_family": "amc_address_family",
+    "further_regexps": "amc_further_regexps",
+    "further_forbidden_regexps": "amc_further_forbidden_regexps",
+    "expected_headers": "amc_expected_headers",
+    "expected_json": "amc_expected_json",
+    "degraded_above_s": "amc_degraded_above_s",
+    "secret_headers": "amc_secret_headers",
+    "client_certificate": "amc_client_certificate",
 }
 
 # Set by a trigger of the table: since when a target is active with its present interval.

@@ -54,6 +54,20 @@ class Answer:
     detail: str
 
 @final
+class ClientCertificate:
+    """A certificate with which hops show who they are."""
+
+    def __new__(cls, pem: bytes) -> ClientCertificate:
+        """Read it.
+
+        Args:
+            pem: the certificate, those above it, and its key, which is not encrypted.
+
+        Raises:
+            ValueError: there is no certificate with its key in the text, no part of which is in the error.
+        """
+
+@final
 class Transport:
     """Makes hops in a thread of its own, any number at once."""
 
@@ -106,6 +120,7 @@ class Transport:
         family: int = 0,
         target: int = 0,
         resume_for_s: float = 0.0,
+        client_certificate: ClientCertificate | None = None,
     ) -> None:
         """Hand in a hop. It begins with the next `drain`, but not before it is due.
 
@@ -123,6 +138,7 @@ class Transport:
             family: 4 or 6 for the version of IP that is connected to, 0 for both.
             target: whose TLS session may be resumed.
             resume_for_s: for how long after a full handshake it may be resumed; 0 for never.
+            client_certificate: what is shown to a website that asks for one; no session is resumed then.
 
         Raises:
             ValueError: the URL cannot be requested.

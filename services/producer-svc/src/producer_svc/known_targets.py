@@ -56,7 +56,18 @@ class KnownTargets:
 def digest(record: TargetRecord) -> int:
     """A number that changes when the record does; records themselves would take as much memory as the targets."""
     # repr, because PostgreSQL accepts any JSON, even lists and objects, which cannot be hashed.
-    headers, labels = (repr(value) if value else None for value in (record.headers, record.labels))
+    structures = [
+        repr(value) if value else None
+        for value in (
+            record.headers,
+            record.labels,
+            record.further_regexps,
+            record.further_forbidden_regexps,
+            record.expected_headers,
+            record.expected_json,
+            record.secret_headers,
+        )
+    ]
     return hash(
         (
             record.url,
@@ -65,13 +76,14 @@ def digest(record: TargetRecord) -> int:
             record.timeout_s,
             record.method,
             record.expected_status,
-            headers,
             record.follow_redirects,
             record.verify_tls,
-            labels,
             record.body,
             record.forbidden_regexp,
             record.connect_to,
             record.address_family,
+            record.degraded_above_s,
+            record.client_certificate,
+            *structures,
         )
     )

@@ -75,6 +75,7 @@ class MonitorConfig:
     max_redirects: Annotated[int, Between(0, 50)] = 10
     body_excerpt: Annotated[Size, Between(Size(0), Size(MAX_EXCERPT_LENGTH))] = _NO_EXCERPT
     denied_networks: tuple[Annotated[str, Network()], ...] = _METADATA_NETWORKS
+    client_certificate_directory: Annotated[str, Matching(r"[^\0]{1,1000}", "a directory")] | None = None
     canaries: tuple[Annotated[str, HostPort()], ...] = ()
     max_per_host: Annotated[int, Between(1, 1_000)] = 10
     lease_duration: Annotated[dt.timedelta, Between(dt.timedelta(seconds=2), dt.timedelta(minutes=10))] = dt.timedelta(

@@ -1,6 +1,7 @@
 """Targets: the websites to check, as a user states them and as a producer checks them."""
 
 from monitoring_core.targets.contents import MAX_BODY_LENGTH, MAX_HEADERS, METHODS
+from monitoring_core.targets.options import fields_of_options
 from monitoring_core.targets.place import FAMILIES
 from monitoring_core.targets.record import MAX_INTERVAL_S, MIN_INTERVAL_S, TargetRecord
 from monitoring_core.targets.regexp import MAX_REGEXP_LENGTH, compile_regexp
@@ -22,5 +23,6 @@ __all__ = [
     "Target",
     "TargetRecord",
     "compile_regexp",
+    "fields_of_options",
     "without_credentials",
 ]

@@ -15,6 +15,8 @@ METHODS = ("GET", "HEAD", "POST")
 # RFC 9110, section 5.6.2 (token) and 5.5 (field values; obsolete line folding is refused).
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,4000}")
+# The name of a file in a directory that the producer is told of: no path leads out of it.
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PROBER_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
 
@@ -34,12 +36,35 @@ def header_problems(headers: dict[str, str]) -> Iterator[str]:
     if len(headers) > MAX_HEADERS:
         yield f"at most {MAX_HEADERS} are allowed, got {len(headers)}"
     for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
+        if not is_header_name(name):
             yield f"{name[:100]!r} is not a header name"
         elif name.lower() in _PROBER_HEADERS:
             yield f"{name} is set by the prober"
         elif not _HEADER_VALUE.fullmatch(value):
             yield f"the value of {name} holds a character that no header may hold, or is too long"
+
+
+def is_header_name(text: str) -> bool:
+    """Whether a text can be the name of a header."""
+    return _HEADER_NAME.fullmatch(text) is not None
+
+
+def header_name_problems(names: list[str]) -> Iterator[str]:
+    """What is wrong with the names of headers, a sentence each."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        yield "must be a list of texts"
+        return
+    if len(names) > MAX_HEADERS:
+        yield f"at most {MAX_HEADERS} are allowed, got {len(names)}"
+    for name in names:
+        if not is_header_name(name):
+            yield f"{name[:100]!r} is not a header name"
+
+
+def file_name_problems(name: str) -> Iterator[str]:
+    """What is wrong with the name of a file of the producer's, at most one sentence."""
+    if not _FILE_NAME.fullmatch(name):
+        yield f"must be the name of a file: letters, digits, dots, dashes or underscores, got {name[:100]!r}"
 
 
 def body_problems(body: str, method: str | None) -> Iterator[str]:

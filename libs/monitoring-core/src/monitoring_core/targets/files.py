@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 LONG_LINE = f"is longer than {MAX_LINE // 1024} KiB, and nothing after it was read"
 NOT_UTF8 = "is not UTF-8 text"
 FIELDS = tuple(attrs.fields_dict(TargetRecord))
-_JSON_FIELDS = ("headers", "labels")
+# Fields that CSV holds as JSON, and what that must be.
+_JSON_FIELDS = {
+    "headers": "object",
+    "labels": "object",
+    "further_regexps": "array",
+    "further_forbidden_regexps": "array",
+    "expected_headers": "object",
+    "expected_json": "object",
+    "secret_headers": "array",
+}
 
 
 class FileFormat(enum.StrEnum):
@@ -120,12 +129,12 @@ class CsvRecords:
         if any("\udc80" <= c <= "\udcff" for value in values if not value.isascii() for c in value):
             return _bad(self._lines, NOT_UTF8)
         fields: dict[str, Any] = {name: value for name, value in zip(self.columns, values, strict=True) if value != ""}
-        for name in _JSON_FIELDS:
+        for name, kind in _JSON_FIELDS.items():
             if name in fields:
                 try:
                     fields[name] = json.loads(fields[name])
                 except (ValueError, RecursionError):
-                    return _bad(self._lines, f"{name}: must be a JSON object")
+                    return _bad(self._lines, f"{name}: must be a JSON {kind}")
         return _parsed(self._lines, fields, from_text=True)
 
     def _text(self) -> Iterator[str]:
@@ -174,4 +183,4 @@ def write_targets(file: IO[str], file_format: FileFormat, records: Iterable[Targ
 def _csv_text(value: object) -> object:
     if isinstance(value, bool):
         return str(value).lower()
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value

@@ -12,14 +12,23 @@ from monitoring_core.errors import InvalidTargetError
 from monitoring_core.result import MAX_URL_LENGTH
 from monitoring_core.targets.contents import (
     MAX_BODY_LENGTH,
+    MAX_HEADERS,
     METHODS,
     body_problems,
+    file_name_problems,
+    header_name_problems,
     header_problems,
     label_problems,
 )
+from monitoring_core.targets.expectations import (
+    MAX_EXPECTATIONS,
+    expected_header_problems,
+    expected_json_problems,
+    regexp_list_problems,
+)
 from monitoring_core.targets.place import FAMILIES, MAX_PLACE_LENGTH, parse_place
 from monitoring_core.targets.regexp import MAX_REGEXP_LENGTH, regexp_problem
-from monitoring_core.targets.resolved import CheckDefaults, Target
+from monitoring_core.targets.resolved import NO_NAMES, CheckDefaults, Target
 from monitoring_core.targets.status import StatusSet
 from monitoring_core.targets.url import url_problems, without_credentials
 
@@ -28,6 +37,9 @@ if TYPE_CHECKING:
 
 MIN_INTERVAL_S = 1
 MAX_INTERVAL_S = 86_400
+
+_Regexp = Annotated[str, Meta(max_length=MAX_REGEXP_LENGTH)]
+_Regexps = Annotated[list[_Regexp], Meta(max_length=MAX_EXPECTATIONS)]
 
 
 @attrs.frozen(kw_only=True)
@@ -41,7 +53,7 @@ class TargetRecord:
         repr=lambda url: repr(without_credentials(url))
     )
     id: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
-    regexp: Annotated[str, Meta(max_length=MAX_REGEXP_LENGTH)] | None = None
+    regexp: _Regexp | None = None
     active: bool = True
     check_interval_s: Annotated[int, Meta(ge=MIN_INTERVAL_S, le=MAX_INTERVAL_S)] | None = None
     timeout_s: Annotated[float, Meta(gt=0, le=300)] | None = None
@@ -52,9 +64,16 @@ class TargetRecord:
     verify_tls: bool | None = None
     labels: dict[str, str] | None = None
     body: Annotated[str, Meta(max_length=MAX_BODY_LENGTH)] | None = attrs.field(default=None, repr=False)
-    forbidden_regexp: Annotated[str, Meta(max_length=MAX_REGEXP_LENGTH)] | None = None
+    forbidden_regexp: _Regexp | None = None
     connect_to: Annotated[str, Meta(min_length=1, max_length=MAX_PLACE_LENGTH)] | None = None
     address_family: str | None = None
+    further_regexps: _Regexps | None = None
+    further_forbidden_regexps: _Regexps | None = None
+    expected_headers: dict[str, _Regexp] | None = None
+    expected_json: dict[str, Any] | None = None
+    degraded_above_s: Annotated[float, Meta(gt=0, le=300)] | None = None
+    secret_headers: Annotated[list[str], Meta(max_length=MAX_HEADERS)] | None = None
+    client_certificate: str | None = None
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any], *, from_text: bool = False) -> TargetRecord:
@@ -102,6 +121,18 @@ class TargetRecord:
             ("headers", header_problems(self.headers) if self.headers else ()),
             ("labels", label_problems(self.labels) if self.labels else ()),
             ("body", body_problems(self.body, self.method) if self.body is not None else ()),
+            ("further_regexps", regexp_list_problems(self.further_regexps) if self.further_regexps else ()),
+            (
+                "further_forbidden_regexps",
+                regexp_list_problems(self.further_forbidden_regexps) if self.further_forbidden_regexps else (),
+            ),
+            ("expected_headers", expected_header_problems(self.expected_headers) if self.expected_headers else ()),
+            (
+                "client_certificate",
+                () if self.client_certificate is None else file_name_problems(self.client_certificate),
+            ),
+            ("secret_headers", header_name_problems(self.secret_headers) if self.secret_headers else ()),
+            ("expected_json", expected_json_problems(self.expected_json) if self.expected_json else ()),
         ):
             for message in messages:
                 yield name, message
@@ -110,8 +141,13 @@ class TargetRecord:
         interval_s, timeout_s = self.check_interval_s, self.timeout_s
         if interval_s and timeout_s and timeout_s >= interval_s:
             yield "timeout_s", f"must be shorter than check_interval_s ({interval_s}), got {timeout_s:g}"
+        degraded_s = self.degraded_above_s
+        if degraded_s and timeout_s and degraded_s >= timeout_s:
+            yield "degraded_above_s", f"must be shorter than timeout_s ({timeout_s:g}), got {degraded_s:g}"
         if self.method is not None and self.method not in METHODS:
             yield "method", f"must be one of {', '.join(METHODS)}, got {self.method!r}"
+        if self.method == "HEAD" and self.expected_json:
+            yield "expected_json", "needs a body, which no answer to HEAD has"
         if self.expected_status is not None:
             try:
                 StatusSet.parse(self.expected_status)
@@ -137,7 +173,7 @@ class TargetRecord:
         return Target(
             id=self.id,
             url=self.url,
-            regexp=self.regexp,
+            regexps=_all(self.regexp, self.further_regexps),
             interval_s=interval_s,
             timeout_s=timeout_s,
             method=self.method or "GET",
@@ -146,10 +182,19 @@ class TargetRecord:
             follow_redirects=True if self.follow_redirects is None else self.follow_redirects,
             verify_tls=True if self.verify_tls is None else self.verify_tls,
             body=None if self.body is None else self.body.encode(),
-            forbidden_regexp=self.forbidden_regexp,
+            forbidden_regexps=_all(self.forbidden_regexp, self.further_forbidden_regexps),
             connect_to=parse_place(self.connect_to) if self.connect_to else None,
             family=FAMILIES[self.address_family] if self.address_family else None,
+            expected_headers=tuple((name.lower(), value) for name, value in (self.expected_headers or {}).items()),
+            expected_json=tuple((self.expected_json or {}).items()),
+            degraded_above_s=self.degraded_above_s,
+            client_certificate=self.client_certificate,
+            secret_headers=frozenset(map(str.lower, self.secret_headers)) if self.secret_headers else NO_NAMES,
         )
+
+
+def _all(first: str | None, others: list[str] | None) -> tuple[str, ...]:
+    return (*(() if first is None else (first,)), *(others or ()))
 
 
 def _plain(message: str) -> str:

@@ -22,7 +22,7 @@ def make_target(**overrides: Any) -> Target:
     defaults: dict[str, Any] = {
         "id": 1,
         "url": "https://example.org/",
-        "regexp": None,
+        "regexps": (),
         "interval_s": 60,
         "timeout_s": 10.0,
         "method": "GET",

@@ -25,6 +25,13 @@ _seconds = st.none() | st.floats(0, 1e9)
 _text = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9) | st.text(_text, max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(_text, max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
 def _texts(max_size: int) -> st.SearchStrategy[str | None]:
     return st.none() | st.text(_text, max_size=max_size)
 
@@ -79,11 +86,12 @@ def records() -> st.SearchStrategy[TargetRecord]:
     """Any record that has no problems and fits a default interval of a minute."""
     host = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=20)
     header = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=10).map(lambda name: f"X-{name}")
+    regexp = st.text("abc.*+ ", max_size=8).map(re.escape)
     return st.builds(
         TargetRecord,
         url=st.builds("{}://{}/{}".format, st.sampled_from(["http", "https"]), host, host),
         id=st.integers(1, 2**63 - 1),
-        regexp=st.none() | st.text("abc.*+ ", max_size=8).map(re.escape),
+        regexp=st.none() | regexp,
         active=st.booleans(),
         check_interval_s=st.none() | st.integers(60, 86_400),
         timeout_s=st.none() | st.floats(0.1, 30),
@@ -93,7 +101,14 @@ def records() -> st.SearchStrategy[TargetRecord]:
         follow_redirects=st.none() | st.booleans(),
         verify_tls=st.none() | st.booleans(),
         labels=st.none() | st.dictionaries(st.text(_text, max_size=5), st.text(_text, max_size=5), max_size=3),
-        forbidden_regexp=st.none() | st.text("abc.*+ ", max_size=8).map(re.escape),
+        forbidden_regexp=st.none() | regexp,
         connect_to=st.none() | st.sampled_from(["origin.example.org", "192.0.2.7:8443", "[2001:db8::7]:443"]),
         address_family=st.none() | st.sampled_from(["ipv4", "ipv6"]),
-    )
+        further_regexps=st.none() | st.lists(regexp, max_size=3),
+        further_forbidden_regexps=st.none() | st.lists(regexp, max_size=3),
+        degraded_above_s=st.none() | st.floats(0.01, 0.09),
+        client_certificate=st.none() | st.sampled_from(["shop.pem", "a"]),
+        secret_headers=st.none() | st.lists(header, max_size=3),
+        expected_json=st.none() | st.dictionaries(st.sampled_from(["$.a", "$[*]", "$..b[?@.c==1]"]), _json, max_size=3),
+        expected_headers=st.none() | st.dictionaries(header, regexp, max_size=3),
+    ).filter(lambda record: record.method != "HEAD" or not record.expected_json)

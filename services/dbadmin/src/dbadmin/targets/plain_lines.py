@@ -41,6 +41,13 @@ _PATTERNS = {
     "forbidden_regexp": "",
     "connect_to": "",
     "address_family": "|ipv4|ipv6",
+    "further_regexps": "",
+    "further_forbidden_regexps": "",
+    "expected_headers": "",
+    "expected_json": "",
+    "degraded_above_s": "",
+    "secret_headers": "",
+    "client_certificate": "",
 }
 # Pairs of interval and timeout in which one is missing, or the timeout is certainly shorter.
 _TIMES = (
@@ -99,5 +106,8 @@ def plain_json(line: bytes) -> TargetRecord | None:
         and (fields.method is None or fields.method in METHODS)
         and fields.expected_status is fields.headers is fields.body is None
         and fields.forbidden_regexp is fields.connect_to is fields.address_family is None
+        and fields.further_regexps is fields.further_forbidden_regexps is None
+        and fields.expected_headers is fields.expected_json is None
+        and fields.degraded_above_s is fields.secret_headers is fields.client_certificate is None
     )
     return cast("TargetRecord", fields) if good else None

@@ -38,7 +38,10 @@ def probe(records: Sequence[TargetRecord], engine: EngineName, monitor: MonitorC
     program, default_s = _program(), monitor.timeout.total_seconds()
     numbered = [attrs.evolve(record, id=number) for number, record in enumerate(records, start=1)]
     lines = "".join(json.dumps(_fields(record, default_s)) + "\n" for record in numbered)
-    done = _run([program, "probe", "-", "--engine", engine], lines, sum(r.timeout_s or default_s for r in records))
+    command = [program, "probe", "-", "--engine", engine]
+    if monitor.client_certificate_directory:
+        command += ["--client-certificate-directory", monitor.client_certificate_directory]
+    done = _run(command, lines, sum(r.timeout_s or default_s for r in records))
     if done.returncode not in (0, 1):
         raise StopError(f"{program} probe: {_last_line(done.stderr) or 'it failed'}")
     try:

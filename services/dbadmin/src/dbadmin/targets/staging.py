@@ -126,7 +126,7 @@ def _csv(value: Any) -> str:
             return ""
         case str():
             text = value
-        case dict():
+        case dict() | list():
             text = json.dumps(value, ensure_ascii=False)
         case _:
             return str(value).lower()

@@ -85,7 +85,7 @@ def add(config: DatabaseConfig, record: TargetRecord) -> int:
         sql.SQL(", ").join(sql.Placeholder() * len(values)),
     )
     with connected(config) as connection:
-        parameters = [Jsonb(value) if isinstance(value, dict) else value for value in values.values()]
+        parameters = [Jsonb(value) if isinstance(value, dict | list) else value for value in values.values()]
         added = connection.execute(statement, parameters).fetchone()
         if not added:
             known = find_in(connection, config.schema, [record.url])[0]

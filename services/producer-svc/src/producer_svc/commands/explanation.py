@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from monitoring_core.result import CheckResult, Reason
+from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.targets import without_credentials
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _MEANINGS = {
     Reason.TLS_ERROR: "no secure connection: the handshake failed, or the certificate is not to be trusted",
     Reason.REDIRECT_ERROR: "the redirects lead nowhere, or are too many",
     Reason.STATUS_MISMATCH: "the website answered with a status that is not expected",
-    Reason.BODY_MISMATCH: "the body does not hold what it should",
+    Reason.BODY_MISMATCH: "the answer does not hold what it should, or holds what it should not",
     Reason.BODY_READ_ERROR: "the body broke off, or could not be read",
     Reason.BODY_TOO_LARGE: "the body is larger than a check reads",
     Reason.MISSED_WINDOW: "the check was not run in time; this says nothing about the website",
@@ -78,6 +78,9 @@ def _facts(result: CheckResult, target: Target) -> Iterator[tuple[str, str | Non
     if result.chain_expires_subject:
         yield "  breaks", f"{result.chain_expires_subject} {_expiry(result.chain_expires_at)}"
     yield "body", None if result.body_bytes is None else f"{result.body_bytes} bytes"
+    if result.status is Status.UP and target.degraded_above_s is not None:
+        above = (result.response_time_s or 0.0) > target.degraded_above_s
+        yield "speed", f"{'degraded' if above else 'not degraded'}, which it is above {target.degraded_above_s:g} s"
     if result.regexp_matched is not None:
         yield "regexp", "matches" if result.regexp_matched else "does not match"
 

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import deque
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -14,7 +14,7 @@ from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.errors import InvalidTargetError, StopError
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.result_lines import to_line
-from monitoring_core.targets import FAMILIES, MAX_INTERVAL_S, TargetRecord
+from monitoring_core.targets import FAMILIES, MAX_INTERVAL_S, TargetRecord, fields_of_options
 from producer_svc.check import Check, Origin
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.request import first_request
@@ -22,7 +22,7 @@ from producer_svc.checks.kinds import build_engine
 from producer_svc.commands.explanation import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from monitoring_core.targets import Target
 
@@ -34,8 +34,40 @@ _GRACE_S = 5.0
 @click.command()
 @click.argument("url")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-@click.option("--regexp", metavar="REGEXP", help="What the body must hold (RE2 syntax).")
-@click.option("--forbidden-regexp", metavar="REGEXP", help="What the body must not hold.")
+@click.option("--regexp", multiple=True, metavar="REGEXP", help="What the body must hold (RE2 syntax). Repeatable.")
+@click.option("--forbidden-regexp", multiple=True, metavar="REGEXP", help="What it must not hold. Repeatable.")
+@click.option(
+    "--expected-header",
+    "expected_headers",
+    multiple=True,
+    metavar="NAME:REGEXP",
+    help="What a header of the answer must hold. Repeatable.",
+)
+@click.option(
+    "--expected-json",
+    nargs=2,
+    multiple=True,
+    metavar="PATH VALUE",
+    help="What a JSON path (RFC 9535) finds in the body, in JSON or as plain text. Repeatable.",
+)
+@click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="What to send. Repeatable.")
+@click.option(
+    "--secret-header", "secret_headers", multiple=True, metavar="NAME", help="One that stays with its host. Repeatable."
+)
+@click.option(
+    "--degraded-above",
+    "degraded_above_s",
+    type=click.FloatRange(0, _MAX_TIMEOUT_S, min_open=True),
+    metavar="SECONDS",
+    help="What is slower is up, and degraded.",
+)
+@click.option("--client-certificate", metavar="NAME", help="The file with the certificate to show, and its key.")
+@click.option(
+    "--client-certificate-directory",
+    type=click.Path(file_okay=False),
+    help="Where such files are.  [default: the present directory]",
+    default=".",
+)
 @click.option("--connect-to", metavar="HOST[:PORT]", help="Where to connect in place of the host of URL.")
 @click.option("--address-family", type=click.Choice(list(FAMILIES)), help="Which addresses to connect to.")
 @click.option(
@@ -52,18 +84,18 @@ _GRACE_S = 5.0
     metavar="SECONDS",
     help="The time for the whole check.  [default: 10]",
 )
-def probe(url: str, as_json: bool, engine: str, **fields: str | float | None) -> None:
+def probe(url: str, as_json: bool, engine: str, client_certificate_directory: str, **values: Any) -> None:
     """Check URL once, now, and explain the verdict.
 
     With - for URL, targets are read from standard input, a JSON object a line with an id and the fields of an import
     file, and each result is printed as one JSON object.
 
-    Ends with status 0 when the website is up, 1 when it is not, and 2 when URL cannot be checked or REGEXP is bad.
+    Ends with status 0 when the website is up, 1 when it is not, and 2 when URL cannot be checked or an option is bad.
     """
-    monitor = MonitorConfig(engine=EngineName(engine))
+    monitor = MonitorConfig(engine=EngineName(engine), client_certificate_directory=client_certificate_directory)
     if url == "-":
         sys.exit(0 if _probe_all(sys.stdin, monitor) else 1)
-    target = _target(url, fields, monitor)
+    target = _target(url, values, monitor)
     result = _check(target, monitor)
     click.echo(to_line(result) if as_json else "\n".join(explain(result, target)))
     sys.exit(0 if result.status is Status.UP else 1)
@@ -98,18 +130,20 @@ def _target_in_line(number: int, line: str, monitor: MonitorConfig) -> Target:
         _refuse(f"line {number}: {error}")
 
 
-def _target(url: str, fields: Mapping[str, str | float | None], monitor: MonitorConfig) -> Target:
+def _target(url: str, values: dict[str, Any], monitor: MonitorConfig) -> Target:
     """The target to check; ends the command with status 2 when there is none."""
     # With the longest interval, every timeout is shorter than the interval.
-    all_fields = {"id": 1, "url": url, "check_interval_s": MAX_INTERVAL_S, **fields}
+    fields = {"id": 1, "url": url, "check_interval_s": MAX_INTERVAL_S}
     try:
-        target = TargetRecord.parse(all_fields).resolve(monitor.defaults)
+        target = TargetRecord.parse(fields | fields_of_options(values)).resolve(monitor.defaults)
         first_request(target)  # finds URLs that parse but cannot be requested
     except InvalidTargetError as error:
         # A malformed URL may hold its password anywhere, so the message must not quote any of it.
         hidden = "@" in url
         problems = ["url: is not a URL" if hidden and p.startswith("url: ") else p for p in error.problems]
         _refuse("; ".join(problems))
+    except ValueError as error:
+        _refuse(str(error))
     except EndingError as error:
         _refuse("url: is not a URL that can be requested" if "@" in url else f"url: {error.detail}")
     return target

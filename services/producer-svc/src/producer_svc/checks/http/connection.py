@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import ssl
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -108,7 +109,12 @@ class _TlsConnection(HTTPSConnection):
                 progress.refused = time.monotonic()
                 with contextlib.suppress(ProbeError, OSError, ValueError):
                     progress.chain = self._refused_chain(progress.again())
-            if (error.reason if isinstance(error, ssl.SSLError) else "") in _MAY_MISS_A_CERTIFICATE:
+            if progress.client_certificate and refuses_certificate(error):
+                raise TlsError(CERTIFICATE_REFUSED) from None
+            if (
+                not progress.client_certificate
+                and (error.reason if isinstance(error, ssl.SSLError) else "") in _MAY_MISS_A_CERTIFICATE
+            ):
                 self._explain_refusal(progress.again())
             raise _handshake_failure(error) from None
         except ValueError as error:
@@ -156,11 +162,29 @@ def _chain(connection: ssl.SSLSocket) -> list[bytes]:
 
 
 CERTIFICATE_ASKED = "the website asks for a client certificate"
+CERTIFICATE_REFUSED = "the website refuses the client certificate"
+# Alerts about the certificate that their receiver has shown (RFC 8446, section 6.2), as OpenSSL names them.
+_REFUSALS = re.compile(
+    "(SSLV3|TLSV1|TLSV13)_ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_(REVOKED|EXPIRED|UNKNOWN)|UNKNOWN_CA"
+    "|ACCESS_DENIED)"
+)
 
 
 def asks_for_certificate(error: BaseException) -> bool:
     """Whether the website refuses to go on without a client certificate."""
     return "CERTIFICATE_REQUIRED" in (getattr(error, "reason", None) or "")
+
+
+def refuses_certificate(error: BaseException) -> bool:
+    """Whether the website says that it does not take the client certificate."""
+    return _REFUSALS.fullmatch(getattr(error, "reason", None) or "") is not None
+
+
+def told_of_certificate(error: BaseException) -> str | None:
+    """What a website says of the client certificate, in words; None when the error is none of these."""
+    if asks_for_certificate(error):
+        return CERTIFICATE_ASKED
+    return CERTIFICATE_REFUSED if refuses_certificate(error) else None
 
 
 def _handshake_failure(error: OSError) -> ProbeError:

@@ -17,10 +17,18 @@ from monitoring_core.result import MAX_NAME_LENGTH, MAX_URL_LENGTH, CheckResult,
 from producer_svc.checks.certificates import Certificate, first_to_expire, read_certificate
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.body import Body, excerpt
+from producer_svc.checks.http.charset import to_utf8
 from producer_svc.checks.http.cookies import Cookies
 from producer_svc.checks.http.head import Head
 from producer_svc.checks.http.request import NO_REQUEST, REDIRECTS, Request, first_request, redirected
-from producer_svc.checks.http.verdict import judge_expectation, judge_head, matches, mismatch
+from producer_svc.checks.http.verdict import (
+    judge_expectation,
+    judge_forbidden,
+    judge_head,
+    judge_headers,
+    matches,
+    mismatch,
+)
 from producer_svc.checks.network import told
 
 if TYPE_CHECKING:
@@ -92,7 +100,7 @@ class Exchange:
             EndingError: the target's URL cannot be requested.
         """
         self._plain = self.request = first_request(self.check.target)
-        if self.check.target.connect_to:
+        if self.check.target.connect_to or self.check.target.client_certificate:
             self._home = urlsplit(self.request.url).hostname
 
     def began(self, moment: float) -> None:
@@ -110,6 +118,15 @@ class Exchange:
         """Where to connect in place of the host of the request, which is so for the target's own host alone."""
         place = self.check.target.connect_to
         return place if place and urlsplit(self.request.url).hostname == self._home else None
+
+    @property
+    def client_certificate(self) -> str | None:
+        """The name of the certificate to show, which is shown over TLS and to the target's own host alone."""
+        name = self.check.target.client_certificate
+        if name is None:
+            return None
+        parts = urlsplit(self.request.url)
+        return name if parts.scheme == "https" and parts.hostname == self._home else None
 
     @property
     def in_body(self) -> bool:
@@ -143,6 +160,8 @@ class Exchange:
                 self._cookies.learn(self.request, set_cookies)
             return False
         judge_expectation(status, target.expected_status)
+        if target.expected_headers:
+            judge_headers(head, target.expected_headers)
         self._content_type = ", ".join(types := head.all("content-type")) or None
         self.endless = any(value.lstrip().lower().startswith(EVENT_STREAM) for value in types)
         if self.endless and not target.looks_into_body:
@@ -175,18 +194,34 @@ class Exchange:
         """
         if self._body is None or self.request.method == "HEAD":
             return
-        content, pattern, forbidden = self._body.finish(), self.check.target.regexp, self.check.target.forbidden_regexp
-        if forbidden is not None and matches(forbidden, content, self._content_type):
-            raise EndingError(Reason.BODY_MISMATCH, "the regular expression that must not match does")
-        if pattern is None:
+        content, target = self._body.finish(), self.check.target
+        if not target.looks_into_body:
             return
-        self.regexp_matched = matches(pattern, content, self._content_type)
-        if not self.regexp_matched:
+        text = to_utf8(content, self._content_type)
+        judge_forbidden(text, target.forbidden_regexps)
+        for pattern in target.regexps:
+            self.regexp_matched = matches(pattern, text)
+            if not self.regexp_matched:
+                if self._body.cut:
+                    raise self.limits.exceeded()
+                self._keep(content)
+                raise mismatch(pattern, self._body.unknown)
+        if target.expected_json:
             if self._body.cut:
                 raise self.limits.exceeded()
-            if self.limits.excerpt:
-                self._excerpt = excerpt(content, self.limits.excerpt)
-            raise mismatch(self._body.unknown)
+            # Few targets need the library of JSON paths.
+            from producer_svc.checks.http.json_body import judge_json
+
+            try:
+                judge_json(text, target.expected_json)
+            except EndingError:
+                self._keep(content)
+                raise
+
+    def _keep(self, content: bytes) -> None:
+        """Keep the beginning of a body in which something was not found."""
+        if self.limits.excerpt:
+            self._excerpt = excerpt(content, self.limits.excerpt)
 
     def presented(self, certificates: Sequence[bytes]) -> None:
         """Note the certificates (DER) that the website presented in a handshake, its own first."""

@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 from monitoring_core.config import HttpVersion
 from monitoring_core.result import Reason
 from probe_transport import Answer, Transport
+from probe_transport import ClientCertificate as Shown
 from producer_svc.checks.certificates import trusted_authorities
 from producer_svc.checks.ending import EndingError
+from producer_svc.checks.http.client_certificates import ClientCertificate, ClientCertificates, unusable
 from producer_svc.checks.http.exchange import Exchange
 from producer_svc.checks.http.limits import Limits
 from producer_svc.checks.http.request import header_lines
@@ -51,6 +53,8 @@ class NativeEngine:
             config.max_concurrent_checks,
             max_per_host=config.max_per_host,
         )
+        self._certificates = ClientCertificates(config.client_certificate_directory)
+        self._shown: dict[str, tuple[ClientCertificate, Shown]] = {}
         self._http_versions = config.http_versions
         self._prefers_http2 = config.http_versions[0] is HttpVersion.TWO
         self._resume_for_s = config.tls_resumption.total_seconds()
@@ -110,9 +114,10 @@ class NativeEngine:
         """Hand the exchange's request in.
 
         Raises:
-            EndingError: the URL cannot be requested.
+            EndingError: the URL cannot be requested, or the client certificate not be shown.
         """
         request, target, token = exchange.request, exchange.check.target, next(self._tokens)
+        certificate = exchange.client_certificate
         try:
             self._transport.submit(
                 token,
@@ -133,11 +138,27 @@ class NativeEngine:
                 family=target.family or 0,
                 target=target.id,
                 resume_for_s=self._resume_for_s,
+                client_certificate=self._certificate(certificate) if certificate else None,
             )
         except ValueError:
             reason = Reason.REDIRECT_ERROR if exchange.hops else Reason.PROBER_ERROR
             raise EndingError(reason, f"{request.url} cannot be requested") from None
         self._running[token] = exchange
+
+    def _certificate(self, name: str) -> Shown:
+        """A client certificate as the transport has it.
+
+        Raises:
+            EndingError: it cannot be used.
+        """
+        found = self._certificates.get(name)
+        known = self._shown.get(name)
+        if known is None or known[0] is not found:
+            try:
+                known = self._shown[name] = (found, Shown(found.pem))
+            except ValueError as error:
+                raise unusable(name, str(error)) from None
+        return known[1]
 
     def _accept(self, answer: Answer) -> None:
         """After a hop: start the next one, or finish the check."""

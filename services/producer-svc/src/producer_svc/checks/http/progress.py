@@ -49,6 +49,7 @@ class Progress:
         target: path and query of the request, as they are sent.
         connect_to: where to connect in place of the host of the request.
         family: the version of IP, None for both.
+        client_certificate: the name of the certificate to show.
         attempts: every address that was tried, and what came of it.
         chain: the certificates that the website presented, its own first, DER.
         refused: when a certificate was refused; None if that did not happen.
@@ -65,6 +66,7 @@ class Progress:
     target: str = "/"
     connect_to: tuple[str, int | None] | None = None
     family: int | None = None
+    client_certificate: str | None = None
     attempts: list[tuple[str, str]] = attrs.field(factory=list)
     refused: float | None = None
 

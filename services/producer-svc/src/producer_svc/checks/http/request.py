@@ -36,12 +36,17 @@ _OF_BODY = frozenset({"content-type", "content-encoding", "content-language", "c
 
 @attrs.frozen
 class Request:
-    """One request of a check. The URL is normalised and free of credentials: they are in the headers."""
+    """One request of a check. The URL is normalised and free of credentials: they are in the headers.
+
+    Attributes:
+        secret: names, in lower case, of headers that the target calls secret.
+    """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
     body: bytes | None = attrs.field(default=None, repr=False)
+    secret: frozenset[str] = frozenset()
 
 
 # Stands for the request of a check that has not made one yet.
@@ -63,7 +68,7 @@ def first_request(target: Target) -> Request:
         except ValueError:
             detail = f"{without_credentials(target.url)} cannot be requested"
             raise EndingError(Reason.PROBER_ERROR, detail) from None
-    return Request(target.method, url, _headers(target.headers, authorization), target.body)
+    return Request(target.method, url, _headers(target.headers, authorization), target.body, target.secret_headers)
 
 
 def redirected(request: Request, status: int, location: str) -> Request:
@@ -86,9 +91,10 @@ def redirected(request: Request, status: int, location: str) -> Request:
     headers = tuple(
         (name, value)
         for name, value in request.headers
-        if (at_home or not _OWN_HOSTS.fullmatch(name)) and (keeps_body or name.lower() not in _OF_BODY)
+        if (at_home or not (_OWN_HOSTS.fullmatch(name) or name.lower() in request.secret))
+        and (keeps_body or name.lower() not in _OF_BODY)
     )
-    return Request(method, url, _headers(headers, authorization), body)
+    return Request(method, url, _headers(headers, authorization), body, request.secret)
 
 
 def _at_home(before: str, url: str) -> bool:

@@ -13,12 +13,12 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.poolmanager import PoolManager
 
 from producer_svc.checks.certificates import trusted_authorities
+from producer_svc.checks.http.client_certificates import unusable
 from producer_svc.checks.http.connection import Route, pool_classes
 from producer_svc.checks.http.sockets import BudgetTlsSocket
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from producer_svc.checks.http.client_certificates import ClientCertificate, ClientCertificates
     from producer_svc.checks.http.progress import Progress
     from producer_svc.checks.http.request import Request
     from producer_svc.checks.http.resolver import Resolver
@@ -27,6 +27,41 @@ if TYPE_CHECKING:
 # ssl.OP_LEGACY_SERVER_CONNECT, which has a name from Python 3.12 on. Without it, OpenSSL refuses servers that do not
 # know RFC 5746; to a client that never renegotiates they are as good as others, and browsers take them.
 _OP_LEGACY_SERVER_CONNECT = 0x4
+
+
+class TlsContexts:
+    """The contexts for all checks, and those for each client certificate once it is needed."""
+
+    def __init__(self, certificates: ClientCertificates) -> None:
+        self._certificates = certificates
+        self._own: dict[str, tuple[ClientCertificate, dict[bool, ssl.SSLContext]]] = {}
+        self._common = tls_contexts()
+        self.trusting = self._common[False]
+
+    def get(self, verify: bool, client_certificate: str | None) -> ssl.SSLContext:
+        """The context for a check.
+
+        Args:
+            verify: whether the website's certificate is verified.
+            client_certificate: the name of the one to show.
+
+        Raises:
+            EndingError: the client certificate cannot be used.
+        """
+        if client_certificate is None:
+            return self._common[verify]
+        found = self._certificates.get(client_certificate)
+        known = self._own.get(client_certificate)
+        if known is None or known[0] is not found:
+            contexts = tls_contexts()
+            for context in contexts.values():
+                try:
+                    # With a password, so that OpenSSL asks nobody on the terminal for one.
+                    context.load_cert_chain(found.path, password="")
+                except (OSError, ValueError) as error:
+                    raise unusable(client_certificate, getattr(error, "reason", None) or "cannot be read") from None
+            known = self._own[client_certificate] = (found, contexts)
+        return known[1][verify]
 
 
 def tls_contexts() -> dict[bool, ssl.SSLContext]:
@@ -59,9 +94,9 @@ class BudgetAdapter(HTTPAdapter):
     progress: Progress
     verify: bool
 
-    def __init__(self, contexts: Mapping[bool, ssl.SSLContext], resolver: Resolver, networks: DeniedNetworks) -> None:
+    def __init__(self, contexts: TlsContexts, resolver: Resolver, networks: DeniedNetworks) -> None:
         self._contexts = contexts
-        self._route = Route(resolver, networks, contexts[False], lambda: self.progress)
+        self._route = Route(resolver, networks, contexts.trusting, lambda: self.progress)
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
@@ -71,8 +106,10 @@ class BudgetAdapter(HTTPAdapter):
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        context = {"ssl_context": self._contexts[self.verify]} if str(request.url).startswith("https") else {}
-        return self.poolmanager.connection_from_url(str(request.url), pool_kwargs=context)
+        settings = {}
+        if str(request.url).startswith("https"):
+            settings["ssl_context"] = self._contexts.get(self.verify, self.progress.client_certificate)
+        return self.poolmanager.connection_from_url(str(request.url), pool_kwargs=settings)
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Do nothing: the shared context already says whether and against what to verify."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from monitoring_core.clock import to_ms
 from monitoring_core.result import CheckResult
 from monitoring_runtime.memory import keep_memory_together
+from producer_svc.checks.http.client_certificates import ClientCertificates
 from producer_svc.checks.http.limits import Limits
-from producer_svc.checks.http.requests_adapter import tls_contexts
+from producer_svc.checks.http.requests_adapter import TlsContexts
 from producer_svc.checks.http.requests_probe import Probe
 from producer_svc.checks.http.resolver import Resolver
 from producer_svc.checks.network import DeniedNetworks
@@ -33,7 +34,7 @@ class RequestsEngine:
         keep_memory_together()
         self._config = config
         self._limits = Limits.of(config)
-        self._contexts = tls_contexts()
+        self._contexts = TlsContexts(ClientCertificates(config.client_certificate_directory))
         self._networks = DeniedNetworks(config.denied_networks)
         self._stalls = StallWatch()
         self._resolver = Resolver(config.dns_cache)

@@ -11,7 +11,7 @@ import urllib3.exceptions
 from monitoring_core.result import Reason
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.answer import BodyError, LenientResponse
-from producer_svc.checks.http.connection import CERTIFICATE_ASKED, asks_for_certificate
+from producer_svc.checks.http.connection import told_of_certificate
 from producer_svc.checks.http.exchange import Exchange
 from producer_svc.checks.http.progress import (
     ConnectError,
@@ -27,12 +27,10 @@ from producer_svc.checks.http.urls import path_of
 from producer_svc.checks.stalls import StallWatch, timed_out
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Mapping
-
     from monitoring_core.result import CheckResult
     from producer_svc.check import Check, Origin
     from producer_svc.checks.http.limits import Limits
+    from producer_svc.checks.http.requests_adapter import TlsContexts
     from producer_svc.checks.http.resolver import Resolver
     from producer_svc.checks.network import DeniedNetworks
 
@@ -51,7 +49,7 @@ class Probe:
     def __init__(
         self,
         limits: Limits,
-        contexts: Mapping[bool, ssl.SSLContext],
+        contexts: TlsContexts,
         resolver: Resolver,
         networks: DeniedNetworks,
         stalls: StallWatch,
@@ -109,6 +107,7 @@ class Probe:
         """The answer to the exchange's request, headers read."""
         before, began = progress.connecting_s, time.monotonic()
         progress.target, progress.connect_to = path_of(exchange.request.url), exchange.connect_to
+        progress.client_certificate = exchange.client_certificate
         # Not Session.send: it reads the whole body of a redirect without a bound, even of one not to be followed.
         response = self._adapter.send(prepared(exchange.request), stream=True, timeout=progress.remaining_s())
         waited_s = time.monotonic() - began - (progress.connecting_s - before)
@@ -150,8 +149,8 @@ class Probe:
             case _ if isinstance(failure, _BAD_URL):
                 reason = Reason.REDIRECT_ERROR if exchange.hops else Reason.PROBER_ERROR
                 return EndingError(reason, f"{exchange.request.url} cannot be requested")
-            case _ if asks_for_certificate(_cause(failure)):
-                return EndingError(Reason.TLS_ERROR, CERTIFICATE_ASKED)
+            case _ if told := told_of_certificate(_cause(failure)):
+                return EndingError(Reason.TLS_ERROR, told)
             case requests.exceptions.RequestException():
                 return EndingError(Reason.CONNECTION_ERROR, _innermost(failure))
         return EndingError(Reason.PROBER_ERROR, f"internal error: {type(failure).__name__}")

@@ -1,0 +1,90 @@
+"""The certificates with which checks show who they are: files with a certificate and its key, in one directory."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import attrs
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from monitoring_core.config.values import SecretSources
+from monitoring_core.result import Reason
+from producer_svc.checks.ending import EndingError
+
+
+@attrs.frozen
+class ClientCertificate:
+    """A certificate, those above it, and its key.
+
+    Attributes:
+        changed_ns: when the file was last written, as the file system has it.
+    """
+
+    name: str
+    path: Path
+    changed_ns: int
+    pem: bytes = attrs.field(repr=False)
+    expires_at: dt.datetime
+
+
+class ClientCertificates:
+    """Reads each file when it is first needed, and again when it has changed. For any number of threads."""
+
+    def __init__(self, directory: str | None) -> None:
+        self._directory = None if directory is None else Path(directory)
+        self._known: dict[str, ClientCertificate] = {}
+
+    def get(self, name: str) -> ClientCertificate:
+        """The certificate in the file with this name.
+
+        Raises:
+            EndingError: prober_error, it cannot be used. The website has no part in that.
+        """
+        try:
+            found = self._read(name)
+        except (ValueError, OSError) as error:
+            text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise unusable(name, text) from None
+        if found.expires_at <= dt.datetime.now(dt.UTC):
+            raise unusable(name, f"it ended {found.expires_at:%Y-%m-%d %H:%M} UTC")
+        return found
+
+    def _read(self, name: str) -> ClientCertificate:
+        if self._directory is None:
+            raise ValueError("monitor.client_certificate_directory is not set")
+        path, known = self._directory / name, self._known.get(name)
+        changed_ns = path.stat().st_mtime_ns
+        if known is None or known.changed_ns != changed_ns:
+            secret = SecretSources({}, self._directory).finder({"file": name})()
+            pem = secret.reveal().encode()
+            known = ClientCertificate(name, path, changed_ns, pem, _end(pem))
+            self._known[name] = known
+        return known
+
+
+def _end(pem: bytes) -> dt.datetime:
+    """When a certificate ends that stands in a text with its key.
+
+    Raises:
+        ValueError: they do not.
+    """
+    try:
+        certificate, key = x509.load_pem_x509_certificates(pem)[0], load_pem_private_key(pem, None)
+        own, other = (
+            one.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            for one in (certificate.public_key(), key.public_key())
+        )
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # Not what the library says: no part of a key must come into a result.
+        own, other = b"", b"none"
+    if own != other:
+        raise ValueError("the file does not hold a certificate and its key, not encrypted, in PEM")
+    return certificate.not_valid_after_utc
+
+
+def unusable(name: str, why: str) -> EndingError:
+    """The end of a check that cannot show its certificate."""
+    return EndingError(Reason.PROBER_ERROR, f"client certificate {name}: {why}")
