@@ -87,8 +87,114 @@ class WriteCounts:
         )
 
 
+@attrs.frozen
+class Topic:
+    """A topic that is not taken for another one of the same name, on another cluster or made anew.
+
+    Attributes:
+        id: Kafka's ID of the topic; empty where Kafka gives none.
+    """
+
+    cluster: str
+    name: str
+    id: str
+
+
+@attrs.frozen
+class TopicState:
+    """A topic as it is now.
+
+    Attributes:
+        begins: for each partition the first offset that Kafka still has.
+    """
+
+    topic: Topic
+    begins: Mapping[int, int]
+
+
+@attrs.define
+class Span:
+    """The part of a partition that a batch covers.
+
+    Attributes:
+        begin: everything before this offset was in earlier batches.
+        end: the offset after the last message.
+        missing: how many offsets in between had no message.
+        gap_begin: the first of these; meaningless without any.
+        gap_end: the offset after the last of these.
+    """
+
+    begin: int
+    end: int
+    missing: int = 0
+    gap_begin: int = 0
+    gap_end: int = 0
+
+
+@attrs.frozen
+class Progress:
+    """How far a batch comes: its span in each partition of a topic."""
+
+    topic: Topic
+    spans: Mapping[int, Span]
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """What is missing between the messages."""
+        return [
+            Gap(partition, "missing", span.gap_begin, span.gap_end, span.missing)
+            for partition, span in self.spans.items()
+            if span.missing
+        ]
+
+
+@attrs.frozen
+class Gap:
+    """Messages that Kafka no longer had when they were due to be stored.
+
+    Attributes:
+        reason: `expired` before they were read; `missing` within the partition, as after compaction; `set_back`, when
+            Kafka lost the end of the partition; `topic_replaced`, when the topic was made anew.
+        messages: how many; 0 when nobody can tell.
+    """
+
+    partition: int
+    reason: str
+    first_offset: int
+    next_offset: int
+    messages: int
+
+
+@attrs.frozen
+class Asked:
+    """The partitions of a consumer.
+
+    Attributes:
+        waiting: those that it does not read yet.
+        read: those that it reads.
+        set_back: those that wait because Kafka has fewer messages than it had.
+    """
+
+    waiting: frozenset[int]
+    read: frozenset[int] = frozenset()
+    set_back: frozenset[int] = frozenset()
+
+
+@attrs.frozen
+class Places:
+    """Where partitions are to be read from, and the gaps that were found in finding this out."""
+
+    topic: Topic
+    offsets: Mapping[int, int]
+    gaps: Sequence[Gap] = attrs.field(default=(), converter=tuple)
+
+
 class RefusedError(Exception):
     """The database refuses these results because of a value in at least one of them; trying again will not help."""
+
+
+class BehindError(Exception):
+    """The database lacks what was stored before: it is an older copy. Nothing of the batch was stored."""
 
 
 class Source(Protocol):
@@ -99,8 +205,22 @@ class Source(Protocol):
         """Whether any partition is assigned."""
         ...
 
-    def subscribe(self, on_revoked: Callable[[Collection[int]], None]) -> None:
-        """Join the group. `on_revoked` is called, within poll, before partitions are given up or when lost."""
+    def subscribe(
+        self, on_assigned: Callable[[Collection[int]], None], on_revoked: Callable[[Collection[int]], None]
+    ) -> None:
+        """Join the group.
+
+        `on_assigned` is called, within poll, for partitions that are assigned: they give nothing until `start`.
+        `on_revoked` is called, within poll, before partitions are given up or when lost.
+        """
+        ...
+
+    def hold(self) -> None:
+        """Let no partition give any more messages until `start`."""
+        ...
+
+    def start(self, offsets: Mapping[int, int]) -> None:
+        """Let partitions that are assigned give their messages from these offsets on."""
         ...
 
     def poll(self, limit: int, timeout_s: float) -> Sequence[Received]:
@@ -120,8 +240,20 @@ class Source(Protocol):
         ...
 
 
+class TopicStates(Protocol):
+    """What Kafka says of the topic."""
+
+    def now(self) -> TopicState:
+        """The topic as it is now.
+
+        Raises:
+            OutageError: Kafka does not answer.
+        """
+        ...
+
+
 class Writer(Protocol):
-    """The table of results."""
+    """The table of results, and how far each partition is stored in it."""
 
     def prepare(self) -> None:
         """Find out whether results can be stored at all.
@@ -132,10 +264,22 @@ class Writer(Protocol):
         """
         ...
 
-    def write(self, results: Sequence[CheckResult]) -> WriteCounts:
-        """Store results, all or none.
+    def place(self, state: TopicState, asked: Asked) -> Places:
+        """From which offsets partitions are to be read, so that all that is not stored, and Kafka has, is read.
+
+        A partition that is new to the database is read from its beginning, and so is one that Kafka has set back. What
+        Kafka no longer has of a partition that waits is noted in the database as a gap.
 
         Raises:
+            OutageError: the database cannot tell now.
+        """
+        ...
+
+    def write(self, results: Sequence[CheckResult], progress: Progress | None = None) -> WriteCounts:
+        """Store results, all or none, and with them how far each partition is stored now.
+
+        Raises:
+            BehindError: the database lacks what was stored before `progress`.
             OutageError: the results cannot be stored now. Another try stores nothing twice.
             RefusedError: the results can never be stored as they are.
         """
