@@ -58,7 +58,7 @@ def test_stop_stores_and_commits_what_is_in_hand() -> None:
 
 def test_stop_during_an_outage_is_prompt_and_commits_nothing() -> None:
     """What cannot be stored is given back uncommitted, to be delivered again."""
-    parts = Parts(FakeSource([message(0)]), placed=False)
+    parts = Parts(FakeSource([message(0)]))
     parts.writer.away.set()
     parts.service.run(parts.source.stop)
     assert (parts.writer.stored, parts.source.committed, parts.source.closed) == ([], [], True)

@@ -177,7 +177,6 @@ def test_partitions_that_are_given_up_during_a_look_are_not_started() -> None:
     """Their next owner asks for itself."""
     world = World(FakeSource([message(0, partition=1), message(0, partition=2)]))
     world.service.run_once(0)
-    world.service.run_once(0)
     world.service.drop({1})
     until(lambda: world.service.run_once(0) or bool(world.source.started))
     assert world.source.started == [{0: 0, 2: 0, 3: 0}]

@@ -72,7 +72,9 @@ class FakeWriter:
         offsets, gaps = dict[int, int](), list[Gap]()
         anew = state.topic not in self._known_topics
         gaps += [
-            Gap(number, "topic_replaced", offset, offset, 0) for (_, number), offset in self.positions.items() if anew
+            Gap(number, "topic_replaced", offset, offset, 0)
+            for (topic, number), offset in self.positions.items()
+            if anew and topic != state.topic
         ]
         self._known_topics.add(state.topic)
         for number in sorted(asked.waiting | asked.read):
