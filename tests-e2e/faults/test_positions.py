@@ -180,7 +180,8 @@ def test_messages_that_expire_behind_the_offset(pipeline: Pipeline) -> None:
     gone = [m for m in new if m.partition() == 1][:100]
     forget(pipeline, gone)
     end = TopicPartition(pipeline.name, 1, (gone[-1].offset() or 0) + 1)
-    for future in admin_of(pipeline).delete_records([end]).values():
+    admin = admin_of(pipeline)
+    for future in admin.delete_records([end]).values():
         future.result(10)
     second = pipeline.consumer("second")
     pipeline.until_stored()

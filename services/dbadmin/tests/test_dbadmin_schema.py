@@ -72,7 +72,7 @@ def test_a_database_in_another_encoding_is_refused(config: Config) -> None:
     name = config.database.database
     with connect(config.database, "test", database="postgres", autocommit=True) as connection:
         connection.execute(
-            f"CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0".encode()
+            f"CREATE DATABASE \"{name}\" ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0".encode()
         )
     with pytest.raises(StopError) as caught:
         create_database(config.database)

@@ -49,9 +49,9 @@ def _examinations(config: Config, clock: Clock) -> Iterator[tuple[str, Callable[
             yield f"PostgreSQL as {role}", partial(_as_role, config, role)
     yield "certificate of PostgreSQL", lambda: certificates.check_postgresql(config.database, now)
     yield "PostgreSQL", lambda: postgres.check_server(config, config.database, clock)
+    yield "messages that were not stored", lambda: gaps.check_gaps(config.database)
     yield "certificate of Kafka", lambda: certificates.check_kafka(config.kafka, now)
     yield "Kafka", lambda: kafka.check_kafka(config, clock)
-    yield "messages that were not stored", lambda: gaps.check_gaps(config.database)
 
 
 def _listed(examination: Callable[[], Iterator[Finding]]) -> list[Finding]:
