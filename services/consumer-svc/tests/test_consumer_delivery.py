@@ -9,8 +9,9 @@ from consumer_svc import service as service_module
 from consumer_svc.batch import Batch
 from consumer_svc.delivery import Delivery, GivenUpError
 from consumer_svc.metrics import Metrics
+from consumer_svc.places import Span
 from consumer_svc.poison_watch import POISON_MINIMUM, PoisonWatch
-from consumer_svc.ports import Received, Span
+from consumer_svc.ports import Received
 from consumer_svc.service import ConsumerService
 from monitoring_core.clock import Clock, SystemClock
 from monitoring_core.testing.clock import FakeClock

@@ -10,7 +10,8 @@ from consumer_svc.batch import Batch
 from consumer_svc.delivery import Delivery
 from consumer_svc.metrics import Metrics
 from consumer_svc.placement import LOOK_EVERY_S
-from consumer_svc.ports import BehindError, Gap, Span
+from consumer_svc.places import Gap, Span
+from consumer_svc.ports import BehindError
 from consumer_svc.service import ConsumerService
 from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.health import Health

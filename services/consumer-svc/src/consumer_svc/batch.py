@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from consumer_svc.ports import Poison, Progress, Received, Span, Topic
+from consumer_svc.places import Progress, Span, Topic
+from consumer_svc.ports import Poison, Received
 from monitoring_core.codec import decode, encode_key
 from monitoring_core.errors import DecodeError, DecodeReason
 

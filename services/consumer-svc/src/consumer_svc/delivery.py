@@ -10,7 +10,7 @@ import attrs
 import structlog
 
 from consumer_svc.poison_watch import PoisonWatch
-from consumer_svc.ports import BehindError, Poison, Progress, Received, RefusedError, WriteCounts
+from consumer_svc.ports import BehindError, Poison, Received, RefusedError, WriteCounts
 from monitoring_core.clock import SystemClock
 from monitoring_core.errors import OutageError
 from monitoring_core.result import one_line
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from consumer_svc.batch import Batch
     from consumer_svc.metrics import Metrics
-    from consumer_svc.ports import Asked, DeadLetters, Gap, Places, TopicStates, Writer
+    from consumer_svc.places import Asked, Gap, Places, Progress
+    from consumer_svc.ports import DeadLetters, TopicStates, Writer
     from monitoring_core.clock import Clock
     from monitoring_core.result import CheckResult
     from monitoring_runtime.health import Health

@@ -9,7 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from consumer_svc.ports import Gap, Poison, WriteCounts
+    from consumer_svc.places import Gap
+    from consumer_svc.ports import Poison, WriteCounts
 
 
 class Metrics:

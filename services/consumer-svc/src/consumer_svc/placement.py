@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import attrs
 import structlog
 
-from consumer_svc.ports import Asked, Topic
+from consumer_svc.places import Asked, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from consumer_svc.delivery import Delivery
-    from consumer_svc.ports import Places, Source
+    from consumer_svc.places import Places
+    from consumer_svc.ports import Source
     from monitoring_core.clock import Clock
 
 log = structlog.get_logger()

@@ -101,8 +101,8 @@ class ConsumerService:
             wait([self._in_hand[1]], REVOKE_WAIT_S)
             self._commit(self._pop_delivered())
         self.placement.revoke(partitions)
-        if self._in_hand and self._in_hand[0]:
-            batch, future = self._in_hand
+        batch, future = self._in_hand or (None, None)
+        if batch and future:
             kept = {number: span for number, span in batch.spans.items() if number not in partitions}
             self._in_hand = (attrs.evolve(batch, spans=kept), future)
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from consumer_svc.ports import BehindError, Gap, Places, RefusedError, Topic, TopicState, WriteCounts
+from consumer_svc.places import Gap, Places, Topic, TopicState
+from consumer_svc.ports import BehindError, RefusedError, WriteCounts
 from monitoring_core.errors import OutageError
 from monitoring_core.result import CheckResult, Status
 from monitoring_runtime.stop import Stop
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from consumer_svc.ports import Asked, DeadLetters, Poison, Progress, Source, TopicStates, Writer
+    from consumer_svc.places import Asked, Progress
+    from consumer_svc.ports import DeadLetters, Poison, Source, TopicStates, Writer
     from monitoring_testkit.consumer.messages import FakeMessage
 
 TOPIC = Topic("cluster", "website_availability", "first")
@@ -88,7 +90,7 @@ class FakeWriter:
                 gaps.append(Gap(number, "set_back", stored, stored, 0))
             else:
                 gaps.append(Gap(number, "expired", stored, begin, begin - stored))
-        return Places(state.topic, offsets, gaps)
+        return Places(state.topic, offsets, tuple(gaps))
 
     def write(self, results: Sequence[CheckResult], progress: Progress | None = None) -> WriteCounts:
         self.began.set()

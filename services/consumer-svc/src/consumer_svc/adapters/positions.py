@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from psycopg import sql
 
-from consumer_svc.ports import BehindError, Gap, Places
+from consumer_svc.places import Gap, Places
+from consumer_svc.ports import BehindError
 from monitoring_core.tables import GAP_TABLE, POSITION_TABLE
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from consumer_svc.ports import Asked, Progress, Topic, TopicState
+    from consumer_svc.places import Asked, Progress, Topic, TopicState
 
 _OF_TOPIC = "cluster = %(cluster)s AND topic = %(name)s AND topic_id = %(id)s"
 _FIND = f"SELECT partition, next_offset FROM {{positions}} WHERE {_OF_TOPIC}"  # noqa: S608 (constants)
@@ -80,7 +81,7 @@ class Positions:
         if moved:
             self._write(cursor, _SET, topic, moved)
             self.note(cursor, topic, [gap for gap in gaps if gap.reason != "topic_replaced"])
-        return Places(topic, {number: (found | moved).get(number, begin) for number, begin in begins.items()}, gaps)
+        return Places(topic, {number: (found | moved).get(number, begin) for number, begin in begins.items()}, tuple(gaps))
 
     def advance(self, cursor: psycopg.Cursor[Any], progress: Progress) -> None:
         """Note how far a batch comes.

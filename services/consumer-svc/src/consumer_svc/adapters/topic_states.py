@@ -8,7 +8,7 @@ from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # its own names
 
 from consumer_svc.adapters.kafka_settings import CLIENT_ID
-from consumer_svc.ports import Topic, TopicState
+from consumer_svc.places import Topic, TopicState
 from monitoring_core.errors import OutageError
 from monitoring_runtime.kafka import SILENT, ClientProperties, explain, where
 
@@ -43,7 +43,7 @@ class KafkaTopicStates:
 
     def _connect(self) -> AdminClient:
         if self._admin is None or self._properties.changed():
-            properties: dict[str, str] = {**self._properties.read(), "client.id": CLIENT_ID}
+            properties: dict[str, str | int | float | bool] = {**self._properties.read(), "client.id": CLIENT_ID}
             self._admin = None
             self._admin = AdminClient(properties, logger=SILENT)
         return self._admin

@@ -62,10 +62,8 @@ class KafkaSender:
     def drain_acknowledged(self) -> list[OutboxEntry]:
         """The entries that Kafka has acknowledged since the last call; also sends again those that came back."""
         self.wait(0.0)
-        if self._fatal and time.monotonic() >= self._replace_at:
-            self._replace("Kafka ended this producer's session, beginning a new one")
-        elif self._properties.changed():
-            self._replace("Kafka's secrets have changed, beginning a new session")
+        if (self._fatal and time.monotonic() >= self._replace_at) or self._properties.changed():
+            self._replace()
         if self._returned and time.monotonic() >= self._retry_at:
             returned, self._returned = self._returned, deque()
             for entry in returned:
@@ -112,7 +110,7 @@ class KafkaSender:
         self._returned.append(entry)
         self._retry_at = time.monotonic() + self._backoff.next()
 
-    def _replace(self, event: str) -> None:
+    def _replace(self) -> None:
         """Begin a new producer in place of one that has ended or has old secrets, and send all its entries again."""
         self._replace_at = time.monotonic() + self._backoff.next()
         try:
@@ -120,7 +118,12 @@ class KafkaSender:
         except KafkaException as error:  # no threads, or a file that is missing for a moment
             self._lost(f"a new session with Kafka cannot begin: {detail(error.args[0])}")
             return
-        log.warning(event, kafka=self._config.bootstrap_servers)
+        if self._fatal:
+            log.warning(
+                "Kafka ended this producer's session, beginning a new one", kafka=self._config.bootstrap_servers
+            )
+        else:
+            log.info("Kafka's secrets have changed, beginning a new session", kafka=self._config.bootstrap_servers)
         self._fatal = False
         self._producer.purge()
         self._producer = new

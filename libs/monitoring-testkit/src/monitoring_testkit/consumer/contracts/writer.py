@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 import pytest
 
-from consumer_svc.ports import Asked, BehindError, Gap, Places, Progress, RefusedError, Span, TopicState, WriteCounts
+from consumer_svc.places import Asked, Gap, Places, Progress, Span, TopicState
+from consumer_svc.ports import BehindError, RefusedError, WriteCounts
 from monitoring_core.errors import OutageError
 from monitoring_core.result import Reason, Status
 from monitoring_core.testing.builders import make_result
@@ -205,7 +206,7 @@ class WriterContract:
         stage.writer.place(_state(0), _waiting(0))
         stage.writer.write([_UP], _progress({0: (0, 5)}))
         assert stage.writer.place(_state(8), _reading(0)) == Places(TOPIC, {0: 5})
-        assert stage.writer.place(_state(8), _waiting(0)) == Places(TOPIC, {0: 8}, [Gap(0, "expired", 5, 8, 3)])
+        assert stage.writer.place(_state(8), _waiting(0)) == Places(TOPIC, {0: 8}, (Gap(0, "expired", 5, 8, 3),))
         assert stage.writer.place(_state(8), _waiting(0)) == Places(TOPIC, {0: 8})
 
     def test_a_partition_that_was_set_back_is_read_from_its_beginning(self, stage: WriterStage) -> None:
@@ -213,7 +214,7 @@ class WriterContract:
         stage.writer.place(_state(0), _waiting(0))
         stage.writer.write([_UP], _progress({0: (0, 5)}))
         asked = Asked(frozenset({0}), set_back=frozenset({0}))
-        assert stage.writer.place(_state(2), asked) == Places(TOPIC, {0: 2}, [Gap(0, "set_back", 5, 5, 0)])
+        assert stage.writer.place(_state(2), asked) == Places(TOPIC, {0: 2}, (Gap(0, "set_back", 5, 5, 0),))
         stage.writer.write([_UP], _progress({0: (2, 4)}))
         assert stage.writer.place(_state(2), _waiting(0)) == Places(TOPIC, {0: 4})
 
@@ -222,7 +223,7 @@ class WriterContract:
         stage.writer.place(_state(0), _waiting(0))
         stage.writer.write([_UP], _progress({0: (0, 5)}))
         anew = attrs.evolve(_state(0), topic=attrs.evolve(TOPIC, id="second"))
-        assert stage.writer.place(anew, _reading(0)) == Places(anew.topic, {0: 0}, [Gap(0, "topic_replaced", 5, 5, 0)])
+        assert stage.writer.place(anew, _reading(0)) == Places(anew.topic, {0: 0}, (Gap(0, "topic_replaced", 5, 5, 0),))
         assert stage.writer.place(anew, _waiting(0)) == Places(anew.topic, {0: 0})
 
     def test_positions_cannot_be_told_while_the_database_is_away(self, stage: WriterStage) -> None:
