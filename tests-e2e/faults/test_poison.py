@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import (
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own names
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
-    NewTopic,  # type: ignore[attr-defined]  # its own name
-    ResourceType,  # type: ignore[attr-defined]  # its own name
+    NewTopic,
+    ResourceType,
 )
 
 from monitoring_core.codec import encode, encode_key
@@ -25,6 +25,8 @@ from monitoring_testkit.waiting import until
 from .published import results
 
 if TYPE_CHECKING:
+    from confluent_kafka import Message
+
     from .pipeline import Pipeline
 
 pytestmark = pytest.mark.end_to_end
@@ -165,7 +167,7 @@ def test_poison_that_is_too_large_for_the_dead_letters(pipeline: Pipeline) -> No
     pipeline.consumer()
     pipeline.until_stored()
     until(lambda: pipeline.unread() == 0, what=pipeline.logs)
-    letters = {}
+    letters: dict[str, Message] = {}
     for message in pipeline.messages(pipeline.dead_letter_topic):
         found = headers(message)
         letters.setdefault(found["original_offset"] + found["reason"], message)

@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import shutil
 import subprocess
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
@@ -152,10 +153,14 @@ def test_secrets_are_replaced_without_a_restart(world: World, website: str) -> N
         world.publish(201, 100)
         until(lambda: world.stored(300), 60, what=said)
         for service in services:
-            until(lambda ready=service: ready.get("/readyz") is not None, 60, what=said)
+            until(partial(is_ready, service), 60, what=said)
     finally:
         statuses = [service.child.stop() for service in services]
     assert statuses == [0, 0]
+
+
+def is_ready(service: Service) -> bool:
+    return service.get("/readyz") is not None
 
 
 def dbadmin(secured: Secured, *arguments: str) -> None:

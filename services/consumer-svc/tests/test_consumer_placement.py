@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 import pytest
 import structlog
@@ -47,22 +49,22 @@ class World:
         self.service = ConsumerService(self.source, delivery, self.clock, health, 5, 0.0, 5.0)
         self.source.subscribe(self.service.placement.assign, self.service.drop)
 
-    def until_stored(self, *targets: int) -> None:
-        def stored() -> bool:
-            self.service.run_once(0)
-            return sorted(self.writer.stored) == sorted(targets)
+    def turn_until(self, condition: Callable[[], bool]) -> None:
+        """Let the loop turn until something is so."""
 
-        until(stored)
+        def so() -> bool:
+            self.service.run_once(0)
+            return condition()
+
+        until(so)
+
+    def until_stored(self, *targets: int) -> None:
+        self.turn_until(lambda: sorted(self.writer.stored) == sorted(targets))
         self.settle()
 
     def settle(self) -> None:
         """Let the loop turn until there is nothing left to do."""
-
-        def idle() -> bool:
-            self.service.run_once(0)
-            return self.service._in_hand is None and self.service._pending is None
-
-        until(idle)
+        self.turn_until(lambda: self.service._in_hand is None and self.service._pending is None)
 
     def sample(self, name: str, **labels: str) -> float | None:
         return self.service.delivery.metrics.registry.get_sample_value(name, labels)
@@ -156,7 +158,7 @@ def test_poison_is_acknowledged_before_what_is_stored_is_noted() -> None:
     """Else a crash in between would lose it."""
     world = World(FakeSource([message(0), message(1, b"?"), message(2)]))
     world.dead.away = True
-    until(lambda: world.service.run_once(0) or world.writer.stored == [1, 3])
+    world.turn_until(lambda: world.writer.stored == [1, 3])
     assert world.writer.positions[TOPIC, 0] == 0
     world.dead.away = False
     world.settle()
@@ -179,7 +181,7 @@ def test_partitions_that_are_given_up_during_a_look_are_not_started() -> None:
     world = World(FakeSource([message(0, partition=1), message(0, partition=2)]))
     world.service.run_once(0)
     world.service.drop({1})
-    until(lambda: world.service.run_once(0) or bool(world.source.started))
+    world.turn_until(lambda: bool(world.source.started))
     assert world.source.started == [{0: 0, 2: 0, 3: 0}]
 
 

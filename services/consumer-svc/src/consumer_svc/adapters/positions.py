@@ -81,7 +81,9 @@ class Positions:
         if moved:
             self._write(cursor, _SET, topic, moved)
             self.note(cursor, topic, [gap for gap in gaps if gap.reason != "topic_replaced"])
-        return Places(topic, {number: (found | moved).get(number, begin) for number, begin in begins.items()}, tuple(gaps))
+        return Places(
+            topic, {number: (found | moved).get(number, begin) for number, begin in begins.items()}, tuple(gaps)
+        )
 
     def advance(self, cursor: psycopg.Cursor[Any], progress: Progress) -> None:
         """Note how far a batch comes.
