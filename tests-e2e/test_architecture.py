@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -92,6 +93,33 @@ def test_no_circle_of_imports() -> None:
 
 def modules() -> Iterator[Path]:
     return (file for source in SOURCES for file in source.rglob("*.py"))
+
+
+TALKS_TO_POSTGRESQL = re.compile(r"import psycopg|monitoring_runtime\.postgres|dbadmin\.connect")
+ABOUT_ERRORS = re.compile(r"\b(error|errors|exc|exception|detail|diagnosis|refusal|said)\b")
+
+
+def texts_looked_for_in_errors(file: Path) -> Iterator[str]:
+    """Each look for a text in an error."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
+            looked_for, where = node.left, ast.unparse(node.comparators[0])
+            if (
+                isinstance(looked_for, ast.Constant)
+                and isinstance(looked_for.value, str)
+                and ABOUT_ERRORS.search(where)
+            ):
+                yield f"{file}:{node.lineno}: {ast.unparse(node)}"
+
+
+def test_errors_of_postgresql_are_told_apart_by_their_sqlstate(tmp_path: Path) -> None:
+    """Never by their text, which the server writes in the language of `lc_messages`."""
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text('try: ...\nexcept Exception as error:\n    if "does not exist" in str(error): ...\n')
+    assert len(list(texts_looked_for_in_errors(wrong))) == 1
+    found = [file for file in modules() if TALKS_TO_POSTGRESQL.search(file.read_text())]
+    assert len(found) > 20
+    assert [look for file in found for look in texts_looked_for_in_errors(file)] == []
 
 
 def test_a_long_module_says_why() -> None:

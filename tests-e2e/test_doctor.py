@@ -132,7 +132,7 @@ def test_authorities_that_did_not_sign_are_told(config: Config) -> None:
     (found,) = complaints(postgres.check_login("database.user", attrs.evolve(config.database, ca_certificate=other)))
     assert "certificate verify failed" in found
     assert found.endswith(
-        "→ give database.ca_certificate the authority of this server, and database.host the name in its certificate"
+        "for a certificate, give database.ca_certificate its authority, and database.host the name in it"
     )
     (found,) = look_at_kafka(attrs.evolve(config, kafka=attrs.evolve(config.kafka, ca_certificate=other)))
     assert found.startswith(f"fail  Kafka at {config.kafka.bootstrap_servers}: ")

@@ -23,6 +23,7 @@ from dbadmin.targets.importing import Import
 from dbadmin.targets.staging import staging
 from dbadmin.targets.table import read_all
 from monitoring_core.config import Config, Role, load_config
+from monitoring_core.config.values import Secret
 from monitoring_core.errors import StopError
 from monitoring_core.result import Reason, Status
 from monitoring_core.targets.files import FileFormat
@@ -324,10 +325,13 @@ def test_a_password_is_what_the_file_says_now_and_is_never_sent(server: Server, 
     config = configured(server, tmp_path)
     set_up(config)
     connect(account(config, Role.PRODUCER)).close()
-    before = account(config, Role.PRODUCER)
+    first = account(config, Role.PRODUCER)
+    assert first.password
+    before = attrs.evolve(first, password=Secret(first.password.reveal(), "test"))
     (tmp_path / Role.PRODUCER).write_text("ein anderes, längeres pässword")
     list(create_roles(config))
     connect(account(config, Role.PRODUCER)).close()
+    connect(first).close()
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         connect(before)
     with onlooker(server, config) as connection:

@@ -21,7 +21,7 @@ from local_stack.servers import Postgres, connect, embedded_postgresql
 from local_stack.stack import DATABASE, Stack
 from monitoring_core.codec import decode, encode, encode_key
 from monitoring_core.result import CheckResult, Reason, Status
-from monitoring_core.tables import RESULT_COLUMNS, RESULT_KEY, RESULT_TABLE
+from monitoring_core.tables import POSITION_TABLE, RESULT_COLUMNS, RESULT_KEY, RESULT_TABLE
 from monitoring_testkit.servers.apache_kafka import ApacheKafka
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ def messages(servers: str, count: int) -> Iterator[list[bytes]]:
 
 def by_consumers(stack: Stack, postmaster: int, count: int, consumers: int) -> dict[str, float]:
     """The real consumers, measured from the first stored row to the last."""
-    group = f"bench-{time.monotonic_ns()}"  # a new group begins at the start of the topic
+    forget(stack.postgres)
+    group = f"bench-{time.monotonic_ns()}"
     services = [start(stack, f"consumer-svc {group}-{number}", group) for number in range(consumers)]
     while not (first := stored(services)):
         time.sleep(0.02)
@@ -213,6 +214,12 @@ def by_executemany(postgres: Postgres, servers: str, count: int, size: int) -> N
                 del pending[:size]
 
 
+def forget(postgres: Postgres) -> None:
+    """Let consumers begin at the start of the topic."""
+    with connect(postgres, DATABASE) as connection:
+        connection.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier("monitoring", POSITION_TABLE)))
+
+
 def clear(postgres: Postgres) -> None:
     with connect(postgres, DATABASE) as connection:
         connection.execute(sql.SQL("TRUNCATE {}").format(TABLE))
@@ -239,6 +246,7 @@ def end_to_end(stack: Stack, rate: int, seconds: int, backlog: int) -> dict[str,
 
     The consumer has default settings. It first consumes the `backlog` messages that are in the topic already.
     """
+    forget(stack.postgres)
     service = start(stack, "consumer-svc latency", f"latency-{time.monotonic_ns()}")
     producer = Producer({"bootstrap.servers": stack.bootstrap_servers, "linger.ms": 5})
     while stored([service]) < backlog:

@@ -70,6 +70,14 @@ def proxied(
 
 
 @pytest.fixture
+def restorable(kafka: ApacheKafka, tmp_path: Path) -> Iterator[Pipeline]:
+    """A pipeline whose PostgreSQL no other test uses."""
+    server = KillablePostgresql(tmp_path / "data")
+    yield from made(tmp_path, kafka, server)
+    server.close()
+
+
+@pytest.fixture
 def on_small_disk(kafka: ApacheKafka, tmp_path: Path) -> Iterator[Pipeline]:
     """A pipeline whose PostgreSQL has a disk of 200 MB to itself."""
     with small_disk(tmp_path / "disk", 200) as disk:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import random
 import signal
 import threading
@@ -147,37 +148,75 @@ def test_a_database_without_a_free_connection(pipeline: Pipeline) -> None:
     pipeline.compare()
 
 
-def test_a_database_that_is_read_only(pipeline: Pipeline) -> None:
-    """As after a failover to a standby: nothing is dead-lettered, all is stored when it can be written again."""
+def test_a_database_whose_rights_are_taken_away(pipeline: Pipeline) -> None:
+    """As while somebody installs it again: nothing is dead-lettered, all is stored when they are back."""
     pipeline.publish_results(results(COUNT))
     pipeline.consumer(batch_max_rows=50)
     pipeline.until_stored(COUNT // 10)
     with pipeline.postgres.connect() as admin:
-        admin.execute("ALTER DATABASE monitoring SET default_transaction_read_only = on")
-        terminate(admin)
+        admin.execute(f"ALTER TABLE {pipeline.table} RENAME TO away")
         until(lambda: pipeline.services["1"].get("/readyz") is None, what=pipeline.logs)
         time.sleep(1)
-        admin.execute("SET default_transaction_read_only = off")
-        admin.execute("ALTER DATABASE monitoring RESET default_transaction_read_only")
+        admin.execute(f"ALTER TABLE {pipeline.name}.away RENAME TO availability_result")
     pipeline.until_stored()
     assert not pipeline.messages(pipeline.dead_letter_topic)
     pipeline.compare()
 
 
-def test_a_statement_timeout_and_a_lock(pipeline: Pipeline) -> None:
-    """A table that is locked for longer than statements may take."""
-    pipeline.publish_results(results(COUNT))
+def test_settings_of_the_database_do_not_reach_consumers(pipeline: Pipeline) -> None:
+    """Read-only transactions, styles, timeouts and encodings are theirs to choose."""
+    settings = {
+        "default_transaction_read_only": "on",
+        "statement_timeout": "'50ms'",
+        "lock_timeout": "'1ms'",
+        "idle_in_transaction_session_timeout": "'1ms'",
+        "idle_session_timeout": "'100ms'",
+        "datestyle": "'German, DMY'",
+        "client_encoding": "'LATIN1'",
+        "search_path": "''",
+    }
     with pipeline.postgres.connect() as admin:
-        admin.execute("ALTER DATABASE monitoring SET statement_timeout = '300ms'")
         try:
-            pipeline.consumer(batch_max_rows=50)
-            pipeline.until_stored(COUNT // 10)
-            with admin.transaction():
-                admin.execute(f"LOCK TABLE {pipeline.table} IN SHARE MODE")
-                until(lambda: pipeline.services["1"].get("/readyz") is None, what=pipeline.logs)
+            for name, value in settings.items():
+                admin.execute(f"ALTER DATABASE monitoring SET {name} = {value}")
+            pipeline.consumer()
+            pipeline.publish_results(results(COUNT // 4, error="größer 💥"))
+            pipeline.until_stored()
+            pipeline.publish_results(results(100, COUNT))
             pipeline.until_stored()
         finally:
-            admin.execute("ALTER DATABASE monitoring RESET statement_timeout")
+            for name in settings:
+                admin.execute(f"ALTER DATABASE monitoring RESET {name}")
+    assert not pipeline.messages(pipeline.dead_letter_topic)
+    assert "cannot be stored" not in pipeline.logs()
+    pipeline.compare()
+
+
+def test_a_table_that_is_locked(pipeline: Pipeline) -> None:
+    """For longer than anybody waits: `/readyz` says so, and all is stored when the lock is gone."""
+    pipeline.publish_results(results(COUNT))
+    consumer = pipeline.consumer(batch_max_rows=50)
+    pipeline.until_stored(COUNT // 10)
+    with pipeline.postgres.connect() as admin, admin.transaction():
+        admin.execute(f"LOCK TABLE {pipeline.table} IN SHARE MODE")
+        until(lambda: consumer.get("/readyz") is None, 30, what=pipeline.logs)
+    pipeline.until_stored()
+    pipeline.compare()
+
+
+def test_a_table_without_a_default_partition(pipeline: Pipeline) -> None:
+    """Results of a day that has no partition wait until it has one; they are not dead-lettered."""
+    with pipeline.postgres.connect() as admin:
+        admin.execute(f"DROP TABLE {pipeline.table}_default")
+        good = results(600)
+        days = [good[0].scheduled_at - dt.timedelta(days=age) for age in (0, 40)]
+        pipeline.publish_results(result.replace(scheduled_at=day) for day in days for result in good)
+        consumer = pipeline.consumer()
+        until(lambda: "their day has no partition (run dbadmin maintain)" in pipeline.logs(), what=pipeline.logs)
+        assert consumer.get("/readyz") is None
+        admin.execute(f"CREATE TABLE {pipeline.table}_default PARTITION OF {pipeline.table} DEFAULT")
+    pipeline.until_stored()
+    assert not pipeline.messages(pipeline.dead_letter_topic)
     pipeline.compare()
 
 
@@ -225,12 +264,14 @@ def test_a_network_that_lets_nothing_pass(proxied: Pipeline) -> None:
 
 
 def test_a_topic_that_is_read_again_from_the_start(pipeline: Pipeline) -> None:
-    """By a new group: every message is a duplicate, and no row changes."""
+    """Because somebody deleted the positions: every message is a duplicate, and no row changes."""
     pipeline.publish_results(results(COUNT))
     pipeline.consumer("first")
     pipeline.until_stored()
     assert pipeline.services["first"].child.stop() == 0
-    again = pipeline.consumer("again", group_id=f"{pipeline.name}-again")
+    with pipeline.postgres.connect() as admin:
+        admin.execute(f"DELETE FROM {pipeline.name}.availability_position")
+    again = pipeline.consumer("again")
     until(lambda: f'kind="duplicate"}} {float(COUNT)}' in (again.get("/metrics") or ""), what=pipeline.logs)
     pipeline.compare()
 
@@ -239,9 +280,10 @@ def test_two_groups_that_write_the_same_rows_at_once(pipeline: Pipeline) -> None
     """Neither deadlock nor doubles; the rows of both are the same."""
     published = results(COUNT)
     random.Random(5).shuffle(published)
+    services = [pipeline.consumer(name, group_id=f"{pipeline.name}-{name}") for name in ("one", "two")]
+    for service in services:
+        until(partial(ready, service), what=pipeline.logs)
     pipeline.publish_results(published)
-    for name in ("one", "two"):
-        pipeline.consumer(name, group_id=f"{pipeline.name}-{name}")
     pipeline.until_stored()
     for service in pipeline.services.values():
         until(partial(has_accounted, service, COUNT), what=pipeline.logs)

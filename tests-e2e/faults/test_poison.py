@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own names
+from confluent_kafka import Producer
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own names
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 
 from monitoring_core.codec import encode, encode_key
+from monitoring_testkit.topics import headers
 from monitoring_testkit.waiting import until
 
 from .published import results
 
 if TYPE_CHECKING:
+    from confluent_kafka import Message
+
     from .pipeline import Pipeline
 
 pytestmark = pytest.mark.end_to_end
@@ -132,4 +144,35 @@ def test_dead_letters_are_shown_and_replayed_after_a_fix(pipeline: Pipeline) -> 
     assert pipeline.command("dead-letters", "replay", "--reason", "not_json").startswith("1 messages sent")
     until(lambda: pipeline.unread() == 0, what=pipeline.logs)
     assert "6 dead letters, 2 shown: 3 " in pipeline.command("dead-letters", "list", "--limit", "2")
+    pipeline.compare()
+
+
+def test_poison_that_is_too_large_for_the_dead_letters(pipeline: Pipeline) -> None:
+    """It came compressed. What can be kept of it is kept, with its size, and nothing else is held up."""
+    big = b'{"log": "' + random.Random(3).randbytes(3_000_000).hex().encode() + b'"}'
+    resource = ConfigResource(ResourceType.TOPIC, pipeline.name)
+    resource.add_incremental_config(
+        ConfigEntry("max.message.bytes", "20000000", incremental_operation=AlterConfigOpType.SET)
+    )
+    admin = AdminClient({"bootstrap.servers": pipeline.kafka.bootstrap_servers})
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(10)
+    producer = Producer({"bootstrap.servers": pipeline.kafka.bootstrap_servers, "message.max.bytes": 20_000_000})
+    easy = b'{"log": "' + b"A" * 5_000_000 + b'"}'
+    for value in (big, easy):
+        producer.produce(pipeline.name, value, b"1", partition=0)
+    assert producer.flush(30) == 0
+    pipeline.publish([(b"1", b"{not json")])
+    pipeline.publish_results(results(2_000))
+    pipeline.consumer()
+    pipeline.until_stored()
+    until(lambda: pipeline.unread() == 0, what=pipeline.logs)
+    letters: dict[str, Message] = {}
+    for message in pipeline.messages(pipeline.dead_letter_topic):
+        found = headers(message)
+        letters.setdefault(found["original_offset"] + found["reason"], message)
+    cut, whole = letters["0too_large"], letters["1too_large"]
+    assert (cut.value(), headers(cut)["cut_from_bytes"]) == (big[: 64 * 1024], str(len(big) + 1))
+    assert (whole.value(), "cut_from_bytes" in headers(whole)) == (easy, False)
+    assert pipeline.command("dead-letters", "replay", "--reason", "too_large").startswith("1 messages sent")
     pipeline.compare()

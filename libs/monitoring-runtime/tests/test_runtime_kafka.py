@@ -8,7 +8,9 @@ import pytest
 from confluent_kafka import KafkaError
 
 from monitoring_core.config import KafkaConfig
-from monitoring_runtime.kafka import SILENT, Trouble, detail, diagnose, explain
+from monitoring_core.config.values import Secret
+from monitoring_core.testing.clock import FakeClock
+from monitoring_runtime.kafka import SILENT, ClientProperties, Trouble, detail, diagnose, explain
 
 CONFIG = KafkaConfig(bootstrap_servers="k:1,l:1", topic_name="results")
 AWAY = "Kafka at k:1,l:1 cannot be reached"
@@ -58,3 +60,19 @@ def test_the_client_writes_nothing_into_the_log(
     logging.getLogger("another").error("heard")
     assert [record.getMessage() for record in heard] == ["heard"]
     assert capfd.readouterr().err == ""
+
+
+def test_properties_change_when_a_secret_was_replaced() -> None:
+    """They are compared with those that the last client got, every five seconds at most."""
+    now, clock = ["one"], FakeClock()
+    password = Secret("one", "file x", None, lambda: Secret(now[0], "file x"))
+    properties = ClientProperties(KafkaConfig(bootstrap_servers="k:1", sasl_password=password), clock)
+    assert properties.read()["sasl.password"] == "one"
+    assert not properties.changed()
+    now[0] = "two"
+    assert not properties.changed()
+    clock.advance(5)
+    assert properties.changed()
+    assert properties.read()["sasl.password"] == "two"
+    clock.advance(5)
+    assert not properties.changed()

@@ -49,16 +49,48 @@ def test_the_statement_timeout_outlives_a_transaction_that_is_rolled_back(config
         assert shown(connection, "statement_timeout") == "7s"
 
 
-def test_without_a_statement_timeout_the_server_decides(config: DatabaseConfig) -> None:
-    """What its owner set for the database holds."""
+# What somebody may set for a database or an account, and what holds in our sessions.
+SETTINGS = {
+    "client_encoding": ("'LATIN1'", "UTF8"),
+    "datestyle": ("'German, DMY'", "ISO, MDY"),
+    "intervalstyle": ("'iso_8601'", "postgres"),
+    "timezone": ("'Asia/Kolkata'", "UTC"),
+    "search_path": ("'pg_catalog'", "public"),
+    "standard_conforming_strings": ("off", "on"),
+    "synchronous_commit": ("off", "on"),
+    "default_transaction_read_only": ("on", "off"),
+    "default_transaction_isolation": ("'serializable'", "read committed"),
+    "statement_timeout": ("'77s'", "0"),
+    "lock_timeout": ("'1ms'", "0"),
+    "idle_in_transaction_session_timeout": ("'20ms'", "0"),
+    "idle_session_timeout": ("'800ms'", "0"),
+    "extra_float_digits": ("-3", "1"),
+    "array_nulls": ("off", "on"),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_of_the_database_do_not_reach_our_sessions(config: DatabaseConfig, name: str) -> None:
+    """They are set for each session, after it has begun."""
+    theirs, ours = SETTINGS[name]
     with connect(config, "test", autocommit=True) as connection:
-        connection.execute("ALTER DATABASE postgres SET statement_timeout = '77s'")
-    try:
-        with connect(config, "test") as connection:
-            assert shown(connection, "statement_timeout") == "77s"
-    finally:
-        with connect(config, "test", autocommit=True) as connection:
-            connection.execute("ALTER DATABASE postgres RESET statement_timeout")
+        connection.execute(f"ALTER DATABASE postgres SET {name} = {theirs}".encode())
+        try:
+            with connect(config, "test") as other:
+                assert shown(other, name) == ours
+        finally:
+            connection.execute(f"ALTER DATABASE postgres RESET {name}".encode())
+
+
+def test_a_server_that_promises_more_than_a_commit_on_disk_keeps_its_promise(config: DatabaseConfig) -> None:
+    """Its standbys have the commit applied before it is acknowledged."""
+    with connect(config, "test", autocommit=True) as connection:
+        connection.execute("ALTER DATABASE postgres SET synchronous_commit = remote_apply")
+        try:
+            with connect(config, "test") as other:
+                assert shown(other, "synchronous_commit") == "remote_apply"
+        finally:
+            connection.execute("ALTER DATABASE postgres RESET synchronous_commit")
 
 
 @pytest.mark.parametrize("autocommit", [False, True])

@@ -30,6 +30,7 @@ from monitoring_testkit.consumer.contracts.source import SourceContract
 from monitoring_testkit.consumer.contracts.writer import WriterContract
 from monitoring_testkit.consumer.fakes import FakeDeadLetters, FakeSource, FakeWriter
 from monitoring_testkit.consumer.messages import FakeMessage
+from monitoring_testkit.consumer.tables import STATEMENTS
 from monitoring_testkit.topics import headers, messages
 
 
@@ -122,7 +123,7 @@ class TestPostgresWriter(WriterContract):
             f"CREATE TABLE monitoring.availability_result ({columns}, PRIMARY KEY (target_id, scheduled_at, location)) "
             "PARTITION BY RANGE (scheduled_at)",
             "CREATE TABLE monitoring.availability_result_default PARTITION OF monitoring.availability_result DEFAULT",
-            "CREATE TABLE monitoring.availability_dirty_hour (hour timestamptz NOT NULL)",
+            *STATEMENTS,
             f"CREATE TABLE monitoring.schema_version AS SELECT '{CONSUMER_NEEDS}' AS version_num",
         )
         yield table
@@ -137,7 +138,7 @@ class FakeTopic:
     members: list[FakeSource] = attrs.field(factory=list)
 
     def join(self) -> FakeSource:
-        self.members.append(FakeSource(self.log[self.committed() or 0 :], assigned=False))
+        self.members.append(FakeSource(list(self.log)))
         return self.members[-1]
 
     def produce(self, *values: bytes) -> None:

@@ -9,25 +9,41 @@ from consumer_svc import service as service_module
 from consumer_svc.batch import Batch
 from consumer_svc.delivery import Delivery, GivenUpError
 from consumer_svc.metrics import Metrics
+from consumer_svc.places import Span
 from consumer_svc.poison_watch import POISON_MINIMUM, PoisonWatch
 from consumer_svc.ports import Received
 from consumer_svc.service import ConsumerService
-from monitoring_core.clock import SystemClock
+from monitoring_core.clock import Clock, SystemClock
 from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.health import Health
 from monitoring_runtime.retry import RetryPolicy
-from monitoring_testkit.consumer.fakes import FakeDeadLetters, FakeSource, FakeWriter
+from monitoring_testkit.consumer.fakes import (
+    PARTITIONS,
+    TOPIC,
+    FakeDeadLetters,
+    FakeSource,
+    FakeTopicStates,
+    FakeWriter,
+)
 from monitoring_testkit.consumer.messages import FakeMessage, message
+from monitoring_testkit.consumer.placing import place
 
 SOON = RetryPolicy(0.001, 0.001)
 
 
-def delivery(writer: FakeWriter, dead: FakeDeadLetters | None = None) -> Delivery:
-    return Delivery(writer, dead or FakeDeadLetters(), Health(), Metrics(), retry=SOON)
+def delivery(
+    writer: FakeWriter, dead: FakeDeadLetters | None = None, clock: Clock | None = None, max_ratio: float = 1.0
+) -> Delivery:
+    """A delivery to a database that knows all partitions."""
+    writer.positions |= {(TOPIC, number): 0 for number in PARTITIONS if (TOPIC, number) not in writer.positions}
+    made = Delivery(writer, dead or FakeDeadLetters(), FakeTopicStates(), Health(), Metrics(), max_ratio, retry=SOON)
+    made.clock = clock or made.clock
+    return made
 
 
 def batch(*messages: Received) -> Batch:
-    made = Batch(0.0)
+    """A batch that begins with its first message, which nothing before it is missing for."""
+    made = Batch(0.0, TOPIC, {messages[0].partition(): 0})
     made.add(messages)
     return made
 
@@ -85,7 +101,7 @@ def test_rows_without_a_partition_of_their_day_show(monkeypatch: pytest.MonkeyPa
         for number in range(3):
             made.deliver(batch(message(number)))
     assert made.metrics.registry.get_sample_value("consumer_rows_in_default_partition") == 3
-    assert [line["event"] for line in logs] == [
+    assert [line["event"] for line in logs if line["log_level"] == "warning"] == [
         "results of days that have no partition are in the default one: run dbadmin create-schema"
     ]
     assert writer.looks == 1
@@ -94,7 +110,7 @@ def test_rows_without_a_partition_of_their_day_show(monkeypatch: pytest.MonkeyPa
 def test_missing_partitions_are_looked_for_once_a_minute() -> None:
     """Each look costs a query."""
     writer, clock = FakeWriter(), FakeClock()
-    made = Delivery(writer, FakeDeadLetters(), Health(), Metrics(), clock=clock)
+    made = delivery(writer, clock=clock)
     made.deliver(batch(message(0)))
     clock.advance(59.9)
     made.deliver(batch(message(1)))
@@ -106,7 +122,8 @@ def test_missing_partitions_are_looked_for_once_a_minute() -> None:
 
 def mixed(begin: int, good: int, bad: int) -> Batch:
     return batch(
-        *(message(begin + number) for number in range(good)), *(message(begin + number, b"?") for number in range(bad))
+        *(message(begin + number) for number in range(good)),
+        *(message(begin + good + number, b"?") for number in range(bad)),
     )
 
 
@@ -119,7 +136,7 @@ def after(made: Delivery, delivered: Batch) -> Delivery:
 def test_too_much_poison_makes_the_consumer_not_ready_until_it_is_over() -> None:
     """The schema must be wrong then, not the data. Messages that can be stored are stored all the same."""
     writer = FakeWriter()
-    made = Delivery(writer, FakeDeadLetters(), Health(), Metrics(), max_dead_letter_ratio=0.1)
+    made = delivery(writer, max_ratio=0.1)
     made = after(made, mixed(0, 450, 50))
     assert made.too_much_poison is None  # a tenth is allowed
     made = after(made, mixed(500, 300, 200))
@@ -132,7 +149,7 @@ def test_too_much_poison_makes_the_consumer_not_ready_until_it_is_over() -> None
 
 def test_a_handful_of_poison_is_no_verdict() -> None:
     """The first messages of a quiet topic may be bad without the schema being wrong."""
-    made = Delivery(FakeWriter(), FakeDeadLetters(), Health(), Metrics(), max_dead_letter_ratio=0.1)
+    made = delivery(FakeWriter(), max_ratio=0.1)
     made = after(made, mixed(0, 0, POISON_MINIMUM - 1))
     assert made.too_much_poison is None
     made = after(made, mixed(0, 0, 1))
@@ -141,11 +158,8 @@ def test_a_handful_of_poison_is_no_verdict() -> None:
 
 def test_poison_is_judged_from_a_hundred_messages_on() -> None:
     """Fewer say nothing about the schema."""
-    assert (
-        after(Delivery(FakeWriter(), FakeDeadLetters(), Health(), Metrics(), 0.1), mixed(0, 0, 99)).too_much_poison
-        is None
-    )
-    assert after(Delivery(FakeWriter(), FakeDeadLetters(), Health(), Metrics(), 0.1), mixed(0, 0, 100)).too_much_poison
+    assert after(delivery(FakeWriter(), max_ratio=0.1), mixed(0, 0, 99)).too_much_poison is None
+    assert after(delivery(FakeWriter(), max_ratio=0.1), mixed(0, 0, 100)).too_much_poison
 
 
 def test_poison_is_judged_over_the_last_thousand_messages() -> None:
@@ -162,17 +176,20 @@ def test_poison_is_judged_over_the_last_thousand_messages() -> None:
 def test_only_the_partitions_given_up_are_forgotten() -> None:
     """Results and poison from other partitions stay in the batch."""
     made = batch(message(0), message(1, b"?"))
+    made.read[3] = 7
     made.add(
         [FakeMessage(partition=3, offset=7, key=b"8", value=message(7).value()), FakeMessage(partition=3, offset=8)]
     )
     made.drop({0})
     assert [taken.offset() for taken, _ in made.results] == [7]
     assert [one.message.offset() for one in made.poison] == [8]
-    assert (made.offsets, made.size_bytes) == ({3: 9}, len(message(7).value() or b""))
+    assert (made.spans, made.size_bytes) == ({3: Span(7, 9)}, len(message(7).value() or b""))
 
 
 def service(source: FakeSource, made: Delivery, max_rows: int = 5) -> ConsumerService:
-    return ConsumerService(source, made, SystemClock(), made.health, max_rows, 60.0, 5.0)
+    made_service = ConsumerService(source, made, SystemClock(), made.health, max_rows, 60.0, 5.0)
+    place(made_service)
+    return made_service
 
 
 def test_offsets_are_committed_after_the_write_and_not_before() -> None:

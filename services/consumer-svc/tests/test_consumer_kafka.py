@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +23,7 @@ from confluent_kafka.cimpl import NewTopic
 from consumer_svc.adapters.dead_letter_topic import DeadLetterTopic
 from consumer_svc.adapters.dead_letters import KafkaDeadLetters
 from consumer_svc.adapters.kafka_source import KafkaSource
+from consumer_svc.adapters.topic_states import KafkaTopicStates
 from consumer_svc.ports import Poison, Received
 from monitoring_core.config import Config, load_config
 from monitoring_core.errors import OutageError, StopError
@@ -105,6 +106,11 @@ def no_lag(_lag: Mapping[int, int]) -> None:
     """Ignores the lag."""
 
 
+def subscribe(source: KafkaSource, on_revoked: Callable[[Collection[int]], None] = lambda _: None) -> None:
+    """Subscribe, and start each partition at its beginning."""
+    source.subscribe(lambda partitions: source.start(dict.fromkeys(partitions, 0)), on_revoked)
+
+
 def received(source: KafkaSource, count: int) -> list[Received]:
     messages: list[Received] = []
 
@@ -116,30 +122,11 @@ def received(source: KafkaSource, count: int) -> list[Received]:
     return messages
 
 
-def test_what_was_not_committed_is_delivered_again_and_the_rest_is_not(config: Config) -> None:
-    """The next member of the group goes on at the committed offset."""
-    create(config, config.kafka.topic_name)
-    produce(config, b"a", b"b", b"c")
-    first = KafkaSource(config.kafka, config.consumer, no_lag)
-    first.subscribe(lambda _: None)
-    assert [(m.value(), m.key(), m.partition(), m.offset()) for m in received(first, 3)] == [
-        (b"a", b"key", 0, 0),
-        (b"b", b"key", 0, 1),
-        (b"c", b"key", 0, 2),
-    ]
-    first.commit({0: 2})
-    first.close()
-    second = KafkaSource(config.kafka, config.consumer, no_lag)
-    second.subscribe(lambda _: None)
-    assert [m.value() for m in received(second, 1)] == [b"c"]
-    second.close()
-
-
 def test_a_paused_source_gives_nothing_until_it_is_resumed(config: Config) -> None:
     """Polling goes on meanwhile, and nothing is skipped."""
     create(config, config.kafka.topic_name)
     source = KafkaSource(config.kafka, config.consumer, no_lag)
-    source.subscribe(lambda _: None)
+    subscribe(source)
     until(lambda: not source.poll(10, 0.1) and source.assigned)
     source.pause(True)
     produce(config, b"a")
@@ -160,7 +147,7 @@ def test_partitions_are_given_up_in_order_when_the_source_closes(config: Config)
         source.commit({0: 1})
         revoked.set()
 
-    source.subscribe(commit)
+    subscribe(source, commit)
     received(source, 1)
     source.close()
     assert revoked.is_set()
@@ -179,7 +166,7 @@ def test_a_kafka_that_does_not_answer_holds_nobody_up(tmp_path: Path, monkeypatc
         create(config, config.kafka.topic_name)
         produce(config, b"a", b"b")
         source = KafkaSource(config.kafka, config.consumer, no_lag)
-        source.subscribe(lambda _: None)
+        subscribe(source)
         received(source, 2)
         process.send_signal(signal.SIGSTOP)
         began = time.monotonic()
@@ -199,7 +186,7 @@ def test_a_kafka_that_does_not_answer_holds_nobody_up(tmp_path: Path, monkeypatc
 def test_a_missing_topic_is_said_once_and_waited_for(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     """The line says what to do; as soon as there is a topic, its messages are read."""
     source = KafkaSource(config.kafka, config.consumer, no_lag)
-    source.subscribe(lambda _: None)
+    subscribe(source)
     said: list[str] = []
 
     def told() -> bool:
@@ -262,7 +249,7 @@ def test_an_unreachable_kafka_is_said_once_and_nothing_else_is_printed(
     file.write_text(f"kafka: {{bootstrap_servers: '{address}'}}\ndatabase: {{host: nowhere, user: nobody}}\n")
     away = load_config(file, environ={})
     source = KafkaSource(away.kafka, away.consumer, no_lag)
-    source.subscribe(lambda _: None)
+    subscribe(source)
     for _ in range(10):
         source.poll(10, 0.1)
     source.close()
@@ -317,3 +304,28 @@ def test_a_refused_handshake_is_said_once_however_long_each_took(
         source._on_error(KafkaError(KafkaError._SSL, text))
     source.close()
     assert capsys.readouterr().out.count("certificate verify failed") == 1
+
+
+def test_a_topic_has_an_identity_and_the_beginning_of_each_partition(config: Config) -> None:
+    """Both stay the same; a topic of the same name that is made anew has another identity."""
+    create(config, config.kafka.topic_name)
+    produce(config, b"a")
+    states = KafkaTopicStates(config.kafka)
+    state = states.now()
+    assert state.begins == {0: 0, 1: 0}
+    assert state.topic.name == config.kafka.topic_name
+    assert state.topic.cluster
+    assert states.now() == state
+    admin = AdminClient({"bootstrap.servers": config.kafka.bootstrap_servers}, logger=silent)
+    admin.delete_topics([config.kafka.topic_name])[config.kafka.topic_name].result(10)
+    create(config, config.kafka.topic_name)
+    assert state.topic.id
+    assert states.now().topic.id not in ("", state.topic.id)
+
+
+def test_a_topic_cannot_be_described_without_kafka(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an outage."""
+    monkeypatch.setattr("consumer_svc.adapters.topic_states._TIMEOUT_S", 0.5)
+    away = configured(f"127.0.0.1:{free_port()}", tmp_path, "away")
+    with pytest.raises(OutageError, match=r"^Kafka at 127\.0\.0\.1:\d+ cannot be reached$"):
+        KafkaTopicStates(away.kafka).now()

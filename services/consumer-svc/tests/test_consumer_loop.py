@@ -17,23 +17,28 @@ from consumer_svc.service import SLOW_WRITE_S, ConsumerService
 from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.health import Health
 from monitoring_runtime.retry import OUTAGE
-from monitoring_testkit.consumer.fakes import FakeSource, FakeWriter, NoDeadLetters
+from monitoring_testkit.consumer.fakes import TOPIC, FakeSource, FakeTopicStates, FakeWriter, NoDeadLetters
 from monitoring_testkit.consumer.messages import message
+from monitoring_testkit.consumer.placing import place
 
 
 @attrs.define
 class Parts:
-    """A service and its fakes."""
+    """A service and its fakes. Unless it is to `run`, the service reads all partitions from their beginning."""
 
     source: FakeSource
+    placed: bool = True
     writer: FakeWriter = attrs.field(factory=lambda: FakeWriter(free=threading.Event()))
     clock: FakeClock = attrs.field(factory=FakeClock)
+    states: FakeTopicStates = attrs.field(factory=FakeTopicStates)
     service: ConsumerService = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         health = Health()
-        delivery = Delivery(self.writer, NoDeadLetters(), health, Metrics())
+        delivery = Delivery(self.writer, NoDeadLetters(), self.states, health, Metrics())
         self.service = ConsumerService(self.source, delivery, self.clock, health, 5, 2.0, 0.05)
+        if self.placed:
+            place(self.service)
 
     def delivered(self) -> None:
         """Wait until the batch in hand is done."""
@@ -43,7 +48,7 @@ class Parts:
 
 def test_stop_stores_and_commits_what_is_in_hand() -> None:
     """A partial batch is not left for the next consumer."""
-    parts = Parts(FakeSource([message(0), message(7, partition=3)]))
+    parts = Parts(FakeSource([message(0), message(7, partition=3)]), placed=False)
     parts.writer.free.set()
     parts.service.run(parts.source.stop)
     assert parts.writer.stored == [1, 8]
@@ -61,7 +66,7 @@ def test_stop_during_an_outage_is_prompt_and_commits_nothing() -> None:
 
 def test_stop_ends_in_time_even_when_the_database_never_answers() -> None:
     """A write that hangs is left behind, uncommitted, after the time allowed."""
-    parts = Parts(FakeSource([message(0)]))
+    parts = Parts(FakeSource([message(0)]), placed=False)
     parts.service.run(parts.source.stop)
     assert parts.writer.began.is_set()
     assert (parts.source.committed, parts.source.closed) == ([], True)
@@ -118,7 +123,7 @@ def test_a_write_that_outlasts_the_revocation_is_never_committed(
 
 def test_ready_means_assigned_and_able_to_write() -> None:
     """An outage is not hidden by an assignment, nor a missing assignment by a write that works."""
-    parts = Parts(FakeSource([], assigned=False))
+    parts = Parts(FakeSource([]), placed=False)
     parts.service.run_once(0)
     assert parts.service.health.readiness() == (False, "no partition is assigned")
     parts.source.assigned = True
@@ -210,7 +215,7 @@ def test_a_batch_is_full_with_64_mib_of_messages(missing_bytes: int, handed_over
     parts = Parts(FakeSource([last]))
     parts.writer.free.set()
     size_bytes = (64 << 20) - missing_bytes - len(last.value() or b"")
-    parts.service._pending = Batch(parts.clock.monotonic(), size_bytes=size_bytes)
+    parts.service._pending = Batch(parts.clock.monotonic(), TOPIC, parts.service.placement.read, size_bytes=size_bytes)
     parts.service.run_once(0)
     assert (parts.service._in_hand is not None) is handed_over
 
@@ -227,7 +232,7 @@ def test_a_poll_asks_for_what_the_batch_has_room_for_and_for_a_thousand_at_most(
 
 def test_the_loop_looks_ten_times_a_second_whether_it_is_to_stop() -> None:
     """A poll lasts at most a tenth of a second."""
-    parts = Parts(FakeSource([message(0)]))
+    parts = Parts(FakeSource([message(0)]), placed=False)
     parts.writer.free.set()
     parts.service.run(parts.source.stop)
     assert {timeout_s for _, timeout_s in parts.source.polls} <= {0.1, 0}

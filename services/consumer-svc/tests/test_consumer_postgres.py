@@ -18,6 +18,7 @@ from monitoring_core.errors import OutageError
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.revision import CONSUMER_NEEDS
 from monitoring_core.tables import RESULT_COLUMNS
+from monitoring_testkit.consumer.tables import STATEMENTS
 
 pytestmark = pytest.mark.integration_test
 
@@ -49,7 +50,8 @@ def database(server: str, tmp_path: Path) -> DatabaseConfig:
         connection.execute(
             "CREATE TABLE monitoring.availability_result_default PARTITION OF monitoring.availability_result DEFAULT"
         )
-        connection.execute("CREATE TABLE monitoring.availability_dirty_hour (hour timestamptz NOT NULL)")
+        for statement in STATEMENTS:
+            connection.execute(statement.encode())
         connection.execute(f"CREATE TABLE monitoring.schema_version AS SELECT '{CONSUMER_NEEDS}' AS version_num")
     return load_config(file, environ={}).database
 

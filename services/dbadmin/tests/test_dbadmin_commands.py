@@ -8,10 +8,11 @@ from typing import Any, NoReturn
 import pytest
 
 from dbadmin.commands.producer_count import _changes
+from dbadmin.connect import LoginRefusedError
 from dbadmin.install import setup
 from dbadmin.targets.table import ProducerCount
 from monitoring_core.config import Config, DatabaseConfig
-from monitoring_core.errors import OutageError, StopError
+from monitoring_core.errors import OutageError
 
 AWAY = OutageError("PostgreSQL is away")
 CONFIG: Any = None
@@ -53,12 +54,12 @@ def test_a_database_is_made_from_the_first_that_lets_in(monkeypatch: pytest.Monk
     """The configured one is there, or else it is made from `postgres`, or from Aiven's `defaultdb`."""
     tried: list[str] = []
 
-    def connected(_: DatabaseConfig, database: str, autocommit: bool) -> NoReturn:
-        tried.append(database)
-        raise StopError(f'database "{database}" does not exist')
+    def connected(config: DatabaseConfig, database: str | None = None, *, autocommit: bool) -> NoReturn:
+        tried.append(database or config.database)
+        raise LoginRefusedError(f"no {tried[-1]}")
 
     monkeypatch.setattr(setup, "connected", connected)
-    with pytest.raises(StopError) as caught:
+    with pytest.raises(LoginRefusedError) as caught:
         setup.create_database(DatabaseConfig(host="h", user="u", database="mine"))
     assert tried == ["mine", "postgres", "defaultdb"]
-    assert str(caught.value) == "PostgreSQL at h:5432: none of postgres, defaultdb can be connected to"
+    assert str(caught.value) == "no mine"

@@ -6,12 +6,13 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from dbadmin.connect import outage_or_stop
+from dbadmin.connect import LoginRefusedError, outage_or_stop
 from monitoring_core.config import DatabaseConfig
 from monitoring_core.errors import OutageError, StopError
 
 CONFIG = DatabaseConfig(host="db.example", user="u")
 WHERE = "PostgreSQL at db.example:5432"
+MADE = "dbadmin setup makes a database and accounts that are missing"
 TO = 'connection to server at "192.0.2.1", port 5432 failed:'
 
 
@@ -24,14 +25,14 @@ TO = 'connection to server at "192.0.2.1", port 5432 failed:'
             f"{WHERE} cannot be reached: Connection refused",
         ),
         (
-            psycopg.OperationalError(f'connection failed: {TO} FATAL:  database "x" does not exist'),
-            StopError,
-            f'{WHERE}: database "x" does not exist (run dbadmin setup)',
+            psycopg.OperationalError(f'connection failed: {TO} ВАЖНО:  база данных "x" не существует'),
+            LoginRefusedError,
+            f'{WHERE} refuses the connection: база данных "x" не существует ({MADE})',
         ),
         (
             psycopg.OperationalError(f'connection failed: {TO} FATAL:  role "x" does not exist'),
-            StopError,
-            f'{WHERE} refuses the connection: role "x" does not exist',
+            LoginRefusedError,
+            f'{WHERE} refuses the connection: role "x" does not exist ({MADE})',
         ),
         (
             errors.UndefinedTable('relation "monitoring.x" does not exist\nLINE 1: …'),

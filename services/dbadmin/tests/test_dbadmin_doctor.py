@@ -191,12 +191,16 @@ def test_a_missing_database_a_wrong_user_and_no_server_are_told_apart(installed:
     """Each says what mends it."""
     missing = attrs.evolve(installed.database, database="nowhere")
     (line,) = words(postgres.check_login("database.user", missing))
-    assert line.endswith('database "nowhere" does not exist (run dbadmin setup) → run dbadmin setup')
+    assert line.endswith(
+        'refuses the connection: database "nowhere" does not exist → correct database.user and password, run dbadmin '
+        "setup if the database is missing, or see to pg_hba.conf"
+    )
     away = attrs.evolve(installed.database, host="127.0.0.1", port=1)
     assert words(postgres.check_login("producer", away)) == [
         (
             "fail  PostgreSQL as producer: PostgreSQL at 127.0.0.1:1 cannot be reached: Connection refused → see "
-            "that it runs, that database.host and port are right, and that nothing between blocks them"
+            "that it runs, that database.host and port are right, and that nothing between blocks them; for a "
+            "certificate, give database.ca_certificate its authority, and database.host the name in it"
         )
     ]
 

@@ -19,6 +19,7 @@ from dbadmin.history.partitions import days
 from dbadmin.install.revisions import newest_revision
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
+from monitoring_core.errors import StopError
 from monitoring_core.tables import (
     ACTIVE_SINCE_COLUMN,
     RESULT_COLUMNS,
@@ -50,6 +51,39 @@ def test_a_database_made_here_compiles_no_statement(config: Config) -> None:
     create_database(config.database)
     with connect(config.database, "test") as connection:
         assert connection.execute("SHOW jit").fetchone() == ("off",)
+
+
+@pytest.mark.integration_test
+def test_a_database_made_here_is_in_utf8(config: Config) -> None:
+    """Also where the server's template is in another encoding."""
+    with connect(config.database, "test", database="postgres", autocommit=True) as connection:
+        connection.execute(
+            "UPDATE pg_database SET encoding = pg_char_to_encoding('LATIN1') WHERE datname = 'template1'"
+        )
+        try:
+            assert create_database(config.database).endswith("made")
+        finally:
+            connection.execute(
+                "UPDATE pg_database SET encoding = pg_char_to_encoding('UTF8') WHERE datname = 'template1'"
+            )
+    with connect(config.database, "test") as connection:
+        assert connection.execute("SHOW server_encoding").fetchone() == ("UTF8",)
+
+
+@pytest.mark.integration_test
+def test_a_database_in_another_encoding_is_refused(config: Config) -> None:
+    """Before anything is made in it, with the sentence that mends it."""
+    name = config.database.database
+    with connect(config.database, "test", database="postgres", autocommit=True) as connection:
+        connection.execute(
+            f"CREATE DATABASE \"{name}\" ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0".encode()
+        )
+    with pytest.raises(StopError) as caught:
+        create_database(config.database)
+    assert str(caught.value) == (
+        f"PostgreSQL at {config.database.address}: database {name} has the encoding LATIN1, in which not every result "
+        "can be stored, and must have UTF8: name another database in database.database, and dbadmin setup makes it so"
+    )
 
 
 @pytest.mark.integration_test
@@ -137,10 +171,10 @@ def test_create_schema_may_be_repeated_and_adds_the_days_that_have_come(config: 
     """The second run finds everything; a later one makes the partitions that are missing by then."""
     create_database(config.database)
     first = list(create_schema(config.database, TODAY))
-    assert first == ["schema monitoring: at revision 0009, was empty", "partitions: 16 made, up to 2026-03-15"]
+    assert first == ["schema monitoring: at revision 0010, was empty", "partitions: 16 made, up to 2026-03-15"]
     assert list(create_schema(config.database, TODAY))[1] == "partitions: 0 made, up to 2026-03-15"
     later = list(create_schema(config.database, TODAY + dt.timedelta(days=3)))
-    assert later == ["schema monitoring: at revision 0009 already", "partitions: 3 made, up to 2026-03-18"]
+    assert later == ["schema monitoring: at revision 0010 already", "partitions: 3 made, up to 2026-03-18"]
 
 
 @pytest.mark.integration_test
@@ -173,6 +207,9 @@ def test_two_at_once_are_safe(config: Config) -> None:
     assert sum("was empty" in run[0] for run in runs) == 1
 
 
+MADE = "(dbadmin setup makes a database and accounts that are missing)"
+
+
 def run(*arguments: str) -> tuple[int, str]:
     result = CliRunner().invoke(main, list(arguments))
     return result.exit_code, result.output
@@ -183,7 +220,7 @@ def test_what_is_missing_is_said_with_the_command_that_mends_it(config_file: Pat
     """No database, then no schema: one plain line each, status 1."""
     status, said = run("producer-count", "--config", str(config_file))
     assert status == 1
-    assert said.rstrip().endswith(f'database "{config.database.database}" does not exist (run dbadmin setup)')
+    assert said.rstrip().endswith(f'database "{config.database.database}" does not exist {MADE}')
     create_database(config.database)
     status, said = run("producer-count", "--config", str(config_file))
     assert status == 1

@@ -13,6 +13,10 @@ RESULT_TABLE = "availability_result"
 RESULT_DEFAULT_TABLE = f"{RESULT_TABLE}_default"
 # Hours (UTC) whose roll-ups are out of date. A transaction that writes rows also writes their hours here.
 DIRTY_HOUR_TABLE = "availability_dirty_hour"
+# How far each partition of Kafka is stored. A transaction that writes rows also writes here how far it has come.
+POSITION_TABLE = "availability_position"
+# Messages that Kafka no longer had when they were due to be stored.
+GAP_TABLE = "availability_gap"
 
 # Attribute of TargetRecord -> column.
 TARGET_COLUMNS = {

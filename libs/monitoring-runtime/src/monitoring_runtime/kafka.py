@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError
 
+from monitoring_core.clock import SystemClock
 from monitoring_core.result import one_line
 
 if TYPE_CHECKING:
+    from monitoring_core.clock import Clock
     from monitoring_core.config import KafkaConfig
 
 # Given to each client as its logger: librdkafka's own lines would mix with ours, and its callbacks already report what
@@ -18,6 +20,35 @@ if TYPE_CHECKING:
 SILENT = logging.getLogger("monitoring_runtime.librdkafka")
 SILENT.addHandler(logging.NullHandler())
 SILENT.propagate = False
+
+
+# How often the files of secrets are read to see whether they were replaced.
+_LOOK_S = 5.0
+
+
+class ClientProperties:
+    """The connection as librdkafka's properties, and whether it was changed because somebody replaced secrets.
+
+    librdkafka keeps the secrets that a client began with, so a client whose secrets were replaced must be replaced too.
+    """
+
+    def __init__(self, config: KafkaConfig, clock: Clock | None = None) -> None:
+        self._config = config
+        self._clock = clock or SystemClock()
+        self._given: dict[str, str] = {}
+        self._next_look = 0.0
+
+    def read(self) -> dict[str, str]:
+        """The properties for a client that begins now. They hold secrets: never log them."""
+        self._given = self._config.client_properties()
+        return dict(self._given)
+
+    def changed(self) -> bool:
+        """Whether the properties differ from those that were read last; looks every few seconds at most."""
+        if self._clock.monotonic() < self._next_look:
+            return False
+        self._next_look = self._clock.monotonic() + _LOOK_S
+        return self._config.client_properties() != self._given
 
 
 class Trouble(enum.Enum):

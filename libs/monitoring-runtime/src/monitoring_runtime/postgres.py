@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -13,6 +14,8 @@ from psycopg.conninfo import make_conninfo
 from monitoring_core.errors import OutageError, StopError
 from monitoring_core.revision import QUERY, why_unfit
 from monitoring_core.tables import SCHEMA_VERSION_TABLE
+from monitoring_runtime.session import Session
+from monitoring_runtime.sqlstates import lacks_partition
 
 if TYPE_CHECKING:
     from monitoring_core.config import DatabaseConfig
@@ -26,16 +29,19 @@ def connect(
     autocommit: bool = False,
     connect_timeout_s: int | None = None,
     statement_timeout_s: float | None = None,
-) -> psycopg.Connection[Any]:
-    """A new connection with a pinned session (see `pin_session`).
+    direct: bool = False,
+) -> Session:
+    """A new connection, in a session with our settings (see `Session`).
 
     Args:
         application_name: what pg_stat_activity shows.
         database: instead of the one in the configuration.
         connect_timeout_s: instead of the one in the configuration.
-        statement_timeout_s: how long the server lets a statement run; None leaves it to the server.
+        statement_timeout_s: how long the server lets a statement run; None for as long as it takes.
+        direct: whether to refuse a pool of connections, through which locks and temporary tables get lost.
 
     Raises:
+        StopError: there is a pool, and it must not be, or it keeps no transaction together.
         psycopg.Error: the connection cannot be made; `explain` says why.
     """
     parameters = config.connection_parameters(application_name)
@@ -43,9 +49,12 @@ def connect(
         parameters["dbname"] = database
     if connect_timeout_s is not None:
         parameters["connect_timeout"] = str(connect_timeout_s)
-    connection: psycopg.Connection[Any] = psycopg.connect(make_conninfo(**parameters), autocommit=True)
+    parameters["client_encoding"] = "UTF8"
+    connection = Session.connect(make_conninfo(**parameters), autocommit=True)
     try:
-        pin_session(connection, statement_timeout_s)
+        connection.pin(statement_timeout_s)
+        if connection.in_pool:
+            _check_pool(connection, config, direct)
         connection.autocommit = autocommit
     except BaseException:
         connection.close()
@@ -53,15 +62,20 @@ def connect(
     return connection
 
 
-def pin_session(connection: psycopg.Connection[Any], statement_timeout_s: float | None) -> None:
-    """Give the session the settings that must not depend on the server, its database or the account.
-
-    They are set by a statement, not when connecting: connection poolers refuse start-up options.
-    """
-    if statement_timeout_s is not None:
-        connection.execute(
-            "SELECT set_config('statement_timeout', %s, false)", (str(round(1000 * statement_timeout_s)),)
+def _check_pool(connection: Session, config: DatabaseConfig, direct: bool) -> None:
+    if direct:
+        raise StopError(
+            f"{where(config)} is a pool of connections (PgBouncer), and this command needs the server itself: give it "
+            "the server's own address, like --set database.port=5432"
         )
+    try:
+        connection.execute("BEGIN")
+        connection.execute("ROLLBACK")
+    except psycopg.errors.ProtocolViolation:  # what PgBouncer calls its refusals
+        raise StopError(
+            f"{where(config)} is a pool of connections that keeps no transaction together: set its pool_mode to "
+            "transaction or session"
+        ) from None
 
 
 class RevisionGuard:
@@ -100,6 +114,7 @@ class Trouble(enum.Enum):
     LOGIN_REFUSED = enum.auto()
     TABLES_MISSING = enum.auto()
     RIGHTS_MISSING = enum.auto()
+    PARTITION_MISSING = enum.auto()
     OTHER = enum.auto()
 
 
@@ -109,6 +124,10 @@ _BY_SQLSTATE = {
     "3F000": Trouble.TABLES_MISSING,  # invalid_schema_name
     "42501": Trouble.RIGHTS_MISSING,  # insufficient_privilege
 }
+
+# How libpq passes on what a server says: its severity, in its own language, and two spaces before the text. libpq
+# itself speaks English, because no program here sets its language.
+_REFUSAL = re.compile(r" failed: \S[^:]*:  (.*)")
 
 
 @attrs.frozen
@@ -126,13 +145,14 @@ class Diagnosis:
 def diagnose(error: psycopg.Error) -> Diagnosis:
     """The kind of trouble that an error stands for, from its SQLSTATE or from libpq's text."""
     line = first_line(error)
+    if lacks_partition(error):
+        return Diagnosis(Trouble.PARTITION_MISSING, line)
     if error.sqlstate is not None:
         return Diagnosis(_BY_SQLSTATE.get(error.sqlstate, Trouble.OTHER), line)
     if not isinstance(error, psycopg.OperationalError):
         return Diagnosis(Trouble.OTHER, line)
-    _, refused, why = line.partition("FATAL:  ")
-    if refused:
-        return Diagnosis(Trouble.LOGIN_REFUSED, why)
+    if refusal := _REFUSAL.search(line):
+        return Diagnosis(Trouble.LOGIN_REFUSED, refusal[1])
     return Diagnosis(Trouble.UNREACHABLE, line.rpartition("failed: ")[2])
 
 
@@ -156,6 +176,8 @@ def explain(error: psycopg.Error, config: DatabaseConfig, failure: str) -> str:
         case Trouble.TABLES_MISSING:
             missing = f"has not all tables of schema {config.schema}"
             return f"{where(config)}, database {config.database} {missing}: run dbadmin create-schema"
+        case Trouble.PARTITION_MISSING:
+            return f"{where(config)} {failure}: their day has no partition (run dbadmin maintain)"
         case Trouble.RIGHTS_MISSING:
             return f"{where(config)} {failure}: {diagnosis.detail} (run dbadmin create-roles)"
     return f"{where(config)} {failure}: {diagnosis.detail}"

@@ -91,13 +91,14 @@ def show(config: Config, place: tuple[int, int], raw: bool) -> None:
 def replay(config: Config, places: tuple[tuple[int, int], ...], reason: str | None, again: bool, dry_run: bool) -> None:
     """Send dead letters to the topic once more, unchanged: those that are named, else all that were not replayed yet.
 
-    What still cannot be stored becomes a dead letter again. What is stored already changes nothing.
+    What still cannot be stored becomes a dead letter again. What is stored already changes nothing. What was too large
+    to be kept whole is left out.
     """
     with contextlib.closing(wiring.dead_letter_topic(config)) as topic:
         found = (topic.at(*place) for place in places) if places else topic.read({} if again else topic.replayed())
         writer, sent, seen = wiring.topic_writer(config), 0, dict[int, int]()
         while batch := list(islice(found, _BATCH)):
-            chosen = list(_with_reason(batch, reason))
+            chosen = [letter for letter in _with_reason(batch, reason) if "cut_from_bytes" not in letter.headers]
             if not dry_run:
                 writer.send((letter.key, letter.value, {}) for letter in chosen)
             sent += len(chosen)

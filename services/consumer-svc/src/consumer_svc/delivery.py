@@ -10,7 +10,7 @@ import attrs
 import structlog
 
 from consumer_svc.poison_watch import PoisonWatch
-from consumer_svc.ports import Poison, Received, RefusedError, WriteCounts
+from consumer_svc.ports import BehindError, Poison, Received, RefusedError, WriteCounts
 from monitoring_core.clock import SystemClock
 from monitoring_core.errors import OutageError
 from monitoring_core.result import one_line
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from consumer_svc.batch import Batch
     from consumer_svc.metrics import Metrics
-    from consumer_svc.ports import DeadLetters, Writer
+    from consumer_svc.places import Asked, Gap, Places, Progress
+    from consumer_svc.ports import DeadLetters, TopicStates, Writer
     from monitoring_core.clock import Clock
     from monitoring_core.result import CheckResult
     from monitoring_runtime.health import Health
@@ -52,6 +53,7 @@ class Delivery:
 
     writer: Writer
     dead_letters: DeadLetters
+    topic_states: TopicStates
     health: Health
     metrics: Metrics
     max_dead_letter_ratio: float = 1.0
@@ -60,6 +62,8 @@ class Delivery:
     clock: Clock = attrs.field(factory=SystemClock)
     outage: str | None = attrs.field(default=None, init=False)
     _next_look: float = attrs.field(default=0.0, init=False)
+    # The partitions in which a gap between messages was logged.
+    _told_of: set[int] = attrs.field(factory=set, init=False)
     _poison_watch: PoisonWatch = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -79,21 +83,61 @@ class Delivery:
         with contextlib.suppress(GivenUpError):
             self._retry(self.writer.prepare)
 
-    def deliver(self, batch: Batch) -> None:
-        """Return when every result is stored and all poison is acknowledged by the dead-letter topic.
+    def places(self, asked: Asked) -> Places | None:
+        """From where partitions are to be read; None when Kafka does not answer and none of them waits.
 
         Raises:
             GivenUpError: `given_up` was set while an outage lasted.
         """
+        try:
+            state = self._retry(self.topic_states.now) if asked.waiting else self.topic_states.now()
+        except OutageError:
+            return None
+        places = self._retry(lambda: self.writer.place(state, asked))
+        self._note_gaps(places.gaps)
+        return places
+
+    def deliver(self, batch: Batch) -> None:
+        """Return when every result is stored and all poison is acknowledged by the dead-letter topic.
+
+        Raises:
+            BehindError: the database lacks what was stored before the batch.
+            GivenUpError: `given_up` was set while an outage lasted.
+        """
         poison = list(batch.poison)
-        counts = self._store(batch.results, poison)
+        counts = None if poison else self._store_at_once(batch)
+        if counts is None:
+            # What is stored is noted last, so that it never counts poison that is nowhere.
+            counts = self._store(batch.results, poison)
+            if poison:
+                self._send(poison)
+            self._retry(lambda: self.writer.write((), batch.progress))
         self.metrics.written(len(batch), counts)
-        if poison:
-            self._retry(lambda: self.dead_letters.send(poison))
-            self.metrics.dead_lettered(poison)
-            log.warning("messages sent to the dead letters", count=len(poison), first=poison[0].error[:200])
+        self._note_gaps(batch.progress.gaps)
         self._poison_watch.add(len(batch), len(poison))
         self._look_for_missing_partitions()
+
+    def _send(self, poison: list[Poison]) -> None:
+        self._retry(lambda: self.dead_letters.send(poison))
+        self.metrics.dead_lettered(poison)
+        log.warning("messages sent to the dead letters", count=len(poison), first=poison[0].error[:200])
+
+    def _note_gaps(self, gaps: Sequence[Gap]) -> None:
+        for gap in gaps:
+            self.metrics.gap(gap)
+            # A compacted topic has a gap in nearly every batch.
+            if gap.reason == "missing":
+                if gap.partition in self._told_of:
+                    continue
+                self._told_of.add(gap.partition)
+            log.error(
+                "Kafka no longer had messages that were due to be stored",
+                reason=gap.reason,
+                partition=gap.partition,
+                first_offset=gap.first_offset,
+                next_offset=gap.next_offset,
+                messages=gap.messages,
+            )
 
     def _look_for_missing_partitions(self) -> None:
         if self.clock.monotonic() < self._next_look:
@@ -108,6 +152,13 @@ class Delivery:
         if rows and not before:
             log.warning("results of days that have no partition are in the default one: run dbadmin create-schema")
 
+    def _store_at_once(self, batch: Batch) -> WriteCounts | None:
+        """Store the results, and how far the batch comes, in one transaction; None when there is a refused one."""
+        try:
+            return self._retry(lambda: self._write([result for _, result in batch.results], batch.progress))
+        except RefusedError:
+            return None
+
     def _store(self, pairs: Sequence[_Pair], poison: list[Poison]) -> WriteCounts:
         """Store the results; those that the database refuses, found by halving, become poison."""
         if not pairs:
@@ -121,9 +172,9 @@ class Delivery:
         half = len(pairs) // 2
         return self._store(pairs[:half], poison) + self._store(pairs[half:], poison)
 
-    def _write(self, results: Sequence[CheckResult]) -> WriteCounts:
+    def _write(self, results: Sequence[CheckResult], progress: Progress | None = None) -> WriteCounts:
         started = self.clock.monotonic()
-        counts = self.writer.write(results)
+        counts = self.writer.write(results, progress)
         self.metrics.write_seconds.observe(self.clock.monotonic() - started)
         return counts
 
@@ -137,7 +188,7 @@ class Delivery:
                 if self.given_up.wait(backoff.next()):
                     raise GivenUpError from None
                 continue
-            except RefusedError:
+            except (RefusedError, BehindError):
                 self._note_success()
                 raise
             self._note_success()

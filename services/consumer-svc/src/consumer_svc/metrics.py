@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from consumer_svc.places import Gap
     from consumer_svc.ports import Poison, WriteCounts
 
 
@@ -22,6 +23,12 @@ class Metrics:
         self._totals = dict.fromkeys(("stored", "replaced", "duplicates", "dead_letters"), 0)
         self._lag = Gauge(
             "consumer_lag", "Messages not yet committed, by assigned partition.", ["partition"], registry=self.registry
+        )
+        self._gaps = Counter(
+            "consumer_gaps", "Times that Kafka no longer had messages.", ["reason"], registry=self.registry
+        )
+        self._missing = Counter(
+            "consumer_missing_messages", "Messages that Kafka no longer had.", registry=self.registry
         )
         self.outages = Counter("consumer_outages", "Failed tries to write.", registry=self.registry)
         self.write_seconds = Histogram("consumer_write_seconds", "Time to write a batch.", registry=self.registry)
@@ -54,6 +61,11 @@ class Metrics:
         for one in poison:
             self._dead.labels(one.reason).inc()
         self._totals["dead_letters"] += len(poison)
+
+    def gap(self, gap: Gap) -> None:
+        """Count messages that Kafka no longer had."""
+        self._gaps.labels(gap.reason).inc()
+        self._missing.inc(gap.messages)
 
     def lag(self, lag: Mapping[int, int]) -> None:
         """Show the lag of the partitions assigned now, and of no others."""

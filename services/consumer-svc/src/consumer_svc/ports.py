@@ -9,6 +9,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from consumer_svc.places import Asked, Places, Progress, TopicState
     from monitoring_core.result import CheckResult
 
 
@@ -91,6 +92,10 @@ class RefusedError(Exception):
     """The database refuses these results because of a value in at least one of them; trying again will not help."""
 
 
+class BehindError(Exception):
+    """The database lacks what was stored before: it is an older copy. Nothing of the batch was stored."""
+
+
 class Source(Protocol):
     """The topic of results, read as a member of the consumers' group."""
 
@@ -99,8 +104,22 @@ class Source(Protocol):
         """Whether any partition is assigned."""
         ...
 
-    def subscribe(self, on_revoked: Callable[[Collection[int]], None]) -> None:
-        """Join the group. `on_revoked` is called, within poll, before partitions are given up or when lost."""
+    def subscribe(
+        self, on_assigned: Callable[[Collection[int]], None], on_revoked: Callable[[Collection[int]], None]
+    ) -> None:
+        """Join the group.
+
+        `on_assigned` is called, within poll, for partitions that are assigned: they give nothing until `start`.
+        `on_revoked` is called, within poll, before partitions are given up or when lost.
+        """
+        ...
+
+    def hold(self) -> None:
+        """Let no partition give any more messages until `start`."""
+        ...
+
+    def start(self, offsets: Mapping[int, int]) -> None:
+        """Let partitions that are assigned give their messages from these offsets on."""
         ...
 
     def poll(self, limit: int, timeout_s: float) -> Sequence[Received]:
@@ -120,8 +139,20 @@ class Source(Protocol):
         ...
 
 
+class TopicStates(Protocol):
+    """What Kafka says of the topic."""
+
+    def now(self) -> TopicState:
+        """The topic as it is now.
+
+        Raises:
+            OutageError: Kafka does not answer.
+        """
+        ...
+
+
 class Writer(Protocol):
-    """The table of results."""
+    """The table of results, and how far each partition is stored in it."""
 
     def prepare(self) -> None:
         """Find out whether results can be stored at all.
@@ -132,10 +163,22 @@ class Writer(Protocol):
         """
         ...
 
-    def write(self, results: Sequence[CheckResult]) -> WriteCounts:
-        """Store results, all or none.
+    def place(self, state: TopicState, asked: Asked) -> Places:
+        """From which offsets partitions are to be read, so that all that is not stored, and Kafka has, is read.
+
+        A partition that is new to the database is read from its beginning, and so is one that Kafka has set back. What
+        Kafka no longer has of a partition that waits is noted in the database as a gap.
 
         Raises:
+            OutageError: the database cannot tell now.
+        """
+        ...
+
+    def write(self, results: Sequence[CheckResult], progress: Progress | None = None) -> WriteCounts:
+        """Store results, all or none, and with them how far each partition is stored now.
+
+        Raises:
+            BehindError: the database lacks what was stored before `progress`.
             OutageError: the results cannot be stored now. Another try stores nothing twice.
             RefusedError: the results can never be stored as they are.
         """

@@ -10,14 +10,16 @@ import structlog
 
 from consumer_svc.batch import Batch
 from consumer_svc.delivery import GivenUpError
+from consumer_svc.placement import Placement
+from consumer_svc.ports import BehindError
 from monitoring_runtime.background import in_background
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from concurrent.futures import Future
 
     from consumer_svc.delivery import Delivery
-    from consumer_svc.ports import Source
+    from consumer_svc.ports import Received, Source
     from monitoring_core.clock import Clock
     from monitoring_runtime.health import Health
     from monitoring_runtime.stop import Stop
@@ -54,19 +56,23 @@ class ConsumerService:
     max_rows: int
     max_age_s: float
     shutdown_timeout_s: float
+    placement: Placement = attrs.field(init=False)
     _pending: Batch | None = attrs.field(default=None, init=False)
-    _in_hand: tuple[Batch, Future[None]] | None = attrs.field(default=None, init=False)
+    # The batch that is being delivered; None beside other work with the database, which takes a batch's place.
+    _in_hand: tuple[Batch | None, Future[None]] | None = attrs.field(default=None, init=False)
     _paused: bool = attrs.field(default=False, init=False)
     _consuming: bool = attrs.field(default=False, init=False)
     _handed_over: float = attrs.field(default=0.0, init=False)
 
+    def __attrs_post_init__(self) -> None:
+        self.placement = Placement(self.source, self.delivery, self.clock)
+
     def run(self, stop: Stop) -> None:
         """Work until a stop is requested, then finish in order."""
-        # The preparation takes the place of the first delivery, so that messages wait until the database is ready.
-        self._in_hand = (Batch(self.clock.monotonic()), in_background("delivery", self.delivery.prepare))
-        self._handed_over = self.clock.monotonic()
+        # Messages wait until the database is ready.
+        self._begin(None, self.delivery.prepare)
         try:
-            self.source.subscribe(self.drop)
+            self.source.subscribe(self.placement.assign, self.drop)
             while not stop.requested:
                 self.run_once(POLL_S)
             self._finish()
@@ -85,23 +91,37 @@ class ConsumerService:
         room = self._room()
         self._pause(room <= 0)
         if messages := self.source.poll(min(max(room, 1), POLL_ROWS), timeout_s):
-            if self._pending is None:
-                self._pending = Batch(self.clock.monotonic())
-            self._pending.add(messages)
+            self._add(messages)
         self._advance()
 
     def drop(self, partitions: Collection[int]) -> None:
         """Give up partitions. A batch that is being delivered may finish; their next owner gets the rest again."""
+        self._drop_pending(partitions)
+        if self._in_hand and self._in_hand[0]:
+            wait([self._in_hand[1]], REVOKE_WAIT_S)
+            self._commit(self._pop_delivered())
+        self.placement.revoke(partitions)
+        batch, future = self._in_hand or (None, None)
+        if batch and future:
+            kept = {number: span for number, span in batch.spans.items() if number not in partitions}
+            self._in_hand = (attrs.evolve(batch, spans=kept), future)
+
+    def _drop_pending(self, partitions: Collection[int]) -> None:
         if self._pending:
             self._pending.drop(partitions)
             self._pending = self._pending or None  # no batch in place of an empty one
-        if self._in_hand:
-            wait([self._in_hand[1]], REVOKE_WAIT_S)
-            self._commit(self._pop_delivered())
-        if self._in_hand:
-            batch, future = self._in_hand
-            kept = {number: offset for number, offset in batch.offsets.items() if number not in partitions}
-            self._in_hand = (attrs.evolve(batch, offsets=kept), future)
+
+    def _add(self, messages: Sequence[Received]) -> None:
+        if self._pending is None:
+            self._pending = Batch(self.clock.monotonic(), self.placement.topic, self.placement.read)
+        self._pending.add(messages)
+        if self._pending.set_back:
+            self._restart(self._pending.set_back)
+
+    def _restart(self, set_back: Collection[int] = ()) -> None:
+        """Give up what was received and is not in hand, and find out again from where partitions are read."""
+        self._pending = None
+        self.placement.restart(set_back)
 
     def _note_readiness(self) -> None:
         if self.source.assigned and not self._consuming:
@@ -133,14 +153,20 @@ class ConsumerService:
     def _hand_over(self) -> None:
         batch, self._pending = self._pending, None
         if batch:
-            self._handed_over = self.clock.monotonic()
-            self._in_hand = (batch, in_background("delivery", lambda: self.delivery.deliver(batch)))
+            self._begin(batch, lambda: self.delivery.deliver(batch))
+
+    def _begin(self, batch: Batch | None, work: Callable[[], None]) -> None:
+        self._handed_over = self.clock.monotonic()
+        self._in_hand = (batch, in_background("delivery", work))
 
     def _advance(self) -> None:
         """When the last batch is delivered, hand over the next one if it is ready, and commit the last."""
         delivered = self._pop_delivered()
-        if self._pending and self._in_hand is None and self._is_ready(self._pending):
-            self._hand_over()
+        if self._in_hand is None:
+            if self.placement.due:
+                self._begin(None, self.placement.look())
+            elif self._pending and self._is_ready(self._pending):
+                self._hand_over()
         self._commit(delivered)
 
     def _commit(self, offsets: Mapping[int, int]) -> None:
@@ -152,10 +178,19 @@ class ConsumerService:
         if self._in_hand is None or not self._in_hand[1].done():
             return {}
         (batch, future), self._in_hand = self._in_hand, None
-        future.result()
-        if batch:
-            self.delivery.metrics.batch_age.observe(self.clock.monotonic() - batch.began)
-        return batch.offsets
+        try:
+            future.result()
+        except BehindError:
+            self._restart()
+            return {}
+        if void := self.placement.settle():
+            self._drop_pending(void)
+        if batch is None:
+            return {}
+        self.delivery.metrics.batch_age.observe(self.clock.monotonic() - batch.began)
+        delivered = {number: span.end for number, span in batch.spans.items()}
+        self.placement.stored(delivered)
+        return delivered
 
     def _finish(self) -> None:
         """Deliver both batches within the time allowed; Kafka delivers again what is left."""

@@ -11,6 +11,7 @@ from consumer_svc.adapters.dead_letter_topic import DeadLetterTopic
 from consumer_svc.adapters.dead_letters import KafkaDeadLetters
 from consumer_svc.adapters.kafka_source import KafkaSource
 from consumer_svc.adapters.postgres import PostgresWriter
+from consumer_svc.adapters.topic_states import KafkaTopicStates
 from consumer_svc.adapters.topic_writer import TopicWriter
 from consumer_svc.delivery import Delivery
 from consumer_svc.metrics import Metrics
@@ -58,6 +59,7 @@ def build(config: Config) -> ConsumerService:
         delivery=Delivery(
             PostgresWriter(config.database),
             KafkaDeadLetters(config.kafka),
+            KafkaTopicStates(config.kafka),
             health,
             metrics,
             config.consumer.max_dead_letter_ratio,

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 APPLICATION_NAME = "dbadmin"
 
 
+class LoginRefusedError(StopError):
+    """The server refuses the connection. Which of its reasons it has, libpq tells in the server's language alone."""
+
+
 @contextmanager
 def connected(
     config: DatabaseConfig, database: str | None = None, autocommit: bool = False
@@ -35,7 +39,7 @@ def connected(
         StopError: the server refuses; the text says what to do where that is known.
     """
     try:
-        with connect(config, APPLICATION_NAME, database=database, autocommit=autocommit) as connection:
+        with connect(config, APPLICATION_NAME, database=database, autocommit=autocommit, direct=True) as connection:
             yield connection
     except psycopg.Error as error:
         raise outage_or_stop(error, config) from None
@@ -57,10 +61,9 @@ def outage_or_stop(error: psycopg.Error, config: DatabaseConfig) -> OutageError 
     match diagnosis.trouble:
         case Trouble.UNREACHABLE:
             return OutageError(f"{where(config)} cannot be reached: {diagnosis.detail}")
-        case Trouble.LOGIN_REFUSED if "database" in diagnosis.detail and "does not exist" in diagnosis.detail:
-            return StopError(f"{text} (run dbadmin setup)")
         case Trouble.LOGIN_REFUSED:
-            return StopError(f"{where(config)} refuses the connection: {diagnosis.detail}")
+            hint = "dbadmin setup makes a database and accounts that are missing"
+            return LoginRefusedError(f"{where(config)} refuses the connection: {diagnosis.detail} ({hint})")
         case Trouble.TABLES_MISSING:
             return StopError(f"{text} (run dbadmin create-schema)")
     # An undefined column is one that a later revision adds.

@@ -44,6 +44,19 @@ class KillablePostgresql:
         """Start the server, unless it runs."""
         self._server.ensure_postgres_running()
 
+    def save(self, copy: Path) -> None:
+        """Copy the data into a new folder, as a backup of the disk would; the server is killed for it."""
+        self.kill()
+        subprocess.run(["cp", "-a", str(self._server.pgdata), str(copy)], check=True)
+        self.start()
+
+    def restore(self, copy: Path) -> None:
+        """Kill the server, and start it with the data that `save` has copied: all that came since is lost."""
+        self.kill()
+        subprocess.run(["rm", "-rf", str(self._server.pgdata)], check=True)
+        subprocess.run(["cp", "-a", str(copy), str(self._server.pgdata)], check=True)
+        self.start()
+
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         """Suspend all processes of the server for the time of the block."""

@@ -35,7 +35,9 @@ class DeadLetterTopic:
         self._config = config.kafka
         self._topic = config.kafka.dead_letter_topic
         self._timeout_s = timeout_s
-        self._consumer = Consumer(dead_letter_reader_settings(config.kafka, config.consumer), logger=SILENT)
+        self._consumer = Consumer(
+            dead_letter_reader_settings(config.kafka.client_properties(), config.consumer), logger=SILENT
+        )
 
     def read(self, since: Mapping[int, int]) -> Iterator[DeadLetter]:
         """All dead letters that are there now, by partition; of a partition in `since`, those from that offset on."""

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 from monitoring_core.config import GroupProtocol
 
 if TYPE_CHECKING:
-    from monitoring_core.config import ConsumerConfig, KafkaConfig
+    from collections.abc import Mapping
+
+    from monitoring_core.config import ConsumerConfig
 
 CLIENT_ID = "consumer-svc"
 _STATISTICS_MS = 2_000
 _LONGEST_HEARTBEAT_MS = 3_000
 
 
-def source_settings(kafka: KafkaConfig, consumer: ConsumerConfig) -> dict[str, str | int | bool]:
+def source_settings(connection: Mapping[str, str], consumer: ConsumerConfig) -> dict[str, str | int | bool]:
     """The settings of a member of the consumers' group. Holds secrets: never log it."""
     return {
-        **kafka.client_properties(),
+        **connection,
         "client.id": CLIENT_ID,
         "group.id": consumer.group_id,
         "enable.auto.commit": False,
@@ -36,10 +38,10 @@ def source_settings(kafka: KafkaConfig, consumer: ConsumerConfig) -> dict[str, s
     }
 
 
-def dead_letter_reader_settings(kafka: KafkaConfig, consumer: ConsumerConfig) -> dict[str, str | int | bool]:
+def dead_letter_reader_settings(connection: Mapping[str, str], consumer: ConsumerConfig) -> dict[str, str | int | bool]:
     """The settings of a reader of dead letters, which joins no group. Holds secrets: never log it."""
     return {
-        **kafka.client_properties(),
+        **connection,
         "client.id": CLIENT_ID,
         # Only the offset up to which dead letters were replayed is committed for this group.
         "group.id": f"{consumer.group_id}.replay",
@@ -50,10 +52,10 @@ def dead_letter_reader_settings(kafka: KafkaConfig, consumer: ConsumerConfig) ->
     }
 
 
-def writer_settings(kafka: KafkaConfig) -> dict[str, str | int | bool]:
+def writer_settings(connection: Mapping[str, str]) -> dict[str, str | int | bool]:
     """The settings of a writer into a topic. Holds secrets: never log it."""
     return {
-        **kafka.client_properties(),
+        **connection,
         "client.id": CLIENT_ID,
         "acks": "all",
         "allow.auto.create.topics": False,
@@ -61,6 +63,8 @@ def writer_settings(kafka: KafkaConfig) -> dict[str, str | int | bool]:
         "message.timeout.ms": 14_000,
         # A dead letter has more headers than the message that Kafka accepted; Kafka alone decides if it is too large.
         "message.max.bytes": 1_000_000_000,
+        # What arrived compressed is otherwise too large for a topic that has the same limit.
+        "compression.type": "lz4",
     }
 
 

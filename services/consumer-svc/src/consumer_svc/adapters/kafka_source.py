@@ -13,7 +13,7 @@ from consumer_svc.adapters.kafka_settings import source_settings
 from consumer_svc.adapters.read_outages import ReadOutages
 from monitoring_core.config import Assignor, GroupProtocol
 from monitoring_runtime.background import in_background
-from monitoring_runtime.kafka import SILENT, detail
+from monitoring_runtime.kafka import SILENT, ClientProperties, detail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -39,39 +39,84 @@ class KafkaSource:
         # The partitions given up since the last poll began.
         self._given_up: set[int] = set()
         self._paused = False
+        # The partitions that give nothing, and of these the offsets from which they are to give their messages.
+        self._held: set[int] = set()
+        self._starts: dict[int, int] = {}
         self._incremental = (
             consumer.group_protocol is GroupProtocol.CONSUMER or consumer.assignor is Assignor.COOPERATIVE_STICKY
         )
-        callbacks = {"error_cb": self._on_error, "stats_cb": self._on_statistics, "on_commit": _on_commit}
-        self._consumer = Consumer({**source_settings(config, consumer), **callbacks}, logger=SILENT)
+        self._properties = ClientProperties(config)
+        self._settings = consumer
+        self._subscribe: Callable[[Consumer], None] | None = None
+        self._consumer = self._connect()
 
     @property
     def assigned(self) -> bool:
         """Whether any partition is assigned."""
         return bool(self._partitions)
 
-    def subscribe(self, on_revoked: Callable[[Collection[int]], None]) -> None:
-        """Join the group. `on_revoked` is called, within poll, before partitions are given up or when lost."""
+    def subscribe(
+        self, on_assigned: Callable[[Collection[int]], None], on_revoked: Callable[[Collection[int]], None]
+    ) -> None:
+        """Join the group.
+
+        `on_assigned` is called, within poll, for partitions that are assigned: they give nothing until `start`.
+        `on_revoked` is called, within poll, before partitions are given up or when lost.
+        """
+
+        def assign(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            if consumer is self._consumer:
+                self._assign(partitions)
+                on_assigned(_numbers(partitions))
 
         def forget(numbers: set[int]) -> None:
             self._partitions = [mine for mine in self._partitions if mine.partition not in numbers]
+            self._held -= numbers
+            self._starts = {number: offset for number, offset in self._starts.items() if number not in numbers}
             self._given_up |= numbers
 
-        def revoke(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
-            numbers = _numbers(partitions)
-            on_revoked(numbers)
-            forget(numbers)
+        def revoke(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            if consumer is self._consumer:
+                numbers = _numbers(partitions)
+                on_revoked(numbers)
+                forget(numbers)
 
-        def lose(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        def lose(consumer: Consumer | None, partitions: list[TopicPartition]) -> None:
             # Other members have these partitions already: forget them first, so that on_revoked commits no offset.
-            numbers = _numbers(partitions)
-            forget(numbers)
-            on_revoked(numbers)
+            if consumer in (None, self._consumer):
+                numbers = _numbers(partitions)
+                forget(numbers)
+                on_revoked(numbers)
 
-        self._consumer.subscribe([self._topic], on_assign=self._assign, on_revoke=revoke, on_lost=lose)
+        def subscribe(consumer: Consumer) -> None:
+            lose(None, self._partitions)  # what the last client did not give up in order
+            consumer.subscribe([self._topic], on_assign=assign, on_revoke=revoke, on_lost=lose)
+
+        self._subscribe = subscribe
+        subscribe(self._consumer)
+
+    def hold(self) -> None:
+        """Let no partition give any more messages until `start`."""
+        self._starts.clear()
+        self._held = _numbers(self._partitions)
+        if self._partitions:
+            self._consumer.pause(self._partitions)
+
+    def start(self, offsets: Mapping[int, int]) -> None:
+        """Let partitions that are assigned give their messages from these offsets on."""
+        mine = _numbers(self._partitions)
+        self._starts |= {number: offset for number, offset in offsets.items() if number in mine}
+        if again := self._starts.keys() - self._held:
+            self._held |= again
+            self._consumer.pause([part for part in self._partitions if part.partition in again])
+        self._seek()
 
     def poll(self, limit: int, timeout_s: float) -> list[Received]:
         """Up to `limit` messages. Must be called regularly, or this member loses its partitions."""
+        if self._properties.changed():
+            self._replace()
+        if self._starts:
+            self._seek()
         self._given_up.clear()
         received: list[Received] = []
         for message in self._consumer.consume(limit, timeout_s):
@@ -82,15 +127,15 @@ class KafkaSource:
         if received:
             self._outages.end_refusals()
         # A partition that was given up during this call may have been assigned again during it.
-        if gone := self._given_up - _numbers(self._partitions):
+        if gone := self._given_up - _numbers(self._partitions) | self._held:
             return [message for message in received if message.partition() not in gone]
         return received
 
     def pause(self, paused: bool) -> None:
         """Pause or resume fetching; `poll` must still be called."""
         self._paused = paused
-        if self._partitions:
-            (self._consumer.pause if paused else self._consumer.resume)(self._partitions)
+        if parts := [part for part in self._partitions if part.partition not in self._held]:
+            (self._consumer.pause if paused else self._consumer.resume)(parts)
 
     def commit(self, offsets: Mapping[int, int]) -> None:
         """Commit the next offset of each partition that is still assigned, without waiting for Kafka's answer.
@@ -115,18 +160,56 @@ class KafkaSource:
         if wait([closing], _CLOSE_S).done:
             closing.result()
 
-    def _assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Add partitions: all of them with an eager assignor, the new ones with an incremental one."""
+    def _connect(self) -> Consumer:
+        callbacks = {"error_cb": self._on_error, "stats_cb": self._on_statistics, "on_commit": _on_commit}
+        return Consumer({**source_settings(self._properties.read(), self._settings), **callbacks}, logger=SILENT)
+
+    def _replace(self) -> None:
+        """Join the group anew, because librdkafka keeps the secrets that it began with."""
+        try:
+            new = self._connect()
+        except KafkaException as error:  # a certificate without its key, while both are being replaced
+            self._outages.note(error.args[0])
+            return
+        log.info("Kafka's secrets have changed: joining the group anew")
+        self.close()
+        self._consumer = new
+        if self._subscribe:
+            self._subscribe(new)
+
+    def _assign(self, partitions: list[TopicPartition]) -> None:
+        """Add partitions, held: all of them with an eager assignor, the new ones with an incremental one."""
         self._partitions += partitions
-        if self._paused and partitions:
-            if self._incremental:
-                self._consumer.incremental_assign(partitions)
-            else:
-                self._consumer.assign(partitions)
-            self._consumer.pause(partitions)
         if partitions:
+            # An offset spares asking Kafka for one; `start` sets the right one before the first message is fetched.
+            held = [TopicPartition(self._topic, part.partition, 0) for part in partitions]
+            if self._incremental:
+                self._consumer.incremental_assign(held)
+            else:
+                self._consumer.assign(held)
+            self._consumer.pause(held)
+            self._held |= _numbers(partitions)
             self._outages.end_refusals()
         log.info("assigned", partitions=sorted(_numbers(self._partitions)))
+
+    def _seek(self) -> None:
+        """Start what is to be started; what librdkafka has not begun to fetch yet is left to the next poll."""
+        started = []
+        for number, offset in self._starts.items():
+            place = TopicPartition(self._topic, number, offset)
+            try:
+                self._consumer.seek(place)
+            except KafkaException as error:
+                if error.args[0].code() not in (KafkaError._STATE, KafkaError._PREV_IN_PROGRESS):
+                    self._outages.note(error.args[0])
+            else:
+                started.append(place)
+        if started:
+            if not self._paused:
+                self._consumer.resume(started)
+            numbers = _numbers(started)
+            self._held -= numbers
+            self._starts = {number: offset for number, offset in self._starts.items() if number not in numbers}
 
     def _on_error(self, error: KafkaError) -> None:
         self._outages.note(error)

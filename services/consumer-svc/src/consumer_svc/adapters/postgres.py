@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from consumer_svc.adapters.positions import Positions
 from consumer_svc.adapters.rows import ROW_TYPES, hours, in_key_order
 from consumer_svc.adapters.statements import statements
 from consumer_svc.ports import RefusedError, WriteCounts
-from monitoring_core.errors import OutageError
+from monitoring_core.errors import OutageError, StopError
 from monitoring_core.revision import CONSUMER_NEEDS
 from monitoring_runtime.postgres import RevisionGuard, connect, explain, first_line
+from monitoring_runtime.sqlstates import Fate, fate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +21,10 @@ if TYPE_CHECKING:
     from psycopg import sql
 
     from consumer_svc.adapters.rows import Row
+    from consumer_svc.places import Asked, Places, Progress, TopicState
     from monitoring_core.config import DatabaseConfig
     from monitoring_core.result import CheckResult
+    from monitoring_runtime.session import Session
 
 _MOST_STAGED = 64
 
@@ -45,9 +49,10 @@ class PostgresWriter:
 
     def __init__(self, config: DatabaseConfig) -> None:
         self._config = config
-        self._connection: psycopg.Connection[Any] | None = None
+        self._connection: Session | None = None
         self._guard = RevisionGuard(CONSUMER_NEEDS, config)
         self._statements = statements(config.schema)
+        self._positions = Positions(config.schema)
         # How many of the next batches are staged without a try, and how many that was after the last conflict.
         self._staged_left, self._last_staged = 0, 0
 
@@ -63,26 +68,41 @@ class PostgresWriter:
         except psycopg.Error as error:
             raise self._outage(error) from None
 
-    def write(self, results: Sequence[CheckResult]) -> WriteCounts:
-        """Store results in one transaction.
+    def place(self, state: TopicState, asked: Asked) -> Places:
+        """From which offsets partitions are to be read, so that all that is not stored, and Kafka has, is read.
 
         Raises:
             OutageError: PostgreSQL is away or cannot work; the same call may succeed later.
+        """
+        try:
+            connection = self._connect()
+            with connection.transaction(), connection.cursor() as cursor:
+                return self._positions.place(cursor, state, asked)
+        except psycopg.Error as error:
+            raise self._outage(error) from None
+
+    def write(self, results: Sequence[CheckResult], progress: Progress | None = None) -> WriteCounts:
+        """Store results, and how far each partition is stored with them, in one transaction.
+
+        Raises:
+            BehindError: the database lacks what was stored before.
+            OutageError: PostgreSQL is away or cannot work; the same call may succeed later.
             RefusedError: PostgreSQL refuses what is in the results.
+            StopError: this program is at fault.
         """
         try:
             connection, rows = self._connect(), in_key_order(results)
             try:
-                stored, replaced = self._store(connection, rows)
+                stored, replaced = self._store(connection, rows, progress)
             except psycopg.errors.CheckViolation:
                 # The rows' day may have got its partition while they were going into the default partition. Then the
                 # second try succeeds; if the rows themselves are at fault, it fails in the same way.
-                stored, replaced = self._store(connection, rows)
+                stored, replaced = self._store(connection, rows, progress)
             return WriteCounts(stored, replaced, len(results) - stored - replaced)
-        except (psycopg.DataError, psycopg.IntegrityError, ValueError, OverflowError) as error:
+        except (ValueError, OverflowError) as error:  # psycopg cannot write a value in binary
             raise RefusedError(first_line(error)) from None
         except psycopg.Error as error:
-            raise self._outage(error) from None
+            raise self._failure(error) from None
 
     def rows_by_default(self) -> int:
         """How many rows are in the default partition, because their day has no partition of its own; 1,000 at most.
@@ -91,54 +111,73 @@ class PostgresWriter:
             OutageError: PostgreSQL is away or refuses.
         """
         try:
-            row = self._connect().execute(self._statements.count_by_default).fetchone()
+            connection = self._connect()
+            with connection.transaction():
+                row = connection.execute(self._statements.count_by_default).fetchone()
         except psycopg.errors.UndefinedTable:
             return 0  # TimescaleDB makes a chunk for any day, and has no default partition
         except psycopg.Error as error:
             raise self._outage(error) from None
         return int(row[0]) if row else 0
 
-    def _store(self, connection: psycopg.Connection[Any], rows: list[Row]) -> tuple[int, int]:
+    def _store(self, connection: Session, rows: list[Row], progress: Progress | None) -> tuple[int, int]:
         """Store rows straight, or else staged; returns how many were stored and how many replaced others."""
-        return self._store_straight(connection, rows) or self._store_staged(connection, rows)
+        return self._store_straight(connection, rows, progress) or self._store_staged(connection, rows, progress)
 
-    def _store_straight(self, connection: psycopg.Connection[Any], rows: list[Row]) -> tuple[int, int] | None:
+    def _store_straight(
+        self, connection: Session, rows: list[Row], progress: Progress | None
+    ) -> tuple[int, int] | None:
         """Copy rows into the table. None when the batch must be staged: after conflicts, or for a key in the table."""
         if self._staged_left:
             self._staged_left -= 1
             return None
         try:
             with connection.transaction(), connection.cursor() as cursor:
-                _copy(cursor, self._statements.copy, rows)
-                cursor.execute(self._statements.mark_hours, (hours(rows),))
+                if rows:
+                    _copy(cursor, self._statements.copy, rows)
+                    cursor.execute(self._statements.mark_hours, (hours(rows),))
+                if progress:
+                    self._positions.advance(cursor, progress)
         except psycopg.errors.UniqueViolation:
             self._staged_left = self._last_staged = min(2 * self._last_staged or 1, _MOST_STAGED)
             return None
         self._last_staged = 0
         return len(rows), 0
 
-    def _store_staged(self, connection: psycopg.Connection[Any], rows: list[Row]) -> tuple[int, int]:
+    def _store_staged(self, connection: Session, rows: list[Row], progress: Progress | None) -> tuple[int, int]:
         """Copy rows into the staging table, and merge them into the table from there."""
         with connection.transaction(), connection.cursor() as cursor:
+            # Only for this transaction: through a pool, the next one may be in another session.
+            cursor.execute(self._statements.create_staging)
             _copy(cursor, self._statements.copy_staged, rows)
             stored = cursor.execute(self._statements.insert_new).rowcount
             # Only a row that was not inserted can have met an unknown one.
             replaced = cursor.execute(self._statements.replace_unknown).rowcount if stored < len(rows) else 0
             if stored or replaced:
                 cursor.execute(self._statements.mark_hours, (hours(rows),))
+            if progress:
+                self._positions.advance(cursor, progress)
             return stored, replaced
 
-    def _connect(self) -> psycopg.Connection[Any]:
+    def _connect(self) -> Session:
         if self._connection is None:
             connection = connect(self._config, "consumer-svc", autocommit=True)
             try:
                 self._guard.check(connection)
-                connection.execute(self._statements.create_staging)
             except BaseException:
                 connection.close()
                 raise
             self._connection = connection
         return self._connection
+
+    def _failure(self, error: psycopg.Error) -> Exception:
+        """What to raise when rows cannot be written."""
+        match fate(error):
+            case Fate.SET_ASIDE:
+                return RefusedError(first_line(error))
+            case Fate.STOP:
+                return StopError(explain(error, self._config, "cannot store results"))
+        return self._outage(error)
 
     def _outage(self, error: psycopg.Error) -> OutageError:
         """Close the connection, and return the error in plain words."""

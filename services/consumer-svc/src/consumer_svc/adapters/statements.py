@@ -20,7 +20,8 @@ class Statements:
     """The statements of the writer.
 
     Attributes:
-        create_staging: make the staging table, for batches that conflict with rows in the table.
+        create_staging: make the staging table, for a batch that conflicts with rows in the table; it ends with the
+            transaction.
         copy: copy rows straight into the table.
         copy_staged: copy rows into the staging table.
         insert_new: insert the staged rows whose keys are not in the table.
@@ -48,7 +49,7 @@ def statements(schema: str) -> Statements:
         "key": sql.SQL(", ").join(map(sql.Identifier, RESULT_KEY)),
     }
     return Statements(
-        create_staging=sql.SQL("CREATE TEMP TABLE batch ({}) ON COMMIT DELETE ROWS").format(_definitions()),
+        create_staging=sql.SQL("CREATE TEMP TABLE batch ({}) ON COMMIT DROP").format(_definitions()),
         copy=_COPY.format(table=table, columns=_COLUMNS),
         copy_staged=_COPY.format(table=_STAGING, columns=_COLUMNS),
         insert_new=_INSERT.format(which=sql.SQL(""), what=sql.SQL("NOTHING"), **parts),

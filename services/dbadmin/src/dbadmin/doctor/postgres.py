@@ -13,7 +13,7 @@ from dbadmin.doctor.load import check_connections, check_leases
 from dbadmin.doctor.rights import check_rights
 from dbadmin.doctor.schema import check_default_partition, check_partitions, check_schema
 from monitoring_core.config import Role
-from monitoring_runtime.postgres import connect
+from monitoring_runtime.postgres import Trouble, connect, diagnose, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,8 @@ CONNECT_S = 5
 _STATEMENT_S = 10.0
 MIN_VERSION = 14
 _SET_PASSWORDS = "dbadmin create-roles sets the passwords that the configuration names"
-_TRUST = "give database.ca_certificate the authority of this server, and database.host the name in its certificate"
+_CORRECT = "correct database.user and password, run dbadmin setup if the database is missing, or see to pg_hba.conf"
+_TRUST = "for a certificate, give database.ca_certificate its authority, and database.host the name in it"
 
 
 def check_login(who: str, config: DatabaseConfig) -> Iterator[Finding]:
@@ -36,7 +37,7 @@ def check_login(who: str, config: DatabaseConfig) -> Iterator[Finding]:
             secure = "over TLS" if connection.pgconn.ssl_in_use else "without TLS"
             yield passed(subject, f"{connection.info.user} at {config.address}, {secure}")
     except psycopg.Error as error:
-        yield failed(subject, str(outage_or_stop(error, config)), _mend_login(str(error), who))
+        yield failed(subject, explain(error, config, "cannot be used"), _mend_login(error, who))
 
 
 def check_server(config: Config, database: DatabaseConfig, clock: Clock) -> Iterator[Finding]:
@@ -64,16 +65,11 @@ def _connect(config: DatabaseConfig) -> psycopg.Connection[Any]:
     )
 
 
-def _mend_login(error: str, who: str) -> str:
-    if "password authentication failed" in error or "no password supplied" in error:
-        return "correct database.password" if who == "database.user" else _SET_PASSWORDS
-    if "does not exist" in error:
-        return "run dbadmin setup"
-    if "certificate verify failed" in error or "does not match host name" in error:
-        return _TRUST
-    if "no pg_hba.conf entry" in error:
-        return "allow this address and user in the server's pg_hba.conf, or its allow list"
-    return "see that it runs, that database.host and port are right, and that nothing between blocks them"
+def _mend_login(error: psycopg.Error, who: str) -> str:
+    """What mends a login that failed; which of its reasons a server has, libpq tells in the server's language alone."""
+    if diagnose(error).trouble is Trouble.LOGIN_REFUSED:
+        return _CORRECT if who == "database.user" else _SET_PASSWORDS
+    return f"see that it runs, that database.host and port are right, and that nothing between blocks them; {_TRUST}"
 
 
 def check_version(connection: psycopg.Connection[Any]) -> Finding:

@@ -10,7 +10,9 @@ from dbadmin.connect import one_row
 from monitoring_core.config import Role
 from monitoring_core.tables import (
     DIRTY_HOUR_TABLE,
+    GAP_TABLE,
     LEASE_TABLE,
+    POSITION_TABLE,
     RESULT_DEFAULT_TABLE,
     RESULT_TABLE,
     SCHEMA_VERSION_TABLE,
@@ -39,6 +41,8 @@ PRIVILEGES: dict[Role, dict[str, frozenset[str]]] = {
         # The consumer counts its rows for a metric.
         RESULT_DEFAULT_TABLE: _READ,
         DIRTY_HOUR_TABLE: frozenset({"INSERT"}),
+        POSITION_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
+        GAP_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
     },
     Role.READER: dict.fromkeys(
         ("website_status", "website_availability_hourly", "website_availability_daily", "website_incident"), _READ

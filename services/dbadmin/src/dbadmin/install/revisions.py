@@ -158,7 +158,8 @@ def _try_to_migrate(config: DatabaseConfig, change: Change) -> tuple[str | None,
 
 @contextmanager
 def _engine(config: DatabaseConfig) -> Iterator[sqlalchemy.Engine]:
-    engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=partial(connect, config, APPLICATION_NAME))
+    creator = partial(connect, config, APPLICATION_NAME, direct=True)
+    engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=creator)
     try:
         yield engine
     except (psycopg.Error, sqlalchemy.exc.DBAPIError) as error:

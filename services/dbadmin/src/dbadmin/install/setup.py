@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
 
-from dbadmin.connect import connected
+from dbadmin.connect import LoginRefusedError, connected, one_row
 from dbadmin.history.statistics import disable_jit_in
 from dbadmin.install.roles import create_roles
 from dbadmin.install.schema import create_schema
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # The databases to connect to while the configured one does not exist yet. The second is Aiven's.
 _MAINTENANCE = ("postgres", "defaultdb")
+_FIND = "SELECT 1 FROM pg_database WHERE datname = %s"
 
 
 def set_up(config: Config) -> Iterator[str]:
@@ -45,20 +47,43 @@ def create_database(config: DatabaseConfig) -> str:
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
-    for maintenance in (config.database, *_MAINTENANCE):
-        try:
-            with connected(config, maintenance, autocommit=True) as connection:
-                done = "present" if maintenance == config.database else _create(connection, config.database)
-                return f"database {config.database}: {done}"
-        except StopError as error:
-            if "does not exist" not in str(error):
-                raise
-    raise StopError(f"{where(config)}: none of {', '.join(_MAINTENANCE)} can be connected to")
+    try:
+        with connected(config, autocommit=True) as connection:
+            _check_encoding(connection, config)
+            return f"database {config.database}: present"
+    except LoginRefusedError as error:
+        refusal = error
+    for maintenance in _MAINTENANCE:
+        with contextlib.suppress(LoginRefusedError), connected(config, maintenance, autocommit=True) as connection:
+            if connection.execute(_FIND, (config.database,)).fetchone():
+                break  # it is there, and was refused for another reason
+            return f"database {config.database}: {_create(connection, config.database)}"
+    raise refusal
+
+
+def _check_encoding(connection: psycopg.Connection[Any], config: DatabaseConfig) -> None:
+    """Raise StopError unless every text can be stored."""
+    (encoding,) = one_row(connection, "SELECT current_setting('server_encoding')")
+    if encoding != "UTF8":
+        raise StopError(
+            f"{where(config)}: database {config.database} has the encoding {encoding}, in which not every result can "
+            "be stored, and must have UTF8: name another database in database.database, and dbadmin setup makes it so"
+        )
 
 
 def _create(connection: psycopg.Connection[Any], database: str) -> str:
+    """Make the database in UTF8, by the server's locale if that allows it."""
+    name = sql.Identifier(database)
     try:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+        try:
+            connection.execute(sql.SQL("CREATE DATABASE {} ENCODING 'UTF8'").format(name))
+        except psycopg.errors.InvalidParameterValue:
+            # The server's template or locale is for another encoding. This one is for any.
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0").format(
+                    name
+                )
+            )
     except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
         return "present, made by another just now"
     disable_jit_in(connection, database)

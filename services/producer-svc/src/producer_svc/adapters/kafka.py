@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from monitoring_runtime.kafka import SILENT, detail, explain
+from monitoring_runtime.kafka import SILENT, ClientProperties, detail, explain
 from monitoring_runtime.retry import RETURNED_BY_KAFKA
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class KafkaSender:
 
     def __init__(self, config: KafkaConfig) -> None:
         self._config = config
+        self._properties = ClientProperties(config)
         self._acknowledged: list[OutboxEntry] = []
         self._handed: dict[OutboxEntry, None] = {}
         self._returned: deque[OutboxEntry] = deque()
@@ -61,7 +62,7 @@ class KafkaSender:
     def drain_acknowledged(self) -> list[OutboxEntry]:
         """The entries that Kafka has acknowledged since the last call; also sends again those that came back."""
         self.wait(0.0)
-        if self._fatal and time.monotonic() >= self._replace_at:
+        if (self._fatal and time.monotonic() >= self._replace_at) or self._properties.changed():
             self._replace()
         if self._returned and time.monotonic() >= self._retry_at:
             returned, self._returned = self._returned, deque()
@@ -102,7 +103,7 @@ class KafkaSender:
             self._fatal = True
 
     def _connect(self) -> Producer:
-        properties = self._config.client_properties() | SETTINGS | {"error_cb": self._on_error}
+        properties = self._properties.read() | SETTINGS | {"error_cb": self._on_error}
         return Producer(properties, logger=SILENT)
 
     def _return(self, entry: OutboxEntry) -> None:
@@ -110,14 +111,19 @@ class KafkaSender:
         self._retry_at = time.monotonic() + self._backoff.next()
 
     def _replace(self) -> None:
-        """Begin a new producer in place of one that has ended, and send all its entries again."""
+        """Begin a new producer in place of one that has ended or has old secrets, and send all its entries again."""
         self._replace_at = time.monotonic() + self._backoff.next()
         try:
             new = self._connect()
         except KafkaException as error:  # no threads, or a file that is missing for a moment
-            self._lost(f"Kafka ended this producer's session, and no new one can begin: {detail(error.args[0])}")
+            self._lost(f"a new session with Kafka cannot begin: {detail(error.args[0])}")
             return
-        log.warning("Kafka ended this producer's session, beginning a new one", kafka=self._config.bootstrap_servers)
+        if self._fatal:
+            log.warning(
+                "Kafka ended this producer's session, beginning a new one", kafka=self._config.bootstrap_servers
+            )
+        else:
+            log.info("Kafka's secrets have changed, beginning a new session", kafka=self._config.bootstrap_servers)
         self._fatal = False
         self._producer.purge()
         self._producer = new

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from monitoring_core.config import DatabaseConfig
+    from monitoring_runtime.session import Session
 
 STATEMENT_TIMEOUT_S = 30.0
 
@@ -31,7 +32,7 @@ class ProducerConnection:
     def __init__(self, config: DatabaseConfig) -> None:
         self.config = config
         self._guard = RevisionGuard(PRODUCER_NEEDS, config)
-        self._connection: psycopg.Connection[Any] | None = None
+        self._connection: Session | None = None
 
     @contextlib.contextmanager
     def executed(self, statement: str, *values: object) -> Iterator[psycopg.Cursor[Any]]:
@@ -47,11 +48,11 @@ class ProducerConnection:
             targets=sql.Identifier(schema, TARGET_TABLE),
             versions=sql.Identifier(schema, TARGET_VERSION_TABLE),
         )
-        with self.used() as connection, connection.cursor() as cursor:
+        with self.used() as connection, connection.transaction(), connection.cursor() as cursor:
             yield cursor.execute(query, values)
 
     @contextlib.contextmanager
-    def used(self) -> Iterator[psycopg.Connection[Any]]:
+    def used(self) -> Iterator[Session]:
         """The connection. A failure of PostgreSQL in the block closes it.
 
         Raises:
@@ -64,7 +65,7 @@ class ProducerConnection:
             self._close()
             raise OutageError(explain(error, self.config, "refuses to give the targets")) from None
 
-    def _opened(self) -> psycopg.Connection[Any]:
+    def _opened(self) -> Session:
         if self._connection is None:
             self._connection = connect(
                 self.config, "producer-svc", autocommit=True, statement_timeout_s=STATEMENT_TIMEOUT_S

@@ -22,10 +22,20 @@ class Secret:
     _value: str = attrs.field(repr=False)
     origin: str
     path: Path | None = None
+    _read_again: Callable[[], Secret] | None = attrs.field(default=None, repr=False, eq=False)
 
     def reveal(self) -> str:
-        """The secret itself. Hand it to the library that needs it and to nothing else."""
-        return self._value
+        """The secret itself, as it is now. Hand it to the library that needs it and to nothing else.
+
+        A file is read again, because secrets are replaced while services run. While it cannot be read, the secret is
+        what it was at first.
+        """
+        if self._read_again is None:
+            return self._value
+        try:
+            return self._read_again()._value
+        except ValueError:
+            return self._value
 
     def __str__(self) -> str:
         return f"(secret from {self.origin})"

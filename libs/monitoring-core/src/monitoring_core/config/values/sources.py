@@ -81,4 +81,4 @@ def _from_file(path: Path) -> Secret:
         raise ValueError(f"the file {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if not text or "\0" in text or len(content) > MAX_SECRET_BYTES:
         raise ValueError(f"the file {path} must hold 1 to {MAX_SECRET_BYTES} bytes of text")
-    return Secret(text, f"file {path}", path)
+    return Secret(text, f"file {path}", path, lambda: _from_file(path))

@@ -9,7 +9,7 @@ import pytest
 from monitoring_testkit.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from consumer_svc.ports import Received, Source
 
@@ -58,7 +58,7 @@ class SourceContract:
         stage.produce(b"a")
         source = stage.join()
         assigned = [source.assigned]
-        source.subscribe(lambda _: None)
+        _subscribe(source)
         _poll_until(source, 1)
         assigned.append(source.assigned)
         source.close()
@@ -81,7 +81,7 @@ class SourceContract:
         stage.produce(b"a")
         source = stage.join()
         source.pause(True)
-        source.subscribe(lambda _: None)
+        _subscribe(source)
 
         def assigned() -> bool:
             assert source.poll(10, _POLL_S) == []
@@ -93,8 +93,24 @@ class SourceContract:
         assert _values(_poll_until(source, 1)) == [b"a"]
         source.close()
 
-    def test_the_next_member_gets_what_was_not_committed_and_nothing_else(self, stage: SourceStage) -> None:
-        """The group goes on at the committed offset."""
+    def test_an_assigned_partition_gives_nothing_until_it_is_started(self, stage: SourceStage) -> None:
+        """Where it begins is not for the group to say."""
+        stage.produce(b"a", b"b", b"c")
+        source, assigned = stage.join(), list[int]()
+        source.subscribe(assigned.extend, lambda _: None)
+
+        def told() -> bool:
+            assert source.poll(10, _POLL_S) == []
+            return 0 in assigned
+
+        until(told)
+        assert source.poll(10, _POLL_S) == []
+        source.start({0: 1})
+        assert _values(_poll_until(source, 2)) == [b"b", b"c"]
+        source.close()
+
+    def test_a_member_begins_where_it_is_told_whatever_is_committed(self, stage: SourceStage) -> None:
+        """Before the committed offset or after it."""
         stage.produce(b"a", b"b", b"c")
         first = _subscribed(stage)
         _poll_until(first, 3)
@@ -103,19 +119,27 @@ class SourceContract:
         assert stage.committed() == 2
         second = _subscribed(stage)
         stage.produce(b"d")
-        assert _values(_poll_until(second, 2)) == [b"c", b"d"]
+        assert _values(_poll_until(second, 4)) == [b"a", b"b", b"c", b"d"]
         second.close()
+        third = _subscribed(stage, 3)
+        assert _values(_poll_until(third, 1)) == [b"d"]
+        third.close()
 
-    def test_without_a_commit_the_next_member_gets_everything_again(self, stage: SourceStage) -> None:
-        """To receive a message is not to have stored it."""
-        stage.produce(b"a", b"b")
-        first = _subscribed(stage)
-        _poll_until(first, 2)
-        first.close()
-        assert stage.committed() is None
-        second = _subscribed(stage)
-        assert _values(_poll_until(second, 2)) == [b"a", b"b"]
-        second.close()
+    def test_a_partition_that_is_held_gives_nothing_and_can_be_started_anywhere(self, stage: SourceStage) -> None:
+        """Before what it has given already, too; what a pause has left is as good as any other."""
+        stage.produce(b"a", b"b", b"c")
+        source = _subscribed(stage)
+        _poll_until(source, 3)
+        source.hold()
+        stage.produce(b"d")
+        assert [message for _ in range(3) for message in source.poll(10, _POLL_S)] == []
+        source.start({0: 1})
+        source.pause(True)
+        source.pause(False)
+        assert _values(_poll_until(source, 3)) == [b"b", b"c", b"d"]
+        source.start({0: 2})
+        assert _values(_poll_until(source, 2)) == [b"c", b"d"]
+        source.close()
 
     def test_partitions_can_be_committed_until_they_are_given_up(self, stage: SourceStage) -> None:
         """`on_revoked` is told them before; a commit that comes after is left out, without an error."""
@@ -126,7 +150,7 @@ class SourceContract:
             source.commit({0: 1})
             revoked.extend(partitions)
 
-        source.subscribe(commit)
+        _subscribe(source, on_revoked=commit)
         _poll_until(source, 2)
         assert revoked == []
         source.close()
@@ -135,10 +159,15 @@ class SourceContract:
         assert stage.committed() == 1
 
 
-def _subscribed(stage: SourceStage) -> Source:
+def _subscribed(stage: SourceStage, begin: int = 0) -> Source:
     source = stage.join()
-    source.subscribe(lambda _: None)
+    _subscribe(source, begin)
     return source
+
+
+def _subscribe(source: Source, begin: int = 0, on_revoked: Callable[[Collection[int]], None] = lambda _: None) -> None:
+    """Subscribe; each partition is started at once."""
+    source.subscribe(lambda partitions: source.start(dict.fromkeys(partitions, begin)), on_revoked)
 
 
 def _poll_until(source: Source, count: int, limit: int = 100) -> list[list[Received]]:

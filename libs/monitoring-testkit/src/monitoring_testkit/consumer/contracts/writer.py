@@ -6,15 +6,18 @@ import datetime as dt
 from itertools import permutations
 from typing import TYPE_CHECKING, Protocol
 
+import attrs
 import pytest
 
-from consumer_svc.ports import RefusedError, WriteCounts
+from consumer_svc.places import Asked, Gap, Places, Progress, Span, TopicState
+from consumer_svc.ports import BehindError, RefusedError, WriteCounts
 from monitoring_core.errors import OutageError
 from monitoring_core.result import Reason, Status
 from monitoring_core.testing.builders import make_result
+from monitoring_testkit.consumer.fakes import TOPIC
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from contextlib import AbstractContextManager
 
     from consumer_svc.ports import Writer
@@ -159,6 +162,91 @@ class WriterContract:
         with stage.away(), pytest.raises(OutageError):
             stage.writer.rows_by_default()
         assert stage.writer.rows_by_default() == 1
+
+    def test_a_partition_that_is_new_to_the_database_is_read_from_its_beginning(self, stage: WriterStage) -> None:
+        """From the first message that Kafka still has; that older ones are gone is no gap."""
+        assert stage.writer.place(_state(0, 7), _waiting(0, 1)) == Places(TOPIC, {0: 0, 1: 7})
+        assert stage.writer.place(_state(0, 9), _reading(0, 1)) == Places(TOPIC, {0: 0, 1: 7})
+
+    def test_what_is_stored_is_noted_with_the_results(self, stage: WriterStage) -> None:
+        """By whichever way they are stored, and with no result at all."""
+        stage.writer.place(_state(0, 0), _waiting(0, 1))
+        stage.writer.write([_UP], _progress({0: (0, 5)}))
+        stage.writer.write([_UP, _UP.replace(target_id=2)], _progress({0: (5, 8), 1: (0, 2)}))
+        stage.writer.write([], _progress({1: (2, 4)}))
+        assert stage.writer.place(_state(0, 0), _waiting(0, 1)).offsets == {0: 8, 1: 4}
+
+    def test_a_batch_that_is_refused_is_not_noted(self, stage: WriterStage) -> None:
+        """Both or neither."""
+        stage.writer.place(_state(0), _waiting(0))
+        stage.refuse(7)
+        with pytest.raises(RefusedError):
+            stage.writer.write([_UP.replace(target_id=7)], _progress({0: (0, 5)}))
+        assert stage.writer.place(_state(0), _waiting(0)).offsets == {0: 0}
+
+    def test_a_batch_after_what_the_database_lacks_is_not_stored(self, stage: WriterStage) -> None:
+        """Neither when it is behind, nor when it has never heard of the partition; and no other partition of it."""
+        stage.writer.place(_state(0, 0), _waiting(0, 1))
+        stage.writer.write([_UP], _progress({0: (0, 5)}))
+        for spans in ({0: (5, 9), 1: (1, 2)}, {0: (6, 7)}, {2: (0, 1)}):
+            with pytest.raises(BehindError):
+                stage.writer.write([_UP.replace(target_id=2)], _progress(spans))
+        assert list(stage.rows()) == [_UP]
+        assert stage.writer.place(_state(0, 0), _waiting(0, 1)).offsets == {0: 5, 1: 0}
+
+    def test_a_late_writer_lowers_nothing(self, stage: WriterStage) -> None:
+        """What it stores is stored already."""
+        stage.writer.place(_state(0), _waiting(0))
+        stage.writer.write([_UP], _progress({0: (0, 9)}))
+        assert stage.writer.write([_UP], _progress({0: (0, 5)})) == WriteCounts(duplicates=1)
+        assert stage.writer.place(_state(0), _waiting(0)).offsets == {0: 9}
+
+    def test_what_expired_before_it_was_read_is_a_gap_once(self, stage: WriterStage) -> None:
+        """It is none for a partition that is being read: what was read may still be stored."""
+        stage.writer.place(_state(0), _waiting(0))
+        stage.writer.write([_UP], _progress({0: (0, 5)}))
+        assert stage.writer.place(_state(8), _reading(0)) == Places(TOPIC, {0: 5})
+        assert stage.writer.place(_state(8), _waiting(0)) == Places(TOPIC, {0: 8}, (Gap(0, "expired", 5, 8, 3),))
+        assert stage.writer.place(_state(8), _waiting(0)) == Places(TOPIC, {0: 8})
+
+    def test_a_partition_that_was_set_back_is_read_from_its_beginning(self, stage: WriterStage) -> None:
+        """Nobody can tell how many of its messages are new."""
+        stage.writer.place(_state(0), _waiting(0))
+        stage.writer.write([_UP], _progress({0: (0, 5)}))
+        asked = Asked(frozenset({0}), set_back=frozenset({0}))
+        assert stage.writer.place(_state(2), asked) == Places(TOPIC, {0: 2}, (Gap(0, "set_back", 5, 5, 0),))
+        stage.writer.write([_UP], _progress({0: (2, 4)}))
+        assert stage.writer.place(_state(2), _waiting(0)) == Places(TOPIC, {0: 4})
+
+    def test_a_topic_that_was_made_anew_is_read_from_its_beginning(self, stage: WriterStage) -> None:
+        """How much of the former one was not stored, nobody can tell. It is said once."""
+        stage.writer.place(_state(0), _waiting(0))
+        stage.writer.write([_UP], _progress({0: (0, 5)}))
+        anew = attrs.evolve(_state(0), topic=attrs.evolve(TOPIC, id="second"))
+        assert stage.writer.place(anew, _reading(0)) == Places(anew.topic, {0: 0}, (Gap(0, "topic_replaced", 5, 5, 0),))
+        assert stage.writer.place(anew, _waiting(0)) == Places(anew.topic, {0: 0})
+
+    def test_positions_cannot_be_told_while_the_database_is_away(self, stage: WriterStage) -> None:
+        """It is an outage."""
+        with stage.away(), pytest.raises(OutageError):
+            stage.writer.place(_state(0), _waiting(0))
+        assert stage.writer.place(_state(0), _waiting(0)).offsets == {0: 0}
+
+
+def _state(*begins: int) -> TopicState:
+    return TopicState(TOPIC, dict(enumerate(begins)))
+
+
+def _waiting(*partitions: int) -> Asked:
+    return Asked(frozenset(partitions))
+
+
+def _reading(*partitions: int) -> Asked:
+    return Asked(frozenset(), frozenset(partitions))
+
+
+def _progress(spans: Mapping[int, tuple[int, int]]) -> Progress:
+    return Progress(TOPIC, {number: Span(*span) for number, span in spans.items()})
 
 
 def _by_target(stage: WriterStage) -> dict[int, CheckResult]:

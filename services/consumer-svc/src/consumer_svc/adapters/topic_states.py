@@ -1,0 +1,59 @@
+"""What Kafka says of the topic of results: its identity, and the first offset that it still has of each partition."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # its own names
+
+from consumer_svc.adapters.kafka_settings import CLIENT_ID
+from consumer_svc.places import Topic, TopicState
+from monitoring_core.errors import OutageError
+from monitoring_runtime.kafka import SILENT, ClientProperties, explain, where
+
+if TYPE_CHECKING:
+    from monitoring_core.config import KafkaConfig
+
+_TIMEOUT_S = 5.0
+# What a broker gives in place of an ID when it knows of none.
+_NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
+
+
+class KafkaTopicStates:
+    """Asks the cluster, over a connection of its own."""
+
+    def __init__(self, config: KafkaConfig) -> None:
+        self._config = config
+        self._properties = ClientProperties(config)
+        self._admin: AdminClient | None = None
+
+    def now(self) -> TopicState:
+        """The topic as it is now.
+
+        Raises:
+            OutageError: Kafka does not answer in time, or not for every partition.
+        """
+        try:
+            return self._state(self._connect())
+        except KafkaException as error:
+            raise OutageError(explain(error.args[0], self._config)) from None
+        except TimeoutError:
+            raise OutageError(f"{where(self._config)} cannot be reached") from None
+
+    def _connect(self) -> AdminClient:
+        if self._admin is None or self._properties.changed():
+            properties: dict[str, str | int | float | bool] = {**self._properties.read(), "client.id": CLIENT_ID}
+            self._admin = None
+            self._admin = AdminClient(properties, logger=SILENT)
+        return self._admin
+
+    def _state(self, admin: AdminClient) -> TopicState:
+        name = self._config.topic_name
+        cluster = admin.list_topics(name, _TIMEOUT_S).cluster_id or ""
+        described = admin.describe_topics(TopicCollection([name]), request_timeout=_TIMEOUT_S)[name].result(_TIMEOUT_S)
+        wanted = {TopicPartition(name, part.id): OffsetSpec.earliest() for part in described.partitions}
+        asked = admin.list_offsets(wanted, request_timeout=_TIMEOUT_S)
+        begins = {place.partition: future.result(_TIMEOUT_S).offset for place, future in asked.items()}
+        identity = str(described.topic_id)
+        return TopicState(Topic(cluster, name, "" if identity == _NO_ID else identity), begins)
