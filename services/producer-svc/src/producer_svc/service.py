@@ -159,13 +159,18 @@ class ProducerService:
             log.warning("the clock was set back: slots from now on are checked again", seconds=round(-step_s))
 
     def _pop_due(self, lead_s: float) -> None:
-        """Submit what is due in `lead_s` seconds or let it wait for the engine; publish what has missed its window."""
+        """Submit what is due in `lead_s` seconds or let it wait for the engine.
+
+        What has missed its window is published, and so is what can never be checked.
+        """
         missed, now_ms, free = 0, self.clock.now_ms(), self.engine.free
         # Only as many as there are places: the others wait from when they are due.
         early = self.schedule.pop_due(min(free - len(self.waiting), MAX_POPPED), lead_s)
         for check in itertools.chain(early, self.schedule.pop_due(MAX_POPPED)):
             self.unaccounted.add(check.scheduled_ms)
-            if check.window_end_ms > now_ms:
+            if (problem := check.target.problem) is not None:
+                self._publish(self.origin.unrun(check, Reason.INVALID_TARGET, problem))
+            elif check.window_end_ms > now_ms:
                 if free > 0 and self.waiting.begin(check):
                     self.engine.submit(check, self.origin)
                     free -= 1

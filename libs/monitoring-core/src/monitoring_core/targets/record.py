@@ -151,6 +151,23 @@ class TargetRecord:
             family=FAMILIES[self.address_family] if self.address_family else None,
         )
 
+    def unfit(self, defaults: CheckDefaults, problem: str) -> Target:
+        """What stands for a target that can never be checked: it has slots, so that each ends as a row, and no URL."""
+        assert self.id is not None
+        return Target(
+            id=self.id,
+            url="",
+            regexp=None,
+            interval_s=self.check_interval_s or defaults.interval_s,
+            timeout_s=defaults.timeout_s,
+            method="GET",
+            expected_status=defaults.expected_status,
+            headers=(),
+            follow_redirects=False,
+            verify_tls=True,
+            problem=problem,
+        )
+
 
 def _plain(message: str) -> str:
     """msgspec's ``Expected `int`, got `str` - at `$.timeout_s` `` as `timeout_s: expected int, got str`."""

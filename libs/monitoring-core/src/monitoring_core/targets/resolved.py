@@ -22,7 +22,11 @@ class CheckDefaults:
 
 @attrs.frozen(kw_only=True)
 class Target:
-    """A website as a producer checks it, with every default filled in."""
+    """A website as a producer checks it, with every default filled in.
+
+    Attributes:
+        problem: why it can never be checked as it stands; its slots then end as `invalid_target`. None if it can be.
+    """
 
     id: int
     url: str = attrs.field(repr=lambda url: repr(without_credentials(url)))
@@ -39,6 +43,7 @@ class Target:
     # Host and port (None for the URL's), and the version of IP (None for both).
     connect_to: tuple[str, int | None] | None = None
     family: int | None = None
+    problem: str | None = None
     host: str = attrs.field(init=False, eq=False, repr=False)
 
     @property
