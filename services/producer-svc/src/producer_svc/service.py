@@ -108,8 +108,15 @@ class ProducerService:
         update = self.assignment.poll(self.accounted_until_ms)
         if update is not None:
             self._change(update)
-        if not self._whole and (why := self.assignment.outage or self.assignment.standing_by):
+        self._note_readiness()
+
+    def _note_readiness(self) -> None:
+        """Ready is who knows the targets of its ID, and gets its results to Kafka."""
+        why = self.outbox.outage if self._whole else self.assignment.outage or self.assignment.standing_by
+        if why:
             self.health.set_not_ready(why)
+        elif self._whole:
+            self.health.set_ready()
 
     def _change(self, update: Update) -> None:
         if update.producer_id is None:
@@ -146,7 +153,6 @@ class ProducerService:
         since_ms = self.clock.now_ms() if self._since_ms is None else self._since_ms
         self._whole = True
         self.metrics.accounted_since(since_ms)
-        self.health.set_ready()
         since = f"{from_ms(since_ms):%Y-%m-%d %H:%M:%S} UTC"
         log.info("checking", targets=update.targets, invalid=update.invalid, slots_since=since)
 
