@@ -651,6 +651,21 @@ def test_a_second_producer_of_an_id_stands_by_and_takes_over_without_a_gap() -> 
     assert {r.error for r in missed} == {"no producer ran it in its window"}
 
 
+def test_the_first_producer_of_an_id_accounts_for_the_slots_since_activation() -> None:
+    """Though nobody held the ID before: what was due meanwhile is missed, and not absent."""
+    rig = Rig(records(2))
+    rig.leases.due_from_ms = 0
+    begun_ms = rig.clock.now_ms() - 40_000
+    rig.targets.active_since = {1: begun_ms, 2: begun_ms - 1_000_000}
+    rig.step()
+    rig.advance(5)
+    until_ms = rig.clock.now_ms()
+    first_ms = {1: begun_ms, 2: until_ms - 5_000 - LOOK_BACK_MS}
+    expected = [(i, s) for i in (1, 2) for s in slots_between(i, 10, first_ms[i], until_ms + 1)]
+    assert [slot for slot in rig.slots() if slot[1] <= until_ms] == expected
+    assert rig.missed() >= 6
+
+
 def test_the_look_back_is_bounded() -> None:
     """A producer that comes after a week does not write a week of missed slots."""
     rig = Rig(records(3))
@@ -864,6 +879,20 @@ def test_a_producer_that_stands_by_is_not_ready_and_says_for_whom() -> None:
     rig.leases.holders[1] = "a third"
     rig.step()
     assert rig.health.readiness() == (False, "standing by: producer 1 is held by a third")
+
+
+def test_a_producer_whose_results_do_not_get_to_kafka_is_not_ready_and_says_why() -> None:
+    """It goes on checking, and is ready again when they do."""
+    rig = Rig(records(2))
+    rig.step()
+    assert rig.health.readiness() == (True, "ok")
+    rig.outbox.outage = "topic results does not exist: run dbadmin create-topics"
+    rig.advance(20)
+    assert rig.health.readiness() == (False, "topic results does not exist: run dbadmin create-topics")
+    assert rig.outbox.results
+    rig.outbox.outage = None
+    rig.advance(1)
+    assert rig.health.readiness() == (True, "ok")
 
 
 class TimedEngine(FakeEngine):
