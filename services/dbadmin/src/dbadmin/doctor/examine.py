@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dbadmin.doctor import certificates, kafka, postgres
+from dbadmin.doctor import certificates, kafka, postgres, targets
 from dbadmin.doctor.findings import Finding, failed
 from monitoring_core.clock import from_ms
 from monitoring_core.config import ConfigError, Role
@@ -49,6 +49,7 @@ def _examinations(config: Config, clock: Clock) -> Iterator[tuple[str, Callable[
             yield f"PostgreSQL as {role}", partial(_as_role, config, role)
     yield "certificate of PostgreSQL", lambda: certificates.check_postgresql(config.database, now)
     yield "PostgreSQL", lambda: postgres.check_server(config, config.database, clock)
+    yield "targets", lambda: targets.check_targets(config)
     yield "certificate of Kafka", lambda: certificates.check_kafka(config.kafka, now)
     yield "Kafka", lambda: kafka.check_kafka(config, clock)
 
