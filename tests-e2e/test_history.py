@@ -87,7 +87,8 @@ def test_what_the_consumer_writes_is_what_people_see(database: DatabaseConfig) -
     writer = PostgresWriter(database)
     query(
         database,
-        "INSERT INTO monitoring.availability_monitor_config (amc_url) VALUES ('https://a.example') RETURNING 1",
+        "INSERT INTO monitoring.availability_monitor_config (amc_url, amc_check_interval_s) "
+        "VALUES ('https://a.example', 86400) RETURNING 1",
     )
     at = NOW - dt.timedelta(hours=2)
     missed = result(1, at, Reason.MISSED_WINDOW)
@@ -98,7 +99,7 @@ def test_what_the_consumer_writes_is_what_people_see(database: DatabaseConfig) -
     assert writer.write([result(1, at, Reason.DNS_ERROR)]) == WriteCounts(replaced=1)
     assert writer.rows_by_default() == 0
     assert run(database)[-1].endswith("0 hours marked since")
-    hours = """SELECT checks, up, down, unknown, round(p50_s::numeric, 2)
+    hours = """SELECT checks, up, down, unknown, round(coalesce(p50_s, down_p50_s)::numeric, 2)
         FROM monitoring.website_availability_hourly ORDER BY hour"""
     assert [tuple(map(float, row)) for row in query(database, hours)] == [(2, 0, 2, 0, 0.25), (1, 1, 0, 0, 0.25)]
     assert query(database, "SELECT began_at, ended_at, reason, checks FROM monitoring.website_incident") == [

@@ -69,9 +69,10 @@ def end(producers: list[Service]) -> int:
 
 
 def test_every_check_that_is_due_becomes_one_row(stack: Stack, website: str) -> None:
-    """From target to row, with two producers: nothing missing, nothing double, all up."""
+    """From target to row, with two producers: nothing missing, nothing double, and up since they came."""
     began = time.time()
     producers = started(stack, website, "1", "2")
+    ready = time.time()
     since = {i: p.metric("producer_accounted_since_seconds") for i, p in enumerate(producers, start=1)}
     until(lambda: stored(stack) >= 60)
     windows = stack.windows(since, end(producers))
@@ -79,7 +80,37 @@ def test_every_check_that_is_due_becomes_one_row(stack: Stack, website: str) -> 
     result = compare(windows, stack.rows(began), {})
     assert (result.missing, result.duplicates) == (0, 0)
     assert result.due >= 45
-    assert {(row.status, row.reason) for row in stack.rows(began)} == {("up", None)}
+    rows = stack.rows(began)
+    assert {(row.status, row.reason) for row in rows if row.scheduled_at.timestamp() > ready} == {("up", None)}
+    assert {(row.status, row.reason) for row in rows} <= {("up", None), ("unknown", "missed_window")}
+
+
+def test_a_target_that_sql_makes_invalid_has_a_row_for_every_slot(stack: Stack, website: str) -> None:
+    """Rows that say what is wrong, while it is wrong, and real ones before and after; the status says so too."""
+    began = time.time()
+    (producer,) = started(stack, website, "1")
+    since = {1: producer.metric("producer_accounted_since_seconds"), 2: 1e11}  # no producer has ID 2
+    statement = "UPDATE monitoring.availability_monitor_config SET amc_regexp = {} WHERE amc_id = 3"
+    shown = "SELECT status, reason, error FROM monitoring.website_status WHERE target_id = 3"
+    error = "regexp: is not a regular expression that RE2 takes: missing ): ("
+    with connect(stack.postgres, DATABASE) as connection:
+        connection.autocommit = True
+        for regexp, verdict in (("'('", ("unknown", "invalid_target", error)), ("'OK'", ("up", None, None))):
+            until(lambda: has_stored(stack, stored(stack) + 1))
+            connection.execute(statement.format(regexp).encode())
+            until(lambda wanted=verdict: connection.execute(shown).fetchall() == [wanted])  # type: ignore[misc]
+    windows = stack.windows(since, end([producer]))
+    until(lambda: compare(windows, stack.rows(began), {}).missing == 0)
+    result = compare(windows, stack.rows(began), {})
+    assert (result.missing, result.duplicates) == (0, 0)
+    rows = stack.rows(began)
+    invalid = {row.target_id for row in rows if row.reason == "invalid_target"}
+    assert invalid == {3}
+    assert {(row.status, row.reason) for row in rows} <= {
+        ("up", None),
+        ("unknown", "missed_window"),
+        ("unknown", "invalid_target"),
+    }
 
 
 def test_of_two_producers_with_the_same_id_one_stands_by_and_takes_over(stack: Stack, website: str) -> None:

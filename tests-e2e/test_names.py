@@ -20,7 +20,7 @@ from dbadmin.cli import main
 from local_stack.processes import script
 from local_stack.servers import connect, embedded_broker
 from monitoring_core.config import Config, Role, load_config
-from monitoring_core.testing.builders import make_result
+from monitoring_core.testing.builders import DEFAULTS, make_result
 from monitoring_testkit.servers.postgresql import quick_postgresql
 from monitoring_testkit.servers.tls_postgresql import OWNER
 from producer_svc.adapters.leases import PostgresLeases
@@ -124,7 +124,7 @@ def test_any_name_works_and_none_is_an_injection(postgres: Postgres, broker: str
     run(file, "targets", "import", str(lines))
     producer = ProducerConnection(account(config, Role.PRODUCER))
     targets = PostgresTargetTable(producer)
-    assert PostgresLeases(producer, "here", "me").acquire(1, 60.0)
+    assert PostgresLeases(producer, "here", "me", DEFAULTS).acquire(1, 60.0) is not None
     assert [record.url for record, _ in targets.read(range(10))] == ["http://a/"]
     version = targets.version()[0]
     writer = PostgresWriter(account(config, Role.CONSUMER))
@@ -192,7 +192,7 @@ def test_a_percent_sign_may_be_in_the_names_of_databases_and_accounts(
     run(file, "setup")
     run(file, "setup")
     producer = ProducerConnection(account(load_config(file, environ={}), Role.PRODUCER))
-    assert PostgresLeases(producer, "here", "me").acquire(1, 60.0)
+    assert PostgresLeases(producer, "here", "me", DEFAULTS).acquire(1, 60.0) is not None
 
 
 @pytest.mark.parametrize(

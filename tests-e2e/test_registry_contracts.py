@@ -12,6 +12,7 @@ import pytest
 from local_stack.servers import Postgres, connect, embedded_postgresql
 from local_stack.stack import DATABASE, Stack
 from monitoring_core.config import load_config
+from monitoring_core.testing.builders import DEFAULTS
 from monitoring_testkit.producer.contracts.registry import LeasesContract, TargetTableContract
 from producer_svc.adapters.leases import PostgresLeases
 from producer_svc.adapters.postgres import ProducerConnection
@@ -110,7 +111,10 @@ class Producers:
     registry: Registry
 
     def leases(self, holder: str) -> PostgresLeases:
-        return PostgresLeases(ProducerConnection(self.registry.config), "here", holder)
+        return PostgresLeases(ProducerConnection(self.registry.config), "here", holder, DEFAULTS)
+
+    def now_ms(self) -> int:
+        return round(1000 * time.time())
 
     def pass_time(self, seconds: float) -> None:
         time.sleep(seconds)  # leases run by PostgreSQL's clock, which a test cannot move

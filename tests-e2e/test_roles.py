@@ -28,7 +28,7 @@ from monitoring_core.errors import StopError
 from monitoring_core.result import Reason, Status
 from monitoring_core.targets.files import FileFormat
 from monitoring_core.targets.lines import Lines
-from monitoring_core.testing.builders import make_result
+from monitoring_core.testing.builders import DEFAULTS, make_result
 from monitoring_testkit.database import connect
 from monitoring_testkit.needs import need
 from monitoring_testkit.servers.postgresql import quick_postgresql
@@ -49,7 +49,15 @@ pytestmark = pytest.mark.integration_test
 
 _names = itertools.count()
 TODAY = dt.datetime.now(dt.UTC).date()
-VIEWS = ("website_status", "website_availability_hourly", "website_availability_daily", "website_incident")
+VIEWS = (
+    "website_status",
+    "website_availability_hourly",
+    "website_availability_daily",
+    "website_incident",
+    "website_check",
+    "website_reason_hourly",
+    "website_coverage_hourly",
+)
 
 
 @attrs.frozen
@@ -149,12 +157,12 @@ def test_all_that_each_part_does_works_under_its_account(config: Config) -> None
     assert counts.added == 1
     assert [record.url for record in read_all(owned(config))] == ["http://a/"]
     producer = ProducerConnection(account(config, Role.PRODUCER))
-    targets, leases = PostgresTargetTable(producer), PostgresLeases(producer, "default", "me")
+    targets, leases = PostgresTargetTable(producer), PostgresLeases(producer, "default", "me", DEFAULTS)
     assert targets.version()[0] >= 1
     assert targets.count_active() == 1
     assert leases.free(3, 3) == [1, 2, 3]
     began_ms = leases.acquire(1, 60.0)
-    assert began_ms
+    assert began_ms is not None
     assert leases.acquire(1, 60.0) == began_ms
     assert leases.renew(1, began_ms, 60.0)
     assert leases.holder(1) == "me"

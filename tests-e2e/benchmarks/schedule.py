@@ -81,6 +81,8 @@ class NoKafka:
     def __init__(self) -> None:
         self._sent: list[OutboxEntry] = []
 
+    outage: str | None = None
+
     @property
     def in_flight(self) -> int:
         return len(self._sent)

@@ -25,7 +25,7 @@ from monitoring_core.clock import to_ms
 from monitoring_core.config import DatabaseConfig, EngineName, MonitorConfig
 from monitoring_core.result import Status
 from monitoring_core.schedule import slots_between
-from monitoring_core.testing.builders import make_target
+from monitoring_core.testing.builders import DEFAULTS, make_target
 from monitoring_testkit.websites import fine_website
 from producer_svc.adapters.leases import PostgresLeases
 from producer_svc.adapters.postgres import ProducerConnection
@@ -124,7 +124,7 @@ def refresh_ms(installation: Installation, targets: int, url: str) -> dict[str, 
     postgres = installation.postgres
     config = DatabaseConfig(host=postgres.host, port=postgres.port, user=postgres.user, schema="refreshed")
     producer = ProducerConnection(config)
-    table, leases = PostgresTargetTable(producer), PostgresLeases(producer, "bench", "me")
+    table, leases = PostgresTargetTable(producer), PostgresLeases(producer, "bench", "me", DEFAULTS)
     times = 500
     assert leases.acquire(1, 60) is not None
     with installation.connect() as connection:

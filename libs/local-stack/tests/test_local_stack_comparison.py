@@ -27,11 +27,20 @@ def test_twelve_slots_a_minute_and_a_row_each_is_right() -> None:
     assert compare([WINDOW], ROWS, FINE).right
 
 
+def test_slots_from_before_the_producers_came_say_nothing_of_a_sample() -> None:
+    """They are missed, each with its row."""
+    missed = [attrs.evolve(row, status="unknown", reason="missed_window") for row in ROWS[:2]]
+    assert figures([*missed, *ROWS[2:]]) == (12, 12, 0, 0, 0)
+
+
 CASES: dict[str, tuple[list[Row], tuple[int, int, int, int, int]]] = {
     "missing": (ROWS[1:], (12, 11, 1, 0, 0)),
     "double": ([*ROWS, ROWS[3]], (12, 13, 0, 1, 0)),
     "misjudged": ([attrs.evolve(ROWS[0], status="down", reason="timeout"), *ROWS[1:]], (12, 12, 0, 0, 1)),
-    "missed window": ([attrs.evolve(ROWS[0], status="unknown", reason="missed_window"), *ROWS[1:]], (12, 12, 0, 0, 1)),
+    "missed window": (
+        [ROWS[0], attrs.evolve(ROWS[1], status="unknown", reason="missed_window"), *ROWS[2:]],
+        (12, 12, 0, 0, 1),
+    ),
 }
 
 
@@ -57,5 +66,5 @@ def test_there_are_samples_for_every_reason_a_website_can_give() -> None:
     with sample_websites() as samples:
         assert len(samples) >= 12
         seen = {sample.expected for sample in samples if not isinstance(sample.expected, list)}
-    not_the_website = {Reason.MISSED_WINDOW, Reason.PROBER_ERROR}
+    not_the_website = {Reason.MISSED_WINDOW, Reason.PROBER_ERROR, Reason.INVALID_TARGET}
     assert seen == {None, *Reason} - not_the_website

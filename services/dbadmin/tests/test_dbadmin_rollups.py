@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import math
 import random
 from collections import Counter, defaultdict
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.integration_test
 HOUR = dt.timedelta(hours=1)
 NOW = dt.datetime.now(dt.UTC)
 BASE = NOW.replace(minute=0, second=0, microsecond=0) - 5 * HOUR
-TABLES = ["result", "dirty_hour", "dirty_day", "hourly", "daily", "down_run", "incident", "state", "monitor_config"]
+TABLES = ["result", "dirty_hour", "dirty_day", "hourly", "daily", "down_run", "incident", "state", "location", "pause"]
 
 
 @attrs.frozen
@@ -106,11 +107,14 @@ def empty(connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
 
 
 def clear(connection: psycopg.Connection[Any]) -> None:
-    connection.execute(f"TRUNCATE {', '.join(f'monitoring.availability_{table}' for table in TABLES)}")
-    connection.execute("TRUNCATE monitoring.producer_lease")
+    connection.execute("TRUNCATE monitoring.producer_lease, monitoring.availability_monitor_config")
+    tables = [*TABLES, "monitor_config_history"]
+    connection.execute(f"TRUNCATE {', '.join(f'monitoring.availability_{table}' for table in tables)}")
     for target_id in (1, 2):
+        # So long an interval that no row of a test is stale.
         connection.execute(
-            "INSERT INTO monitoring.availability_monitor_config (amc_id, amc_url) VALUES (%s, %s)",
+            "INSERT INTO monitoring.availability_monitor_config (amc_id, amc_url, amc_check_interval_s) "
+            "VALUES (%s, %s, 86400)",
             (target_id, f"https://user:secret@website-{target_id}.example/"),
         )
     for location in ("here", "there"):
@@ -183,24 +187,31 @@ def assert_right(connection: psycopg.Connection[Any], rows: list[Row]) -> None:
             for r in found
         }
         assert got == counts(rows, period)
-        for r in found:
+        for r, (prefix, status) in itertools.product(found, (("", "up"), ("down_", "down"))):
             times = sorted(
                 one.response_time_s
                 for one in rows
-                if (one.target_id, one.location) == (r["target_id"], r["location"])
+                if (one.target_id, one.location, one.status) == (r["target_id"], r["location"], status)
                 and r[name] <= one.at < r[name] + period
                 and one.response_time_s is not None
             )
-            for rank, told in ((0.5, r["p50_s"]), (0.95, r["p95_s"]), (0.99, r["p99_s"])):
+            for rank in (50, 95, 99):
+                told = r[f"{prefix}p{rank}_s"]
                 if not times:
                     assert told is None
                     continue
-                exact = times[math.ceil(rank * len(times)) - 1]
+                exact = times[math.ceil(rank / 100 * len(times)) - 1]
                 assert told == pytest.approx(max(exact, 1e-4), rel=RELATIVE_ERROR + 1e-5)
+    assert reasons(connection) == Counter((r.target_id, r.location, r.reason) for r in rows if r.reason)
     columns = "target_id, location, began_at, ended_at, reason, checks"
     query = f"SELECT {columns} FROM monitoring.website_incident ORDER BY 1, 2, 3"
     assert connection.execute(query).fetchall() == incidents(rows)
     assert connection.execute(STATUS).fetchall() == statuses(rows)
+
+
+def reasons(connection: psycopg.Connection[Any]) -> dict[tuple[Any, ...], int]:
+    query = "SELECT target_id, location, reason, sum(checks) FROM monitoring.website_reason_hourly GROUP BY 1, 2, 3"
+    return {tuple(key): int(count) for *key, count in connection.execute(query).fetchall()}
 
 
 rows_strategy = st.lists(
@@ -362,8 +373,11 @@ def test_no_view_shows_a_password_of_a_url(empty: psycopg.Connection[Any]) -> No
 
 
 def test_a_target_that_was_never_checked_says_so(empty: psycopg.Connection[Any]) -> None:
-    """It is unknown from every location that has producers, not absent."""
-    found = empty.execute("SELECT target_id, location, status, reason FROM monitoring.website_status ORDER BY 1, 2")
-    assert found.fetchall() == [
-        (target_id, location, "unknown", "not_checked_yet") for target_id in (1, 2) for location in ("here", "there")
-    ]
+    """It is unknown, and not absent: without a location while none has results, then from each that has."""
+    query = "SELECT target_id, location, status, reason FROM monitoring.website_status ORDER BY 1, 2"
+    never = [(target_id, None, "unknown", "not_checked_yet") for target_id in (1, 2)]
+    assert empty.execute(query).fetchall() == never
+    write(empty, [row(1, 0, "here", "up")])
+    assert empty.execute(query).fetchall() == [(1, "here", "up", None), never[1]]
+    roll_up(empty)
+    assert empty.execute(query).fetchall() == [(1, "here", "up", None), (2, "here", "unknown", "not_checked_yet")]

@@ -22,6 +22,7 @@ from dbadmin.install.setup import create_database
 from monitoring_core.errors import StopError
 from monitoring_core.tables import (
     ACTIVE_SINCE_COLUMN,
+    ADDED_COLUMNS,
     RESULT_COLUMNS,
     RESULT_KEY,
     RESULT_TABLE,
@@ -105,7 +106,7 @@ def test_the_tables_are_those_of_the_contract(config: Config, schema: str) -> No
     with connect(database, "test") as connection:
         assert dict(connection.execute(COLUMNS, (schema, RESULT_TABLE)).fetchall()) == RESULT_COLUMNS
         targets = [name for name, _ in connection.execute(COLUMNS, (schema, TARGET_TABLE)).fetchall()]
-        assert sorted(targets) == sorted([*TARGET_COLUMNS.values(), ACTIVE_SINCE_COLUMN])
+        assert sorted(targets) == sorted([*TARGET_COLUMNS.values(), ACTIVE_SINCE_COLUMN, *ADDED_COLUMNS])
         key = connection.execute(
             "SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey) "
             "WHERE indrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND indisprimary",
@@ -171,10 +172,10 @@ def test_create_schema_may_be_repeated_and_adds_the_days_that_have_come(config: 
     """The second run finds everything; a later one makes the partitions that are missing by then."""
     create_database(config.database)
     first = list(create_schema(config.database, TODAY))
-    assert first == ["schema monitoring: at revision 0010, was empty", "partitions: 16 made, up to 2026-03-15"]
+    assert first == ["schema monitoring: at revision 0011, was empty", "partitions: 16 made, up to 2026-03-15"]
     assert list(create_schema(config.database, TODAY))[1] == "partitions: 0 made, up to 2026-03-15"
     later = list(create_schema(config.database, TODAY + dt.timedelta(days=3)))
-    assert later == ["schema monitoring: at revision 0010 already", "partitions: 3 made, up to 2026-03-18"]
+    assert later == ["schema monitoring: at revision 0011 already", "partitions: 3 made, up to 2026-03-18"]
 
 
 @pytest.mark.integration_test

@@ -50,8 +50,11 @@ class FakeProducers:
     made: list[FakeLeases] = attrs.field(factory=list)
 
     def leases(self, holder: str) -> FakeLeases:
-        self.made.append(self.made[0].another(holder) if self.made else FakeLeases(self.clock, holder))
+        self.made.append(self.made[0].another(holder) if self.made else FakeLeases(self.clock, holder, due_from_ms=0))
         return self.made[-1]
+
+    def now_ms(self) -> int:
+        return self.clock.now_ms()
 
     def pass_time(self, seconds: float) -> None:
         self.clock.advance(seconds)

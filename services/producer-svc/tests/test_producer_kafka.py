@@ -18,6 +18,7 @@ from monitoring_core.clock import from_ms
 from monitoring_core.codec import encode, encode_key
 from monitoring_core.config import KafkaConfig
 from monitoring_core.testing.builders import make_result
+from monitoring_testkit.waiting import until
 from producer_svc.adapters import kafka as kafka_module
 from producer_svc.adapters.kafka import KafkaSender
 from producer_svc.outbox_entries import OutboxEntry
@@ -87,12 +88,47 @@ def test_a_missing_topic_is_said_once_and_waited_for(config: KafkaConfig, capsys
         sender.send(entry)
     assert acknowledged(sender, 8) == set()
     assert sender.in_flight == 20
+    assert sender.outage == f"topic {config.topic_name} does not exist: run dbadmin create-topics"
     create(config)
     assert acknowledged(sender, 30) == set(range(1, 21))
     assert sorted(set(arrived(config))) == list(range(1, 21))
     said = capsys.readouterr().out
     assert said.count(f"topic {config.topic_name} does not exist: run dbadmin create-topics") == 1
     assert said.count("results are sent again") == 1
+    assert sender.outage is None
+
+
+def wait_silently(sender: KafkaSender, seconds: float) -> None:
+    """As if the time had passed without an acknowledgement."""
+    assert sender._silent_since is not None
+    sender._silent_since -= seconds
+
+
+def test_a_kafka_that_is_away_is_an_outage_after_a_minute() -> None:
+    """Not before, and not while nothing waits; also when it says nothing at all."""
+    sender = KafkaSender(KafkaConfig(bootstrap_servers="127.0.0.1:1", topic_name="any"))
+    assert sender.outage is None
+    sender.send(entries(1, 1)[0])
+    wait_silently(sender, 55)
+    assert sender.outage is None
+    wait_silently(sender, 10)
+    sender._trouble = None
+    assert str(sender.outage).startswith("Kafka at 127.0.0.1:1 has acknowledged no result for 6")
+    until(lambda: sender.drain_acknowledged() == [] and sender._trouble is not None)
+    assert sender.outage == "Kafka at 127.0.0.1:1 cannot be reached"
+
+
+def test_each_acknowledgement_ends_the_silence(config: KafkaConfig) -> None:
+    """A steady stream is no outage, however long it lasts."""
+    create(config)
+    sender = KafkaSender(config)
+    for number in range(1, 4):
+        sender.send(entries(number, number)[0])
+        wait_silently(sender, 40)
+        assert sender.outage is None
+        assert acknowledged(sender, 20) == {number}
+        assert sender.outage is None
+    assert sender._silent_since is None
 
 
 def test_after_a_fatal_error_a_new_session_sends_what_the_old_one_had(config: KafkaConfig) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import groupby, pairwise
 from threading import Event, Thread
 from typing import Any
 
@@ -340,28 +340,59 @@ def test_an_id_that_is_lost_while_postgresql_goes_away_is_worked_no_more() -> No
 
 
 def test_a_bad_target_is_counted_and_does_not_stop_the_others() -> None:
-    """A row that nobody can check is left out, and the metric says so."""
+    """Each of its slots ends as a row that says why, none of them is checked, and the metric says so."""
     rig = Rig([TargetRecord(id=1, url="gopher://x"), TargetRecord(id=2, url="http://w.example/")])
+    start_ms = rig.clock.now_ms()
     rig.step()
-    rig.advance(10)
-    assert {r.target_id for r in rig.outbox.results} == {2}
+    rig.advance(30)
+    until_ms = rig.clock.now_ms()
+    assert [slot for slot in rig.slots() if slot[1] <= until_ms] == due(rig, 2, start_ms)
+    bad = [r for r in rig.outbox.results if r.target_id == 1]
+    assert {(r.status, r.reason, r.error, r.producer_id) for r in bad} == {
+        (Status.UNKNOWN, Reason.INVALID_TARGET, "url: must begin with http:// or https://, got 'gopher://x'", 1)
+    }
+    assert all(r.status is not Status.UNKNOWN for r in rig.outbox.results if r.target_id == 2)
     assert rig.metrics.registry.get_sample_value("producer_invalid_targets") == 1
 
 
 @pytest.mark.parametrize("field", ["headers", "labels"])
 @pytest.mark.parametrize("value", [{"X-Retries": 1}, {"X": ["a"]}, {"X": None}, ["X"], "X", 1, True])
 def test_json_that_is_no_text_by_name_makes_a_bad_target(field: str, value: object) -> None:
-    """PostgreSQL takes any JSON; a target that cannot be used is left out, and the others are checked."""
+    """PostgreSQL takes any JSON; a target that cannot be used is not checked, and the others are."""
     fields: dict[str, Any] = {field: value}
     rig = Rig([TargetRecord(id=1, url="http://w.example/", **fields), TargetRecord(id=2, url="http://w.example/")])
     rig.step()
     rig.advance(10)
-    assert {r.target_id for r in rig.outbox.results} == {2}
+    assert {(r.target_id, r.reason) for r in rig.outbox.results} == {(1, Reason.INVALID_TARGET), (2, None)}
     assert rig.metrics.registry.get_sample_value("producer_invalid_targets") == 1
     fields[field] = {"X": "1"}
     rig.targets.records = [TargetRecord(id=i, url="http://w.example/", **fields) for i in (1, 2, 3)]
     rig.step()
     assert rig.metrics.registry.get_sample_value("producer_invalid_targets") == 0
+
+
+def test_a_target_that_becomes_bad_and_good_again_leaves_no_slot_out() -> None:
+    """Its slots go on: checked, then invalid, then checked."""
+    rig = Rig([TargetRecord(id=1, url="http://w.example/")])
+    start_ms = rig.clock.now_ms()
+    for regexp in (None, "(", None):
+        rig.targets.records = [TargetRecord(id=1, url="http://w.example/", regexp=regexp)]
+        rig.step()
+        rig.advance(20)
+    until_ms = rig.clock.now_ms()
+    assert [slot for slot in rig.slots() if slot[1] <= until_ms] == due(rig, 1, start_ms)
+    said = [r.reason for r in sorted(rig.outbox.results, key=lambda r: r.scheduled_at)]
+    assert [reason for reason, _ in groupby(said)] == [None, Reason.INVALID_TARGET, None]
+
+
+def test_slots_of_a_bad_target_that_nobody_ran_are_invalid_too() -> None:
+    """Nobody could have run them: the producer that takes over says so, not that they were missed."""
+    rig = Rig([TargetRecord(id=1, url="http://w.example/", regexp="(")])
+    rig.leases.accounted_until[1] = rig.clock.now_ms() - 60_000
+    rig.step()
+    rig.advance(1)
+    assert {r.reason for r in rig.outbox.results} == {Reason.INVALID_TARGET}
+    assert len(rig.outbox.results) >= 6
 
 
 def test_checks_go_on_while_postgresql_is_away() -> None:
@@ -620,6 +651,21 @@ def test_a_second_producer_of_an_id_stands_by_and_takes_over_without_a_gap() -> 
     assert {r.error for r in missed} == {"no producer ran it in its window"}
 
 
+def test_the_first_producer_of_an_id_accounts_for_the_slots_since_activation() -> None:
+    """Though nobody held the ID before: what was due meanwhile is missed, and not absent."""
+    rig = Rig(records(2))
+    rig.leases.due_from_ms = 0
+    begun_ms = rig.clock.now_ms() - 40_000
+    rig.targets.active_since = {1: begun_ms, 2: begun_ms - 1_000_000}
+    rig.step()
+    rig.advance(5)
+    until_ms = rig.clock.now_ms()
+    first_ms = {1: begun_ms, 2: until_ms - 5_000 - LOOK_BACK_MS}
+    expected = [(i, s) for i in (1, 2) for s in slots_between(i, 10, first_ms[i], until_ms + 1)]
+    assert [slot for slot in rig.slots() if slot[1] <= until_ms] == expected
+    assert rig.missed() >= 6
+
+
 def test_the_look_back_is_bounded() -> None:
     """A producer that comes after a week does not write a week of missed slots."""
     rig = Rig(records(3))
@@ -833,6 +879,20 @@ def test_a_producer_that_stands_by_is_not_ready_and_says_for_whom() -> None:
     rig.leases.holders[1] = "a third"
     rig.step()
     assert rig.health.readiness() == (False, "standing by: producer 1 is held by a third")
+
+
+def test_a_producer_whose_results_do_not_get_to_kafka_is_not_ready_and_says_why() -> None:
+    """It goes on checking, and is ready again when they do."""
+    rig = Rig(records(2))
+    rig.step()
+    assert rig.health.readiness() == (True, "ok")
+    rig.outbox.outage = "topic results does not exist: run dbadmin create-topics"
+    rig.advance(20)
+    assert rig.health.readiness() == (False, "topic results does not exist: run dbadmin create-topics")
+    assert rig.outbox.results
+    rig.outbox.outage = None
+    rig.advance(1)
+    assert rig.health.readiness() == (True, "ok")
 
 
 class TimedEngine(FakeEngine):

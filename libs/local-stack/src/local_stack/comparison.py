@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from monitoring_core.clock import from_ms
+from monitoring_core.result import Reason
 from monitoring_core.schedule import slots_between
 
 if TYPE_CHECKING:
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from local_stack.websites import SampleWebsite
-    from monitoring_core.result import Reason
 
 
 @attrs.frozen
@@ -75,7 +76,9 @@ def compare(windows: Sequence[Window], rows: Iterable[Row], samples: Mapping[int
     within = [key for key in found if key in due]
     judged, misjudged = 0, []
     for target_id, sample in samples.items():
-        for row, expected in _expectations([row for row in ordered if row.target_id == target_id], sample):
+        # What was due before the producers came says nothing of the sample.
+        its = itertools.dropwhile(_missed, [row for row in ordered if row.target_id == target_id])
+        for row, expected in _expectations(list(its), sample):
             if row.reason == expected and (row.status == "up") == (expected is None):
                 judged += 1
             else:
@@ -89,6 +92,10 @@ def compare(windows: Sequence[Window], rows: Iterable[Row], samples: Mapping[int
         as_expected=judged,
         misjudged=misjudged,
     )
+
+
+def _missed(row: Row) -> bool:
+    return row.reason == Reason.MISSED_WINDOW
 
 
 def _expectations(rows: list[Row], sample: SampleWebsite) -> list[tuple[Row, Reason | None]]:

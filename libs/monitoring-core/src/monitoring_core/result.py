@@ -26,7 +26,10 @@ class Status(enum.StrEnum):
 
 
 class Reason(enum.StrEnum):
-    """Why a check is not `up`. `missed_window` and `prober_error` are not the website's doing, and always `unknown`."""
+    """Why a check is not `up`.
+
+    `missed_window`, `prober_error` and `invalid_target` are not the website's doing, and always `unknown`.
+    """
 
     TIMEOUT = "timeout"
     DNS_ERROR = "dns_error"
@@ -39,6 +42,7 @@ class Reason(enum.StrEnum):
     BODY_TOO_LARGE = "body_too_large"
     MISSED_WINDOW = "missed_window"
     PROBER_ERROR = "prober_error"
+    INVALID_TARGET = "invalid_target"
 
     @property
     def status(self) -> Status:
@@ -46,7 +50,7 @@ class Reason(enum.StrEnum):
         return Status.UNKNOWN if self in _NOT_THE_WEBSITE else Status.DOWN
 
 
-_NOT_THE_WEBSITE = frozenset({Reason.MISSED_WINDOW, Reason.PROBER_ERROR})
+_NOT_THE_WEBSITE = frozenset({Reason.MISSED_WINDOW, Reason.PROBER_ERROR, Reason.INVALID_TARGET})
 
 _Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 _ProducerId = Annotated[int, Meta(ge=1, le=2**31 - 1)]

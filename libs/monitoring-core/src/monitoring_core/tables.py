@@ -47,6 +47,8 @@ TARGET_COLUMNS = {
 
 # Set by a trigger of the table: since when a target is active with its present interval.
 ACTIVE_SINCE_COLUMN = "amc_active_since"
+# Set when a target is added: when, and by which account.
+ADDED_COLUMNS = ("amc_added_at", "amc_added_by")
 
 # Column of the result table, named and ordered as the fields of CheckResult -> PostgreSQL type. The widest come first:
 # rows pack without padding (PostgreSQL documentation, "Database Page Layout").

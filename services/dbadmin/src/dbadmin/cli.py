@@ -10,6 +10,7 @@ from dbadmin.commands.create_schema import create_schema_command
 from dbadmin.commands.create_topics import create_topics_command
 from dbadmin.commands.doctor import doctor_command
 from dbadmin.commands.downgrade_schema import downgrade_schema_command
+from dbadmin.commands.locations import locations_group
 from dbadmin.commands.maintain import maintain_command
 from dbadmin.commands.plan import plan_command
 from dbadmin.commands.producer_count import producer_count_command
@@ -33,6 +34,7 @@ for command in (
     downgrade_schema_command,
     create_topics_command,
     targets_group,
+    locations_group,
     producer_count_command,
     plan_command,
     doctor_command,

@@ -238,7 +238,7 @@ class Assignment:
         """After acquiring an ID: the slots of its range since its last holder are now this producer's."""
         # A holder whose clock was ahead may have accounted for slots that are not due yet.
         since_ms = max(min(accounted_until_ms, now_ms), now_ms - self._claim.max_look_back_ms)
-        if since_ms > accounted_until_ms:
+        if since_ms > accounted_until_ms > 0:
             until = f"{from_ms(since_ms):%Y-%m-%d %H:%M:%S} UTC"
             log.warning("slots before the look-back are not accounted for", producer_id=self._held, until=until)
         self._unread_since_ms = self._reader.current_at_ms = since_ms

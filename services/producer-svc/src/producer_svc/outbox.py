@@ -101,6 +101,11 @@ class Outbox:
         """How many results are in memory alone."""
         return len(self._unsaved)
 
+    @property
+    def outage(self) -> str | None:
+        """Why results do not get to Kafka; None while they do, and in the first minute of most outages."""
+        return self._sender.outage
+
     def put(self, result: CheckResult) -> None:
         """Accept a finished result."""
         up = result.status is Status.UP

@@ -43,7 +43,10 @@ class Leases(Protocol):
     """
 
     def acquire(self, producer_id: int, lease_s: float) -> int | None:
-        """Acquire an ID for `lease_s` seconds and return its watermark; None when another process holds it."""
+        """Acquire an ID for `lease_s` seconds and return its watermark; None when another process holds it.
+
+        The watermark of an ID that nobody held before is the beginning of the location, or 0 in the first one of all.
+        """
         ...
 
     def renew(self, producer_id: int, accounted_until_ms: int, lease_s: float) -> bool:
@@ -161,6 +164,11 @@ class Sender(Protocol):
     @property
     def in_flight(self) -> int:
         """How many entries Kafka has not yet acknowledged."""
+        ...
+
+    @property
+    def outage(self) -> str | None:
+        """Why entries do not get to Kafka: as soon as it says that the topic is missing, else after a minute."""
         ...
 
     def send(self, entry: OutboxEntry) -> None:

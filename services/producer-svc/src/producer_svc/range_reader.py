@@ -85,7 +85,7 @@ class RangeReader:
             self._known = known.with_others(self._known)
             self._deliver(_update(producer_id, self._known, added, complete=False))
             raise
-        removed = [*self._known.without(known), *known.invalid]
+        removed = [*self._known.without(known)]
         self._known, self.version, self.current_at_ms = known, version, now_ms
         return _update(producer_id, known, added, removed, complete=True)
 
@@ -104,24 +104,24 @@ class RangeReader:
         return now_ms, since_ms if unheld_ms is None else min(since_ms, unheld_ms)
 
     def _compare(self, record: TargetRecord, known: KnownTargets) -> Target | None:
-        """Add a record to `known`; returns its target if it is new or changed and can be checked, else None."""
+        """Add a record to `known`; returns its target if it is new or changed, else None."""
         assert record.id is not None
         its_digest = digest(record)
         if self._known.digest(record.id) == its_digest:
             known.add(record.id, its_digest, record.id not in self._known.invalid)
             return None
         target = self._resolve(record)
-        known.add(record.id, its_digest, target is not None)
+        known.add(record.id, its_digest, target.problem is None)
         return target
 
-    def _resolve(self, record: TargetRecord) -> Target | None:
+    def _resolve(self, record: TargetRecord) -> Target:
         try:
             if problems := record.problems():
                 raise InvalidTargetError(problems)
             return record.resolve(self._defaults)
         except InvalidTargetError as error:
             log.error("target cannot be checked", target_id=record.id, problems=list(error.problems))
-            return None
+            return record.unfit(self._defaults, str(error))
 
 
 def _update(

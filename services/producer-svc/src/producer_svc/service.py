@@ -108,8 +108,15 @@ class ProducerService:
         update = self.assignment.poll(self.accounted_until_ms)
         if update is not None:
             self._change(update)
-        if not self._whole and (why := self.assignment.outage or self.assignment.standing_by):
+        self._note_readiness()
+
+    def _note_readiness(self) -> None:
+        """Ready is who knows the targets of its ID, and gets its results to Kafka."""
+        why = self.outbox.outage if self._whole else self.assignment.outage or self.assignment.standing_by
+        if why:
             self.health.set_not_ready(why)
+        elif self._whole:
+            self.health.set_ready()
 
     def _change(self, update: Update) -> None:
         if update.producer_id is None:
@@ -146,7 +153,6 @@ class ProducerService:
         since_ms = self.clock.now_ms() if self._since_ms is None else self._since_ms
         self._whole = True
         self.metrics.accounted_since(since_ms)
-        self.health.set_ready()
         since = f"{from_ms(since_ms):%Y-%m-%d %H:%M:%S} UTC"
         log.info("checking", targets=update.targets, invalid=update.invalid, slots_since=since)
 
@@ -159,13 +165,18 @@ class ProducerService:
             log.warning("the clock was set back: slots from now on are checked again", seconds=round(-step_s))
 
     def _pop_due(self, lead_s: float) -> None:
-        """Submit what is due in `lead_s` seconds or let it wait for the engine; publish what has missed its window."""
+        """Submit what is due in `lead_s` seconds or let it wait for the engine.
+
+        What has missed its window is published, and so is what can never be checked.
+        """
         missed, now_ms, free = 0, self.clock.now_ms(), self.engine.free
         # Only as many as there are places: the others wait from when they are due.
         early = self.schedule.pop_due(min(free - len(self.waiting), MAX_POPPED), lead_s)
         for check in itertools.chain(early, self.schedule.pop_due(MAX_POPPED)):
             self.unaccounted.add(check.scheduled_ms)
-            if check.window_end_ms > now_ms:
+            if (problem := check.target.problem) is not None:
+                self._publish(self.origin.unrun(check, Reason.INVALID_TARGET, problem))
+            elif check.window_end_ms > now_ms:
                 if free > 0 and self.waiting.begin(check):
                     self.engine.submit(check, self.origin)
                     free -= 1

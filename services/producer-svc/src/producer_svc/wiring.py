@@ -109,7 +109,7 @@ def _assignment(config: Config, producer_id: int | None, clock: Clock) -> Assign
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     return Assignment(
         PostgresTargetTable(connection),
-        PostgresLeases(connection, monitor.location, holder),
+        PostgresLeases(connection, monitor.location, holder, monitor.defaults),
         Claim(producer_id, monitor.websites_per_container, int(1000 * monitor.max_look_back.total_seconds())),
         monitor.defaults,
         monitor.lease_duration.total_seconds(),

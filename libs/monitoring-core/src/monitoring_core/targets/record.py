@@ -192,6 +192,23 @@ class TargetRecord:
             secret_headers=frozenset(map(str.lower, self.secret_headers)) if self.secret_headers else NO_NAMES,
         )
 
+    def unfit(self, defaults: CheckDefaults, problem: str) -> Target:
+        """What stands for a target that can never be checked: it has slots, so that each ends as a row, and no URL."""
+        assert self.id is not None
+        return Target(
+            id=self.id,
+            url="",
+            regexps=(),
+            interval_s=self.check_interval_s or defaults.interval_s,
+            timeout_s=defaults.timeout_s,
+            method="GET",
+            expected_status=defaults.expected_status,
+            headers=(),
+            follow_redirects=False,
+            verify_tls=True,
+            problem=problem,
+        )
+
 
 def _all(first: str | None, others: list[str] | None) -> tuple[str, ...]:
     return (*(() if first is None else (first,)), *(others or ()))

@@ -25,7 +25,11 @@ class CheckDefaults:
 
 @attrs.frozen(kw_only=True)
 class Target:
-    """A website as a producer checks it, with every default filled in."""
+    """A website as a producer checks it, with every default filled in.
+
+    Attributes:
+        problem: why it can never be checked as it stands; its slots then end as `invalid_target`. None if it can be.
+    """
 
     id: int
     url: str = attrs.field(repr=lambda url: repr(without_credentials(url)))
@@ -53,6 +57,7 @@ class Target:
     secret_headers: frozenset[str] = NO_NAMES
     # The name of a file in monitor.client_certificate_directory.
     client_certificate: str | None = None
+    problem: str | None = None
     host: str = attrs.field(init=False, eq=False, repr=False)
 
     @property

@@ -39,7 +39,8 @@ def url_problems(url: str) -> Iterator[str]:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        yield f"is not a URL: {error}"
+        # The text of the error may quote a part of the password.
+        yield "is not a URL" if "@" in url else f"is not a URL: {error}"
         return
     if parts.scheme not in ("http", "https"):
         yield f"must begin with http:// or https://, got {without_credentials(url)[:100]!r}"

@@ -6,8 +6,10 @@ import datetime as dt
 from typing import Any
 
 from monitoring_core.result import CheckResult, Status
-from monitoring_core.targets import StatusSet, Target, TargetRecord
+from monitoring_core.targets import CheckDefaults, StatusSet, Target, TargetRecord
 
+# Those of the product.
+DEFAULTS = CheckDefaults(interval_s=60, timeout_s=10.0, expected_status=StatusSet(((200, 299),)))
 _SLOT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dbadmin.doctor import certificates, gaps, kafka, postgres
+from dbadmin.doctor import certificates, gaps, kafka, postgres, targets
 from dbadmin.doctor.findings import Finding, failed
 from monitoring_core.clock import from_ms
 from monitoring_core.config import ConfigError, Role
@@ -50,6 +50,7 @@ def _examinations(config: Config, clock: Clock) -> Iterator[tuple[str, Callable[
     yield "certificate of PostgreSQL", lambda: certificates.check_postgresql(config.database, now)
     yield "PostgreSQL", lambda: postgres.check_server(config, config.database, clock)
     yield "messages that were not stored", lambda: gaps.check_gaps(config.database)
+    yield "targets", lambda: targets.check_targets(config)
     yield "certificate of Kafka", lambda: certificates.check_kafka(config.kafka, now)
     yield "Kafka", lambda: kafka.check_kafka(config, clock)
 

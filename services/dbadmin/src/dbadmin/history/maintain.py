@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from dbadmin.connect import connected
-from dbadmin.history import default_partition, dropping, partitions, retention, statistics, time_index, timescale
+from dbadmin.connect import connected, one_row
+from dbadmin.history import (
+    default_partition,
+    dropping,
+    incidents,
+    partitions,
+    retention,
+    statistics,
+    time_index,
+    timescale,
+)
 from dbadmin.history.locking import LockedOutError
-from dbadmin.history.rollups import dirty_days, dirty_hours, roll_up_day, roll_up_hour
+from dbadmin.history.rollups import dirty_days, dirty_hours, note_rolled_up, roll_up_day, roll_up_hour
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -123,6 +132,8 @@ class _Run:
         horizon = retention.midnight(self.horizon)
         if skipped := retention.forget_marks(self.connection, self.schema, horizon):
             yield self._done("rollups", f"{skipped} hours older than database.retention left as they are: too late")
+        incidents.resume_added_again(self.connection, self.schema)
+        (began,) = one_row(self.connection, "SELECT clock_timestamp()")
         hours = [hour for hour in dirty_hours(self.connection, self.schema) if hour >= horizon]
         for hour in hours[-1:] + hours[:-1]:
             if self._late():
@@ -130,6 +141,7 @@ class _Run:
             roll_up_hour(self.connection, self.schema, hour)
             self._hours += 1
             yield self._done("hour", f"hour {hour:%Y-%m-%d %H:00}: rolled up")
+        note_rolled_up(self.connection, self.schema, began)
         yield from self._roll_up_days()
 
     def _roll_up_days(self) -> Iterator[Done]:

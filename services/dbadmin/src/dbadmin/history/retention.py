@@ -43,6 +43,9 @@ _OLD = (
     ("availability_hourly", "hour < %(horizon)s"),
     ("availability_daily", "day < %(horizon)s"),
     ("availability_incident", "ended_at < %(horizon)s"),
+    # While a target is inactive, its pause is kept.
+    ("availability_pause", "(resumed_at < %(horizon)s OR cause = 'deleted' AND paused_at < %(horizon)s)"),
+    ("availability_monitor_config_history", "changed_at < %(horizon)s"),
 )
 
 

@@ -23,51 +23,86 @@ SMALLEST_S = 1e-4
 GROWTH = 1.04
 RELATIVE_ERROR = (GROWTH - 1) / (GROWTH + 1)
 
-_BUCKET = f"""CASE WHEN response_time_s IS NOT NULL THEN
+_BUCKET = f"""CASE WHEN response_time_s IS NOT NULL AND status <> 'unknown' THEN
     ceil(ln(greatest(response_time_s::float8, {SMALLEST_S}) / {SMALLEST_S}) / ln({GROWTH}::float8))::integer END"""
-_MIDDLE = (
-    f"({SMALLEST_S * 2 / (GROWTH + 1)!r} * {GROWTH}::float8 ^ min(bucket) FILTER (WHERE running >= ceil({{}} * total)))"
+# The checks that were up and those that were down have percentiles and a sketch each.
+_SIDES = {"": "NOT failed", "down_": "failed"}
+
+
+def _percentile(rank: str, side: str) -> str:
+    middle = f"{SMALLEST_S * 2 / (GROWTH + 1)!r} * {GROWTH}::float8 ^ min(bucket)"
+    return f"({middle} FILTER (WHERE {side} AND running >= ceil({rank} * total)))::real"
+
+
+_PERCENTILES = ", ".join(
+    f"{_percentile(rank, side)} AS {prefix}p{rank[2:]:0<2}_s"
+    for prefix, side in _SIDES.items()
+    for rank in ("0.5", "0.95", "0.99")
 )
-_PERCENTILES = ", ".join(f"{_MIDDLE.format(rank)}::real AS p{rank[2:]:0<2}_s" for rank in ("0.5", "0.95", "0.99"))
-_SKETCH = "array_agg(bucket << 20 | n::integer ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL)"
+_SKETCHES = ", ".join(
+    f"array_agg(bucket << 20 | n::integer ORDER BY bucket) FILTER (WHERE {side} AND bucket IS NOT NULL) AS {name}"
+    for name, side in (("response_sketch", "NOT failed"), ("down_sketch", "failed"))
+)
 _RANKED = """
-    SELECT *, sum(n) OVER (PARTITION BY target_id, location ORDER BY bucket) AS running,
-        sum(n) FILTER (WHERE bucket IS NOT NULL) OVER (PARTITION BY target_id, location) AS total
+    SELECT *, sum(n) OVER (PARTITION BY target_id, location, failed ORDER BY bucket) AS running,
+        sum(n) FILTER (WHERE bucket IS NOT NULL) OVER (PARTITION BY target_id, location, failed) AS total
     FROM bucketed"""
+# The steps of checks that were up: means, which a day weighs by the checks of its hours.
+_STEPS = ("dns_s", "connect_s", "tls_s", "first_byte_s")
 
 # The sums of the hour that is being rolled up, one row for each target and location. The table lasts for the session,
 # its rows for one transaction.
 _TEMPORARY = """
 CREATE TEMP TABLE IF NOT EXISTS hour_sums (
     target_id bigint, location text, up integer, down integer, unknown integer, p50_s real, p95_s real, p99_s real,
-    response_sketch integer[], first_up_at timestamptz, last_real_at timestamptz, last_at timestamptz
+    down_p50_s real, down_p95_s real, down_p99_s real, response_sketch integer[], down_sketch integer[], dns_s real,
+    connect_s real, tls_s real, first_byte_s real, first_up_at timestamptz, last_real_at timestamptz,
+    last_at timestamptz, first_at timestamptz, reasons jsonb
 ) ON COMMIT DELETE ROWS"""
 
 _SUM_HOUR = f"""
 WITH bucketed AS (
-    SELECT target_id, location, bucket, count(*) AS n,
+    SELECT target_id, location, failed, reason, bucket, count(*) AS n, {", ".join(f"sum({s}) AS {s}" for s in _STEPS)},
         count(*) FILTER (WHERE status = 'up') AS up, count(*) FILTER (WHERE status = 'down') AS down,
         min(scheduled_at) FILTER (WHERE status = 'up') AS first_up_at,
-        max(scheduled_at) FILTER (WHERE status <> 'unknown') AS last_real_at, max(scheduled_at) AS last_at
+        max(scheduled_at) FILTER (WHERE status <> 'unknown') AS last_real_at, max(scheduled_at) AS last_at,
+        min(scheduled_at) AS first_at
     FROM (
-        SELECT target_id, location, scheduled_at, status, {_BUCKET} AS bucket FROM {{schema}}.availability_result
-        WHERE scheduled_at >= %(start)s AND scheduled_at < %(end)s
-    ) r GROUP BY target_id, location, bucket
-), ranked AS ({_RANKED})
+        SELECT target_id, location, scheduled_at, status, status = 'down' AS failed, reason, {_BUCKET} AS bucket,
+            {", ".join(f"CASE status WHEN 'up' THEN {s} END AS {s}" for s in _STEPS)}
+        FROM {{schema}}.availability_result WHERE scheduled_at >= %(start)s AND scheduled_at < %(end)s
+    ) r GROUP BY target_id, location, failed, reason, bucket
+), reasons AS (
+    SELECT target_id, location, jsonb_object_agg(reason, n) AS reasons FROM (
+        SELECT target_id, location, reason, sum(n) AS n FROM bucketed
+        WHERE reason IS NOT NULL GROUP BY target_id, location, reason
+    ) r GROUP BY target_id, location
+), ranked AS ({_RANKED}), sums AS (
+    SELECT target_id, location, sum(up) AS up, sum(down) AS down, sum(n) - sum(up) - sum(down) AS unknown,
+        {_PERCENTILES}, {_SKETCHES}, {", ".join(f"coalesce(sum({s}), 0) / nullif(sum(up), 0) AS {s}" for s in _STEPS)},
+        min(first_up_at) AS first_up_at, max(last_real_at) AS last_real_at, max(last_at) AS last_at,
+        min(first_at) AS first_at
+    FROM ranked GROUP BY target_id, location
+)
 INSERT INTO pg_temp.hour_sums
-SELECT target_id, location, sum(up), sum(down), sum(n) - sum(up) - sum(down), {_PERCENTILES}, {_SKETCH},
-    min(first_up_at), max(last_real_at), max(last_at)
-FROM ranked GROUP BY target_id, location"""  # noqa: S608
+SELECT sums.*, reasons FROM sums LEFT JOIN reasons USING (target_id, location)"""  # noqa: S608
 
-_COLUMNS = "up, down, unknown, p50_s, p95_s, p99_s, response_sketch"
-_CHANGED = f"({_COLUMNS}) = ROW({', '.join(f'excluded.{name}' for name in _COLUMNS.split(', '))})"
+_COLUMNS = (
+    "up, down, unknown, p50_s, p95_s, p99_s, down_p50_s, down_p95_s, down_p99_s, response_sketch, down_sketch, "
+    + ", ".join(_STEPS)
+)
+_HOURLY = f"{_COLUMNS}, first_up_at, reasons"
+
+
+def _of(relation: str, columns: str) -> str:
+    return ", ".join(f"{relation}.{name}" for name in columns.split(", "))
+
 
 _STORE_HOUR = f"""
-INSERT INTO {{schema}}.availability_hourly AS old (target_id, hour, location, first_up_at, {_COLUMNS})
-SELECT target_id, %(start)s, location, first_up_at, {_COLUMNS} FROM pg_temp.hour_sums
-ON CONFLICT (target_id, hour, location) DO UPDATE SET {_CHANGED}, first_up_at = excluded.first_up_at
-WHERE (old.first_up_at, old.up, old.down, old.unknown, old.response_sketch) IS DISTINCT FROM
-    (excluded.first_up_at, excluded.up, excluded.down, excluded.unknown, excluded.response_sketch)"""  # noqa: S608
+INSERT INTO {{schema}}.availability_hourly AS old (target_id, hour, location, {_HOURLY})
+SELECT target_id, %(start)s, location, {_HOURLY} FROM pg_temp.hour_sums
+ON CONFLICT (target_id, hour, location) DO UPDATE SET ({_HOURLY}) = ROW({_of("excluded", _HOURLY)})
+WHERE ({_of("old", _HOURLY)}) IS DISTINCT FROM ({_of("excluded", _HOURLY)})"""  # noqa: S608
 _FORGET_HOUR = """
 DELETE FROM {schema}.availability_hourly h WHERE hour = %(start)s
 AND NOT EXISTS (SELECT FROM pg_temp.hour_sums s WHERE s.target_id = h.target_id AND s.location = h.location)"""
@@ -76,37 +111,50 @@ _STORE_DAY = f"""
 WITH hours AS (
     SELECT * FROM {{schema}}.availability_hourly WHERE hour >= %(start)s AND hour < %(start)s + interval '24 hours'
 ), bucketed AS (
-    SELECT target_id, location, entry >> 20 AS bucket, sum(entry & 1048575) AS n
-    FROM hours, unnest(response_sketch) entry
-    GROUP BY target_id, location, entry >> 20
+    SELECT target_id, location, failed, entry >> 20 AS bucket, sum(entry & 1048575) AS n
+    FROM hours, LATERAL (
+        SELECT false AS failed, unnest(response_sketch) AS entry UNION ALL SELECT true, unnest(down_sketch)
+    ) entries
+    GROUP BY target_id, location, failed, entry >> 20
 ), ranked AS ({_RANKED}), percentiles AS (
-    SELECT target_id, location, {_PERCENTILES}, {_SKETCH} AS response_sketch
-    FROM ranked GROUP BY target_id, location
+    SELECT target_id, location, {_PERCENTILES}, {_SKETCHES} FROM ranked GROUP BY target_id, location
 ), counts AS (
-    SELECT target_id, location, sum(up) AS up, sum(down) AS down, sum(unknown) AS unknown
+    SELECT target_id, location, sum(up) AS up, sum(down) AS down, sum(unknown) AS unknown,
+        {", ".join(f"sum({s} * up) / nullif(sum(up) FILTER (WHERE {s} IS NOT NULL), 0) AS {s}" for s in _STEPS)}
     FROM hours GROUP BY target_id, location
 )
 INSERT INTO {{schema}}.availability_daily AS old (target_id, day, location, {_COLUMNS})
 SELECT target_id, %(start)s, location, {_COLUMNS} FROM counts LEFT JOIN percentiles USING (target_id, location)
-ON CONFLICT (target_id, day, location) DO UPDATE SET {_CHANGED}"""  # noqa: S608
+ON CONFLICT (target_id, day, location) DO UPDATE SET ({_COLUMNS}) = ROW({_of("excluded", _COLUMNS)})"""  # noqa: S608
 _FORGET_DAY = """
 DELETE FROM {schema}.availability_daily d WHERE day = %(start)s AND NOT EXISTS (
     SELECT FROM {schema}.availability_hourly h WHERE h.target_id = d.target_id AND h.location = d.location
     AND h.hour >= %(start)s AND h.hour < %(start)s + interval '24 hours')"""
 
-_STORE_STATE = """
-INSERT INTO {schema}.availability_state AS old (target_id, location, scheduled_at, status, reason, response_time_s,
-    http_status, certificate_expires_at, first_up_at, last_real_at)
-SELECT s.target_id, s.location, r.scheduled_at, r.status, r.reason, r.response_time_s, r.http_status,
-    r.certificate_expires_at, s.first_up_at, s.last_real_at
-FROM pg_temp.hour_sums s JOIN {schema}.availability_result r
+# The values of the newest check that its state keeps; the certificate is kept until another is seen.
+_NEWEST = (
+    "scheduled_at, status, reason, response_time_s, http_status, finished_at, error, remote_address, "
+    "certificate_subject, certificate_issuer"
+)
+# A location that was forgotten stays so until it has newer results.
+_STORE_LOCATIONS = """
+INSERT INTO {schema}.availability_location AS old (location, first_at)
+SELECT location, min(first_at) FROM pg_temp.hour_sums s WHERE NOT EXISTS (
+    SELECT FROM {schema}.availability_location l WHERE l.location = s.location AND l.forgotten_at >= s.last_at)
+GROUP BY location
+ON CONFLICT (location) DO UPDATE SET first_at = least(old.first_at, excluded.first_at), forgotten_at = NULL
+WHERE old.forgotten_at IS NOT NULL OR excluded.first_at < old.first_at"""
+_STORE_STATE = f"""
+INSERT INTO {{schema}}.availability_state AS old (target_id, location, {_NEWEST}, certificate_expires_at, first_up_at,
+    last_real_at)
+SELECT s.target_id, s.location, {_of("r", _NEWEST)}, r.certificate_expires_at, s.first_up_at, s.last_real_at
+FROM pg_temp.hour_sums s JOIN {{schema}}.availability_result r
 ON r.target_id = s.target_id AND r.scheduled_at = s.last_at AND r.location = s.location
-WHERE r.scheduled_at >= %(start)s AND r.scheduled_at < %(end)s
-ON CONFLICT (target_id, location) DO UPDATE SET
-    scheduled_at = excluded.scheduled_at, status = excluded.status, reason = excluded.reason,
-    response_time_s = excluded.response_time_s, http_status = excluded.http_status,
+WHERE r.scheduled_at >= %(start)s AND r.scheduled_at < %(end)s AND NOT EXISTS (
+    SELECT FROM {{schema}}.availability_location l WHERE l.location = s.location AND l.forgotten_at >= s.last_at)
+ON CONFLICT (target_id, location) DO UPDATE SET ({_NEWEST}) = ROW({_of("excluded", _NEWEST)}),
     certificate_expires_at = coalesce(excluded.certificate_expires_at, old.certificate_expires_at)
-WHERE old.scheduled_at <= excluded.scheduled_at"""
+WHERE old.scheduled_at <= excluded.scheduled_at"""  # noqa: S608
 _AMEND_STATE = """
 UPDATE {schema}.availability_state t SET
     first_up_at = least(t.first_up_at, s.first_up_at), last_real_at = greatest(t.last_real_at, s.last_real_at)
@@ -144,6 +192,12 @@ def dirty_days(connection: psycopg.Connection[Any], schema: str) -> list[dt.date
     return _moments(connection, schema, "SELECT DISTINCT day FROM {schema}.availability_dirty_day ORDER BY day")
 
 
+def note_rolled_up(connection: psycopg.Connection[Any], schema: str, until: dt.datetime) -> None:
+    """Store the moment before which all results that were stored are in the roll-ups."""
+    statement = "UPDATE {schema}.availability_progress SET rolled_up_until = %(until)s"
+    connection.execute(sql.SQL(statement).format(schema=sql.Identifier(schema)), {"until": until})
+
+
 def roll_up_hour(connection: psycopg.Connection[Any], schema: str, hour: dt.datetime) -> None:
     """Roll up an hour from its rows: its sums, its part of incidents, and the states of its targets. One transaction.
 
@@ -158,7 +212,9 @@ def roll_up_hour(connection: psycopg.Connection[Any], schema: str, hour: dt.date
         connection.execute("ANALYZE pg_temp.hour_sums")
         _run(connection, schema, span, _STORE_HOUR, _FORGET_HOUR)
         incidents.splice(connection, schema, span)
-        _run(connection, schema, span, _STORE_STATE, _AMEND_STATE, _UNKNOWN_SINCE, _PROGRESS, _MARK_DAY)
+        _run(
+            connection, schema, span, _STORE_LOCATIONS, _STORE_STATE, _AMEND_STATE, _UNKNOWN_SINCE, _PROGRESS, _MARK_DAY
+        )
         incidents.note_recoveries(connection, schema)
 
 

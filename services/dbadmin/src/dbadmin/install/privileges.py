@@ -45,7 +45,16 @@ PRIVILEGES: dict[Role, dict[str, frozenset[str]]] = {
         GAP_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
     },
     Role.READER: dict.fromkeys(
-        ("website_status", "website_availability_hourly", "website_availability_daily", "website_incident"), _READ
+        (
+            "website_status",
+            "website_availability_hourly",
+            "website_availability_daily",
+            "website_incident",
+            "website_check",
+            "website_reason_hourly",
+            "website_coverage_hourly",
+        ),
+        _READ,
     ),
 }
 # The consumer stages rows that conflict in a temporary table, and an import of targets stages every row.

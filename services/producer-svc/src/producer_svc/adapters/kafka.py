@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from monitoring_runtime.kafka import SILENT, ClientProperties, detail, explain
+from monitoring_runtime.kafka import SILENT, ClientProperties, Trouble, detail, diagnose, explain, where
 from monitoring_runtime.retry import RETURNED_BY_KAFKA
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ SETTINGS: dict[str, object] = {
     "reconnect.backoff.max.ms": 5000,
 }
 
+# Without an acknowledgement for this long, Kafka is away. Shorter ones are elections and restarts.
+AWAY_S = 60.0
+
 
 class KafkaSender:
     """An idempotent producer that waits for all in-sync replicas and never gives up on an entry.
@@ -51,13 +54,28 @@ class KafkaSender:
         self._retry_at = 0.0
         self._fatal = False
         self._replace_at = 0.0
-        self._outage: str | None = None
+        self._trouble: str | None = None
+        self._topic_missing = False
+        # Since when entries have waited without an acknowledgement; None when none waits.
+        self._silent_since: float | None = None
         self._producer = self._connect()
 
     @property
     def in_flight(self) -> int:
         """How many entries Kafka has not yet acknowledged."""
         return len(self._handed) + len(self._returned)
+
+    @property
+    def outage(self) -> str | None:
+        """Why entries do not get to Kafka: as soon as it says that the topic is missing, else after AWAY_S."""
+        if self._silent_since is None:
+            return None
+        if self._topic_missing:
+            return self._trouble
+        silent_s = time.monotonic() - self._silent_since
+        if silent_s < AWAY_S:
+            return None
+        return self._trouble or f"{where(self._config)} has acknowledged no result for {silent_s:.0f} s"
 
     def drain_acknowledged(self) -> list[OutboxEntry]:
         """The entries that Kafka has acknowledged since the last call; also sends again those that came back."""
@@ -78,12 +96,16 @@ class KafkaSender:
             del self._handed[entry]
             if error is None:
                 self._acknowledged.append(entry)
-                if self._outage:
+                self._silent_since = time.monotonic() if self.in_flight else None
+                if self._trouble:
                     self._reached()
             else:
                 self._return(entry)
+                self._topic_missing = diagnose(error) is Trouble.TOPIC_MISSING
                 self._lost(explain(error, self._config))
 
+        if self._silent_since is None:
+            self._silent_since = time.monotonic()
         try:
             self._producer.produce(self._config.topic_name, entry.value, entry.key, on_delivery=on_delivery)
             self._handed[entry] = None
@@ -139,10 +161,10 @@ class KafkaSender:
             self._lost(explain(error, self._config))
 
     def _lost(self, why: str) -> None:
-        if self._outage != why:
+        if self._trouble != why:
             log.warning("results cannot be sent, retrying", error=why)
-        self._outage = why
+        self._trouble = why
 
     def _reached(self) -> None:
         log.info("results are sent again", kafka=self._config.bootstrap_servers)
-        self._outage = None
+        self._trouble, self._topic_missing = None, False

@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 from producer_svc.adapters.postgres import milliseconds
 
 if TYPE_CHECKING:
+    from monitoring_core.targets import CheckDefaults
     from producer_svc.adapters.postgres import ProducerConnection
 
 _EXPIRES = "clock_timestamp() + make_interval(secs => %s)"
+# From when on the slots of an ID that nobody held before are due. A location begins with its first producer; the first
+# location of all with the targets themselves, each when it was activated.
+_DUE_FROM = """coalesce(
+    (SELECT min(due_from) FROM {leases} WHERE location = %s),
+    CASE WHEN EXISTS (SELECT FROM {leases}) THEN clock_timestamp() ELSE to_timestamp(0) END)"""
 
 
 class PostgresLeases:
@@ -18,22 +24,31 @@ class PostgresLeases:
     PostgreSQL's clock decides when a lease expires, so that the clocks of producers need not agree.
     """
 
-    def __init__(self, connection: ProducerConnection, location: str, holder: str) -> None:
-        """Args: holder: the name of this process in its lease; no other process has the same."""
+    def __init__(self, connection: ProducerConnection, location: str, holder: str, defaults: CheckDefaults) -> None:
+        """A location as one process sees it.
+
+        Args:
+            holder: the name of this process in its lease; no other process has the same.
+            defaults: kept with the lease, so that a view can tell when a result is late.
+        """
         self._connection = connection
         self._location = location
         self._holder = holder
+        self._defaults = defaults
 
     def acquire(self, producer_id: int, lease_s: float) -> int | None:
         """Acquire an ID for `lease_s` seconds and return its watermark (ms); None when another process holds it."""
         statement = (
-            "INSERT INTO {leases} AS old (location, producer_id, holder, expires_at, accounted_until) "  # noqa: S608
-            f"VALUES (%s, %s, %s, {_EXPIRES}, clock_timestamp()) ON CONFLICT (location, producer_id) DO UPDATE "
-            "SET holder = excluded.holder, expires_at = excluded.expires_at "
+            "INSERT INTO {leases} AS old (location, producer_id, holder, expires_at, accounted_until, due_from, "  # noqa: S608
+            f"check_interval_s, timeout_s) SELECT %s, %s, %s, {_EXPIRES}, due_from, due_from, %s, %s "
+            f"FROM (SELECT {_DUE_FROM} AS due_from) d ON CONFLICT (location, producer_id) DO UPDATE "
+            "SET holder = excluded.holder, expires_at = excluded.expires_at, "
+            "check_interval_s = excluded.check_interval_s, timeout_s = excluded.timeout_s "
             "WHERE old.expires_at <= clock_timestamp() OR old.holder = excluded.holder "
             f"RETURNING {milliseconds('accounted_until')}"
         )
-        values = (self._location, producer_id, self._holder, lease_s)
+        defaults = (self._defaults.interval_s, self._defaults.timeout_s)
+        values = (self._location, producer_id, self._holder, lease_s, *defaults, self._location)
         with self._connection.executed(statement, *values) as cursor:
             row = cursor.fetchone()
         return int(row[0]) if row else None

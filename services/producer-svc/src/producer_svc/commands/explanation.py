@@ -33,6 +33,7 @@ _MEANINGS = {
     Reason.BODY_TOO_LARGE: "the body is larger than a check reads",
     Reason.MISSED_WINDOW: "the check was not run in time; this says nothing about the website",
     Reason.PROBER_ERROR: "the prober itself failed; this says nothing about the website",
+    Reason.INVALID_TARGET: "the target cannot be checked as it stands; this says nothing about the website",
 }
 
 

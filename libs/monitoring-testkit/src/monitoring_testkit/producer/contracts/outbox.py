@@ -249,8 +249,10 @@ class SenderContract:
                 stage.sender.wait(0.2)
                 assert list(stage.sender.drain_acknowledged()) == []
             assert stage.sender.in_flight == 20
+            assert stage.sender.outage
         assert _slots(_drain(stage.sender)) == list(range(1, 21))
         assert {key for key, _ in stage.arrived()} == {b"k%d" % number for number in range(1, 21)}
+        assert stage.sender.outage is None
 
 
 def _drain(sender: Sender) -> list[OutboxEntry]:

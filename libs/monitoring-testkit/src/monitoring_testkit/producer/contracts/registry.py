@@ -116,6 +116,10 @@ class LeasesStage(Protocol):
         """They as this producer sees them."""
         ...
 
+    def now_ms(self) -> int:
+        """The moment by the clock that the leases run by."""
+        ...
+
     def pass_time(self, seconds: float) -> None:
         """Return when so much time has passed."""
         ...
@@ -143,6 +147,10 @@ class LeasesContract:
         assert first.holder(1) == second.holder(1) == "first"
         assert first.acquire(1, _LONG_S) == began_ms
         assert first.renew(1, began_ms, _LONG_S) is True
+
+    def test_the_first_holder_of_an_id_accounts_for_all_that_was_due_before_it_came(self, stage: LeasesStage) -> None:
+        """Whichever ID comes first: the slots of a target are due from its activation."""
+        assert [stage.leases("first").acquire(producer_id, _LONG_S) for producer_id in (3, 1, 2)] == [0, 0, 0]
 
     def test_the_next_holder_goes_on_at_the_watermark_of_the_last(self, stage: LeasesStage) -> None:
         """It is moved by renewal and release, and never goes back."""
@@ -201,7 +209,9 @@ class LeasesContract:
         """The lowest watermark within the look-back."""
         leases = stage.leases("first")
         assert leases.unheld_since(_LONG_S) is None
-        began = {producer_id: leases.acquire(producer_id, _LONG_S) or 0 for producer_id in (1, 2, 3)}
+        began = dict.fromkeys((1, 2, 3), stage.now_ms())
+        for producer_id in began:
+            leases.acquire(producer_id, _LONG_S)
         assert leases.unheld_since(_LONG_S) is None
         leases.release(2, began[2] + 70)
         assert leases.unheld_since(_LONG_S) == began[2] + 70

@@ -33,6 +33,10 @@ class FakeKafka:
         return len(self.unacknowledged)
 
     @property
+    def outage(self) -> str | None:
+        return "Kafka cannot be reached" if self.away and self.unacknowledged else None
+
+    @property
     def targets(self) -> list[int]:
         """The targets of the results that were sent."""
         return [decode(entry.value).target_id for entry in self.sent]
@@ -127,6 +131,7 @@ class FakeOutbox(Outbox):
     # In place of the properties.
     waiting = 0
     unsaved = 0
+    outage: str | None = None
 
     def __init__(self, waiting: int = 0, unsaved: int = 0) -> None:
         super().__init__(FakeStore(), FakeKafka(), FakeClock(), Metrics(), 1 << 30, lambda _: None)

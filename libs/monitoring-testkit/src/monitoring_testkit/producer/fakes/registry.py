@@ -74,6 +74,7 @@ class FakeLeases:
         me: the holder that acquires.
         holders: by ID, until it is released. A holder that a test sets holds without an end.
         accounted_until: the watermarks, by ID.
+        due_from_ms: the watermark of an ID that nobody held before; None for the moment at which it is acquired.
         loses_connection: whether nothing can be acquired now.
         outage: why nothing at all can be done now.
     """
@@ -82,6 +83,7 @@ class FakeLeases:
     me: str = "me"
     holders: dict[int, str] = attrs.field(factory=dict)
     accounted_until: dict[int, int] = attrs.field(factory=dict)
+    due_from_ms: int | None = None
     loses_connection: bool = False
     outage: str | None = None
     renewals: int = 0
@@ -100,7 +102,8 @@ class FakeLeases:
         if self._is_held(producer_id) and self.holders[producer_id] != self.me:
             return None
         self._hold(producer_id, lease_s)
-        return self.accounted_until.setdefault(producer_id, self.clock.now_ms())
+        due_from_ms = self.clock.now_ms() if self.due_from_ms is None else self.due_from_ms
+        return self.accounted_until.setdefault(producer_id, due_from_ms)
 
     def renew(self, producer_id: int, accounted_until_ms: int, lease_s: float) -> bool:
         if self.holder(producer_id) != self.me:

@@ -7,6 +7,7 @@ import click
 from dbadmin.commands.targets.add import add_target
 from dbadmin.commands.targets.check import check_targets
 from dbadmin.commands.targets.export_file import export_targets
+from dbadmin.commands.targets.history import show_history
 from dbadmin.commands.targets.import_file import import_targets
 from dbadmin.commands.targets.show import list_targets
 from dbadmin.commands.targets.switch import activate, deactivate
@@ -17,5 +18,14 @@ def targets_group() -> None:
     """The websites to check."""
 
 
-for command in (import_targets, add_target, activate, deactivate, check_targets, export_targets, list_targets):
+for command in (
+    import_targets,
+    add_target,
+    activate,
+    deactivate,
+    check_targets,
+    export_targets,
+    list_targets,
+    show_history,
+):
     targets_group.add_command(command)

@@ -1,0 +1,49 @@
+"""`dbadmin locations`: the places that checks are made from."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import click
+from rich.table import Table
+
+from dbadmin.commands.printing import print_table
+from dbadmin.history.locations import forget_location, read_locations
+from monitoring_runtime.commands import config_options
+
+if TYPE_CHECKING:
+    from monitoring_core.config import Config
+
+
+@click.group("locations")
+def locations_group() -> None:
+    """The places that checks are made from."""
+
+
+@locations_group.command("list")
+@config_options
+def list_locations(config: Config) -> None:
+    """Show the locations that have results, and those whose producers have sent none yet."""
+    table = Table("location", "first result", "newest result", "targets", "producers now", box=None)
+    for location in read_locations(config.database):
+        counts = str(location.targets), str(location.producers)
+        table.add_row(location.name, _shown(location.first_at), _shown(location.last_at), *counts)
+    print_table(table)
+
+
+@locations_group.command("forget")
+@click.argument("location")
+@config_options
+def forget(config: Config, location: str) -> None:
+    """Show a location no more that was a mistake or is given up; no producer may work there.
+
+    Its results and its history stay until they are too old. Open incidents end at the next dbadmin maintain. It is
+    listed again when it has newer results.
+    """
+    was = forget_location(config.database, location)
+    click.echo(f"location {was.name}: forgotten, {was.targets} targets had results from it")
+
+
+def _shown(moment: dt.datetime | None) -> str:
+    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC" if moment else "none"
