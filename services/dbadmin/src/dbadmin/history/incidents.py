@@ -25,13 +25,14 @@ CREATE TEMP TABLE IF NOT EXISTS touched (
 ) ON COMMIT DELETE ROWS"""
 
 # Targets that are down in the hour, or were when the hour was rolled up before, or have an incident that reaches into
-# the hour.
+# the hour; without those whose hour stays as it is.
 _TOUCH = """
 INSERT INTO pg_temp.touched (target_id, location)
-SELECT target_id, location FROM {schema}.availability_down_run WHERE hour = %(start)s
+(SELECT target_id, location FROM {schema}.availability_down_run WHERE hour = %(start)s
 UNION SELECT target_id, location FROM pg_temp.hour_sums WHERE down > 0
 UNION SELECT target_id, location FROM {schema}.availability_incident
-WHERE began_at < %(end)s AND (ended_at IS NULL OR ended_at >= %(start)s)"""
+WHERE began_at < %(end)s AND (ended_at IS NULL OR ended_at >= %(start)s))
+EXCEPT SELECT target_id, location FROM pg_temp.kept"""
 
 # The checks of the open incident before the hour: all its checks, less those from the beginning of the hour on.
 _LOOK_LEFT = """
@@ -41,7 +42,9 @@ UPDATE pg_temp.touched t SET open_since = i.began_at, open_reason = i.reason, op
 FROM {schema}.availability_incident i WHERE i.target_id = t.target_id AND i.location = t.location
 AND i.began_at < %(start)s AND coalesce(i.ended_at, 'infinity') >= %(start)s"""
 
-_FORGET_RUNS = "DELETE FROM {schema}.availability_down_run WHERE hour = %(start)s"
+_FORGET_RUNS = """
+DELETE FROM {schema}.availability_down_run d USING pg_temp.touched t
+WHERE d.hour = %(start)s AND d.target_id = t.target_id AND d.location = t.location"""
 _STORE_RUNS = """
 INSERT INTO {schema}.availability_down_run (target_id, location, began_at, hour, checks, reason)
 SELECT target_id, location, min(scheduled_at), %(start)s, count(*), (array_agg(reason ORDER BY scheduled_at))[1]
@@ -98,7 +101,8 @@ FROM pg_temp.touched t WHERE s.target_id = t.target_id AND s.location = t.locati
 
 
 def splice(connection: psycopg.Connection[Any], schema: str, span: Mapping[str, Any]) -> None:
-    """Rebuild the incidents that touch an hour. `rollups` has filled pg_temp.hour_sums and the hourly table before.
+    """Rebuild the incidents that touch an hour. `rollups` has filled pg_temp.hour_sums, pg_temp.kept and the hourly
+    table before.
 
     Args:
         span: `start` and `end` of the hour.

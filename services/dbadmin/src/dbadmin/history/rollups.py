@@ -59,6 +59,18 @@ SELECT target_id, location, sum(up), sum(down), sum(n) - sum(up) - sum(down), {_
     min(first_up_at), max(last_real_at), max(last_at)
 FROM ranked GROUP BY target_id, location"""  # noqa: S608
 
+# Consumers never delete rows. A target with fewer rows than were counted has lost some to a person, who archived or
+# deleted them: what was counted stays, unless it is asked for otherwise.
+_TEMPORARY_KEPT = """
+CREATE TEMP TABLE IF NOT EXISTS kept (target_id bigint, location text) ON COMMIT DELETE ROWS"""
+_KEEP = """
+INSERT INTO pg_temp.kept
+SELECT h.target_id, h.location
+FROM {schema}.availability_hourly h LEFT JOIN pg_temp.hour_sums s USING (target_id, location)
+WHERE h.hour = %(start)s AND h.up + h.down + h.unknown > coalesce(s.up + s.down + s.unknown, 0)"""
+_LEAVE_KEPT = """
+DELETE FROM pg_temp.hour_sums s USING pg_temp.kept k WHERE s.target_id = k.target_id AND s.location = k.location"""
+
 _COLUMNS = "up, down, unknown, p50_s, p95_s, p99_s, response_sketch"
 _CHANGED = f"({_COLUMNS}) = ROW({', '.join(f'excluded.{name}' for name in _COLUMNS.split(', '))})"
 
@@ -70,7 +82,8 @@ WHERE (old.first_up_at, old.up, old.down, old.unknown, old.response_sketch) IS D
     (excluded.first_up_at, excluded.up, excluded.down, excluded.unknown, excluded.response_sketch)"""  # noqa: S608
 _FORGET_HOUR = """
 DELETE FROM {schema}.availability_hourly h WHERE hour = %(start)s
-AND NOT EXISTS (SELECT FROM pg_temp.hour_sums s WHERE s.target_id = h.target_id AND s.location = h.location)"""
+AND NOT EXISTS (SELECT FROM pg_temp.hour_sums s WHERE s.target_id = h.target_id AND s.location = h.location)
+AND NOT EXISTS (SELECT FROM pg_temp.kept k WHERE k.target_id = h.target_id AND k.location = h.location)"""
 
 _STORE_DAY = f"""
 WITH hours AS (
@@ -144,18 +157,24 @@ def dirty_days(connection: psycopg.Connection[Any], schema: str) -> list[dt.date
     return _moments(connection, schema, "SELECT DISTINCT day FROM {schema}.availability_dirty_day ORDER BY day")
 
 
-def roll_up_hour(connection: psycopg.Connection[Any], schema: str, hour: dt.datetime) -> None:
+def roll_up_hour(connection: psycopg.Connection[Any], schema: str, hour: dt.datetime, anew: bool = False) -> None:
     """Roll up an hour from its rows: its sums, its part of incidents, and the states of its targets. One transaction.
 
     The hour's marks are deleted before its rows are read. A row that is committed too late to be read has a mark that
     was committed too late to be deleted, so the hour is rolled up again. The caller must hold the lock of `maintain`,
     because two roll-ups at once would overwrite each other.
+
+    Args:
+        anew: count the rows that there are, also of targets of which rows have left. Else these stay as they are.
     """
     span = {"start": hour, "end": hour + dt.timedelta(hours=1)}
     connection.execute(_TEMPORARY)
+    connection.execute(_TEMPORARY_KEPT)
     with connection.transaction():
         _run(connection, schema, span, _CONSUME_HOUR, _SUM_HOUR)
         connection.execute("ANALYZE pg_temp.hour_sums")
+        if not anew:
+            _run(connection, schema, span, _KEEP, _LEAVE_KEPT)
         _run(connection, schema, span, _STORE_HOUR, _FORGET_HOUR)
         incidents.splice(connection, schema, span)
         _run(connection, schema, span, _STORE_STATE, _AMEND_STATE, _UNKNOWN_SINCE, _PROGRESS, _MARK_DAY)
