@@ -22,6 +22,7 @@ COMMANDS: list[tuple[click.Command, str]] = [
     (producer_svc.cli.main, "check-config"),
     (consumer_svc.cli.main, "run"),
     (consumer_svc.cli.main, "check-config"),
+    (consumer_svc.cli.main, "dead-letters discard"),
     (consumer_svc.cli.main, "dead-letters list"),
     (consumer_svc.cli.main, "dead-letters replay"),
     (dbadmin.cli.main, "setup"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from typing import TYPE_CHECKING
 
@@ -19,14 +20,19 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own nam
     ResourceType,
 )
 
+from consumer_svc.adapters.dead_letter_topic import DeadLetterTopic
+from consumer_svc.adapters.dead_letters import KafkaDeadLetters
+from consumer_svc.ports import Poison
 from dbadmin.cli import main
 from dbadmin.doctor import certificates, kafka, postgres
 from dbadmin.doctor.examine import examine
 from dbadmin.doctor.findings import Finding, Level
+from dbadmin.install.topics import create_topics
 from local_stack.servers import embedded_broker
 from monitoring_core.clock import SystemClock
 from monitoring_core.config import Config, DatabaseConfig, load_config
 from monitoring_core.config.values import Secret
+from monitoring_testkit.consumer.messages import FakeMessage
 from monitoring_testkit.needs import need
 from monitoring_testkit.servers.tls_postgresql import missing, tls_postgresql
 
@@ -43,8 +49,9 @@ NO_CONSUMER = "warn  group monitoring-consumer: no consumer runs, 0 messages wai
 @pytest.fixture(scope="module")
 def installed(secured: Secured) -> Secured:
     """A secured installation that is set up."""
-    done = CliRunner().invoke(main, ["setup", "--config", str(secured.config_file)])
-    assert done.exit_code == 0, done.output
+    for command in ("setup", "maintain"):
+        done = CliRunner().invoke(main, [command, "--config", str(secured.config_file)])
+        assert done.exit_code == 0, done.output
     return secured
 
 
@@ -77,6 +84,13 @@ def test_a_fresh_installation_has_no_fault(installed: Secured, config: Config) -
         "PostgreSQL as producer",
         "PostgreSQL as consumer",
         "PostgreSQL as reader",
+        "trial of the administrator",
+        "trial of the producer",
+        "trial of the consumer",
+        "way to PostgreSQL",
+        "maintain",
+        "certificates of websites",
+        "dead letters",
         f"certificate of PostgreSQL at {address}",
         "clock of PostgreSQL",
         "schema monitoring",
@@ -207,6 +221,15 @@ def test_missing_topics_and_too_few_partitions_are_told(config: Config) -> None:
             ),
         ),
         (
+            "website_availability",
+            "cleanup.policy",
+            "compact",
+            (
+                "fail  settings of topic website_availability: cleanup.policy compact: of the messages with one key "
+                "all but the newest are deleted, stored or not → set it to delete"
+            ),
+        ),
+        (
             "website_availability.dlq",
             "max.message.bytes",
             "1048576",
@@ -266,6 +289,40 @@ def test_messages_that_nobody_consumes_are_counted(config: Config) -> None:
             "consumer-svc run"
         )
     ]
+
+
+def test_messages_that_will_expire_before_they_are_stored_are_told(installed: Secured, config: Config) -> None:
+    """From half of the topic's retention on, which is seven days here."""
+    old = attrs.evolve(config, kafka=attrs.evolve(config.kafka, topic_name="old", partitions=2))
+    list(create_topics(old.kafka, 2, 1))
+    ages = {0: dt.timedelta(days=3), 1: dt.timedelta(days=4)}
+    producer = Producer(config.kafka.client_properties())
+    for partition, age in ages.items():
+        sent_at = dt.datetime.now(dt.UTC) - age
+        producer.produce("old", b"{}", partition=partition, timestamp=round(sent_at.timestamp() * 1000))
+    assert producer.flush(10) == 0
+    assert [line for line in look_at_kafka(old) if line.startswith("fail")] == [
+        (
+            "fail  group monitoring-consumer: messages in partition 1 have waited for half of retention.ms 604800000, "
+            "after which they are lost → raise retention.ms now, then see why consumers do not store them"
+        )
+    ]
+
+
+def test_dead_letters_that_wait_for_a_person_are_counted(config: Config) -> None:
+    """Without those that were replayed or discarded, and since when the oldest of the others waits."""
+    began = dt.datetime.now(dt.UTC)
+    message = FakeMessage(partition=1, offset=41, key=b"k", value=b"{", timestamp=(1, 7))
+    KafkaDeadLetters(config.kafka).send([Poison(message, "not_json", "bad")] * 4)
+    with contextlib.closing(DeadLetterTopic(config)) as topic:
+        letters = list(topic.read({}))
+        for settled, left in (([], "4 wait"), ([letters[0], letters[2]], "2 wait"), ([letters[1]], "1 wait")):
+            assert topic.settle(settled) == 0
+            (line,) = [line for line in look_at_kafka(config) if "dead letters" in line]
+            assert line.startswith(f"warn  dead letters: {left} for a person, since {began:%Y-%m-%d %H:}")
+            assert line.endswith(" → see consumer-svc dead-letters list; replay them after a fix, or discard them")
+        assert topic.settle(letters[3:]) == 0
+    assert not [line for line in look_at_kafka(config) if "dead letters" in line]
 
 
 def test_what_the_embedded_broker_cannot_tell_is_a_warning(tmp_path: Path) -> None:

@@ -269,7 +269,7 @@ def test_dead_letters_cannot_be_read_without_kafka_or_their_topic(config: Config
     file.write_text(f"kafka: {{bootstrap_servers: '127.0.0.1:{free_port()}'}}\ndatabase: {{host: x, user: y}}\n")
     topic = DeadLetterTopic(load_config(file, environ={}), timeout_s=1)
     with contextlib.closing(topic), pytest.raises(OutageError, match=r"^Kafka at 127\.0\.0\.1:\d+ cannot be reached$"):
-        topic.replayed()
+        topic.settled()
 
 
 def test_dead_letters_that_are_not_acknowledged_are_an_outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from dbadmin.doctor.findings import Level
 from dbadmin.doctor.postgres import check_version
 from dbadmin.doctor.schema import check_default_partition, check_partitions
 from dbadmin.doctor.topics import check_settings, check_topic
-from dbadmin.history import partitions
+from dbadmin.history import mending, partitions
 from dbadmin.sizing.planning import Load
 from monitoring_core.config import Config, load_config
 from monitoring_core.config.values import Secret
@@ -96,8 +96,10 @@ def test_rows_without_a_partition_are_counted_up_to_a_thousand(
     rows: int, lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To count millions would take the doctor's time."""
-    answers = iter([("a table",), (rows,)])
-    monkeypatch.setattr(schema, "one_row", lambda *_: next(answers))
+    monkeypatch.setattr(partitions, "is_partitioned", lambda *_: True)
+    monkeypatch.setattr(mending, "half_detached", lambda *_: [])
+    monkeypatch.setattr(mending, "default_partition", lambda *_: "a table")
+    monkeypatch.setattr(schema, "one_row", lambda *_: (rows,))
     connection: Any = None
     assert [str(found) for found in check_default_partition(connection, "monitoring")] == [
         f"warn  default partition: holds {count} rows of days without a partition → run dbadmin maintain"

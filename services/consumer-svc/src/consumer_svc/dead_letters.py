@@ -1,4 +1,4 @@
-"""`consumer-svc dead-letters`: the messages that could not be stored, why, and how to try them again."""
+"""`consumer-svc dead-letters`: the messages that could not be stored and why, to be tried again or discarded."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from consumer_svc import wiring
+from consumer_svc.ports import REASONS
 from monitoring_core.result import one_line
 from monitoring_runtime.commands import config_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from consumer_svc.ports import DeadLetter
+    from consumer_svc.ports import DeadLetter, DeadLetterReader
     from monitoring_core.config import Config
 
 _BATCH = 1_000
+_HEADER = f"{'PLACE':<12}{'SET ASIDE AT':<25}{'':<9}{'REASON':<21}{'FROM':<28}  ERROR"
 
 
 class _Place(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases alone
@@ -35,12 +37,13 @@ class _Place(click.ParamType):  # type: ignore[type-arg]  # generic in newer rel
         return int(partition), int(offset)
 
 
-_reason = click.option("--reason", metavar="REASON", help="Only those with this reason.")
+_reason = click.option("--reason", type=click.Choice(REASONS), help="Only those with this reason.")
+_places = click.argument("places", type=_Place(), nargs=-1, metavar="[PARTITION:OFFSET]...")
 
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """See what could not be stored, and replay it after a fix."""
+    """See what could not be stored, replay it after a fix, or discard it."""
 
 
 @dead_letters.command("list")
@@ -51,17 +54,19 @@ def dead_letters() -> None:
 def list_(config: Config, reason: str | None, limit: int, as_json: bool) -> None:
     """List the dead letters, oldest first in each partition, and count them by reason."""
     with contextlib.closing(wiring.dead_letter_topic(config)) as topic:
-        replayed = topic.replayed()
+        settled = topic.settled()
         counts: Counter[str] = Counter()
+        if not as_json:
+            click.echo(_HEADER)
         for letter in _with_reason(topic.read({}), reason):
             counts[letter.headers.get("reason", "?")] += 1
             if counts.total() <= limit:
-                said = _described(letter, letter.offset < replayed.get(letter.partition, 0))
+                said = _described(letter, settled[letter.partition].has(letter.offset))
                 click.echo(json.dumps(said) if as_json else _line(said))
     if not as_json:
         summary = ", ".join(f"{count} {name}" for name, count in counts.most_common())
         shown = f", {limit} shown" if counts.total() > limit else ""
-        click.echo(f"{counts.total()} dead letters{shown}" + (f": {summary}" if summary else ""))
+        click.echo(_number(counts.total(), "dead letter") + shown + (f": {summary}" if summary else ""))
 
 
 @dead_letters.command()
@@ -84,40 +89,84 @@ def show(config: Config, place: tuple[int, int], raw: bool) -> None:
 
 @dead_letters.command()
 @config_options
-@click.argument("places", type=_Place(), nargs=-1, metavar="[PARTITION:OFFSET]...")
+@_places
 @_reason
-@click.option("--again", is_flag=True, help="Also those that were replayed before.")
+@click.option("--again", is_flag=True, help="Also those that were replayed or discarded before.")
 @click.option("--dry-run", is_flag=True, help="Send nothing, and say what would be.")
 def replay(config: Config, places: tuple[tuple[int, int], ...], reason: str | None, again: bool, dry_run: bool) -> None:
-    """Send dead letters to the topic once more, unchanged: those that are named, else all that were not replayed yet.
+    """Send dead letters to the topic once more, unchanged: those that are named, else all that are not settled yet.
 
     What still cannot be stored becomes a dead letter again. What is stored already changes nothing. What was too large
     to be kept whole is left out.
     """
     with contextlib.closing(wiring.dead_letter_topic(config)) as topic:
-        found = (topic.at(*place) for place in places) if places else topic.read({} if again else topic.replayed())
-        writer, sent, seen = wiring.topic_writer(config), 0, dict[int, int]()
+        found = _with_reason(_chosen(topic, places, again), reason)
+        writer, sent = wiring.topic_writer(config), 0
         while batch := list(islice(found, _BATCH)):
-            chosen = [letter for letter in _with_reason(batch, reason) if "cut_from_bytes" not in letter.headers]
+            batch = [letter for letter in batch if "cut_from_bytes" not in letter.headers]
+            sent += len(batch)
             if not dry_run:
-                writer.send((letter.key, letter.value, {}) for letter in chosen)
-            sent += len(chosen)
-            seen |= {letter.partition: letter.offset + 1 for letter in batch}
-            # A replay of chosen dead letters leaves out others, so the next full replay must not begin after them.
-            if not (dry_run or places or reason):
-                topic.note_replayed(seen)
-    click.echo(f"{sent} messages {'would be sent' if dry_run else 'sent'} to topic {config.kafka.topic_name}")
+                writer.send((letter.key, letter.value, {}) for letter in batch)
+                _settle(topic, batch)
+    click.echo(
+        f"{_number(sent, 'message')} {'would be sent' if dry_run else 'sent'} to topic {config.kafka.topic_name}"
+    )
+
+
+@dead_letters.command()
+@config_options
+@_places
+@_reason
+@click.option("--all", "every", is_flag=True, help="All that are not settled yet.")
+@click.option("--dry-run", is_flag=True, help="Discard nothing, and say what would be.")
+def discard(
+    config: Config, places: tuple[tuple[int, int], ...], reason: str | None, every: bool, dry_run: bool
+) -> None:
+    """Be done with dead letters that no fix will help: those that are named, or have a reason, or all.
+
+    They stay in their topic until Kafka deletes them for their age, but replay leaves them out, and dbadmin doctor does
+    not count them.
+    """
+    if not (places or reason or every):
+        raise click.UsageError("name PARTITION:OFFSET, --reason or --all")
+    with contextlib.closing(wiring.dead_letter_topic(config)) as topic:
+        found, discarded = _with_reason(_chosen(topic, places, again=False), reason), 0
+        while batch := list(islice(found, _BATCH)):
+            discarded += len(batch)
+            if not dry_run:
+                _settle(topic, batch)
+    click.echo(f"{_number(discarded, 'dead letter')} {'would be discarded' if dry_run else 'discarded'}")
+
+
+def _chosen(topic: DeadLetterReader, places: tuple[tuple[int, int], ...], again: bool) -> Iterator[DeadLetter]:
+    """The dead letters that are named, else all, without those that are settled unless `again`."""
+    if places:
+        return (topic.at(*place) for place in places)
+    if again:
+        return topic.read({})
+    settled = topic.settled()
+    found = topic.read({number: one.until for number, one in settled.items()})
+    return (letter for letter in found if not settled[letter.partition].has(letter.offset))
+
+
+def _settle(topic: DeadLetterReader, letters: list[DeadLetter]) -> None:
+    if left := topic.settle(letters):
+        click.echo(
+            f"{_number(left, 'dead letter')} cannot be remembered as settled, because too many before them are not: "
+            "settle the oldest ones first",
+            err=True,
+        )
 
 
 def _with_reason(letters: Iterable[DeadLetter], reason: str | None) -> Iterator[DeadLetter]:
     return (letter for letter in letters if reason is None or letter.headers.get("reason") == reason)
 
 
-def _described(letter: DeadLetter, replayed: bool) -> dict[str, Any]:
+def _described(letter: DeadLetter, settled: bool) -> dict[str, Any]:
     return {
         "place": letter.place,
         "set_aside_at": _moment(letter.dead_lettered_ms),
-        "replayed": replayed,
+        "settled": settled,
         "bytes": len(letter.value or b""),
         **letter.headers,
     }
@@ -127,9 +176,13 @@ def _line(said: dict[str, Any]) -> str:
     where = (
         f"{said.get('original_topic', '?')} {said.get('original_partition', '?')}:{said.get('original_offset', '?')}"
     )
-    mark = "replayed" if said["replayed"] else ""
+    mark = "settled" if said["settled"] else ""
     error = one_line(str(said.get("error", "")), 120)
-    return f"{said['place']:<12}{said['set_aside_at']}  {mark:<9}{said.get('reason', '?'):<20} {where}  {error}"
+    return f"{said['place']:<12}{said['set_aside_at']:<25}{mark:<9}{said.get('reason', '?'):<21}{where:<28}  {error}"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _moment(epoch_ms: int) -> str:

@@ -10,7 +10,7 @@ import attrs
 import structlog
 
 from consumer_svc.poison_watch import PoisonWatch
-from consumer_svc.ports import BehindError, Poison, Received, RefusedError, WriteCounts
+from consumer_svc.ports import REFUSED_BY_DATABASE, BehindError, Poison, Received, RefusedError, WriteCounts
 from monitoring_core.clock import SystemClock
 from monitoring_core.errors import OutageError
 from monitoring_core.result import one_line
@@ -167,7 +167,7 @@ class Delivery:
             return self._retry(lambda: self._write([result for _, result in pairs]))
         except RefusedError as error:
             if len(pairs) == 1:
-                poison.append(Poison(pairs[0][0], "refused_by_database", one_line(str(error))))
+                poison.append(Poison(pairs[0][0], REFUSED_BY_DATABASE, one_line(str(error))))
                 return WriteCounts()
         half = len(pairs) // 2
         return self._store(pairs[:half], poison) + self._store(pairs[half:], poison)

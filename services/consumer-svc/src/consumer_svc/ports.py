@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
+from monitoring_core.errors import DecodeReason
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from consumer_svc.places import Asked, Places, Progress, TopicState
     from monitoring_core.result import CheckResult
+    from monitoring_core.settled import Settled
 
 
 class Received(Protocol):
@@ -35,6 +38,12 @@ class Received(Protocol):
     def timestamp(self) -> tuple[int, int]:
         """The kind of the message's timestamp, and the timestamp in milliseconds since the epoch."""
         ...
+
+
+# The reason of a result that the database refuses.
+REFUSED_BY_DATABASE = "refused_by_database"
+# All reasons that dead letters have.
+REASONS = (*map(str, DecodeReason), REFUSED_BY_DATABASE)
 
 
 @attrs.frozen
@@ -202,4 +211,29 @@ class DeadLetters(Protocol):
         Raises:
             OutageError: the poison cannot be sent now.
         """
+        ...
+
+
+class DeadLetterReader(Protocol):
+    """The dead-letter topic as a person sees it, and which dead letters are settled: replayed or discarded.
+
+    Raises, from every method:
+        OutageError: the topic cannot be read now.
+        StopError: there is no such topic.
+    """
+
+    def read(self, since: Mapping[int, int]) -> Iterator[DeadLetter]:
+        """All dead letters that are there now, by partition; of a partition in `since`, those from that offset on."""
+        ...
+
+    def at(self, partition: int, offset: int) -> DeadLetter:
+        """The dead letter at this place; StopError if there is none."""
+        ...
+
+    def settled(self) -> Mapping[int, Settled]:
+        """Which dead letters of each partition are settled."""
+        ...
+
+    def settle(self, letters: Collection[DeadLetter]) -> int:
+        """Keep that dead letters are settled; returns how many could not be kept, because they lie too scattered."""
         ...

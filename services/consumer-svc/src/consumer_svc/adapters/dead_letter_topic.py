@@ -1,4 +1,4 @@
-"""A reader of the dead-letter topic, which also keeps how far the topic was replayed."""
+"""A reader of the dead-letter topic, which also keeps which dead letters are settled."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from consumer_svc.adapters.kafka_settings import dead_letter_reader_settings
 from consumer_svc.ports import DeadLetter
 from monitoring_core.errors import OutageError, StopError
+from monitoring_core.settled import Settled, parse_settled
 from monitoring_runtime.kafka import SILENT, Trouble, detail, diagnose, explain, where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from confluent_kafka import Message
 
@@ -24,7 +25,7 @@ _PAST_EVERY_OFFSET = 1 << 62
 
 
 class DeadLetterTopic:
-    """The dead-letter topic, read without a group. How far it was replayed is committed for a group of its own.
+    """The dead-letter topic, read without a group. Which dead letters are settled is committed for a group of its own.
 
     Raises, from every method:
         OutageError: Kafka cannot be reached, or refuses.
@@ -61,18 +62,30 @@ class DeadLetterTopic:
             raise StopError(f"topic {self._topic} has no message at {partition}:{offset}")
         return letter
 
-    def replayed(self) -> dict[int, int]:
-        """How far each partition was replayed: the offset of the first dead letter that was not."""
+    def settled(self) -> dict[int, Settled]:
+        """Which dead letters of each partition were replayed or discarded."""
         places = [TopicPartition(self._topic, number) for number in self._partitions()]
         with self._outages():
             committed = self._consumer.committed(places, self._timeout_s)
-        return {place.partition: place.offset for place in committed if place.offset >= 0}
+            return {
+                place.partition: parse_settled(max(0, place.offset), place.metadata).from_offset(
+                    self._consumer.get_watermark_offsets(place, self._timeout_s)[0]
+                )
+                for place in committed
+            }
 
-    def note_replayed(self, offsets: Mapping[int, int]) -> None:
-        """Commit how far each partition was replayed."""
-        places = [TopicPartition(self._topic, number, offset) for number, offset in offsets.items()]
-        with self._outages():
-            self._consumer.commit(offsets=places, asynchronous=False)
+    def settle(self, letters: Collection[DeadLetter]) -> int:
+        """Commit that dead letters are settled; returns how many could not be kept, because they lie too scattered."""
+        offsets: dict[int, list[int]] = {}
+        for letter in letters:
+            offsets.setdefault(letter.partition, []).append(letter.offset)
+        before = self.settled()
+        after = {number: before[number].add(found).bounded() for number, found in offsets.items()}
+        places = [TopicPartition(self._topic, number, one.until, one.metadata()) for number, one in after.items()]
+        if places:
+            with self._outages():
+                self._consumer.commit(offsets=places, asynchronous=False)
+        return sum(not after[letter.partition].has(letter.offset) for letter in letters)
 
     def close(self) -> None:
         """Close the connection."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from monitoring_core.config import GroupProtocol
+from monitoring_core.settled import settled_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,8 +44,8 @@ def dead_letter_reader_settings(connection: Mapping[str, str], consumer: Consume
     return {
         **connection,
         "client.id": CLIENT_ID,
-        # Only the offset up to which dead letters were replayed is committed for this group.
-        "group.id": f"{consumer.group_id}.replay",
+        # Which dead letters are settled is committed for this group, and nothing else.
+        "group.id": settled_group(consumer.group_id),
         "enable.auto.commit": False,
         "enable.partition.eof": True,
         "auto.offset.reset": "earliest",

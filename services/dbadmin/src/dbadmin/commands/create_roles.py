@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dbadmin.commands.printing import print_lines
+from dbadmin.commands.printing import print_lines, tell
 from dbadmin.install.roles import create_roles
 from monitoring_runtime.commands import config_options_of_the_owner
 
@@ -21,4 +21,4 @@ def create_roles_command(config: Config) -> None:
 
     Connects as database.user, which needs CREATEROLE. Passwords are set to what the configuration says now.
     """
-    print_lines(create_roles(config))
+    print_lines(create_roles(config, tell))

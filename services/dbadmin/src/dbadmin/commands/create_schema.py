@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dbadmin.commands.options import sql_option
-from dbadmin.commands.printing import print_lines
+from dbadmin.commands.printing import print_lines, tell
 from monitoring_runtime.commands import config_options
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def create_schema_command(config: Config, as_sql: bool) -> None:
     """Bring the schema to the newest revision and make the day partitions. May be repeated.
 
-    The accounts of the section `roles` get their rights on what is new. Services go on meanwhile.
+    The accounts of the section `roles` get their rights on what is new. Services go on meanwhile. What others hold is
+    waited for, for two minutes, and who holds it is said.
     """
     from dbadmin.install import schema  # imported late, as in `setup`
 
@@ -29,4 +30,4 @@ def create_schema_command(config: Config, as_sql: bool) -> None:
     if as_sql:
         click.echo(schema.create_schema_sql(config.database, today))
     else:
-        print_lines(schema.create_schema(config.database, today, config.roles))
+        print_lines(schema.create_schema(config.database, today, config.roles, tell))

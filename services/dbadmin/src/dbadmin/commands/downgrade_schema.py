@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dbadmin.commands.options import sql_option
+from dbadmin.commands.printing import tell
 from monitoring_runtime.commands import config_options
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def downgrade_schema_command(config: Config, revision: str, yes: bool, as_sql: b
     lost = revisions.undone(config.database, revision)
     if not yes:
         _confirm(lost)
-    click.echo(revisions.downgrade(config.database, revision))
+    click.echo(revisions.downgrade(config.database, revision, tell))
 
 
 def _confirm(lost: list[str]) -> None:

@@ -30,6 +30,7 @@ def maintain_command(config: Config, time_limit: float | None, since: dt.datetim
     """Make partitions ahead, bring roll-ups and incidents up to date, drop what is too old: every few minutes.
 
     May run beside consumers and beside itself (the second has nothing to do), and may be killed: the next run goes on.
+    Status 1 also when a third run in succession finds another at work that finishes no step meanwhile.
     """
     day = since.replace(tzinfo=dt.UTC) if since else None
     for done in maintain(config.database, dt.datetime.now(dt.UTC), time_limit, day):

@@ -21,6 +21,11 @@ def print_lines(lines: Iterable[str]) -> None:
         click.echo(line)
 
 
+def tell(line: str) -> None:
+    """Show at once, apart from the output, what a command waits for."""
+    click.echo(line, err=True)
+
+
 def print_table(table: Table) -> None:
     """Print a table as wide as the terminal; without a terminal, wide enough that nothing is cut off."""
     console = Console()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dbadmin.commands.options import Duration
-from dbadmin.commands.printing import print_lines
+from dbadmin.commands.printing import print_lines, tell
 from monitoring_core.errors import OutageError
 from monitoring_runtime.commands import config_options_of_the_owner
 from monitoring_runtime.retry import attempts
@@ -26,4 +26,4 @@ def setup_command(config: Config, wait: float) -> None:
 
     for attempt in attempts(OutageError, wait):
         with attempt:
-            print_lines(set_up(config))
+            print_lines(set_up(config, tell))

@@ -50,8 +50,10 @@ def check_kafka(config: KafkaConfig, now: dt.datetime) -> Iterator[Finding]:
         try:
             with socket.create_connection((host, port), TIMEOUT_S) as plain:
                 yield _judge_dates(subject, _presented(context, plain, host), now)
-        except (OSError, ValueError) as error:
+        except (ssl.SSLError, ValueError) as error:
             yield failed(subject, f"cannot be seen: {_plain(error)}", "see what Kafka itself says")
+        except OSError:
+            return  # it is away, which another examination tells
 
 
 def check_postgresql(config: DatabaseConfig, now: dt.datetime) -> Iterator[Finding]:
@@ -68,8 +70,10 @@ def check_postgresql(config: DatabaseConfig, now: dt.datetime) -> Iterator[Findi
                 yield warned(
                     subject, "there is none, passwords and results go in the clear", "set ssl = on at the server"
                 )
-    except (OSError, ValueError) as error:
+    except (ssl.SSLError, ValueError) as error:
         yield failed(subject, f"cannot be seen: {_plain(error)}", "see what PostgreSQL itself says")
+    except OSError:
+        return  # it is away, which another examination tells
 
 
 def _check_file(subject: str, secret: Secret, now: dt.datetime) -> Iterator[Finding]:

@@ -54,18 +54,24 @@ def _members(cluster: Cluster, group: str) -> int:
 
 def _lags(cluster: Cluster, partitions: int) -> dict[int, int]:
     """The lag of each partition: how many of its messages the group has not committed."""
+    ends = offsets(cluster, partitions, OffsetSpec.latest())
+    return {number: ends[number] - offset for number, offset in next_offsets(cluster, partitions).items()}
+
+
+def next_offsets(cluster: Cluster, partitions: int) -> dict[int, int]:
+    """The offset of the first message of each partition that the group has not committed."""
     group, topic = cluster.config.consumer.group_id, cluster.config.kafka.topic_name
     asked = cluster.admin.list_consumer_group_offsets(
         [ConsumerGroupTopicPartitions(group)], request_timeout=cluster.timeout_s
     )
     found = asked[group].result(cluster.timeout_s).topic_partitions
     committed = {part.partition: part.offset for part in found if part.topic == topic and part.offset >= 0}
-    ends = _offsets(cluster, partitions, OffsetSpec.latest())
-    begins = _offsets(cluster, partitions, OffsetSpec.earliest())
-    return {number: ends[number] - max(committed.get(number, 0), begins[number]) for number in ends}
+    begins = offsets(cluster, partitions, OffsetSpec.earliest())
+    return {number: max(committed.get(number, 0), begin) for number, begin in begins.items()}
 
 
-def _offsets(cluster: Cluster, partitions: int, spec: OffsetSpec) -> dict[int, int]:
+def offsets(cluster: Cluster, partitions: int, spec: OffsetSpec) -> dict[int, int]:
+    """The offset that a specification means in each partition of the topic of results."""
     topic = cluster.config.kafka.topic_name
     asked = {TopicPartition(topic, number): spec for number in range(partitions)}
     found = cluster.admin.list_offsets(asked, request_timeout=cluster.timeout_s)

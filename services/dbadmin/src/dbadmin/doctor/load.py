@@ -10,7 +10,7 @@ from dbadmin.doctor.findings import Finding, failed, passed, warned
 from dbadmin.sizing.inventory import loads_in, max_connections_in
 from dbadmin.sizing.planning import Circumstances, Costs, check_us, plan
 from dbadmin.targets.table import count_active
-from monitoring_core.assignment import producers_needed
+from monitoring_core.assignment import producers_needed, rank_range
 from monitoring_core.tables import LEASE_TABLE
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def check_connections(connection: psycopg.Connection[Any], config: Config) -> Fi
 
 
 def check_leases(connection: psycopg.Connection[Any], config: Config) -> Finding:
-    """Whether each producer ID that is needed is held."""
+    """Whether each producer ID that is needed is held: nobody watches the targets of an ID that is not."""
     query = sql.SQL("SELECT producer_id FROM {} WHERE location = %s AND expires_at > now()").format(
         sql.Identifier(config.database.schema, LEASE_TABLE)
     )
@@ -49,5 +49,8 @@ def check_leases(connection: psycopg.Connection[Any], config: Config) -> Finding
     subject = f"producers in {config.monitor.location}"
     if free:
         shown = ", ".join(map(str, free[:10])) + (", …" if len(free) > 10 else "")
-        return warned(subject, f"{len(free)} of {needed} IDs have none: {shown}", "run producer-svc run --id for each")
+        ranges = (rank_range(number, config.monitor.websites_per_container) for number in free)
+        unwatched = sum(min(ranks.stop, active) - ranks.start for ranks in ranges)
+        text = f"{len(free)} of {needed} IDs have none: {shown}; nobody watches {unwatched} of {active} active targets"
+        return failed(subject, text, "run producer-svc run --id for each")
     return passed(subject, f"{needed} needed, all IDs are held")

@@ -8,15 +8,17 @@ import psycopg
 
 from dbadmin.connect import APPLICATION_NAME, one_row, outage_or_stop
 from dbadmin.doctor.clocks import judge
-from dbadmin.doctor.findings import Finding, failed, passed
+from dbadmin.doctor.findings import Finding, failed, passed, warned
 from dbadmin.doctor.load import check_connections, check_leases
+from dbadmin.doctor.maintenance import check_long_transactions, check_maintenance, check_websites_certificates
 from dbadmin.doctor.rights import check_rights
 from dbadmin.doctor.schema import check_default_partition, check_partitions, check_schema
+from dbadmin.doctor.trials import try_part
 from monitoring_core.config import Role
 from monitoring_runtime.postgres import Trouble, connect, diagnose, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from monitoring_core.clock import Clock
     from monitoring_core.config import Config, DatabaseConfig
@@ -24,18 +26,24 @@ if TYPE_CHECKING:
 CONNECT_S = 5
 _STATEMENT_S = 10.0
 MIN_VERSION = 14
+# What mends a server that cannot be reached.
+AWAY = "see that it runs, that database.host and port are right, and that nothing between blocks them"
 _SET_PASSWORDS = "dbadmin create-roles sets the passwords that the configuration names"
 _CORRECT = "correct database.user and password, run dbadmin setup if the database is missing, or see to pg_hba.conf"
-_TRUST = "for a certificate, give database.ca_certificate its authority, and database.host the name in it"
+_TRUST = "give database.ca_certificate the authority of this server, and database.host the name in its certificate"
 
 
-def check_login(who: str, config: DatabaseConfig) -> Iterator[Finding]:
-    """Whether an account can connect."""
+def check_login(who: str, config: DatabaseConfig, parts: Sequence[Role] = ()) -> Iterator[Finding]:
+    """Whether an account can connect, and do what the parts do that connect as it."""
     subject = f"PostgreSQL as {who}"
     try:
         with _connect(config) as connection:
             secure = "over TLS" if connection.pgconn.ssl_in_use else "without TLS"
             yield passed(subject, f"{connection.info.user} at {config.address}, {secure}")
+            for role in parts:
+                yield from try_part(connection, config.schema, role)
+            if Role.CONSUMER in parts:
+                yield from check_durability(connection)
     except psycopg.Error as error:
         yield failed(subject, explain(error, config, "cannot be used"), _mend_login(error, who))
 
@@ -46,15 +54,19 @@ def check_server(config: Config, database: DatabaseConfig, clock: Clock) -> Iter
         with _connect(database) as connection:
             yield check_version(connection)
             yield check_clock(connection, clock)
+            yield check_directness(connection)
             schema = check_schema(connection, database.schema)
             yield schema
             if schema.level == "pass":
                 yield check_partitions(connection, database, clock)
                 yield from check_default_partition(connection, database.schema)
+                yield from check_maintenance(connection, database.schema)
+                yield check_long_transactions(connection, database.schema)
                 for role in Role:
                     yield from check_rights(connection, config, role)
                 yield check_connections(connection, config)
                 yield check_leases(connection, config)
+                yield check_websites_certificates(connection, database.schema)
     except psycopg.Error as error:
         yield failed("PostgreSQL", str(outage_or_stop(error, database)), "see the lines above")
 
@@ -66,10 +78,10 @@ def _connect(config: DatabaseConfig) -> psycopg.Connection[Any]:
 
 
 def _mend_login(error: psycopg.Error, who: str) -> str:
-    """What mends a login that failed; which of its reasons a server has, libpq tells in the server's language alone."""
+    """What mends a login that failed. What a server refuses, it says in its own language; what OpenSSL does, in English."""
     if diagnose(error).trouble is Trouble.LOGIN_REFUSED:
         return _CORRECT if who == "database.user" else _SET_PASSWORDS
-    return f"see that it runs, that database.host and port are right, and that nothing between blocks them; {_TRUST}"
+    return _TRUST if "certificate" in str(error) else AWAY
 
 
 def check_version(connection: psycopg.Connection[Any]) -> Finding:
@@ -87,3 +99,24 @@ def check_clock(connection: psycopg.Connection[Any], clock: Clock) -> Finding:
     after_ms = clock.now_ms()
     ahead_s = float(server_s) - (before_ms + after_ms) / 2000
     return judge("clock of PostgreSQL", ahead_s, (after_ms - before_ms) / 2000)
+
+
+def check_durability(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    """Whether what was committed outlives a crash of the server: Kafka's offsets say that it is stored."""
+    (value,) = one_row(connection, "SELECT current_setting('synchronous_commit')")
+    if value == "off":
+        yield failed(
+            "durability of PostgreSQL",
+            "synchronous_commit is off: a crash loses results that count as stored",
+            "set it to on, for the server, the database and the account",
+        )
+
+
+def check_directness(connection: psycopg.Connection[Any]) -> Finding:
+    """Whether the connection leads to the server itself: a pool tells another process number than the server does."""
+    (pid,) = one_row(connection, "SELECT pg_backend_pid()")
+    subject = "way to PostgreSQL"
+    if pid != connection.info.backend_pid:
+        mend = "give dbadmin the host and port of the server itself"
+        return warned(subject, "a connection pool is between, and dbadmin's locks belong to a session", mend)
+    return passed(subject, "no connection pool is between")

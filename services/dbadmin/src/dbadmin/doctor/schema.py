@@ -9,7 +9,7 @@ from psycopg import sql
 
 from dbadmin.connect import one_row
 from dbadmin.doctor.findings import Finding, failed, passed, warned
-from dbadmin.history import partitions
+from dbadmin.history import mending, partitions
 from dbadmin.install.revisions import newest_revision
 from monitoring_core.clock import from_ms
 from monitoring_core.tables import RESULT_DEFAULT_TABLE, SCHEMA_VERSION_TABLE
@@ -60,13 +60,18 @@ def check_partitions(connection: psycopg.Connection[Any], config: DatabaseConfig
 
 
 def check_default_partition(connection: psycopg.Connection[Any], schema: str) -> Iterator[Finding]:
-    """Whether rows of days without a partition wait for `maintain`."""
-    table = sql.Identifier(schema, RESULT_DEFAULT_TABLE)
-    (known,) = one_row(connection, "SELECT to_regclass(%s)", (table.as_string(connection),))
-    if not known:
+    """Whether there is a default partition, and whether rows of days without a partition wait in it for `maintain`."""
+    subject, mend = "default partition", "run dbadmin maintain"
+    if not partitions.is_partitioned(connection, schema):
         return
+    for name in mending.half_detached(connection, schema):
+        yield failed(f"partition {name}", "its DETACH CONCURRENTLY was interrupted: its rows cannot be read", mend)
+    if mending.default_partition(connection, schema) is None:
+        yield failed(subject, "is missing: results of days without a partition cannot be stored", mend)
+        return
+    table = sql.Identifier(schema, RESULT_DEFAULT_TABLE)
     query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT {}) r").format(table, _COUNTED)
     (rows,) = one_row(connection, query)
     if rows:
         count = f"{_COUNTED:,} or more" if rows == _COUNTED else str(rows)
-        yield warned("default partition", f"holds {count} rows of days without a partition", "run dbadmin maintain")
+        yield warned(subject, f"holds {count} rows of days without a partition", mend)

@@ -42,9 +42,10 @@ def check_topic(topic: Any, config: Config, brokers: int) -> Iterator[Finding]:
 
 
 def check_settings(cluster: Cluster, topic: Any) -> Iterator[Finding]:
-    """A topic's retention, its largest message, and how many replicas must have a message."""
+    """A topic's retention, its largest message, how many replicas must have a message, and whether it is compacted."""
     name, subject = topic.topic, f"settings of topic {topic.topic}"
-    value = _settings(cluster, name)
+    entries = _settings(cluster, name)
+    value = {key: int(text) for key, text in entries.items() if key in _NUMBERS}
     largest = MAX_MESSAGE_BYTES if name == cluster.config.kafka.topic_name else DEAD_LETTER_MESSAGE_BYTES
     replicas, bad = _replicas(topic), []
     if (insync := value.get("min.insync.replicas", 1)) > replicas:
@@ -55,14 +56,22 @@ def check_settings(cluster: Cluster, topic: Any) -> Iterator[Finding]:
     if 0 <= (kept := value.get("retention.ms", -1)) < _DAY_MS:
         text = f"retention.ms {kept}: what consumers have not stored by then is lost"
         bad.append(warned(subject, text, f"set it to {7 * _DAY_MS}"))
+    if "compact" in (policy := entries.get("cleanup.policy", "delete")):
+        text = f"cleanup.policy {policy}: of the messages with one key all but the newest are deleted, stored or not"
+        bad.append(failed(subject, text, "set it to delete"))
     yield from bad or [passed(subject, f"retention {_days(kept)}, messages up to {size} bytes")]
 
 
-def _settings(cluster: Cluster, name: str) -> dict[str, int]:
+def retention_ms(cluster: Cluster, name: str) -> int:
+    """How long a topic keeps a message, in milliseconds; -1 without end."""
+    return int(_settings(cluster, name).get("retention.ms", "-1"))
+
+
+def _settings(cluster: Cluster, name: str) -> dict[str, str]:
     resource = ConfigResource(ResourceType.TOPIC, name)
     asked = cluster.admin.describe_configs([resource], request_timeout=cluster.timeout_s)
     entries = asked[resource].result(cluster.timeout_s)
-    return {key: int(entry.value) for key, entry in entries.items() if key in _NUMBERS and entry.value is not None}
+    return {key: entry.value for key, entry in entries.items() if entry.value is not None}
 
 
 def _replicas(topic: Any) -> int:

@@ -8,7 +8,8 @@ from psycopg import sql
 
 from dbadmin.connect import one_row
 from dbadmin.history.locking import LockedOutError, with_locks
-from dbadmin.history.partitions import attach, bounds, create, name_of
+from dbadmin.history.owned import claim, release
+from dbadmin.history.partitions import attach, bounds, create, day_tables, in_the_way, name_of
 from monitoring_core.tables import RESULT_COLUMNS, RESULT_DEFAULT_TABLE, RESULT_KEY
 
 if TYPE_CHECKING:
@@ -37,51 +38,63 @@ def empty_default(connection: psycopg.Connection[Any], schema: str) -> Iterator[
     """Move the rows into partitions of their days; yields one line when there were any.
 
     The rows are first copied into tables beside the default partition, while consumers continue. Then one transaction
-    locks the default partition, copies the rows that were added or changed since, truncates it and attaches the tables,
-    so that no row is ever missing or there twice. Only writers into the default partition wait for that lock.
+    locks the default partition, copies the rows that were added or changed since, takes them out and attaches the
+    tables, so that no row is ever missing or there twice. Only writers into the default partition wait for that lock.
+
+    Rows of a day stay where they are when another table has the name of the day's partition.
     """
     default = sql.Identifier(schema, RESULT_DEFAULT_TABLE)
     query = sql.SQL("SELECT DISTINCT (scheduled_at AT TIME ZONE 'UTC')::date FROM {} ORDER BY 1").format(default)
-    wanted = [row[0] for row in connection.execute(query)]
+    found, tables = [row[0] for row in connection.execute(query)], day_tables(connection, schema)
+    for day in found:
+        if name_of(day) in tables:
+            yield f"default partition: its rows of {day} stay, {in_the_way(name_of(day))}"
+    wanted = [day for day in found if name_of(day) not in tables]
     if not wanted:
         return
     (since,) = one_row(connection, "SELECT pg_snapshot_xmin(pg_current_snapshot())::xid")
     for day in wanted:
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(schema, name_of(day))))
-        create(connection, schema, day)
+        with connection.transaction():
+            create(connection, schema, day)
+            claim(connection, schema, name_of(day))
         _copy(connection, schema, day)
     try:
-        moved = with_locks(connection, lambda: _swap(connection, schema, wanted, since))
+        moved = with_locks(connection, lambda: _swap(connection, schema, wanted, len(wanted) == len(found), since))
     except LockedOutError:
         yield "default partition: its rows stay, a long query holds it; the next run tries again"
         return
     yield f"default partition: {moved} rows moved into partitions of {', '.join(map(str, wanted))}"
 
 
-def _swap(connection: psycopg.Connection[Any], schema: str, wanted: list[dt.date], since: str) -> int:
+def _swap(connection: psycopg.Connection[Any], schema: str, wanted: list[dt.date], empties: bool, since: str) -> int:
+    """Attach the tables of the days, and take their rows out of the default partition; `empties`: it has no others."""
     default = sql.Identifier(schema, RESULT_DEFAULT_TABLE)
     connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(default))
     for day in wanted:
         _copy(connection, schema, day, since)
-    rows = one_row(connection, sql.SQL("SELECT count(*) FROM {}").format(default))
+    moved = sql.SQL("true") if empties else sql.SQL(" OR ").join(map(_of_day, wanted))
+    rows = one_row(connection, sql.SQL("SELECT count(*) FROM {} WHERE {}").format(default, moved))
     parts = sql.SQL(" + ").join(
         sql.SQL("(SELECT count(*) FROM {})").format(sql.Identifier(schema, name_of(day))) for day in wanted
     )
     if rows != one_row(connection, sql.SQL("SELECT {}").format(parts)):
         raise LockedOutError  # rows of one more day arrived meanwhile
-    connection.execute(sql.SQL("TRUNCATE {}").format(default))
+    if empties:
+        connection.execute(sql.SQL("TRUNCATE {}").format(default))
+    else:
+        connection.execute(sql.SQL("DELETE FROM {} WHERE {}").format(default, moved))
     for day in wanted:
         attach(connection, schema, day)
+        release(connection, schema, name_of(day))
     return int(rows[0])
 
 
 def _copy(connection: psycopg.Connection[Any], schema: str, day: dt.date, since: str | None = None) -> None:
     """Copy a day's rows into the table of the day: all rows, or those of transactions not older than `since`."""
-    begin, end = bounds(day)
     values = [sql.Identifier(name) for name in RESULT_COLUMNS if name not in RESULT_KEY]
     statement = sql.SQL("""
         INSERT INTO {table} ({columns}) SELECT {columns} FROM {default}
-        WHERE scheduled_at >= {begin} AND scheduled_at < {end} AND {newer}
+        WHERE {of_day} AND {newer}
         ON CONFLICT ({key}) DO UPDATE SET ({values}) = ROW({new})""")
     connection.execute(
         statement.format(
@@ -91,8 +104,12 @@ def _copy(connection: psycopg.Connection[Any], schema: str, day: dt.date, since:
             key=sql.SQL(", ").join(map(sql.Identifier, RESULT_KEY)),
             values=sql.SQL(", ").join(values),
             new=sql.SQL(", ").join(sql.SQL("excluded.{}").format(value) for value in values),
-            begin=begin,
-            end=end,
+            of_day=_of_day(day),
             newer=sql.SQL("age(xmin) <= age({}::xid)").format(sql.Literal(since)) if since else sql.SQL("true"),
         )
     )
+
+
+def _of_day(day: dt.date) -> sql.Composed:
+    begin, end = bounds(day)
+    return sql.SQL("(scheduled_at >= {} AND scheduled_at < {})").format(begin, end)

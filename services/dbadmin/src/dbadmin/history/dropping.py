@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from dbadmin.history.locking import with_locks
-from dbadmin.history.partitions import day_tables, name_of
+from dbadmin.history.owned import claim
+from dbadmin.history.partitions import name_of
 from monitoring_core.tables import RESULT_TABLE
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def detach(connection: psycopg.Connection[Any], schema: str, day: dt.date, may: Callable[[], bool]) -> bool:
-    """Detach a day's partition if it may go; returns whether it was detached.
+    """Detach a day's partition if it may go, for `owned.drop_owned` to drop; returns whether it was detached.
 
     PostgreSQL cannot detach concurrently while there is a default partition, so this takes the lock that every query
     needs, but only while the catalogue is changed.
@@ -30,7 +31,6 @@ def detach(connection: psycopg.Connection[Any], schema: str, day: dt.date, may: 
         LockedOutError: other sessions held the table all the time.
     """
     parent, table = sql.Identifier(schema, RESULT_TABLE), sql.Identifier(schema, name_of(day))
-    expired = sql.Identifier(f"{RESULT_TABLE}_expired_{day:%Y%m%d}")
 
     def step() -> bool:
         # In the order in which a consumer locks these tables, because another order could deadlock.
@@ -39,15 +39,7 @@ def detach(connection: psycopg.Connection[Any], schema: str, day: dt.date, may: 
         if not may():
             return False
         connection.execute(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(parent, table))
-        connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(table, expired))
+        claim(connection, schema, name_of(day))
         return True
 
     return with_locks(connection, step)
-
-
-def drop_expired(connection: psycopg.Connection[Any], schema: str) -> int:
-    """Drop the partitions that this run or an earlier, killed one detached; returns the number of tables."""
-    expired = [name for name in day_tables(connection, schema) if "_expired_" in name]
-    for name in expired:
-        connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(schema, name)))
-    return len(expired)

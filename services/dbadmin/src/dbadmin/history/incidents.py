@@ -28,13 +28,14 @@ CREATE TEMP TABLE IF NOT EXISTS touched (
 ) ON COMMIT DELETE ROWS"""
 
 # Targets that are down in the hour, or were when the hour was rolled up before, or have an incident that reaches into
-# the hour.
+# the hour; without those whose hour stays as it is.
 _TOUCH = """
 INSERT INTO pg_temp.touched (target_id, location)
-SELECT target_id, location FROM {schema}.availability_down_run WHERE hour = %(start)s
+(SELECT target_id, location FROM {schema}.availability_down_run WHERE hour = %(start)s
 UNION SELECT target_id, location FROM pg_temp.hour_sums WHERE down > 0
 UNION SELECT target_id, location FROM {schema}.availability_incident
-WHERE began_at < %(end)s AND (ended_at IS NULL OR ended_at >= %(start)s)"""
+WHERE began_at < %(end)s AND (ended_at IS NULL OR ended_at >= %(start)s))
+EXCEPT SELECT target_id, location FROM pg_temp.kept"""
 
 # The checks of the open incident before the hour: all its checks, less those from the beginning of the hour on.
 _LOOK_LEFT = """
@@ -63,7 +64,9 @@ _MOMENTS = """
     ON p.target_id = t.target_id AND p.location IN ('', t.location)
     WHERE t.paused AND p.paused_at >= %(start)s AND p.paused_at < %(end)s"""
 
-_FORGET_RUNS = "DELETE FROM {schema}.availability_down_run WHERE hour = %(start)s"
+_FORGET_RUNS = """
+DELETE FROM {schema}.availability_down_run d USING pg_temp.touched t
+WHERE d.hour = %(start)s AND d.target_id = t.target_id AND d.location = t.location"""
 _STORE_RUNS = f"""
 INSERT INTO {{schema}}.availability_down_run (target_id, location, began_at, hour, checks, reason)
 SELECT target_id, location, min(at), %(start)s, count(*), (array_agg(reason ORDER BY at))[1]
@@ -124,7 +127,8 @@ FROM pg_temp.touched t WHERE s.target_id = t.target_id AND s.location = t.locati
 
 
 def splice(connection: psycopg.Connection[Any], schema: str, span: Mapping[str, Any]) -> None:
-    """Rebuild the incidents that touch an hour. `rollups` has filled pg_temp.hour_sums and the hourly table before.
+    """Rebuild the incidents that touch an hour. `rollups` has filled pg_temp.hour_sums, pg_temp.kept and the hourly
+    table before.
 
     Args:
         span: `start` and `end` of the hour.

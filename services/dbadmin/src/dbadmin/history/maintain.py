@@ -8,19 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from dbadmin import holders
 from dbadmin.connect import connected, one_row
 from dbadmin.history import (
     default_partition,
     dropping,
     incidents,
+    mending,
+    owned,
     partitions,
     retention,
+    runs,
     statistics,
     time_index,
     timescale,
 )
 from dbadmin.history.locking import LockedOutError
 from dbadmin.history.rollups import dirty_days, dirty_hours, note_rolled_up, roll_up_day, roll_up_hour
+from monitoring_core.errors import StopError
+from monitoring_runtime.postgres import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -30,7 +36,9 @@ if TYPE_CHECKING:
     from monitoring_core.config import DatabaseConfig
 
 # Any number that no other program uses for its advisory lock: "wama" in ASCII. The schema's hash is the second half.
-_LOCK = 0x77616D61
+LOCK = 0x77616D61
+# How many runs in succession may find another at work that finishes no step.
+PATIENCE = 3
 
 
 @attrs.frozen
@@ -61,22 +69,44 @@ def maintain(
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
     with connected(config, autocommit=True) as connection:
-        query = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
-        row = connection.execute(query, (_LOCK, config.schema)).fetchone()
-        if not row or not row[0]:
-            yield Done("lock", "another dbadmin maintain is at work: nothing to do", 0.0)
+        (free,) = one_row(connection, "SELECT pg_try_advisory_lock(%s, hashtext(%s))", (LOCK, config.schema))
+        if not free:
+            yield _locked_out(connection, config.schema)
             return
-        connection.execute("SET timezone = 'UTC'")
-        # Compiling these statements would take longer than running them.
-        connection.execute("SET jit = off")
-        deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
         try:
-            yield from _Run(connection, config, now, deadline).all(since)
+            connection.execute("SET timezone = 'UTC'")
+            # Compiling these statements would take longer than running them.
+            connection.execute("SET jit = off")
+            deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
+            yield from _noted(_Run(connection, config, now, deadline, runs.begin(connection, config.schema)), since)
         finally:
             # PostgreSQL would release the lock only some time after the connection is closed, and the next run might
             # begin before that.
             if not connection.broken:
-                connection.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", (_LOCK, config.schema))
+                connection.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", (LOCK, config.schema))
+
+
+def _locked_out(connection: psycopg.Connection[Any], schema: str) -> Done:
+    holder = holders.of_keys(connection, LOCK, schema)
+    count, first = runs.note_locked_out(connection, schema)
+    if holder and count >= PATIENCE:
+        raise StopError(
+            f"schema {schema}: {holder} has held the lock of dbadmin maintain since before {first} UTC, and {count} "
+            f"runs in succession saw it finish no step: end it with SELECT pg_terminate_backend({holder.pid}); if a "
+            "connection pool is between, connect dbadmin to the server itself"
+        )
+    return Done("lock", f"another dbadmin maintain is at work: nothing to do; {holder or 'it has just ended'}", 0.0)
+
+
+def _noted(run: _Run, since: dt.datetime | None) -> Iterator[Done]:
+    """The steps of a run, whose end is noted in the database after its work."""
+    try:
+        yield from run.all(since)
+    except Exception as error:
+        if not run.connection.broken:
+            runs.end(run.connection, run.schema, run.number, runs.FAILED, first_line(error))
+        raise
+    runs.end(run.connection, run.schema, run.number, runs.TIME_LIMIT if run.late else runs.DONE)
 
 
 @attrs.define
@@ -85,6 +115,7 @@ class _Run:
     config: DatabaseConfig
     now: dt.datetime
     deadline: float | None
+    number: int
     _began: float = attrs.field(factory=time.monotonic)
     _reported: float = attrs.field(factory=time.monotonic)
     _hours: int = 0
@@ -108,24 +139,31 @@ class _Run:
             retention.mark_since(self.connection, self.schema, max(since, retention.midnight(first)))
         yield from self._roll_up()
         statistics.analyze_small_tables(self.connection, self.schema)
-        if not self._late():
+        if not self.late:
             yield from self._expire_results(native)
             yield from self._expire_rollups()
         yield self._summary()
 
     def _partitions(self) -> Iterator[Done]:
-        if dropped := dropping.drop_expired(self.connection, self.schema):
-            yield self._done("retention", f"{dropped} partitions dropped that an earlier run had detached")
-        if expired := default_partition.expire_default(self.connection, self.schema, self.horizon):
-            yield self._done("retention", f"default partition: {expired} results older than database.retention deleted")
-        for line in default_partition.empty_default(self.connection, self.schema):
+        for name, why in owned.drop_owned(self.connection, self.schema):
+            end = f"stays, {why}" if why else "dropped"
+            yield self._done("retention", f"table {name}, which an earlier run left behind: {end}")
+        for line in mending.mend(self.connection, self.schema):
             yield self._done("partitions", line)
+        if mending.default_partition(self.connection, self.schema):
+            yield from self._default_partition()
         ahead = self.config.partitions_ahead
         for line in partitions.make_ahead(self.connection, self.schema, self.now.date(), ahead):
             yield self._done("partitions", line)
         for line in time_index.index_times(self.connection, self.schema):
             yield self._done("partitions", line)
         time_index.summarize(self.connection, self.schema)
+
+    def _default_partition(self) -> Iterator[Done]:
+        if expired := default_partition.expire_default(self.connection, self.schema, self.horizon):
+            yield self._done("retention", f"default partition: {expired} results older than database.retention deleted")
+        for line in default_partition.empty_default(self.connection, self.schema):
+            yield self._done("partitions", line)
 
     def _roll_up(self) -> Iterator[Done]:
         """Roll up the marked hours: the newest first, so that today is right soon, then the others, oldest first."""
@@ -134,19 +172,22 @@ class _Run:
             yield self._done("rollups", f"{skipped} hours older than database.retention left as they are: too late")
         incidents.resume_added_again(self.connection, self.schema)
         (began,) = one_row(self.connection, "SELECT clock_timestamp()")
+        anew_from = retention.anew_from(self.connection, self.schema)
         hours = [hour for hour in dirty_hours(self.connection, self.schema) if hour >= horizon]
         for hour in hours[-1:] + hours[:-1]:
-            if self._late():
+            if self.late:
                 return
-            roll_up_hour(self.connection, self.schema, hour)
+            roll_up_hour(self.connection, self.schema, hour, anew_from is not None and hour >= anew_from)
             self._hours += 1
             yield self._done("hour", f"hour {hour:%Y-%m-%d %H:00}: rolled up")
         note_rolled_up(self.connection, self.schema, began)
+        if anew_from:
+            retention.forget_anew(self.connection, self.schema)
         yield from self._roll_up_days()
 
     def _roll_up_days(self) -> Iterator[Done]:
         for day in dirty_days(self.connection, self.schema):
-            if self._late():
+            if self.late:
                 return
             roll_up_day(self.connection, self.schema, day)
             self._days += 1
@@ -159,7 +200,7 @@ class _Run:
         if retention.audit_once(self.connection, self.schema, yesterday):
             yield from self._roll_up_audited(yesterday)
         for day in old:
-            if self._late():
+            if self.late:
                 return
             if retention.audit(self.connection, self.schema, day):
                 yield from self._roll_up_audited(day)
@@ -196,8 +237,9 @@ class _Run:
             yield self._done("retention", f"results of {day}: kept, a long query holds them; the next run tries again")
             return
         if detached:
-            dropping.drop_expired(self.connection, self.schema)
-            yield self._done("retention", f"results of {day}: dropped")
+            why = dict(owned.drop_owned(self.connection, self.schema)).get(partitions.name_of(day))
+            end = f"detached, their table stays, {why}" if why else "dropped"
+            yield self._done("retention", f"results of {day}: {end}")
         else:
             yield self._done("retention", f"results of {day}: kept, more came just now; the next run rolls them up")
 
@@ -206,7 +248,7 @@ class _Run:
         rows = 0
         for count in retention.expire_rollups(self.connection, self.schema, moment):
             rows += count
-            if self._late():
+            if self.late:
                 break
         if rows:
             yield self._done("retention", f"{rows} roll-ups and incidents older than database.rollup_retention deleted")
@@ -215,13 +257,16 @@ class _Run:
         left = len(dirty_hours(self.connection, self.schema))
         did = f"{self._hours} hours and {self._days} days rolled up"
         seconds = time.monotonic() - self._began
-        if self._late():
+        if self.late:
             return Done("end", f"stopped at the time limit: {did}, {left} hours left for the next run", seconds)
         return Done("end", f"done: {did}, {left} hours marked since", seconds)
 
-    def _late(self) -> bool:
+    @property
+    def late(self) -> bool:
+        """Whether the time for this run is over."""
         return self.deadline is not None and time.monotonic() > self.deadline
 
     def _done(self, step: str, text: str) -> Done:
+        runs.step(self.connection, self.schema, self.number)
         before, self._reported = self._reported, time.monotonic()
         return Done(step, text, self._reported - before)

@@ -14,12 +14,13 @@ import psycopg
 from psycopg import sql
 
 from dbadmin.history.locking import LockedOutError, with_locks
+from dbadmin.history.owned import owned_names
 from monitoring_core.tables import RESULT_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_NAME = re.compile(RESULT_TABLE + r"_(expired_)?(\d{8})")
+_NAME = re.compile(RESULT_TABLE + r"_\d{8}")
 
 
 def days(today: dt.date, ahead: int) -> list[dt.date]:
@@ -50,8 +51,9 @@ def is_partitioned(connection: psycopg.Connection[Any], schema: str) -> bool:
 def day_tables(connection: psycopg.Connection[Any], schema: str) -> dict[str, bool]:
     """The names of the tables of days, and whether each is attached as a partition."""
     query = """
-        SELECT c.relname, EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid) FROM pg_class c
-        JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = %s AND relkind = 'r' ORDER BY relname"""
+        SELECT c.relname, EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid AND NOT inhdetachpending)
+        FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+        WHERE nspname = %s AND relkind = 'r' ORDER BY relname"""
     found = connection.execute(query, (schema,)).fetchall()
     return {name: attached for name, attached in found if _NAME.fullmatch(name)}
 
@@ -64,6 +66,8 @@ def attached_days(connection: psycopg.Connection[Any], schema: str) -> list[dt.d
 def make_ahead(connection: psycopg.Connection[Any], schema: str, today: dt.date, ahead: int) -> Iterator[str]:
     """Make the missing partitions; yields one line for each that could not be made, and one that counts the others.
 
+    When a long query holds the default partition, it holds up all of them: the rest is left to the next run.
+
     Args:
         connection: in autocommit mode.
         ahead: the number of days after today.
@@ -73,17 +77,26 @@ def make_ahead(connection: psycopg.Connection[Any], schema: str, today: dt.date,
         name = name_of(day)
         if tables.get(name):
             continue
+        if name in tables and name not in owned_names(connection, schema):
+            yield f"partition {name}: not made, {in_the_way(name)}"
+            continue
         try:
             with_locks(connection, partial(_make, connection, schema, day))
             made += 1
-        except psycopg.errors.CheckViolation:
+        except (psycopg.errors.CheckViolation, psycopg.errors.DuplicateTable):
             yield (
                 f"partition {name}: not made, the default partition already holds rows of that day "
                 "(dbadmin maintain moves them)"
             )
         except LockedOutError:
             yield f"partition {name}: not made, a long query holds the default partition; the next run tries again"
+            break
     yield f"partitions: {made} made, up to {today + dt.timedelta(days=ahead)}"
+
+
+def in_the_way(name: str) -> str:
+    """What is wrong, and what mends it, when there is a table with the name of a day's partition that is none."""
+    return f"a table {name} is there that is no partition: rename it (dbadmin drops no table that it did not detach)"
 
 
 def _make(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> None:
@@ -92,7 +105,7 @@ def _make(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> Non
 
 
 def create(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> None:
-    """Make a table that can be attached as a day's partition, unless a killed run has left it behind."""
+    """Make a table that can be attached as a day's partition."""
     for statement in _create_statements(schema, day):
         connection.execute(statement)
 
@@ -112,11 +125,10 @@ def _create_statements(schema: str, day: dt.date) -> list[sql.Composed]:
     names = {"table": sql.Identifier(schema, name_of(day)), "parent": sql.Identifier(schema, RESULT_TABLE)}
     begin, end = bounds(day)
     return [
-        sql.SQL("CREATE TABLE IF NOT EXISTS {table} (LIKE {parent} INCLUDING ALL)").format(**names),
+        sql.SQL("CREATE TABLE {table} (LIKE {parent} INCLUDING ALL)").format(**names),
         # With this constraint, attaching need not read the table.
         sql.SQL(
-            "ALTER TABLE {table} DROP CONSTRAINT IF EXISTS of_its_day, "
-            "ADD CONSTRAINT of_its_day CHECK (scheduled_at >= {begin} AND scheduled_at < {end})"
+            "ALTER TABLE {table} ADD CONSTRAINT of_its_day CHECK (scheduled_at >= {begin} AND scheduled_at < {end})"
         ).format(begin=begin, end=end, **names),
     ]
 

@@ -106,11 +106,28 @@ def expire_rollups(connection: psycopg.Connection[Any], schema: str, horizon: dt
 
 
 def mark_since(connection: psycopg.Connection[Any], schema: str, since: dt.datetime) -> None:
-    """Mark all hours from a moment until now."""
-    statement = """
+    """Mark all hours from a moment until now, to be rolled up anew: by this run, or by later ones when it is cut."""
+    mark = """
         INSERT INTO {schema}.availability_dirty_hour
         SELECT generate_series(date_trunc('hour', %(since)s::timestamptz, 'UTC'), now(), interval '1 hour')"""
-    _run(connection, schema, statement, {"since": since})
+    note = """
+        UPDATE {schema}.availability_progress
+        SET anew_from = least(anew_from, date_trunc('hour', %(since)s::timestamptz, 'UTC'))"""
+    with connection.transaction():
+        _run(connection, schema, mark, {"since": since})
+        _run(connection, schema, note, {"since": since})
+
+
+def anew_from(connection: psycopg.Connection[Any], schema: str) -> dt.datetime | None:
+    """The moment from which on hours are rolled up anew; None when none are."""
+    row = _run(connection, schema, "SELECT extract(epoch FROM anew_from) FROM {schema}.availability_progress", {})
+    seconds = (row.fetchone() or (None,))[0]
+    return None if seconds is None else dt.datetime.fromtimestamp(float(seconds), dt.UTC)
+
+
+def forget_anew(connection: psycopg.Connection[Any], schema: str) -> None:
+    """Note that no hours are left that are to be rolled up anew."""
+    _run(connection, schema, "UPDATE {schema}.availability_progress SET anew_from = NULL", {})
 
 
 def _span(day: dt.date) -> dict[str, dt.datetime]:

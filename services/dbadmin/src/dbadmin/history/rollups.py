@@ -98,6 +98,18 @@ def _of(relation: str, columns: str) -> str:
     return ", ".join(f"{relation}.{name}" for name in columns.split(", "))
 
 
+# Consumers never delete rows. A target with fewer rows than were counted has lost some to a person, who archived or
+# deleted them: what was counted stays, unless it is asked for otherwise.
+_TEMPORARY_KEPT = """
+CREATE TEMP TABLE IF NOT EXISTS kept (target_id bigint, location text) ON COMMIT DELETE ROWS"""
+_KEEP = """
+INSERT INTO pg_temp.kept
+SELECT h.target_id, h.location
+FROM {schema}.availability_hourly h LEFT JOIN pg_temp.hour_sums s USING (target_id, location)
+WHERE h.hour = %(start)s AND h.up + h.down + h.unknown > coalesce(s.up + s.down + s.unknown, 0)"""
+_LEAVE_KEPT = """
+DELETE FROM pg_temp.hour_sums s USING pg_temp.kept k WHERE s.target_id = k.target_id AND s.location = k.location"""
+
 _STORE_HOUR = f"""
 INSERT INTO {{schema}}.availability_hourly AS old (target_id, hour, location, {_HOURLY})
 SELECT target_id, %(start)s, location, {_HOURLY} FROM pg_temp.hour_sums
@@ -105,7 +117,8 @@ ON CONFLICT (target_id, hour, location) DO UPDATE SET ({_HOURLY}) = ROW({_of("ex
 WHERE ({_of("old", _HOURLY)}) IS DISTINCT FROM ({_of("excluded", _HOURLY)})"""  # noqa: S608
 _FORGET_HOUR = """
 DELETE FROM {schema}.availability_hourly h WHERE hour = %(start)s
-AND NOT EXISTS (SELECT FROM pg_temp.hour_sums s WHERE s.target_id = h.target_id AND s.location = h.location)"""
+AND NOT EXISTS (SELECT FROM pg_temp.hour_sums s WHERE s.target_id = h.target_id AND s.location = h.location)
+AND NOT EXISTS (SELECT FROM pg_temp.kept k WHERE k.target_id = h.target_id AND k.location = h.location)"""
 
 _STORE_DAY = f"""
 WITH hours AS (
@@ -198,18 +211,24 @@ def note_rolled_up(connection: psycopg.Connection[Any], schema: str, until: dt.d
     connection.execute(sql.SQL(statement).format(schema=sql.Identifier(schema)), {"until": until})
 
 
-def roll_up_hour(connection: psycopg.Connection[Any], schema: str, hour: dt.datetime) -> None:
+def roll_up_hour(connection: psycopg.Connection[Any], schema: str, hour: dt.datetime, anew: bool = False) -> None:
     """Roll up an hour from its rows: its sums, its part of incidents, and the states of its targets. One transaction.
 
     The hour's marks are deleted before its rows are read. A row that is committed too late to be read has a mark that
     was committed too late to be deleted, so the hour is rolled up again. The caller must hold the lock of `maintain`,
     because two roll-ups at once would overwrite each other.
+
+    Args:
+        anew: count the rows that there are, also of targets of which rows have left. Else these stay as they are.
     """
     span = {"start": hour, "end": hour + dt.timedelta(hours=1)}
     connection.execute(_TEMPORARY)
+    connection.execute(_TEMPORARY_KEPT)
     with connection.transaction():
         _run(connection, schema, span, _CONSUME_HOUR, _SUM_HOUR)
         connection.execute("ANALYZE pg_temp.hour_sums")
+        if not anew:
+            _run(connection, schema, span, _KEEP, _LEAVE_KEPT)
         _run(connection, schema, span, _STORE_HOUR, _FORGET_HOUR)
         incidents.splice(connection, schema, span)
         _run(

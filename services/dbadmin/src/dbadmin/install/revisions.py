@@ -16,8 +16,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg import sql
 
-from dbadmin.connect import APPLICATION_NAME, outage_or_stop
-from dbadmin.install.locks import INSTALLATION_LOCK
+from dbadmin import holders
+from dbadmin.connect import APPLICATION_NAME, connected, outage_or_stop
+from dbadmin.install import locks
+from dbadmin.install.locks import hold_installation_lock, say_nothing
 from monitoring_core.errors import StopError
 from monitoring_core.tables import SCHEMA_VERSION_TABLE
 from monitoring_runtime.postgres import connect
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from alembic.script import Script
 
+    from dbadmin.install.locks import Tell
     from monitoring_core.config import DatabaseConfig
 
     # What to do with the schema, given Alembic's configuration and the present revision.
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
 BASE = "base"
 # Writers queue behind a change that waits for a table, so each wait is short and there are many of them.
 LOCK_TIMEOUT_MS = 1_000
-GIVE_UP_S = 120.0
 _MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
@@ -49,22 +51,26 @@ def newest_revision() -> str:
     return str(ScriptDirectory.from_config(_located()).get_current_head())
 
 
-def upgrade(config: DatabaseConfig) -> str:
+def upgrade(config: DatabaseConfig, tell: Tell = say_nothing) -> str:
     """Bring the schema to the newest revision, in one transaction; returns a line with the old and the new revision.
+
+    Args:
+        tell: is told what is waited for.
 
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
-    before, after = _migrate(config, lambda alembic, _: command.upgrade(alembic, "head"))
+    before, after = _migrate(config, lambda alembic, _: command.upgrade(alembic, "head"), tell)
     was = " already" if before == after else f", was {before or 'empty'}"
     return f"schema {config.schema}: at revision {after}{was}"
 
 
-def downgrade(config: DatabaseConfig, revision: str) -> str:
+def downgrade(config: DatabaseConfig, revision: str, tell: Tell = say_nothing) -> str:
     """Bring the schema back to a revision, in one transaction; returns a line with the old and the new revision.
 
     Args:
         revision: an earlier revision than the present one, or `base` for an empty schema.
+        tell: is told what is waited for.
 
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses; there is no such earlier revision.
@@ -74,7 +80,7 @@ def downgrade(config: DatabaseConfig, revision: str) -> str:
         _undone(alembic, before, revision, config.schema)
         command.downgrade(alembic, revision)
 
-    before, after = _migrate(config, back)
+    before, after = _migrate(config, back, tell)
     return f"schema {config.schema}: at revision {after or 'base'}, was {before}"
 
 
@@ -126,25 +132,43 @@ def _printed(config: DatabaseConfig, change: Change) -> str:
     return alembic.output_buffer.getvalue()
 
 
-def _migrate(config: DatabaseConfig, change: Change) -> tuple[str | None, str | None]:
+def _migrate(config: DatabaseConfig, change: Change, tell: Tell = say_nothing) -> tuple[str | None, str | None]:
     """Change the schema; returns the revisions before and after."""
+    holder = "another session"
+
+    def tried() -> tuple[str | None, str | None]:
+        nonlocal holder
+        try:
+            return _try_to_migrate(config, change, tell)
+        except _BusyError:
+            if (found := _holder(config)) and found != holder:
+                holder = found
+                tell(f"schema {config.schema}: waits for {holder}, for {locks.GIVE_UP_S:g} s at most")
+            raise
+
     try:
-        for attempt in attempts(_BusyError, GIVE_UP_S, LOCKED):
+        for attempt in attempts(_BusyError, locks.GIVE_UP_S, LOCKED):
             with attempt:
-                return _try_to_migrate(config, change)
+                return tried()
     except _BusyError:
         pass
     raise StopError(
-        f"schema {config.schema}: other sessions have held its tables for {GIVE_UP_S:g} s, so nothing was changed; "
-        "try again when they are done (pg_stat_activity tells which)"
+        f"schema {config.schema}: {holder} has held its tables for {locks.GIVE_UP_S:g} s, so nothing was changed; try "
+        "again when it is done, or end it"
     )
 
 
-def _try_to_migrate(config: DatabaseConfig, change: Change) -> tuple[str | None, str | None]:
+def _holder(config: DatabaseConfig) -> str | None:
+    with connected(config) as connection:
+        found = holders.of_tables(connection, config.schema)
+    return str(found) if found else None
+
+
+def _try_to_migrate(config: DatabaseConfig, change: Change, tell: Tell) -> tuple[str | None, str | None]:
     with _engine(config) as engine, engine.begin() as connection:
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (INSTALLATION_LOCK,))
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
         driver: Any = connection.connection.driver_connection
+        hold_installation_lock(driver, tell, session=False)
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
         # CREATE SCHEMA IF NOT EXISTS needs the right to create schemas, which the owner of a present one may lack.
         if not driver.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (config.schema,)).fetchone():
             driver.execute(_create_schema(config.schema))

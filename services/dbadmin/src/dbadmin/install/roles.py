@@ -8,7 +8,7 @@ from psycopg import sql
 
 from dbadmin.connect import connected, one_row
 from dbadmin.history.statistics import disable_jit_for
-from dbadmin.install.locks import INSTALLATION_LOCK
+from dbadmin.install.locks import hold_installation_lock, say_nothing
 from dbadmin.install.privileges import grant_privileges, grant_to_database
 from monitoring_core.config import Role
 from monitoring_core.errors import StopError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from dbadmin.install.locks import Tell
     from monitoring_core.config import Account, Config
 
 # Sequences and indexes belong to the owner of their table. The names come quoted.
@@ -34,11 +35,14 @@ FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
 WHERE nspname = %(schema)s AND pg_get_userbyid(proowner) <> %(owner)s"""
 
 
-def create_roles(config: Config) -> Iterator[str]:
+def create_roles(config: Config, tell: Tell = say_nothing) -> Iterator[str]:
     """Make the accounts of the section `roles`, and give each its rights; yields a line for each. May be repeated.
 
     Passwords are set at every run, so that a changed file takes effect. The server gets only a verifier, computed here,
     from which the password cannot be read.
+
+    Args:
+        tell: is told what is waited for.
 
     Raises:
         ConfigError: a password is not where the configuration says.
@@ -49,7 +53,7 @@ def create_roles(config: Config) -> Iterator[str]:
         yield "roles: none are configured, all parts connect as database.user"
         return
     with connected(config.database) as connection:
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (INSTALLATION_LOCK,))
+        hold_installation_lock(connection, tell, session=False)
         lines = [_create(connection, account) for account in accounts]
         lines += _grant(connection, config)
     yield from lines

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbadmin.connect import connected
-from dbadmin.history import partitions, timescale
-from dbadmin.install.locks import INSTALLATION_LOCK
+from dbadmin.history import mending, partitions, timescale
+from dbadmin.install.locks import hold_installation_lock, say_nothing
 from dbadmin.install.privileges import grant_privileges
 from dbadmin.install.revisions import upgrade, upgrade_sql
 from monitoring_core.config import TimeSeries
@@ -15,26 +15,31 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator
 
+    from dbadmin.install.locks import Tell
     from monitoring_core.config import DatabaseConfig, RolesConfig
 
 
-def create_schema(config: DatabaseConfig, today: dt.date, roles: RolesConfig | None = None) -> Iterator[str]:
+def create_schema(
+    config: DatabaseConfig, today: dt.date, roles: RolesConfig | None = None, tell: Tell = say_nothing
+) -> Iterator[str]:
     """Bring the schema to the newest revision and make the day partitions; yields one line for each step.
 
-    May be repeated, even by several processes at once: an advisory lock lets one work at a time. Each step is one
-    transaction.
+    May be repeated, even by several processes at once: an advisory lock lets one work at a time, and the others wait
+    for it as long as `locks.GIVE_UP_S`. Each step is one transaction.
 
     Args:
         roles: the accounts that are given their rights on everything new.
+        tell: is told what is waited for.
 
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
-    yield upgrade(config)
+    yield upgrade(config, tell)
     with connected(config, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", (INSTALLATION_LOCK,))
+        hold_installation_lock(connection, tell, session=True)
         yield from timescale.apply_setting(connection, config)
         if partitions.is_partitioned(connection, config.schema):
+            yield from mending.mend(connection, config.schema)
             yield from partitions.make_ahead(connection, config.schema, today, config.partitions_ahead)
         if roles:
             with connection.transaction():

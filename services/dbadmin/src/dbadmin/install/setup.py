@@ -11,6 +11,7 @@ from psycopg import sql
 
 from dbadmin.connect import LoginRefusedError, connected, one_row
 from dbadmin.history.statistics import disable_jit_in
+from dbadmin.install.locks import say_nothing
 from dbadmin.install.roles import create_roles
 from dbadmin.install.schema import create_schema
 from dbadmin.install.topics import create_topics
@@ -21,6 +22,7 @@ from monitoring_runtime.postgres import where
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dbadmin.install.locks import Tell
     from monitoring_core.config import Config, DatabaseConfig
 
 # The databases to connect to while the configured one does not exist yet. The second is Aiven's.
@@ -28,16 +30,19 @@ _MAINTENANCE = ("postgres", "defaultdb")
 _FIND = "SELECT 1 FROM pg_database WHERE datname = %s"
 
 
-def set_up(config: Config) -> Iterator[str]:
+def set_up(config: Config, tell: Tell = say_nothing) -> Iterator[str]:
     """Make whatever is missing, in order; yields one line for each step. May be repeated.
+
+    Args:
+        tell: is told what is waited for.
 
     Raises:
         OutageError, StopError: PostgreSQL or Kafka cannot be reached, or refuses.
     """
     yield create_database(config.database)
-    yield from create_roles(config)
+    yield from create_roles(config, tell)
     owner = config.database_as(Role.ADMINISTRATOR) or config.database
-    yield from create_schema(owner, dt.datetime.now(dt.UTC).date(), config.roles)
+    yield from create_schema(owner, dt.datetime.now(dt.UTC).date(), config.roles, tell)
     yield from create_topics(config.kafka, config.kafka.partitions, config.kafka.replication_factor)
 
 

@@ -1,0 +1,90 @@
+"""Trials: what each part does in PostgreSQL is done once and taken back, since its rights alone tell too little."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+
+from dbadmin import holders
+from dbadmin.doctor.findings import Finding, failed, passed
+from dbadmin.history import partitions
+from dbadmin.history.maintain import LOCK
+from dbadmin.history.rollups import dirty_days, dirty_hours, roll_up_day, roll_up_hour
+from monitoring_core.config import Role
+from monitoring_runtime.postgres import first_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# No results are of this hour, so a trial rolls up nothing.
+_HOUR = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+_STORE = """
+INSERT INTO {schema}.availability_result (target_id, scheduled_at, location, producer_id, status)
+VALUES (0, now(), 'dbadmin doctor', 1, 'up')"""
+_REPLACE = "UPDATE {schema}.availability_result SET reason = NULL WHERE target_id = 0 AND scheduled_at = now()"
+_MARK = "INSERT INTO {schema}.availability_dirty_hour VALUES (date_trunc('hour', %s::timestamptz, 'UTC'))"
+_LEASE = "INSERT INTO {schema}.producer_lease VALUES ('dbadmin doctor', 1, 'dbadmin doctor', now(), now())"
+_RENEW = "UPDATE {schema}.producer_lease SET expires_at = now() WHERE location = 'dbadmin doctor'"
+# The findings about the schema tell of these.
+_UNFIT = psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName
+
+
+def try_part(connection: psycopg.Connection[Any], schema: str, role: Role) -> Iterator[Finding]:
+    """Do what a part does, in a transaction that is rolled back.
+
+    Args:
+        connection: of the account that the part has; in autocommit mode.
+    """
+    trial, subject = _TRIALS.get(role), f"trial of the {role}"
+    if trial is None:
+        return
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute("SET LOCAL lock_timeout = '2s'")
+            done = trial(connection, schema)
+    except _UNFIT:
+        return
+    # psycopg raises NotImplementedError for a moment that the server writes in a style of its own.
+    except (psycopg.Error, NotImplementedError) as error:
+        yield failed(subject, first_line(error), "mend what PostgreSQL says; until then nothing of this kind is done")
+        return
+    yield passed(subject, done)
+
+
+def _consume(connection: psycopg.Connection[Any], schema: str) -> str:
+    _run(connection, schema, _STORE, _REPLACE)
+    connection.execute(sql.SQL(_MARK).format(schema=sql.Identifier(schema)), (_HOUR,))
+    connection.execute("CREATE TEMPORARY TABLE trial (number integer)")
+    return "a result was stored, replaced and taken back"
+
+
+def _produce(connection: psycopg.Connection[Any], schema: str) -> str:
+    _run(connection, schema, _LEASE, _RENEW)
+    return "an ID was taken, renewed and given back"
+
+
+def _maintain(connection: psycopg.Connection[Any], schema: str) -> str:
+    if holders.of_keys(connection, LOCK, schema):
+        return "left out, dbadmin maintain is at work"
+    connection.execute(sql.SQL(_MARK).format(schema=sql.Identifier(schema)), (_HOUR,))
+    partitions.create(connection, schema, _HOUR.date())
+    dirty_hours(connection, schema)
+    roll_up_hour(connection, schema, _HOUR)
+    dirty_days(connection, schema)
+    roll_up_day(connection, schema, _HOUR)
+    return "an hour and a day were rolled up, a table was made, and all was taken back"
+
+
+_TRIALS: dict[Role, Callable[[psycopg.Connection[Any], str], str]] = {
+    Role.CONSUMER: _consume,
+    Role.PRODUCER: _produce,
+    Role.ADMINISTRATOR: _maintain,
+}
+
+
+def _run(connection: psycopg.Connection[Any], schema: str, *statements: str) -> None:
+    for statement in statements:
+        connection.execute(sql.SQL(statement).format(schema=sql.Identifier(schema)))
