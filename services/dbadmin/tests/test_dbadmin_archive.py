@@ -245,8 +245,8 @@ def test_the_moment_from_which_to_compute_anew_does_not_depend_on_the_servers_se
     connection.execute("SET DateStyle = 'German, DMY'")
     connection.execute("SET timezone = 'Asia/Kolkata'")
     assert retention.anew_from(connection, "monitoring") is None
-    retention.mark_since(connection, "monitoring", NOW)
-    retention.mark_since(connection, "monitoring", NOW + dt.timedelta(days=1))
+    retention.mark_since(connection, "monitoring", NOW, LATER)
+    retention.mark_since(connection, "monitoring", NOW + dt.timedelta(days=1), LATER)
     assert retention.anew_from(connection, "monitoring") == NOW.replace(minute=0)
     retention.forget_anew(connection, "monitoring")
     assert retention.anew_from(connection, "monitoring") is None

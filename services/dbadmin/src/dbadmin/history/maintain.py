@@ -136,7 +136,7 @@ class _Run:
             yield from self._partitions()
         if since and (found := self._result_days(native)):
             first = max(self.horizon, found[0])
-            retention.mark_since(self.connection, self.schema, max(since, retention.midnight(first)))
+            retention.mark_since(self.connection, self.schema, max(since, retention.midnight(first)), self.now)
         yield from self._roll_up()
         statistics.analyze_small_tables(self.connection, self.schema)
         if not self.late:

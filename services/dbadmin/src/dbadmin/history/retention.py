@@ -105,17 +105,16 @@ def expire_rollups(connection: psycopg.Connection[Any], schema: str, horizon: dt
             yield count
 
 
-def mark_since(connection: psycopg.Connection[Any], schema: str, since: dt.datetime) -> None:
-    """Mark all hours from a moment until now, to be rolled up anew: by this run, or by later ones when it is cut."""
+def mark_since(connection: psycopg.Connection[Any], schema: str, since: dt.datetime, now: dt.datetime) -> None:
+    """Mark the hours from a moment until now, to be rolled up anew: by this run, or by later ones when it is cut."""
     mark = """
         INSERT INTO {schema}.availability_dirty_hour
-        SELECT generate_series(date_trunc('hour', %(since)s::timestamptz, 'UTC'), now(), interval '1 hour')"""
-    note = """
-        UPDATE {schema}.availability_progress
-        SET anew_from = least(anew_from, date_trunc('hour', %(since)s::timestamptz, 'UTC'))"""
+        SELECT generate_series(%(first)s::timestamptz, %(now)s, interval '1 hour')"""
+    note = "UPDATE {schema}.availability_progress SET anew_from = least(anew_from, %(first)s)"
+    span = {"first": since.astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0), "now": now}
     with connection.transaction():
-        _run(connection, schema, mark, {"since": since})
-        _run(connection, schema, note, {"since": since})
+        _run(connection, schema, mark, span)
+        _run(connection, schema, note, span)
 
 
 def anew_from(connection: psycopg.Connection[Any], schema: str) -> dt.datetime | None:
