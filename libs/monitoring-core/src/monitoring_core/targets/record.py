@@ -22,6 +22,7 @@ from monitoring_core.targets.regexp import MAX_REGEXP_LENGTH, regexp_problem
 from monitoring_core.targets.resolved import CheckDefaults, Target
 from monitoring_core.targets.status import StatusSet
 from monitoring_core.targets.url import url_problems, without_credentials
+from monitoring_core.targets.wording import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -74,7 +75,7 @@ class TargetRecord:
                 {name: value for name, value in fields.items() if name in known}, cls, strict=not from_text
             )
         except msgspec.ValidationError as error:
-            raise InvalidTargetError([*problems, _plain(str(error))]) from None
+            raise InvalidTargetError([*problems, plain(str(error), fields)]) from None
         problems += record.problems()
         if problems:
             raise InvalidTargetError(problems)
@@ -150,10 +151,3 @@ class TargetRecord:
             connect_to=parse_place(self.connect_to) if self.connect_to else None,
             family=FAMILIES[self.address_family] if self.address_family else None,
         )
-
-
-def _plain(message: str) -> str:
-    """msgspec's ``Expected `int`, got `str` - at `$.timeout_s` `` as `timeout_s: expected int, got str`."""
-    text, _, place = message.replace("`", "").partition(" - at $.")
-    sentence = text[0].lower() + text[1:]
-    return f"{place}: {sentence}" if place else sentence
