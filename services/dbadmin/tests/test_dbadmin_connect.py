@@ -31,7 +31,7 @@ TO = 'connection to server at "192.0.2.1", port 5432 failed:'
         (
             psycopg.OperationalError(f'connection failed: {TO} FATAL:  role "x" does not exist'),
             StopError,
-            f'{WHERE} refuses the connection: role "x" does not exist',
+            f'{WHERE}: role "x" does not exist (dbadmin setup makes the accounts of the section roles)',
         ),
         (
             errors.UndefinedTable('relation "monitoring.x" does not exist\nLINE 1: …'),

@@ -59,6 +59,8 @@ def outage_or_stop(error: psycopg.Error, config: DatabaseConfig) -> OutageError 
             return OutageError(f"{where(config)} cannot be reached: {diagnosis.detail}")
         case Trouble.LOGIN_REFUSED if "database" in diagnosis.detail and "does not exist" in diagnosis.detail:
             return StopError(f"{text} (run dbadmin setup)")
+        case Trouble.LOGIN_REFUSED if "role" in diagnosis.detail and "does not exist" in diagnosis.detail:
+            return StopError(f"{text} (dbadmin setup makes the accounts of the section roles)")
         case Trouble.LOGIN_REFUSED:
             return StopError(f"{where(config)} refuses the connection: {diagnosis.detail}")
         case Trouble.TABLES_MISSING:
