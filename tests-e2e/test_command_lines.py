@@ -20,6 +20,7 @@ import producer_svc.cli
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 PROGRAMS: dict[str, click.Group] = {
     "dbadmin": dbadmin.cli.main,
@@ -93,8 +94,10 @@ def examples(said: str) -> list[str]:
 
 
 @everything
-def test_every_help_has_examples_that_work(words: str) -> None:
+def test_every_help_has_examples_that_work(words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each names a command that there is, with options that it has."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "websites.csv").touch()
     found = examples(helped(words))
     assert found, words
     assert any(example.startswith(words.split()[0]) for example in found)

@@ -89,7 +89,11 @@ def _with_config(command: Callable[..., Any], role: Callable[[], str | None]) ->
 
 @click.command(
     "check-config",
-    epilog=examples("dbadmin check-config --config config.yaml", "producer-svc check-config --set monitor.timeout=5s"),
+    epilog=examples(
+        "dbadmin check-config --config config.yaml",
+        "producer-svc check-config --set monitor.timeout=5s",
+        "consumer-svc check-config",
+    ),
 )
 @config_options
 def check_config(config: Config) -> None:

@@ -15,7 +15,7 @@ import click
 from consumer_svc import wiring
 from monitoring_core.result import one_line
 from monitoring_runtime.commands import config_options
-from monitoring_runtime.groups import examples
+from monitoring_runtime.groups import LazyGroup, examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,7 +39,7 @@ class _Place(click.ParamType):  # type: ignore[type-arg]  # generic in newer rel
 _reason = click.option("--reason", metavar="REASON", help="Only those with this reason.")
 
 
-@click.group("dead-letters", epilog=examples("consumer-svc dead-letters list --reason not_json"))
+@click.group("dead-letters", cls=LazyGroup, epilog=examples("consumer-svc dead-letters list --reason not_json"))
 def dead_letters() -> None:
     """See what could not be stored, and replay it after a fix."""
 

@@ -34,8 +34,8 @@ _DEFAULT = "default"
 @click.option("--changed", is_flag=True, help="Only what is not a default.")
 @click.option(
     "--role",
-    type=click.Choice(list(Role)),
-    default=Role.ADMINISTRATOR,
+    type=click.Choice([role.value for role in Role]),
+    default=Role.ADMINISTRATOR.value,
     show_default=True,
     help="As whom to connect to PostgreSQL: the part whose database.user and password are shown.",
 )
