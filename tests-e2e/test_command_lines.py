@@ -109,7 +109,7 @@ def test_every_help_has_examples_that_work(words: str, tmp_path: Path, monkeypat
             child = command.get_command(click.Context(command), name)
             assert child is not None, example
             command, names = child, [*names, name]
-        command.make_context(" ".join(names), [argument for argument in arguments if argument != "-"] or [])
+        command.make_context(" ".join(names), arguments)
 
 
 @pytest.mark.parametrize("program", MODULES)
