@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local_stack.processes import script
+from monitoring_testkit.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +68,49 @@ def test_ctrl_c_ends_it_in_order_and_leaves_nothing(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_what_is_killed_leaves_nothing_either(folder: Path, number: signal.Signals) -> None:
+    """As when the terminal closes: the servers, the services and the files go, soon and by themselves."""
+    command = [script("local-stack"), "up", "--interval", "2s"]
+    process = subprocess.Popen(
+        command, env={"PATH": "/usr/bin:/bin", "TMPDIR": str(folder)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stderr
+    line = process.stderr.readline()
+    assert b"psql" in line, line + process.stderr.read()
+    time.sleep(2)
+    assert len(processes_of(str(folder))) >= 6
+    process.send_signal(number)
+    process.communicate(timeout=10)
+    until(lambda: processes_of(str(folder)) == [] and list(folder.iterdir()) == [], 60)
+
+
+def test_kept_data_survives_a_kill(folder: Path) -> None:
+    """The processes go, the data stays, and the next run is right."""
+    data = folder / "data"
+    command = [script("local-stack"), "up", "--interval", "2s", "--data", str(data)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stderr
+    assert b"psql" in process.stderr.readline()
+    time.sleep(3)
+    process.kill()
+    process.communicate(timeout=10)
+    until(lambda: processes_of(str(data)) == [], 60)
+    assert list(data.glob("*.pid")) == []
+    status, result = up("--duration", "5s", "--data", str(data))
+    assert (status, result["missing"], result["duplicates"], result["misjudged"]) == (0, 0, 0, [])
+
+
+def test_websites_of_an_earlier_run_are_no_false_alarm(folder: Path) -> None:
+    """Between the runs nobody checked them: those slots end as missed, and their rows are counted."""
+    options = ["--data", str(folder / "data"), "--url", "http://127.0.0.1:1/a", "--duration", "5s"]
+    assert up(*options)[0] == 0
+    time.sleep(6)
+    status, result = up(*options, "--url", "http://127.0.0.1:1/new")
+    assert (status, result["missing"], result["duplicates"]) == (0, 0, 0)
+    assert result["due"] >= 7
+
+
 def test_kept_data_is_taken_up_again(tmp_path: Path) -> None:
     """The samples of the first run, whose ports are gone, are not checked in the second."""
     data = str(tmp_path / "data")
@@ -98,7 +142,7 @@ def test_the_last_table_has_every_row_that_the_comparison_counts() -> None:
     ("options", "status", "said"),
     [
         (["--url", "ftp://me:hunter2@x/"], 2, "ftp://x/: url: must begin with http:// or https://, got 'ftp://x/'"),
-        (["--interval", "1500ms"], 2, "--interval: must be whole seconds, 1s or more"),
+        (["--interval", "1500ms"], 2, "'--interval': must be whole seconds, 1s or more, got 1500ms"),
         (["--targets", "bad.csv"], 1, "bad.csv:2: url: has no host"),
         (["--data", "bad.csv/x"], 1, "bad.csv/x cannot be used: Not a directory"),
     ],

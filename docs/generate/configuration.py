@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_args, get_origin
 import attrs
 
 from monitoring_core.config import Config, Secret
-from monitoring_core.config.values import Between, HostPort, Matching, Network, SecretReference, Size
+from monitoring_core.config.values import Between, HostPort, Matching, Network, SecretReference, Size, written
 
 EXAMPLE = Path(__file__).parents[2] / "infra" / "config" / "config.yaml"
 _INTRODUCTION = """\
@@ -36,8 +36,6 @@ _TYPES = {
     Secret: "secret",
     SecretReference: "secret",
 }
-_DURATIONS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
-_SIZES = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1))
 
 
 class UndocumentedError(Exception):
@@ -157,16 +155,9 @@ def _bounded(kind: str, constraints: list[Any]) -> str:
 
 def _written(bound: Any) -> str:
     """A bound as the configuration file writes it."""
-    match bound:
-        case dt.timedelta():
-            return _in_units(bound // dt.timedelta(milliseconds=1), _DURATIONS) if bound else "0s"
-        case Size():
-            return _in_units(bound, _SIZES) if bound else "0B"
+    if isinstance(bound, dt.timedelta | Size):
+        return written(bound)
     return f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
-
-
-def _in_units(number: int, units: tuple[tuple[str, int], ...]) -> str:
-    return next(f"{number // size}{unit}" for unit, size in units if number % size == 0)
 
 
 def _paragraph(text: str) -> str:

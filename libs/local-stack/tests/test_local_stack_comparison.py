@@ -5,7 +5,8 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from local_stack.comparison import Row, Window, compare
+from local_stack.comparison import Comparison, Row, Window, compare
+from local_stack.up import summary
 from local_stack.websites import SampleWebsite, sample_websites
 from monitoring_core.clock import from_ms
 from monitoring_core.result import Reason
@@ -68,3 +69,32 @@ def test_there_are_samples_for_every_reason_a_website_can_give() -> None:
         seen = {sample.expected for sample in samples if not isinstance(sample.expected, list)}
     not_the_website = {Reason.MISSED_WINDOW, Reason.PROBER_ERROR, Reason.INVALID_TARGET}
     assert seen == {None, *Reason} - not_the_website
+
+
+FALSE = {
+    "website": "slow",
+    "scheduled_at": "2026-01-01T00:00:00+00:00",
+    "status": "down",
+    "reason": "timeout",
+    "expected": "up",
+}
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (Comparison(1, 1, 1, 0, 0, 0, []), "1 website, 1 check due, 1 row\n0 missing, 0 double"),
+        (
+            Comparison(2, 1_234, 1_233, 1, 0, 30, [FALSE]),
+            (
+                "2 websites, 1,234 checks due, 1,233 rows\n1 missing, 0 double\n"
+                "samples: 30 judged as expected, 1 misjudged\n"
+                "misjudged: slow at 2026-01-01T00:00:00+00:00:\n  down timeout, expected up"
+            ),
+        ),
+    ],
+)
+def test_the_summary_counts_in_words(result: Comparison, said: str) -> None:
+    """One is singular; samples are told of only where there are any; every line fits 80 columns."""
+    assert summary(result) == said
+    assert max(map(len, said.splitlines())) <= 80

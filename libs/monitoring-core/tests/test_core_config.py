@@ -75,8 +75,8 @@ def test_the_command_line_replaces_the_environment_and_that_the_file(folder: Pat
     assert (config.metrics.port, config.database.password and config.database.password.reveal()) == (2, "12345")
     assert load_config(Path("config.yaml"), settings=["metrics.port=3"], environ=environ).metrics.port == 3
     assert faults(GOOD, ("metrics.port=x",), {"MONITORING__LOGGING__LEVEL": "loud"}).splitlines() == [
-        "env MONITORING__LOGGING__LEVEL logging.level: must be one of debug, info, warning, error, got 'loud'",
-        "--set metrics.port metrics.port: must be a whole number, got 'x'",
+        "env MONITORING__LOGGING__LEVEL: must be one of debug, info, warning, error, got 'loud'",
+        "--set metrics.port: must be a whole number, got 'x'",
     ]
 
 
@@ -84,7 +84,7 @@ def test_a_secret_on_the_command_line_is_refused(folder: Path) -> None:
     """Every user of the machine can see command lines, so they may hold only a reference."""
     said = faults(GOOD, ("database.password=hunter2",))
     assert said == (
-        "--set database.password database.password: must be {file: PATH}, {env: NAME} or "
+        "--set database.password: must be {file: PATH}, {env: NAME} or "
         "{kubernetes: {namespace, secret, key}}, never the secret itself"
     )
     Path("config.yaml").write_text(GOOD)

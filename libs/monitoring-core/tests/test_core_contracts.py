@@ -162,7 +162,10 @@ BAD_TARGETS: dict[str, tuple[dict[str, object], str]] = {
     "unknown field": ({"url": "http://a/", "colour": 1}, "colour: no such field"),
     "status": ({"url": "http://a/", "expected_status": "2xx"}, "expected_status: must be status codes and ranges"),
     "method": ({"url": "http://a/", "method": "BREW"}, "method: must be one of GET, HEAD, POST, got 'BREW'"),
-    "type": ({"url": "http://a/", "check_interval_s": "often"}, "check_interval_s: expected int"),
+    "type": (
+        {"url": "http://a/", "check_interval_s": "often"},
+        "check_interval_s: must be a whole number, got 'often'",
+    ),
 }
 
 

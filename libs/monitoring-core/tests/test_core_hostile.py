@@ -165,12 +165,12 @@ def test_a_hostile_file_is_refused_in_one_plain_line(file: Path, name: str) -> N
         (
             (),
             {"MONITORING__DATABASE__PASSWORD": ""},
-            "env MONITORING__DATABASE__PASSWORD database.password: must not be empty",
+            "env MONITORING__DATABASE__PASSWORD: must not be empty",
         ),
         (
             ("database.password={env: NOPE}",),
             {},
-            "--set database.password database.password: the environment variable NOPE is not set",
+            "--set database.password: the environment variable NOPE is not set",
         ),
     ],
 )

@@ -18,8 +18,8 @@ from prometheus_client import CollectorRegistry, Counter
 from monitoring_core.config import ConfigError, Fault, MetricsConfig
 from monitoring_core.errors import StopError
 from monitoring_runtime.background import in_background
-from monitoring_runtime.commands import MonitoringGroup
 from monitoring_runtime.endpoint import Endpoint
+from monitoring_runtime.groups import MonitoringGroup
 from monitoring_runtime.health import Health
 from monitoring_runtime.retry import Backoff
 

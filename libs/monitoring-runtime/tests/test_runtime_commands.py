@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from monitoring_core.errors import MonitoringError
-from monitoring_runtime.commands import MonitoringGroup, check_config, config_options
+from monitoring_runtime.commands import check_config, config_options
+from monitoring_runtime.groups import MonitoringGroup
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,7 +159,7 @@ def test_the_traceback_can_be_had() -> None:
 def test_a_reader_that_goes_away_ends_it_quietly() -> None:
     """`… | head -1` shows no traceback."""
     program = (
-        "import click\nfrom monitoring_runtime.commands import MonitoringGroup\n"
+        "import click\nfrom monitoring_runtime.groups import MonitoringGroup\n"
         "@click.group(cls=MonitoringGroup)\ndef main(): pass\n"
         "@main.command()\ndef talk():\n    while True: click.echo('x' * 1000)\n"
         "main(['talk'])"

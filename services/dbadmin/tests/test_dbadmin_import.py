@@ -345,6 +345,12 @@ def test_the_table_holds_what_the_careful_reader_reads(ready: Config) -> None:
             ["1: colour: no such field; url: stands in the header twice; url: stands in the header twice"],
         ),
         (b"regexp\nOK\n", ["1: url: is not in the header"]),
+        (b"url;regexp\nhttp://a/;OK\n", ["1: has semicolons between the fields: must be commas"]),
+        (b"regexp\turl\nOK\thttp://a/\n", ["1: has tabs between the fields: must be commas"]),
+        (b"http://me:hunter2@a/\nhttp://b/\n", ["1: must be the header, which names the fields, like url,regexp"]),
+        (b"http://a/;OK\n", ["1: must be the header, which names the fields, like url,regexp"]),
+        (b"url,check_interval_s\nhttp://a/,1.5\n", ["2: check_interval_s: must be a whole number, got '1.5'"]),
+        (b"url,timeout_s\nhttp://a/,NaN\n", ["2: timeout_s: must be a number, got 'NaN'"]),
         (b"url,regexp\nhttp://a/\n", ["2: has not as many fields as the header"]),
         (
             b"url,regexp\nhttp://a/,\xff\nhttp://b/,(\n",

@@ -18,6 +18,7 @@ from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
 from dbadmin.sizing.inventory import read_row_bytes
 from dbadmin.sizing.planning import CHECK_US, Circumstances, Costs, Load, check_us, plan
+from local_stack.servers import embedded_broker
 from monitoring_core.config import Config, EngineName, load_config
 from monitoring_runtime.postgres import connect
 
@@ -128,6 +129,35 @@ def test_costs_may_be_given(plain: Path) -> None:
 def test_an_interval_alone_is_refused(plain: Path) -> None:
     """Without a number of targets the interval would be ignored."""
     assert run(plain, "plan", "--interval", "60s")[0] == 2
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-1", "0"])
+def test_a_cost_is_a_number(plain: Path, number: str) -> None:
+    """Python reads NaN and infinity as numbers, and nothing can be computed from them."""
+    assert run(plain, "plan", "--targets", "6", "--check-us", number)[0] == 2
+
+
+def test_a_plan_says_how_it_knows_the_replicas(plain: Path) -> None:
+    """Without Kafka they are configured, or assumed."""
+    line = "420 bytes a message, 7 days, "
+    assert f"{line}3 replicas (assumed)" in run(plain, "plan", "--targets", "6")[1]
+    configured = ("--set", "kafka.replication_factor=1")
+    assert f"{line}1 replica (configured)" in run(plain, "plan", "--targets", "6", *configured)[1]
+
+
+@pytest.mark.integration_test
+def test_a_plan_takes_the_topic_as_it_is(ready: Config, config_file: Path, tmp_path: Path) -> None:
+    """Not as it is configured: with two partitions and one replica, though 6 and 3 are configured."""
+    with embedded_broker(tmp_path) as servers:
+        options = ("--set", f"kafka.bootstrap_servers={servers}", "--set", "kafka.replication_factor=3")
+        _, said = run(config_file, "plan", "--json", *options)
+        found = {need["what"]: need for need in json.loads(said)}
+        assert found["Kafka's disk"]["because"].endswith(", 3 replicas (configured)")
+        assert run(config_file, "create-topics", "--partitions", "2", "--replication-factor", "1", *options)[0] == 0
+        _, said = run(config_file, "plan", "--json", *options)
+        found = {need["what"]: need for need in json.loads(said)}
+    assert found["Kafka's disk"]["because"].endswith(", 1 replica")
+    assert found["partitions of the topic"]["have"] == 2
 
 
 @pytest.fixture

@@ -91,8 +91,8 @@ def test_targets_are_switched_by_id_or_url_all_or_none(ready: Path, config: Conf
     run(ready, "add", "http://b/")
     assert run(ready, "deactivate", "1", "http://b/", "9") == (1, "there is no target 9: nothing changed\n")
     assert [record.active for record in read_all(config.database)] == [True, True]
-    assert run(ready, "deactivate", "1", "http://b/") == (0, "2 targets deactivated, 0 were so already\n")
-    assert run(ready, "activate", "1") == (0, "1 targets activated, 0 were so already\n")
+    assert run(ready, "deactivate", "1", "http://b/") == (0, "2 targets deactivated\n")
+    assert run(ready, "activate", "1") == (0, "1 target activated\n")
     assert [record.active for record in read_all(config.database)] == [True, False]
 
 

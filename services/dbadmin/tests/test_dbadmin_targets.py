@@ -106,7 +106,7 @@ def test_an_import_adds_updates_and_leaves_alone(ready: Path, config: Config) ->
         f'{{"id": {second + 7}, "url": "http://d/"}}\n'
     )
     assert imported(ready, "w.jsonl", lines)[1] == "3 lines read: 1 added, 2 updated, 0 unchanged\n"
-    assert imported(ready, "w.csv", "url\nhttp://e/\n")[1] == "1 lines read: 1 added, 0 updated, 0 unchanged\n"
+    assert imported(ready, "w.csv", "url\nhttp://e/\n")[1] == "1 line read: 1 added, 0 updated, 0 unchanged\n"
     records = {record.id: (record.url, record.regexp) for record in read_all(config.database)}
     assert records == {
         first: ("http://a/", "x"),

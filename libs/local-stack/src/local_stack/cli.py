@@ -12,30 +12,30 @@ import click
 from local_stack import __version__
 from local_stack.up import Options, summary
 from local_stack.up import up as run_up
-from monitoring_core.config import parse_duration
 from monitoring_core.errors import InvalidTargetError
 from monitoring_core.targets import TargetRecord, without_credentials
-from monitoring_runtime.commands import MonitoringGroup
+from monitoring_runtime.commands import Duration
+from monitoring_runtime.groups import MonitoringGroup, examples
 
 
-def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
-    try:
-        return None if text is None else parse_duration(text).total_seconds()
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-@click.group(cls=MonitoringGroup)
+@click.group(cls=MonitoringGroup, epilog=examples("local-stack up --duration 20s"))
 @click.version_option(__version__, prog_name="local-stack")
 def main() -> None:
     """The whole monitor on one machine."""
 
 
-@main.command()
-@click.option(
-    "--duration", callback=_seconds, metavar="DURATION", help="Stop after this long, like 20s. [default: Ctrl-C]"
+@main.command(
+    epilog=examples(
+        "local-stack up",
+        "local-stack up --url https://example.org --interval 10s",
+        "local-stack up --targets websites.csv --data ./data",
+        "local-stack up --duration 20s --json",
+    )
 )
-@click.option("--interval", callback=_seconds, default="5s", show_default=True, help="Check each website this often.")
+@click.option("--duration", type=Duration(), help="Stop after this long, like 20s. [default: at Ctrl-C]")
+@click.option(
+    "--interval", type=Duration(whole=True), default="5s", show_default=True, help="Check each website this often."
+)
 @click.option(
     "--producers", type=click.IntRange(1, 16), default=2, show_default=True, help="How many producers to run."
 )
@@ -51,7 +51,7 @@ def main() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison at the end as one JSON object.")
 def up(
     duration: float | None,
-    interval: float,
+    interval: int,
     producers: int,
     urls: tuple[str, ...],
     targets: Path | None,
@@ -62,13 +62,11 @@ def up(
 
     Ends with status 1 when a row is missing or double, or a sample website is misjudged.
     """
-    if interval < 1 or interval % 1:
-        raise click.UsageError("--interval: must be whole seconds, 1s or more")
     for url in urls:
         try:
             TargetRecord.parse({"url": url})
         except InvalidTargetError as error:
             raise click.UsageError(f"{without_credentials(url)}: {error}") from None
-    result = run_up(Options(duration, int(interval), producers, urls, targets, data))
+    result = run_up(Options(duration, interval, producers, urls, targets, data))
     click.echo(json.dumps(attrs.asdict(result)) if as_json else summary(result))
     sys.exit(0 if result.right else 1)

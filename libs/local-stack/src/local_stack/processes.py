@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from local_stack.guardian import pid_file
 from monitoring_core.errors import StopError
 
 if TYPE_CHECKING:
@@ -48,12 +49,17 @@ class Child:
     """A process in a session of its own, so that Ctrl-C in the terminal does not reach it directly."""
 
     def __init__(self, name: str, command: list[str], log: Path, env: Mapping[str, str] | None = None) -> None:
-        """Start the command with the variables of `env` added to the environment; its output is appended to `log`."""
+        """Start the command with the variables of `env` added to the environment; its output is appended to `log`.
+
+        A file beside the log has its process id as long as it runs, for the guardian.
+        """
         self.name = name
         self._log = log
+        self._pid_file = pid_file(log)
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                command,
+                # The process itself writes the file: this one may be killed at any moment.
+                ["/bin/sh", "-c", 'echo $$ > "$0"; exec "$@"', str(self._pid_file), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -69,7 +75,10 @@ class Child:
     @property
     def status(self) -> int | None:
         """The exit status; None while it runs."""
-        return self._process.poll()
+        status = self._process.poll()
+        if status is not None:
+            self._pid_file.unlink(missing_ok=True)
+        return status
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, unless the process has ended."""
@@ -87,16 +96,18 @@ class Child:
         Before SIGKILL it gets SIGUSR1, at which our services write to the log what each thread is doing.
         """
         try:
-            return self._process.wait(timeout_s)
+            self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self.signal(signal.SIGUSR1)
             time.sleep(1)
             return self.kill()
+        return self.status or 0
 
     def kill(self) -> int:
         """Send SIGKILL; returns the exit status."""
         self.signal(signal.SIGKILL)
-        return self._process.wait()
+        self._process.wait()
+        return self.status or 0
 
     def last_lines(self, count: int = 5) -> str:
         """The last `count` lines of the log."""

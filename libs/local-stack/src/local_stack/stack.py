@@ -17,13 +17,22 @@ from local_stack.servers import Postgres, connect, embedded_broker, embedded_pos
 from local_stack.websites import MAX_BODY
 from monitoring_core.errors import StopError
 from monitoring_core.tables import RESULT_TABLE
-from monitoring_core.targets import TargetRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 DATABASE = "monitoring"
+
+
+@attrs.frozen
+class ActiveTarget:
+    """A target that is checked, and the moment from which on it is so, in milliseconds since the epoch."""
+
+    id: int
+    url: str
+    interval_s: int
+    active_since_ms: int
 
 
 @attrs.define
@@ -130,14 +139,16 @@ class Stack:
         for name in sorted(self.services, reverse=True):
             self.services[name].child.stop()
 
-    def targets(self) -> list[TargetRecord]:
+    def targets(self) -> list[ActiveTarget]:
         """The active targets, in order of id."""
         with connect(self.postgres, DATABASE) as connection:
             rows = connection.execute(
-                "SELECT amc_id, amc_url, amc_check_interval_s FROM monitoring.availability_monitor_config "
-                "WHERE amc_active ORDER BY amc_id"
+                "SELECT amc_id, amc_url, coalesce(amc_check_interval_s, %s), "
+                "round(1000 * extract(epoch FROM amc_active_since))::bigint "
+                "FROM monitoring.availability_monitor_config WHERE amc_active ORDER BY amc_id",
+                (self.interval_s,),
             ).fetchall()
-        return [TargetRecord(id=i, url=url, check_interval_s=interval) for i, url, interval in rows]
+        return [ActiveTarget(*row) for row in rows]
 
     def windows(self, since: Mapping[int, float], end_ms: int) -> list[Window]:
         """The windows of all targets.
@@ -147,9 +158,9 @@ class Stack:
         """
         return [
             Window(
-                target.id or 0,
-                target.check_interval_s or self.interval_s,
-                round(since[rank // self.websites_per_container + 1] * 1000),
+                target.id,
+                target.interval_s,
+                max(round(since[rank // self.websites_per_container + 1] * 1000), target.active_since_ms),
                 end_ms,
             )
             for rank, target in enumerate(self.targets())

@@ -15,9 +15,11 @@ from rich.live import Live
 
 from local_stack.comparison import Comparison, compare
 from local_stack.display import hints, live_table
+from local_stack.guardian import guarded
 from local_stack.stack import Stack, running_stack
 from local_stack.websites import SampleWebsite, sample_websites
 from monitoring_core.errors import StopError
+from monitoring_runtime.commands import counted
 from monitoring_runtime.stop import stop_on_signals
 
 if TYPE_CHECKING:
@@ -61,10 +63,10 @@ def up(options: Options) -> Comparison:
     with (
         stop_on_signals() as stop,
         _directory(options.data) as directory,
+        guarded(directory, remove=options.data is None),
         _samples(options) as samples,
         running_stack(directory, options.interval_s, timeout_s) as stack,
     ):
-        began = time.time()
         # Started before the import, because the consumer needs some seconds to get its partitions.
         stack.start("consumer-svc")
         _import(stack, options, samples)
@@ -74,7 +76,9 @@ def up(options: Options) -> Comparison:
         since = {i: producer.metric("producer_accounted_since_seconds") for i, producer in enumerate(producers, 1)}
         _watch(stack, stop, options.duration_s, console, names)
         windows = stack.windows(since, _stop(producers))
-        result = _when_complete(lambda: compare(windows, stack.rows(began), sampled))
+        # With kept data a producer accounts for the slots since the last run, too: their rows belong to the comparison.
+        first_s = min(window.start_ms for window in windows) / 1000
+        result = _when_complete(lambda: compare(windows, stack.rows(first_s), sampled))
         console.print(live_table(stack, names))
         return result
 
@@ -103,7 +107,7 @@ def _import(stack: Stack, options: Options, samples: Sequence[SampleWebsite]) ->
 def _by_target(stack: Stack, samples: Sequence[SampleWebsite]) -> dict[int, SampleWebsite]:
     """The samples by the targets that they became."""
     by_url = {sample.url: sample for sample in samples}
-    return {target.id or 0: by_url[target.url] for target in stack.targets() if target.url in by_url}
+    return {target.id: by_url[target.url] for target in stack.targets() if target.url in by_url}
 
 
 def _started_producers(stack: Stack, count: int) -> list[Service]:
@@ -164,11 +168,12 @@ def _directory(data: Path | None) -> Iterator[Path]:
 def summary(result: Comparison) -> str:
     """The comparison in words."""
     lines = [
-        f"{result.targets} websites, {result.due} checks due, {result.rows} rows",
-        f"{result.missing} missing, {result.duplicates} double",
-        f"samples: {result.as_expected} judged as expected, {len(result.misjudged)} misjudged",
+        f"{counted(result.targets, 'website')}, {counted(result.due, 'check')} due, {counted(result.rows, 'row')}",
+        f"{result.missing:,} missing, {result.duplicates:,} double",
     ]
+    if result.as_expected or result.misjudged:
+        lines.append(f"samples: {result.as_expected:,} judged as expected, {len(result.misjudged):,} misjudged")
     for one in result.misjudged:
-        verdict = f"{one['status']} {one['reason'] or ''}, expected {one['expected']}"
-        lines.append(f"misjudged: {one['website']} at {one['scheduled_at']}: {verdict}")
+        verdict = " ".join(filter(None, (one["status"], one["reason"])))
+        lines += [f"misjudged: {one['website']} at {one['scheduled_at']}:", f"  {verdict}, expected {one['expected']}"]
     return "\n".join(lines)

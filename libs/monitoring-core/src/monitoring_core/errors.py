@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 class MonitoringError(Exception):
-    """Base of every error that this project raises on purpose. Its text is one or more lines for people."""
+    """Base of every error that this project raises on purpose. Its text is one or more lines for people.
+
+    Attributes:
+        exit_status: what a command that ends with this error ends with.
+    """
+
+    exit_status: ClassVar[int] = 1
 
 
 class StopError(MonitoringError):

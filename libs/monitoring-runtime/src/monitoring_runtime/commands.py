@@ -1,63 +1,46 @@
-"""What all command lines share: the options for the configuration, and the exit status of every error."""
+"""What the commands of all programs share: the options for the configuration, and kinds of values."""
 
 from __future__ import annotations
 
 import functools
-import os
-import signal
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitoring_core.config import CONFIG_VARIABLE, DEFAULT_PATH, Config, ConfigError, Role, load_config
-from monitoring_core.errors import MonitoringError
+from monitoring_core.config import CONFIG_VARIABLE, DEFAULT_PATH, Config, Role, load_config, parse_duration
+from monitoring_runtime.groups import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-DEBUG_VARIABLE = "MONITORING_DEBUG"
 
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases alone
+    """A duration like 60s, in seconds."""
 
-class MonitoringGroup(click.Group):
-    """A command group that ends with one plain line for every error: 2 wrong usage or configuration, 1 anything else.
+    name = "duration"
 
-    With MONITORING_DEBUG set in the environment an unexpected error shows its traceback.
+    def __init__(self, at_most_s: float | None = None, whole: bool = False) -> None:
+        """Args: at_most_s: the longest that is allowed; then zero is not. whole: whole seconds, one at least."""
+        self._at_most_s = at_most_s
+        self._whole = whole
 
-    Attributes:
-        role: the role that its commands have in PostgreSQL; None for the user in the section `database`.
-        kubernetes: reads secrets from Kubernetes; None in a program that has no client for it.
-    """
-
-    def __init__(
-        self,
-        *args: Any,
-        role: Role | None = None,
-        kubernetes: Callable[[str, str, str], str] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self.role = role
-        self.kubernetes = kubernetes
-
-    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
-        _end_on_sigterm_in_a_container()
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The seconds of a text like 60s; anything else is wrong usage."""
         try:
-            super().main(*args, **kwargs)
-        except ConfigError as error:
-            _end(2, str(error))
-        except MonitoringError as error:
-            _end(1, str(error))
-        except BrokenPipeError:
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 (open until exit, so that the flush at exit succeeds)
-            sys.exit(1)
-        except Exception as error:
-            if os.environ.get(DEBUG_VARIABLE):
-                raise
-            text = " ".join(str(error).split())[:500]
-            _end(1, f"internal error: {type(error).__name__}: {text} (set {DEBUG_VARIABLE}=1 for the traceback)")
-        raise AssertionError("click ends the process")
+            seconds = parse_duration(str(value)).total_seconds()
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if self._at_most_s is not None and not 0 < seconds <= self._at_most_s:
+            self.fail(f"must be more than 0s and at most {self._at_most_s:g}s, got {value}", param, ctx)
+        if self._whole and (seconds < 1 or not seconds.is_integer()):
+            self.fail(f"must be whole seconds, 1s or more, got {value}", param, ctx)
+        return int(seconds) if self._whole else seconds
+
+
+def counted(count: int, thing: str) -> str:
+    """A number of things in words: `1 target`, `2,000 targets`."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,32 +56,45 @@ def config_options_of_the_owner(command: Callable[..., Any]) -> Callable[..., An
     return _with_config(command, lambda: None)
 
 
-def _with_config(command: Callable[..., Any], role: Callable[[], Role | None]) -> Callable[..., Any]:
-    @click.option(
-        "--config",
-        "config_path",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help=f"Configuration file. [default: ${CONFIG_VARIABLE}, else {DEFAULT_PATH}]",
-    )
-    @click.option(
+def config_source_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--config` and `--set` as `config_path` and `settings`, for a command that loads the configuration itself."""
+    command = click.option(
         "--set",
         "settings",
         multiple=True,
         metavar="SECTION.KEY=VALUE",
         help="Replace one setting of the file, like database.port=5433. A secret is a reference: "
         "'database.password={file: /run/secrets/password}'. Repeatable.",
-    )
+    )(command)
+    return click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help=f"Configuration file. [default: ${CONFIG_VARIABLE}, else {DEFAULT_PATH}]",
+    )(command)
+
+
+def _with_config(command: Callable[..., Any], role: Callable[[], str | None]) -> Callable[..., Any]:
+    @config_source_options
     @functools.wraps(command)
     def with_config(*args: Any, config_path: Path | None, settings: Sequence[str], **kwargs: Any) -> Any:
         kubernetes = getattr(click.get_current_context().find_root().command, "kubernetes", None)
-        config = load_config(config_path, settings=settings, role=role(), kubernetes=kubernetes)
+        name = role()
+        config = load_config(config_path, settings=settings, role=Role(name) if name else None, kubernetes=kubernetes)
         return command(*args, config=config, **kwargs)
 
     return with_config
 
 
-@click.command("check-config")
+@click.command(
+    "check-config",
+    epilog=examples(
+        "dbadmin check-config --config config.yaml",
+        "producer-svc check-config --set monitor.timeout=5s",
+        "consumer-svc check-config",
+    ),
+)
 @config_options
 def check_config(config: Config) -> None:
     """Check the configuration and connect nowhere. Status 2 and one line a fault when it is not valid."""
@@ -106,14 +102,3 @@ def check_config(config: Config) -> None:
         f"The configuration is valid: Kafka {config.kafka.bootstrap_servers}, topic {config.kafka.topic_name}; "
         f"PostgreSQL {config.database.address}, database {config.database.database}, schema {config.database.schema}."
     )
-
-
-def _end_on_sigterm_in_a_container() -> None:
-    """Let SIGTERM end a command: the kernel ignores signals that process 1 does not handle."""
-    if os.getpid() == 1:
-        signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-
-
-def _end(status: int, text: str) -> NoReturn:
-    click.echo(text, err=True)
-    sys.exit(status)

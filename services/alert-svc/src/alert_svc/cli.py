@@ -1,20 +1,25 @@
-"""The command line of the alerts."""
+"""The command line of the alerts: where each command is, in the order in which they are listed."""
 
 from __future__ import annotations
 
 import click
 
 from alert_svc import __version__
-from alert_svc.commands.check_config import check_config
-from alert_svc.commands.decide import decide
-from monitoring_runtime.commands import MonitoringGroup
+from monitoring_runtime.groups import MonitoringGroup, examples
+
+COMMANDS = {
+    "check-config": "alert_svc.commands.check_config:check_config",
+    "decide": "alert_svc.commands.decide:decide",
+}
 
 
-@click.group(cls=MonitoringGroup)
+@click.group(
+    cls=MonitoringGroup,
+    lazy=COMMANDS,
+    epilog=examples(
+        "alert-svc check-config --policies alerts.yaml", "alert-svc decide --policies alerts.yaml < results"
+    ),
+)
 @click.version_option(__version__, prog_name="alert-svc")
 def main() -> None:
     """Decide about alerts: confirmed, from several places."""
-
-
-main.add_command(check_config)
-main.add_command(decide)

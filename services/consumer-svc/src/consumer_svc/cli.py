@@ -1,32 +1,25 @@
-"""The command line of the consumer."""
+"""The command line of the consumer: where each command is, in the order in which they are listed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from consumer_svc import __version__, wiring
-from consumer_svc.dead_letters import dead_letters
-from monitoring_core.config import Role
-from monitoring_runtime.commands import MonitoringGroup, check_config, config_options
+from consumer_svc import __version__
+from monitoring_runtime.groups import MonitoringGroup, examples
 
-if TYPE_CHECKING:
-    from monitoring_core.config import Config
+COMMANDS = {
+    "run": "consumer_svc.run:run",
+    "check-config": "monitoring_runtime.commands:check_config",
+    "dead-letters": "consumer_svc.dead_letters:dead_letters",
+}
 
 
-@click.group(cls=MonitoringGroup, role=Role.CONSUMER)
+@click.group(
+    cls=MonitoringGroup,
+    lazy=COMMANDS,
+    role="consumer",
+    epilog=examples("consumer-svc run --config config.yaml", "consumer-svc dead-letters list"),
+)
 @click.version_option(__version__, prog_name="consumer-svc")
 def main() -> None:
     """Move check results from Kafka into PostgreSQL, exactly one row each."""
-
-
-@main.command()
-@config_options
-def run(config: Config) -> None:
-    """Consume until SIGTERM or Ctrl-C. A second signal ends it at once; nothing stored is lost or doubled by that."""
-    wiring.run(config)
-
-
-main.add_command(check_config)
-main.add_command(dead_letters)

@@ -16,6 +16,7 @@ from consumer_svc import wiring
 from consumer_svc.ports import REASONS
 from monitoring_core.result import one_line
 from monitoring_runtime.commands import config_options
+from monitoring_runtime.groups import LazyGroup, examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,12 +42,12 @@ _reason = click.option("--reason", type=click.Choice(REASONS), help="Only those 
 _places = click.argument("places", type=_Place(), nargs=-1, metavar="[PARTITION:OFFSET]...")
 
 
-@click.group("dead-letters")
+@click.group("dead-letters", cls=LazyGroup, epilog=examples("consumer-svc dead-letters list --reason not_json"))
 def dead_letters() -> None:
     """See what could not be stored, replay it after a fix, or discard it."""
 
 
-@dead_letters.command("list")
+@dead_letters.command("list", epilog=examples("consumer-svc dead-letters list --limit 10"))
 @config_options
 @_reason
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Show at most this many.")
@@ -69,7 +70,9 @@ def list_(config: Config, reason: str | None, limit: int, as_json: bool) -> None
         click.echo(_number(counts.total(), "dead letter") + shown + (f": {summary}" if summary else ""))
 
 
-@dead_letters.command()
+@dead_letters.command(
+    epilog=examples("consumer-svc dead-letters show 0:17", "consumer-svc dead-letters show 0:17 --raw")
+)
 @config_options
 @click.argument("place", type=_Place(), metavar="PARTITION:OFFSET")
 @click.option("--raw", is_flag=True, help="Only the message's value, byte for byte.")
@@ -87,7 +90,13 @@ def show(config: Config, place: tuple[int, int], raw: bool) -> None:
     click.echo(f"{'value':<19}{_shown(letter.value)}")
 
 
-@dead_letters.command()
+@dead_letters.command(
+    epilog=examples(
+        "consumer-svc dead-letters replay --dry-run",
+        "consumer-svc dead-letters replay 0:17 0:18",
+        "consumer-svc dead-letters replay --reason invalid",
+    )
+)
 @config_options
 @_places
 @_reason

@@ -4,13 +4,13 @@ from monitoring_core.config.consumer import Assignor, ConsumerConfig, GroupProto
 from monitoring_core.config.database import DatabaseConfig, TimeSeries
 from monitoring_core.config.faults import ConfigError, Fault
 from monitoring_core.config.kafka import KafkaConfig
-from monitoring_core.config.load import CONFIG_VARIABLE, DEFAULT_PATH, load_config
+from monitoring_core.config.load import CONFIG_VARIABLE, DEFAULT_PATH, Setting, load_config, load_settings
 from monitoring_core.config.logging import LoggingConfig
 from monitoring_core.config.metrics import MetricsConfig
 from monitoring_core.config.monitor import EngineName, HttpVersion, MonitorConfig
 from monitoring_core.config.roles import Account, Role, RolesConfig
 from monitoring_core.config.sections import Config
-from monitoring_core.config.values import Secret, format_duration, parse_duration
+from monitoring_core.config.values import Secret, format_duration, parse_duration, written
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -32,8 +32,11 @@ __all__ = [
     "Role",
     "RolesConfig",
     "Secret",
+    "Setting",
     "TimeSeries",
     "format_duration",
     "load_config",
+    "load_settings",
     "parse_duration",
+    "written",
 ]

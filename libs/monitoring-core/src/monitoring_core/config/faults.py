@@ -12,6 +12,8 @@ from monitoring_core.errors import MonitoringError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+# A variable of the environment named MONITORING__SECTION__KEY replaces a setting.
+VARIABLE_PREFIX = "MONITORING__"
 _MAX_SHOWN = 80
 
 
@@ -30,7 +32,10 @@ class Fault:
     message: str
 
     def __str__(self) -> str:
-        text = f"{self.place} {self.path}: {self.message}" if self.path else f"{self.place}: {self.message}"
+        # An option and a variable name the setting themselves.
+        variable = f"env {VARIABLE_PREFIX}{self.path.replace('.', '__')}"
+        named = not self.path or self.place == f"--set {self.path}" or self.place.lower() == variable.lower()
+        text = f"{self.place}: {self.message}" if named else f"{self.place} {self.path}: {self.message}"
         return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
@@ -40,6 +45,8 @@ class ConfigError(MonitoringError):
     Attributes:
         faults: every fault found, in the order of the file, never empty.
     """
+
+    exit_status = 2
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)

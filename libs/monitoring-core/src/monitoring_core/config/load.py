@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import attrs
+
 from monitoring_core.config.converter import Sourced
 from monitoring_core.config.document import Document, DocumentError, read_document
 from monitoring_core.config.faults import ConfigError, Fault, Section, suggestion
@@ -47,6 +49,44 @@ def load_config(
     return _Loading(path, SecretSources(environ, path.parent, kubernetes)).load(settings, role)
 
 
+@attrs.frozen
+class Setting:
+    """A setting as it is in effect.
+
+    Attributes:
+        path: dotted, like `database.port`.
+        value: a Secret shows itself as where it came from alone.
+        origin: where a person finds it, as in Fault; None for a default.
+    """
+
+    path: str
+    value: object
+    origin: str | None
+
+
+def load_settings(
+    path: Path | None = None,
+    *,
+    settings: Sequence[str] = (),
+    environ: Mapping[str, str] = os.environ,
+    role: Role | None = None,
+    kubernetes: Callable[[str, str, str], str] | None = None,
+) -> list[Setting]:
+    """Every setting of the configuration that `load_config` would return, and where each comes from.
+
+    Raises:
+        ConfigError: as `load_config`.
+    """
+    path = path or Path(environ.get(CONFIG_VARIABLE) or DEFAULT_PATH)
+    loading = _Loading(path, SecretSources(environ, path.parent, kubernetes))
+    config = loading.load(settings, role)
+    return [
+        Setting(f"{section}.{name}", getattr(getattr(config, section), name), loading.origin(f"{section}.{name}"))
+        for section, kind in SECTIONS.items()
+        for name in attrs.fields_dict(kind)
+    ]
+
+
 class _Loading:
     """One load: the data as it is gathered, the place of every setting, and the faults so far."""
 
@@ -76,6 +116,13 @@ class _Loading:
         if self._faults:
             raise ConfigError(sorted(self._faults, key=_order))
         return Config(**cast("dict[str, Any]", loaded))  # each is of the class that SECTIONS names
+
+    def origin(self, path: str) -> str | None:
+        """Where a setting was set; None when it has its default."""
+        source = self._aliases.get(path, path)
+        if source not in self._places and source not in self._document.lines:
+            return None
+        return self._place(source) if source == path else f"{self._place(source)} {source}"
 
     def _use_sections_of_the_file(self) -> None:
         for name, content in self._document.data.items():

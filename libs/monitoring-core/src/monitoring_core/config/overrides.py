@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from monitoring_core.config.document import DocumentError, parse_document
+from monitoring_core.config.faults import VARIABLE_PREFIX
 from monitoring_core.config.sections import holds_secret, holds_text
 from monitoring_core.config.values.secrets import Secret
 
-_PREFIX = "MONITORING__"
 # Tells a reference from a secret: an environment variable may hold either.
 _REFERENCE = re.compile(r"\{ *(file|env) *: [^{}]+\}")
 
@@ -58,8 +58,8 @@ class Override:
 def from_environment(environ: Mapping[str, str]) -> Iterator[Override]:
     """The variables MONITORING__SECTION__KEY, sorted by name."""
     for name in sorted(environ):
-        if name.startswith(_PREFIX):
-            section, _, key = name.removeprefix(_PREFIX).lower().partition("__")
+        if name.startswith(VARIABLE_PREFIX):
+            section, _, key = name.removeprefix(VARIABLE_PREFIX).lower().partition("__")
             yield Override(f"env {name}", section, key, environ[name])
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 LONG_LINE = f"is longer than {MAX_LINE // 1024} KiB, and nothing after it was read"
 NOT_UTF8 = "is not UTF-8 text"
 FIELDS = tuple(attrs.fields_dict(TargetRecord))
+NO_HEADER = "must be the header, which names the fields, like url,regexp"
+_OTHER_SIGNS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 # Fields that CSV holds as JSON, and what that must be.
 _JSON_FIELDS = {
     "headers": "object",
@@ -145,6 +147,10 @@ class CsvRecords:
 
 
 def _header_faults(header: list[str]) -> Iterator[str]:
+    if not any(name in FIELDS for name in header):  # perhaps a first target, of whose URL no password may be shown
+        signs = [name for sign, name in _OTHER_SIGNS.items() if not {*header[0].split(sign)}.isdisjoint(FIELDS)]
+        yield f"has {signs[0]} between the fields: must be commas" if signs else NO_HEADER
+        return
     for name in header:
         if name not in FIELDS:
             yield f"{name[:100]}: no such field"

@@ -26,7 +26,7 @@ def fields_of_options(values: Mapping[str, Any]) -> dict[str, Any]:
     fields = {name: value for name, value in values.items() if value is not None and value != ()}
     for name, sign in _PAIRS.items():
         if name in fields:
-            fields[name] = _pairs(f"--{name[:-1].replace('_', '-')}", fields[name], sign)
+            fields[name] = pairs(f"--{name[:-1].replace('_', '-')}", fields[name], sign)
     if "expected_json" in fields:
         fields["expected_json"] = {path: _json_or_text(value) for path, value in fields["expected_json"]}
     if "secret_headers" in fields:
@@ -47,7 +47,12 @@ def _json_or_text(text: str) -> Any:
         return text
 
 
-def _pairs(option: str, texts: Sequence[str], sign: str) -> dict[str, str]:
+def pairs(option: str, texts: Sequence[str], sign: str) -> dict[str, str]:
+    """The values by name of all uses of an option, each NAME, the sign, VALUE.
+
+    Raises:
+        ValueError: one of them has no sign. None is repeated in the text, because it may be a secret.
+    """
     if bad := [text for text in texts if sign not in text]:
         raise ValueError(f"{option}: must be NAME{sign}VALUE, of which {len(bad)} has no {sign!r}")
     return {name.strip(): value.strip() for name, _, value in (text.partition(sign) for text in texts)}

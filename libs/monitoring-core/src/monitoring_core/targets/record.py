@@ -31,6 +31,7 @@ from monitoring_core.targets.regexp import MAX_REGEXP_LENGTH, regexp_problem
 from monitoring_core.targets.resolved import NO_NAMES, CheckDefaults, Target
 from monitoring_core.targets.status import StatusSet
 from monitoring_core.targets.url import url_problems, without_credentials
+from monitoring_core.targets.wording import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -93,7 +94,7 @@ class TargetRecord:
                 {name: value for name, value in fields.items() if name in known}, cls, strict=not from_text
             )
         except msgspec.ValidationError as error:
-            raise InvalidTargetError([*problems, _plain(str(error))]) from None
+            raise InvalidTargetError([*problems, plain(str(error), fields)]) from None
         problems += record.problems()
         if problems:
             raise InvalidTargetError(problems)
@@ -212,10 +213,3 @@ class TargetRecord:
 
 def _all(first: str | None, others: list[str] | None) -> tuple[str, ...]:
     return (*(() if first is None else (first,)), *(others or ()))
-
-
-def _plain(message: str) -> str:
-    """msgspec's ``Expected `int`, got `str` - at `$.timeout_s` `` as `timeout_s: expected int, got str`."""
-    text, _, place = message.replace("`", "").partition(" - at $.")
-    sentence = text[0].lower() + text[1:]
-    return f"{place}: {sentence}" if place else sentence

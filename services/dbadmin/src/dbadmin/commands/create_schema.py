@@ -10,12 +10,13 @@ import click
 from dbadmin.commands.options import sql_option
 from dbadmin.commands.printing import print_lines, tell
 from monitoring_runtime.commands import config_options
+from monitoring_runtime.groups import examples
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config
 
 
-@click.command("create-schema")
+@click.command("create-schema", epilog=examples("dbadmin create-schema", "dbadmin create-schema --sql > schema.sql"))
 @sql_option
 @config_options
 def create_schema_command(config: Config, as_sql: bool) -> None:

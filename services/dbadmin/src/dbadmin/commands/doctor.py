@@ -11,10 +11,10 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from dbadmin.commands.options import Duration
 from dbadmin.doctor.findings import Level
 from monitoring_core.clock import SystemClock
-from monitoring_runtime.commands import config_options_of_the_owner
+from monitoring_runtime.commands import Duration, config_options_of_the_owner
+from monitoring_runtime.groups import examples
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _STYLES = {Level.PASS: "", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
 
-@click.command("doctor")
+@click.command("doctor", epilog=examples("dbadmin doctor", "dbadmin doctor --json --timeout 30s"))
 @click.option("--json", "as_json", is_flag=True, help="Print each finding as one JSON object a line.")
 @click.option(
     "--timeout", type=Duration(), default="60s", show_default=True, help="The time for the whole examination."

@@ -9,12 +9,15 @@ import click
 from dbadmin.commands.options import sql_option
 from dbadmin.commands.printing import tell
 from monitoring_runtime.commands import config_options
+from monitoring_runtime.groups import examples
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config
 
 
-@click.command("downgrade-schema")
+@click.command(
+    "downgrade-schema", epilog=examples("dbadmin downgrade-schema 0007 --sql", "dbadmin downgrade-schema 0007")
+)
 @click.argument("revision")
 @click.option("--yes", is_flag=True, help="Do not ask whether the data may go.")
 @sql_option

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dbadmin.commands.options import Duration
 from dbadmin.history.maintain import maintain
-from monitoring_runtime.commands import config_options
+from monitoring_runtime.commands import Duration, config_options
+from monitoring_runtime.groups import examples
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config
 
 
-@click.command("maintain")
+@click.command(
+    "maintain",
+    epilog=examples(
+        "dbadmin maintain --time-limit 10m", "dbadmin maintain --since 2026-03-01     after rows were changed by hand"
+    ),
+)
 @click.option("--time-limit", type=Duration(), help="Begin nothing more after this long, like 10m. [default: none]")
 @click.option(
     "--since",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING
 
 import attrs
@@ -10,25 +11,45 @@ import click
 from rich.filesize import decimal
 from rich.table import Table
 
-from dbadmin.commands.options import Duration
 from dbadmin.commands.printing import print_table
-from dbadmin.sizing.inventory import read_loads, read_max_connections, read_row_bytes
+from dbadmin.sizing.inventory import read_loads, read_max_connections, read_row_bytes, read_topic
 from dbadmin.sizing.planning import Circumstances, Costs, Load, Need, check_us, plan
-from monitoring_runtime.commands import config_options
+from monitoring_runtime.commands import Duration, config_options
+from monitoring_runtime.groups import examples
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config
 
 
-@click.command("plan")
+class _Cost(click.FloatRange):
+    """A number above 0; NaN and infinity, which Python reads too, are none."""
+
+    def __init__(self) -> None:
+        super().__init__(0, min_open=True)
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"must be a number, got {value}", param, ctx)
+        return number
+
+
+@click.command(
+    "plan",
+    epilog=examples(
+        "dbadmin plan",
+        "dbadmin plan --targets 100000 --interval 60s",
+        "dbadmin plan --targets 5000 --set monitor.websites_per_container=500 --json",
+    ),
+)
 @click.option(
     "--targets", "count", type=click.IntRange(1), help="Plan for this many targets, before the table has any."
 )
-@click.option("--interval", type=Duration(), help="With --targets: how often each is checked.")
-@click.option("--check-us", type=click.FloatRange(0, min_open=True), help="Processor µs of a producer per check.")
-@click.option("--row-us", type=click.FloatRange(0, min_open=True), help="Processor µs of a consumer per row.")
-@click.option("--row-bytes", type=click.FloatRange(0, min_open=True), help="Bytes of a row. [default: the table's own]")
-@click.option("--message-bytes", type=click.FloatRange(0, min_open=True), help="Bytes of a message in Kafka.")
+@click.option("--interval", type=Duration(whole=True), help="With --targets: how often each is checked.")
+@click.option("--check-us", type=_Cost(), help="Processor µs of a producer per check.")
+@click.option("--row-us", type=_Cost(), help="Processor µs of a consumer per row.")
+@click.option("--row-bytes", type=_Cost(), help="Bytes of a row. [default: the table's own]")
+@click.option("--message-bytes", type=_Cost(), help="Bytes of a message in Kafka.")
 @click.option("--response-time", "response_time_s", type=Duration(), help="How long a check lasts, like 500ms.")
 @click.option(
     "--kafka-retention", type=Duration(), default="7d", show_default=True, help="How long Kafka keeps messages."
@@ -46,17 +67,21 @@ def plan_command(
     """How many producers, consumers, partitions and connections the active targets need, and how much disk.
 
     What things cost was measured on one machine (tests-e2e/benchmarks/README.md): processors are a guide. Status 1 when
-    what is there or is configured is not enough. With --targets PostgreSQL is not asked.
+    what is there or is configured is not enough. With --targets neither PostgreSQL nor Kafka is asked.
     """
     if interval and not count:
         raise click.UsageError("--interval needs --targets")
-    known = Circumstances(kafka_retention_s=kafka_retention, replication=config.kafka.replication_factor or 3)
+    known = Circumstances(kafka_retention_s=kafka_retention)
+    if config.kafka.replication_factor:
+        known = attrs.evolve(known, replication=config.kafka.replication_factor, replication_from="configured")
     if count:
         loads = [Load(count, interval or config.monitor.check_interval.total_seconds())]
     else:
         loads = read_loads(config)
         costs["row_bytes"] = costs["row_bytes"] or read_row_bytes(config.database)
         known = attrs.evolve(known, max_connections=read_max_connections(config.database))
+        if topic := read_topic(config.kafka):
+            known = attrs.evolve(known, partitions=topic.partitions, replication=topic.replicas, replication_from="")
     needs = plan(config, loads, _costs(config, costs), known)
     if as_json:
         click.echo(json.dumps([attrs.asdict(need) | {"enough": _enough(need)} for need in needs], indent=2))

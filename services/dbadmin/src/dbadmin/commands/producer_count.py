@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from dbadmin.commands.options import Duration
 from dbadmin.targets.table import producer_count
 from monitoring_core.errors import OutageError
-from monitoring_runtime.commands import config_options
+from monitoring_runtime.commands import Duration, config_options, counted
+from monitoring_runtime.groups import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from monitoring_core.config import Config
 
 
-@click.command("producer-count")
+@click.command("producer-count", epilog=examples("dbadmin producer-count", "dbadmin producer-count --watch --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; with --watch, one a line.")
 @click.option("--watch", is_flag=True, help="Go on, and print it again whenever it changes, until Ctrl-C.")
 @click.option("--every", type=Duration(), default="5s", show_default=True, help="With --watch: how often to look.")
@@ -31,7 +31,10 @@ def producer_count_command(config: Config, as_json: bool, watch: bool, every: fl
     for count in _changes(config, every) if watch else [producer_count(config)]:
         click.echo(json.dumps(attrs.asdict(count)) if as_json else str(count.producers))
         if not as_json:
-            click.echo(f"{count.active} active targets, {count.websites_per_container} for each producer", err=True)
+            click.echo(
+                f"{counted(count.active, 'active target')}, {count.websites_per_container:,} for each producer",
+                err=True,
+            )
 
 
 def _changes(config: Config, every_s: float) -> Iterator[ProducerCount]:

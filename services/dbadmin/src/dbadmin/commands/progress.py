@@ -1,4 +1,4 @@
-"""The progress of an import, on a terminal: lines, rate, and how much of the file is left."""
+"""Progress on a terminal: of an import its lines, rate and what is left; of checks how many are done."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from monitoring_core.result import Status
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rich.progress import TaskID
+
+    from monitoring_core.result import CheckResult
 
 
 class ImportProgress:
@@ -56,3 +60,18 @@ def import_progress(file: IO[bytes], console: Console | None = None) -> Iterator
     columns.append(TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         yield ImportProgress(progress, progress.add_task("", total=size, lines="0", rate=""))
+
+
+@contextmanager
+def check_progress(total: int, console: Console | None = None) -> Iterator[Callable[[CheckResult], None]]:
+    """Show how many checks are done, if standard error is a terminal; the function is called with each result."""
+    console = console or Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.completed} of {task.total} checked, {task.fields[not_up]} not up"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=total, not_up=0)
+
+        def checked(result: CheckResult) -> None:
+            not_up = progress.tasks[0].fields["not_up"] + (result.status is not Status.UP)
+            progress.update(task, advance=1, not_up=not_up)
+
+        yield checked

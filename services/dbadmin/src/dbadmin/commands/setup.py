@@ -6,17 +6,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dbadmin.commands.options import Duration
 from dbadmin.commands.printing import print_lines, tell
 from monitoring_core.errors import OutageError
-from monitoring_runtime.commands import config_options_of_the_owner
+from monitoring_runtime.commands import Duration, config_options_of_the_owner
+from monitoring_runtime.groups import examples
 from monitoring_runtime.retry import attempts
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config
 
 
-@click.command("setup")
+@click.command(
+    "setup",
+    epilog=examples(
+        "dbadmin setup --config config.yaml",
+        "dbadmin setup --wait 60s                where servers may still be starting",
+    ),
+)
 @click.option("--wait", type=Duration(), default="0s", help="Wait this long for servers that are away, like 60s.")
 @config_options_of_the_owner
 def setup_command(config: Config, wait: float) -> None:

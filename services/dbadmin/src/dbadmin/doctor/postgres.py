@@ -78,7 +78,7 @@ def _connect(config: DatabaseConfig) -> psycopg.Connection[Any]:
 
 
 def _mend_login(error: psycopg.Error, who: str) -> str:
-    """What mends a login that failed. What a server refuses, it says in its own language; what OpenSSL does, in English."""
+    """What mends a login that failed. A server speaks its own language, OpenSSL English."""
     if diagnose(error).trouble is Trouble.LOGIN_REFUSED:
         return _CORRECT if who == "database.user" else _SET_PASSWORDS
     return _TRUST if "certificate" in str(error) else AWAY

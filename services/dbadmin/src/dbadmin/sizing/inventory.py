@@ -1,20 +1,25 @@
-"""What plans need to know from PostgreSQL: targets by interval, the size of a row, connections."""
+"""What plans need to know from the servers: targets by interval, the size of a row, connections, the topic."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
 from dbadmin.connect import connected, one_row
 from dbadmin.sizing.planning import Load
 from monitoring_core.tables import RESULT_TABLE, TARGET_TABLE
+from monitoring_runtime.kafka import SILENT
 
 if TYPE_CHECKING:
     import psycopg
 
-    from monitoring_core.config import Config, DatabaseConfig
+    from monitoring_core.config import Config, DatabaseConfig, KafkaConfig
 
+_KAFKA_S = 3.0
 # Smaller tables are left out: the fixed pages of a table would make their rows look larger than they are.
 _ENOUGH_ROWS = 10_000
 
@@ -73,3 +78,22 @@ def read_row_bytes(config: DatabaseConfig) -> float | None:
     with connected(config) as connection:
         size, rows = one_row(connection, _ROWS, (config.schema, RESULT_TABLE, _ENOUGH_ROWS))
     return float(size) / float(rows) if rows else None
+
+
+@attrs.frozen
+class Topic:
+    """The topic of results as it is."""
+
+    partitions: int
+    replicas: int
+
+
+def read_topic(config: KafkaConfig) -> Topic | None:
+    """The topic of results as Kafka has it; None when it has none, or cannot be asked: a plan does not need Kafka."""
+    admin = AdminClient(config.client_properties(), logger=SILENT)
+    try:
+        topic = admin.list_topics(config.topic_name, timeout=_KAFKA_S).topics[config.topic_name]
+    except KafkaException:
+        return None
+    counts = [len(partition.replicas) for partition in topic.partitions.values()]
+    return Topic(len(counts), max(counts)) if counts else None

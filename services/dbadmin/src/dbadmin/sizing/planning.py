@@ -87,11 +87,16 @@ class Circumstances:
 
     Attributes:
         max_connections: the number that PostgreSQL allows to users that are not superusers; None when it was not asked.
+        partitions: of the topic of results as it is; None when that is not known.
+        replication: how many brokers keep each message.
+        replication_from: how that is known, in a word; empty when Kafka said so.
     """
 
     max_connections: int | None = None
     kafka_retention_s: float = 7 * 86_400
+    partitions: int | None = None
     replication: int = 3
+    replication_from: str = "assumed"
 
 
 def plan(config: Config, loads: Sequence[Load], costs: Costs, known: Circumstances) -> list[Need]:
@@ -106,7 +111,7 @@ def plan(config: Config, loads: Sequence[Load], costs: Costs, known: Circumstanc
         Need("checks a second", rate),
         Need("producers", producers, because=f"{size:,} websites each"),
         *_of_a_producer(config, rate / producers if producers else 0.0, costs),
-        *_of_consumers(config, rate, consumers, costs),
+        *_of_consumers(config, rate, consumers, costs, known),
         _connections(producers, consumers, known),
         *_of_servers(rate, costs, known),
     ]
@@ -134,14 +139,14 @@ def _of_a_producer(config: Config, rate: float, costs: Costs) -> Iterator[Need]:
     )
 
 
-def _of_consumers(config: Config, rate: float, consumers: int, costs: Costs) -> Iterator[Need]:
+def _of_consumers(config: Config, rate: float, consumers: int, costs: Costs, known: Circumstances) -> Iterator[Need]:
     because = f"{_HEADROOM * costs.consumer_rows:,.0f} rows/s each; one more to take over"
     yield Need("consumers", consumers, because=because)
     yield Need("consumers' processors", rate * costs.row_us / 1e6, because=f"{costs.row_us:g} µs a row")
     yield Need(
         "partitions of the topic",
         consumers,
-        have=config.kafka.partitions,
+        have=known.partitions or config.kafka.partitions,
         advice=f"kafka.partitions: {2 * consumers}, then dbadmin create-topics",
         because="no more consumers than partitions work",
     )
@@ -168,5 +173,6 @@ def _of_servers(rate: float, costs: Costs, known: Circumstances) -> Iterator[Nee
         rate * known.kafka_retention_s * costs.message_bytes * known.replication,
         "B",
         because=f"{costs.message_bytes:,.0f} bytes a message, {known.kafka_retention_s / 86_400:g} days, "
-        f"{known.replication} replicas",
+        f"{known.replication} replica{'' if known.replication == 1 else 's'}"
+        + (f" ({known.replication_from})" if known.replication_from else ""),
     )

@@ -6,10 +6,13 @@ and headers may hold passwords, and every user can see command lines.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +22,7 @@ from monitoring_core.errors import StopError
 from monitoring_core.result_lines import from_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from monitoring_core.config import EngineName, MonitorConfig
     from monitoring_core.result import CheckResult
@@ -29,8 +32,16 @@ PROGRAM = "producer-svc"
 _GRACE_S = 30.0
 
 
-def probe(records: Sequence[TargetRecord], engine: EngineName, monitor: MonitorConfig) -> list[CheckResult]:
+def probe(
+    records: Sequence[TargetRecord],
+    engine: EngineName,
+    monitor: MonitorConfig,
+    checked: Callable[[CheckResult], None] = lambda _: None,
+) -> list[CheckResult]:
     """Check each record once, several at a time; returns the results in the order of the records.
+
+    Args:
+        checked: called with each result as soon as it is there.
 
     Raises:
         StopError: the producer is not installed, or its command fails.
@@ -41,24 +52,62 @@ def probe(records: Sequence[TargetRecord], engine: EngineName, monitor: MonitorC
     command = [program, "probe", "-", "--engine", engine]
     if monitor.client_certificate_directory:
         command += ["--client-certificate-directory", monitor.client_certificate_directory]
-    done = _run(command, lines, sum(r.timeout_s or default_s for r in records))
-    if done.returncode not in (0, 1):
-        raise StopError(f"{program} probe: {_last_line(done.stderr) or 'it failed'}")
-    try:
-        results = {result.target_id: result for result in map(from_line, done.stdout.splitlines())}
-    except ValueError as error:
-        raise StopError(f"{program} probe: a line is not a result: {error}") from None
+    timeout_s = sum(r.timeout_s or default_s for r in records) + _GRACE_S
+    results: dict[int, CheckResult] = {}
+
+    def take(line: str) -> None:
+        try:
+            result = from_line(line)
+        except ValueError as error:
+            raise StopError(f"{program} probe: a line is not a result: {error}") from None
+        results[result.target_id] = result
+        checked(result)
+
+    status, complaint = _run(command, lines, timeout_s, take)
+    if status not in (0, 1):
+        raise StopError(f"{program} probe: {complaint or 'it failed'}")
     if len(results) != len(records):
-        raise StopError(f"{program} probe: {_last_line(done.stderr) or 'a result is missing'}")
+        raise StopError(f"{program} probe: {complaint or 'a result is missing'}")
     return [results[number] for number in range(1, len(records) + 1)]
 
 
-def _run(command: list[str], lines: str, checks_s: float) -> subprocess.CompletedProcess[str]:
-    timeout_s = checks_s + _GRACE_S
-    try:
-        return subprocess.run(command, input=lines, capture_output=True, text=True, timeout=timeout_s, check=False)
-    except subprocess.TimeoutExpired:
-        raise StopError(f"{command[0]} did not end within {timeout_s:.0f} s") from None
+def _run(command: list[str], text: str, timeout_s: float, take: Callable[[str], None]) -> tuple[int, str]:
+    """Run a command with `text` as its input; returns its status and the last line of its complaints.
+
+    Args:
+        take: called with each line that it prints, as soon as it is there.
+
+    Raises:
+        StopError: it did not end in time.
+    """
+    hung = threading.Event()
+
+    def end() -> None:
+        hung.set()
+        run.kill()
+
+    with (
+        tempfile.TemporaryFile("w+") as complaints,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True) as run,
+    ):
+        timer = threading.Timer(timeout_s, end)
+        timer.start()
+        try:
+            assert run.stdin
+            assert run.stdout
+            # It reads all before it prints anything, so neither waits for the other.
+            with contextlib.suppress(BrokenPipeError), run.stdin:
+                run.stdin.write(text)
+            for line in run.stdout:
+                take(line)
+            status = run.wait()
+        finally:
+            timer.cancel()
+            run.kill()
+        if hung.is_set():
+            raise StopError(f"{command[0]} did not end within {timeout_s:.0f} s")
+        complaints.seek(0)
+        return status, _last_line(complaints.read())
 
 
 def _last_line(text: str) -> str:

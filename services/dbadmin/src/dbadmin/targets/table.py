@@ -1,10 +1,11 @@
-"""Targets in the database: reading, counting, adding, activating and deactivating them."""
+"""Targets in the database: reading, counting, adding, changing and removing them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
@@ -16,25 +17,62 @@ from monitoring_core.tables import TARGET_COLUMNS, TARGET_TABLE
 from monitoring_core.targets import TargetRecord, without_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    import psycopg
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from monitoring_core.config import Config, DatabaseConfig
 
 
-def read_all(config: DatabaseConfig, active_only: bool = False, limit: int | None = None) -> Iterator[TargetRecord]:
+@attrs.frozen
+class Selection:
+    """Some of the targets; by default all.
+
+    Attributes:
+        active: only those that are active (True) or that are not (False).
+        labels: only those with all of these labels.
+        url_part: only those whose URL has this in it, in capitals or not.
+    """
+
+    active: bool | None = None
+    labels: Mapping[str, str] = attrs.field(factory=dict)
+    url_part: str | None = None
+
+    def condition(self) -> tuple[sql.Composed, dict[str, object]]:
+        """What follows WHERE, and its parameters."""
+        condition = sql.SQL("""(amc_active = %(active)s) IS NOT FALSE AND coalesce(amc_labels, '{{}}') @> %(labels)s
+            AND (strpos(lower(amc_url), lower(%(url_part)s)) > 0) IS NOT FALSE""").format()
+        return condition, {"active": self.active, "labels": Jsonb(dict(self.labels)), "url_part": self.url_part}
+
+
+ALL = Selection()
+
+
+def read_all(config: DatabaseConfig, selection: Selection = ALL, limit: int | None = None) -> Iterator[TargetRecord]:
     """The targets in order of id, streamed.
 
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
-    statement = sql.SQL("SELECT {} FROM {} WHERE amc_active OR NOT %s ORDER BY amc_id LIMIT %s").format(
-        aliased_columns(), sql.Identifier(config.schema, TARGET_TABLE)
+    condition, values = selection.condition()
+    statement = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY amc_id LIMIT %(limit)s").format(
+        aliased_columns(), sql.Identifier(config.schema, TARGET_TABLE), condition
     )
     with connected(config) as connection, connection.cursor("targets", row_factory=class_row(TargetRecord)) as cursor:
-        cursor.execute(statement, (active_only, limit))
+        cursor.execute(statement, values | {"limit": limit})
         yield from cursor
+
+
+def count(config: DatabaseConfig, selection: Selection = ALL) -> int:
+    """The number of these targets.
+
+    Raises:
+        OutageError, StopError: PostgreSQL cannot be reached, or refuses.
+    """
+    condition, values = selection.condition()
+    statement = sql.SQL("SELECT count(*) FROM {} WHERE {}").format(
+        sql.Identifier(config.schema, TARGET_TABLE), condition
+    )
+    with connected(config) as connection:
+        return int(one_row(connection, statement, values)[0])
 
 
 def aliased_columns() -> sql.Composed:
@@ -85,8 +123,7 @@ def add(config: DatabaseConfig, record: TargetRecord) -> int:
         sql.SQL(", ").join(sql.Placeholder() * len(values)),
     )
     with connected(config) as connection:
-        parameters = [Jsonb(value) if isinstance(value, dict | list) else value for value in values.values()]
-        added = connection.execute(statement, parameters).fetchone()
+        added = connection.execute(statement, [*map(_stored, values.values())]).fetchone()
         if not added:
             known = find_in(connection, config.schema, [record.url])[0]
             raise StopError(f"url: belongs to target {known.id} already")
@@ -102,15 +139,80 @@ def set_active(config: DatabaseConfig, active: bool, names: Sequence[str]) -> in
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses; one of them does not exist.
     """
-    statement = sql.SQL("UPDATE {} SET amc_active = %s WHERE amc_id = ANY(%s) AND amc_active <> %s").format(
-        sql.Identifier(config.schema, TARGET_TABLE)
-    )
+    return change(config, names, lambda record: attrs.evolve(record, active=active))
+
+
+def change(config: DatabaseConfig, names: Sequence[str], changed: Callable[[TargetRecord], TargetRecord]) -> int:
+    """Change targets, all of them or none; returns the number of those that are not as they were.
+
+    Args:
+        names: their ids or URLs.
+        changed: a target as it should be, from the target as it is.
+
+    Raises:
+        OutageError, StopError: PostgreSQL cannot be reached, or refuses; one of them does not exist; another target has
+            the URL that one of them should have.
+    """
     with connected(config) as connection:
-        found = find_in(connection, config.schema, names)
-        known = {str(record.id) for record in found} | {record.url for record in found}
-        if missing := [without_credentials(name) for name in names if name not in known]:
-            raise StopError(f"there is no target {', '.join(missing[:10])}: nothing changed")
-        return connection.execute(statement, (active, [record.id for record in found], active)).rowcount
+        found = _all_named(connection, config.schema, names, lock=True)
+        return sum([_update(connection, config.schema, record, changed(record)) for record in found])
+
+
+def remove(config: DatabaseConfig, names: Sequence[str]) -> int:
+    """Remove targets, all of them or none; returns their number. Their results stay.
+
+    Args:
+        names: their ids or URLs.
+
+    Raises:
+        OutageError, StopError: PostgreSQL cannot be reached, or refuses; one of them does not exist.
+    """
+    statement = sql.SQL("DELETE FROM {} WHERE amc_id = ANY(%s)").format(sql.Identifier(config.schema, TARGET_TABLE))
+    with connected(config) as connection:
+        found = _all_named(connection, config.schema, names, lock=True)
+        return connection.execute(statement, ([record.id for record in found],)).rowcount
+
+
+def _update(connection: psycopg.Connection[Any], schema: str, old: TargetRecord, new: TargetRecord) -> bool:
+    """Write what differs; whether anything does."""
+    before, after = attrs.asdict(old), attrs.asdict(new)
+    values = {TARGET_COLUMNS[name]: value for name, value in after.items() if value != before[name]}
+    if not values:
+        return False
+    statement = sql.SQL("UPDATE {} SET {} WHERE amc_id = %s").format(
+        sql.Identifier(schema, TARGET_TABLE),
+        sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(column)) for column in values),
+    )
+    try:
+        connection.execute(statement, [*map(_stored, values.values()), old.id])
+    except psycopg.errors.UniqueViolation:
+        raise StopError("url: belongs to another target already: nothing changed") from None
+    return True
+
+
+def _stored(value: object) -> object:
+    return Jsonb(value) if isinstance(value, dict | list) else value
+
+
+def named(config: DatabaseConfig, names: Sequence[str]) -> list[TargetRecord]:
+    """The targets with these ids or URLs, in order of id.
+
+    Raises:
+        OutageError, StopError: PostgreSQL cannot be reached, or refuses; one of them does not exist.
+    """
+    with connected(config) as connection:
+        return _all_named(connection, config.schema, names)
+
+
+def _all_named(
+    connection: psycopg.Connection[Any], schema: str, names: Sequence[str], lock: bool = False
+) -> list[TargetRecord]:
+    """Like `named`, on an open connection; with `lock`, nobody else changes them until its transaction ends."""
+    found = find_in(connection, schema, names, lock)
+    known = {str(record.id) for record in found} | {record.url for record in found}
+    if missing := [without_credentials(name) for name in names if name not in known]:
+        raise StopError(f"there is no target {', '.join(missing[:10])}{': nothing changed' if lock else ''}")
+    return found
 
 
 def find(config: DatabaseConfig, names: Sequence[str]) -> list[TargetRecord]:
@@ -123,10 +225,12 @@ def find(config: DatabaseConfig, names: Sequence[str]) -> list[TargetRecord]:
         return find_in(connection, config.schema, names)
 
 
-def find_in(connection: psycopg.Connection[Any], schema: str, names: Sequence[str]) -> list[TargetRecord]:
-    """Like `find`, on an open connection."""
-    statement = sql.SQL("SELECT {} FROM {} WHERE amc_id = ANY(%s) OR amc_url = ANY(%s) ORDER BY amc_id").format(
-        aliased_columns(), sql.Identifier(schema, TARGET_TABLE)
+def find_in(
+    connection: psycopg.Connection[Any], schema: str, names: Sequence[str], lock: bool = False
+) -> list[TargetRecord]:
+    """Like `find`, on an open connection; with `lock`, nobody else changes them until its transaction ends."""
+    statement = sql.SQL("SELECT {} FROM {} WHERE amc_id = ANY(%s) OR amc_url = ANY(%s) ORDER BY amc_id {}").format(
+        aliased_columns(), sql.Identifier(schema, TARGET_TABLE), sql.SQL("FOR UPDATE" if lock else "")
     )
     ids = [int(name) for name in names if name.isascii() and name.isdecimal() and len(name) <= 18]
     with connection.cursor(row_factory=class_row(TargetRecord)) as cursor:

@@ -15,6 +15,8 @@ from monitoring_core.errors import InvalidTargetError, StopError
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.result_lines import to_line
 from monitoring_core.targets import FAMILIES, MAX_INTERVAL_S, TargetRecord, fields_of_options
+from monitoring_runtime.commands import Duration
+from monitoring_runtime.groups import examples
 from producer_svc.check import Check, Origin
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.request import first_request
@@ -31,7 +33,13 @@ _MAX_TIMEOUT_S = 300.0
 _GRACE_S = 5.0
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "producer-svc probe https://example.org",
+        "producer-svc probe https://example.org --regexp 'Example' --timeout 5s",
+        "producer-svc probe https://example.org --connect-to 192.0.2.7 --json",
+    )
+)
 @click.argument("url")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("--regexp", multiple=True, metavar="REGEXP", help="What the body must hold (RE2 syntax). Repeatable.")
@@ -57,9 +65,8 @@ _GRACE_S = 5.0
 @click.option(
     "--degraded-above",
     "degraded_above_s",
-    type=click.FloatRange(0, _MAX_TIMEOUT_S, min_open=True),
-    metavar="SECONDS",
-    help="What is slower is up, and degraded.",
+    type=Duration(at_most_s=_MAX_TIMEOUT_S),
+    help="What is slower is up, and degraded, like 2s.",
 )
 @click.option("--client-certificate", metavar="NAME", help="The file with the certificate to show, and its key.")
 @click.option(
@@ -80,9 +87,8 @@ _GRACE_S = 5.0
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(0, _MAX_TIMEOUT_S, min_open=True),
-    metavar="SECONDS",
-    help="The time for the whole check.  [default: 10]",
+    type=Duration(at_most_s=_MAX_TIMEOUT_S),
+    help="The time for the whole check, like 500ms.  [default: 10s]",
 )
 def probe(url: str, as_json: bool, engine: str, client_certificate_directory: str, **values: Any) -> None:
     """Check URL once, now, and explain the verdict.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from monitoring_runtime.commands import config_options
+from monitoring_runtime.groups import examples
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config
@@ -25,7 +26,9 @@ class _ProducerId(click.ParamType):  # type: ignore[type-arg]  # generic in newe
         return int(text)
 
 
-@click.command()
+@click.command(
+    epilog=examples("producer-svc run --id 1 --config config.yaml", "producer-svc run --id auto --set metrics.port=0")
+)
 @click.option(
     "--id",
     "producer_id",

@@ -10,6 +10,7 @@ from monitoring_core.config.values.constraints import (
 )
 from monitoring_core.config.values.quantities import Size, format_duration, parse_duration
 from monitoring_core.config.values.secrets import Secret, SecretReference
+from monitoring_core.config.values.shown import written
 from monitoring_core.config.values.sources import SecretSources
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "format_duration",
     "parse_duration",
     "split_host_port",
+    "written",
 ]

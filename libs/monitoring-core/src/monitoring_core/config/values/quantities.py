@@ -39,6 +39,14 @@ def format_duration(duration: dt.timedelta) -> str:
     return f"{seconds / 3600:g} h"
 
 
+def written_duration(duration: dt.timedelta) -> str:
+    """A duration as the configuration file writes it, in the largest unit that leaves a whole number: `90d`, `1m`."""
+    for unit, seconds in reversed(_UNITS.items()):
+        if duration and not duration % dt.timedelta(seconds=seconds):
+            return f"{duration // dt.timedelta(seconds=seconds)}{unit}"
+    return f"{duration.total_seconds():g}s"
+
+
 def parse_size(text: str) -> Size | None:
     """Read `100B`, `64KiB`, `1MiB` or `2GiB`; None when the text is not a size."""
     match = _SIZE.fullmatch(text)

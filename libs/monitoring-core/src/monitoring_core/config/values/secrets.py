@@ -54,6 +54,9 @@ class SecretReference:
     place: str = ""
     path: str = ""
 
+    def __str__(self) -> str:
+        return "(secret, not looked up)"
+
     def resolve(self) -> Secret:
         """The secret.
 

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dbadmin.commands.printing import print_table
+from dbadmin.commands.progress import check_progress
 from dbadmin.commands.targets.formats import by_ending
 from dbadmin.targets.probing import probe
 from dbadmin.targets.table import find
@@ -22,6 +23,7 @@ from monitoring_core.result_lines import to_line
 from monitoring_core.targets import TargetRecord, without_credentials
 from monitoring_core.targets.files import read_targets
 from monitoring_runtime.commands import config_options
+from monitoring_runtime.groups import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +32,12 @@ if TYPE_CHECKING:
     from monitoring_core.result import CheckResult
 
 
-@click.command("test")
+@click.command(
+    "test",
+    epilog=examples(
+        "dbadmin targets test 7 https://example.org", "dbadmin targets test websites.csv --limit 500 --json"
+    ),
+)
 @click.argument("names", nargs=-1, required=True, metavar="FILE|ID|URL...")
 @click.option(
     "--engine",
@@ -47,8 +54,10 @@ def check_targets(config: Config, names: tuple[str, ...], engine: EngineName | N
 
     Nothing is stored. Status 1 when one of them is not up. It needs producer-svc on this machine.
     """
-    records = list(islice(_records(config, names), limit))
-    results = probe(records, engine or config.monitor.engine, config.monitor)
+    found = list(islice(_records(config, names), limit + 1))
+    records = found[:limit]
+    with check_progress(len(records)) as checked:
+        results = probe(records, engine or config.monitor.engine, config.monitor, checked)
     not_up = sum(result.status is not Status.UP for result in results)
     if as_json:
         for result in results:
@@ -56,6 +65,8 @@ def check_targets(config: Config, names: tuple[str, ...], engine: EngineName | N
     else:
         print_table(_table(records, results))
         click.echo(f"{len(records)} checked, {not_up} not up", err=True)
+    if len(found) > limit:
+        click.echo(f"there are more: --limit {limit} ended it", err=True)
     sys.exit(1 if not_up else 0)
 
 

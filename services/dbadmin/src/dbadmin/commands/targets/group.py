@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import click
 
-from dbadmin.commands.targets.add import add_target
-from dbadmin.commands.targets.check import check_targets
-from dbadmin.commands.targets.export_file import export_targets
-from dbadmin.commands.targets.history import show_history
-from dbadmin.commands.targets.import_file import import_targets
-from dbadmin.commands.targets.show import list_targets
-from dbadmin.commands.targets.switch import activate, deactivate
+from monitoring_runtime.groups import LazyGroup, examples
+
+_HERE = "dbadmin.commands.targets"
+COMMANDS = {
+    "list": f"{_HERE}.show:list_targets",
+    "show": f"{_HERE}.show:show_targets",
+    "add": f"{_HERE}.add:add_target",
+    "set": f"{_HERE}.change:set_targets",
+    "remove": f"{_HERE}.change:remove_targets",
+    "activate": f"{_HERE}.switch:activate",
+    "deactivate": f"{_HERE}.switch:deactivate",
+    "test": f"{_HERE}.check:check_targets",
+    "history": f"{_HERE}.history:show_history",
+    "import": f"{_HERE}.import_file:import_targets",
+    "export": f"{_HERE}.export_file:export_targets",
+}
 
 
-@click.group("targets")
+@click.group(
+    "targets",
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    epilog=examples(
+        "dbadmin targets import websites.csv --dry-run",
+        "dbadmin targets add https://example.org --interval 30s",
+        "dbadmin targets list --label team=shop",
+    ),
+)
 def targets_group() -> None:
     """The websites to check."""
-
-
-for command in (
-    import_targets,
-    add_target,
-    activate,
-    deactivate,
-    check_targets,
-    export_targets,
-    list_targets,
-    show_history,
-):
-    targets_group.add_command(command)

@@ -13,14 +13,22 @@ from dbadmin.commands.targets.formats import by_ending, format_option
 from dbadmin.targets.importing import Import, ImportCounts
 from dbadmin.targets.staging import staging
 from monitoring_core.targets.lines import Lines
-from monitoring_runtime.commands import config_options
+from monitoring_runtime.commands import config_options, counted
+from monitoring_runtime.groups import examples
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config
     from monitoring_core.targets.files import FileFormat
 
 
-@click.command("import")
+@click.command(
+    "import",
+    epilog=examples(
+        "dbadmin targets import websites.csv --dry-run",
+        "dbadmin targets import websites.csv --deactivate-missing",
+        "dbadmin targets import - < websites.jsonl",
+    ),
+)
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
 @format_option
 @click.option("--dry-run", is_flag=True, help="Check everything, also against the table, and change nothing.")
@@ -42,12 +50,12 @@ def import_targets(
         rows = staging(Lines(opened, progress.read), file_format or by_ending(file))
         counts = Import(report, progress.lines, dry_run, deactivate_missing).run(config.database, rows)
     if counts.bad:
-        click.echo(f"{counts.read} lines read, {counts.bad} bad, nothing changed", err=True)
+        click.echo(f"{counted(counts.read, 'line')} read, {counts.bad:,} bad, nothing changed", err=True)
         sys.exit(1)
     click.echo(_summary(counts, dry_run, deactivate_missing))
 
 
 def _summary(counts: ImportCounts, dry_run: bool, deactivate_missing: bool) -> str:
-    done = f"{counts.added} added, {counts.updated} updated, {counts.unchanged} unchanged"
-    done += f", {counts.deactivated} deactivated" if deactivate_missing else ""
-    return f"{counts.read} lines read: {done}{' (dry run: nothing was written)' if dry_run else ''}"
+    done = f"{counts.added:,} added, {counts.updated:,} updated, {counts.unchanged:,} unchanged"
+    done += f", {counts.deactivated:,} deactivated" if deactivate_missing else ""
+    return f"{counted(counts.read, 'line')} read: {done}{' (dry run: nothing was written)' if dry_run else ''}"

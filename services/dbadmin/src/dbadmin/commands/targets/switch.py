@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from dbadmin.targets.table import set_active
-from monitoring_runtime.commands import config_options
+from monitoring_runtime.commands import config_options, counted
+from monitoring_runtime.groups import examples
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 _names = click.argument("names", nargs=-1, required=True, metavar="ID|URL...")
 
 
-@click.command("activate")
+@click.command("activate", epilog=examples("dbadmin targets activate 7 https://example.org"))
 @_names
 @config_options
 def activate(config: Config, names: tuple[str, ...]) -> None:
@@ -23,7 +24,7 @@ def activate(config: Config, names: tuple[str, ...]) -> None:
     _switch(config, names, True)
 
 
-@click.command("deactivate")
+@click.command("deactivate", epilog=examples("dbadmin targets deactivate 7 https://example.org"))
 @_names
 @config_options
 def deactivate(config: Config, names: tuple[str, ...]) -> None:
@@ -33,5 +34,6 @@ def deactivate(config: Config, names: tuple[str, ...]) -> None:
 
 def _switch(config: Config, names: tuple[str, ...], active: bool) -> None:
     switched = set_active(config.database, active, names)
-    done = "activated" if active else "deactivated"
-    click.echo(f"{switched} targets {done}, {len(names) - switched} were so already")
+    same = len(set(names)) - switched
+    already = f", {same:,} {'was' if same == 1 else 'were'} so already" if same > 0 else ""
+    click.echo(f"{counted(switched, 'target')} {'activated' if active else 'deactivated'}{already}")
