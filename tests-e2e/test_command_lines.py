@@ -13,6 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import alert_svc.cli
 import consumer_svc.cli
 import dbadmin.cli
 import local_stack.cli
@@ -26,9 +27,15 @@ PROGRAMS: dict[str, click.Group] = {
     "dbadmin": dbadmin.cli.main,
     "producer-svc": producer_svc.cli.main,
     "consumer-svc": consumer_svc.cli.main,
+    "alert-svc": alert_svc.cli.main,
     "local-stack": local_stack.cli.main,
 }
-MODULES = {"dbadmin": "dbadmin.cli", "producer-svc": "producer_svc.cli", "consumer-svc": "consumer_svc.cli"}
+MODULES = {
+    "dbadmin": "dbadmin.cli",
+    "producer-svc": "producer_svc.cli",
+    "consumer-svc": "consumer_svc.cli",
+    "alert-svc": "alert_svc.cli",
+}
 # What takes long to import; none of it is needed to tell a version.
 HEAVY = {
     "alembic",
@@ -103,7 +110,8 @@ def test_every_help_has_examples_that_work(words: str, tmp_path: Path, monkeypat
     assert any(example.startswith(words.split()[0]) for example in found)
     for example in found:
         program, *arguments = shlex.split(example)
-        command, names = PROGRAMS[program], [program]
+        command: click.Command = PROGRAMS[program]
+        names = [program]
         while isinstance(command, click.Group):
             name = arguments.pop(0)
             child = command.get_command(click.Context(command), name)

@@ -88,8 +88,8 @@ PROGRAMS: dict[str, click.Command] = {
     "consumer-svc": consumer_svc,
     "alert-svc": alert_svc,
 }
-# OpenSSL's own.
-FOREIGN = {"SSL_CERT_FILE"}
+# What other programs know.
+FOREIGN = {"SSL_CERT_FILE", "curl -I"}
 
 
 def strings() -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monitoring_core.codec import decode, encode
@@ -116,6 +116,7 @@ def test_no_bytes_make_the_loader_raise_anything_but_its_own_error(file: Path, c
     place=st.sampled_from(["kafka.access_key", "database.user", "metrics.port", "monitor.timeout", "kafka", "x.y", ""]),
     text=st.text(st.characters(exclude_characters="\0"), max_size=30),
 )
+@example(place="", text=":²")  # a digit that is no decimal one, where the line of a file would be
 def test_no_override_makes_the_loader_raise_anything_but_its_own_error(file: Path, place: str, text: str) -> None:
     """The same for the environment and the command line."""
     list(faults(file, GOOD.encode(), (f"{place}={text}", text)))

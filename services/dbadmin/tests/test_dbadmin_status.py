@@ -198,7 +198,7 @@ def test_without_targets_it_says_how_to_add_some(config: Config, config_file: Pa
 def test_before_setup_it_says_what_to_run(config: Config, config_file: Path) -> None:
     """There is no schema yet, or no database."""
     status, _, said = run(config_file)
-    assert (status, said.endswith("(run dbadmin setup)\n")) == (1, True), said
+    assert (status, "(dbadmin setup makes a database" in said) == (1, True), said
     create_database(config.database)
     status, _, said = run(config_file)
     assert (status, said.endswith("(run dbadmin create-schema)\n")) == (1, True), said

@@ -54,7 +54,7 @@ def test_every_field_is_shown_and_what_may_be_secret_is_masked() -> None:
     assert tuple(found) == SHOWN
     assert (found["url"], found["headers"], found["body"]) == ("https://b.example/", {"X-Key": "***"}, "***")
     for field in attrs.fields(TargetRecord):
-        value = {"name": "hunter5"} if "dict" in str(field.type) else "hunter5"
+        value: Any = {"name": "hunter5"} if "dict" in str(field.type) else "hunter5"
         if field.repr is not True and field.name != "url":
             masked = shown(attrs.evolve(RECORDS[0], **{field.name: value}))[field.name]
             assert "hunter5" not in str(masked), field.name
@@ -122,7 +122,7 @@ def test_a_list_that_is_cut_says_so(ready: Path, config: Config) -> None:
 def test_before_setup_a_list_says_what_to_run(config: Config, config_file: Path) -> None:
     """There is no database yet, or no schema in it."""
     status, _, said = run(config_file, "list")
-    assert (status, said.endswith("(run dbadmin setup)\n")) == (1, True), said
+    assert (status, "(dbadmin setup makes a database" in said) == (1, True), said
     create_database(config.database)
     status, _, said = run(config_file, "list")
     assert (status, said.endswith("(run dbadmin create-schema)\n")) == (1, True), said

@@ -164,7 +164,7 @@ def test_a_slow_website_is_up_and_degraded(website: RawWebsite, engine: str, bou
         hello(connection, head)
 
     website.answer(slow)
-    ended = run(website.url, "--engine", engine, "--degraded-above", bound)
+    ended = run(website.url, "--engine", engine, "--degraded-above", f"{bound}s")
     assert ended.exit_code == 0
     assert f"  speed        {said}\n" in ended.output
 

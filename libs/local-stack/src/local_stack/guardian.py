@@ -37,8 +37,13 @@ def guarded(directory: Path, remove: bool) -> Iterator[None]:
     """
     command = [sys.executable, "-m", "local_stack.guardian", str(directory), "remove" if remove else "keep"]
     # It must not hold the pipes that somebody reads this process's output from.
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    guardian = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, **silent)
+    guardian = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
         yield
     finally:

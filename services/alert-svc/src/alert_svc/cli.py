@@ -17,7 +17,7 @@ COMMANDS = {
     cls=MonitoringGroup,
     lazy=COMMANDS,
     epilog=examples(
-        "alert-svc check-config --policies alerts.yaml", "alert-svc decide --policies alerts.yaml < results"
+        "alert-svc check-config --policies alerts.yaml", "alert-svc decide --targets websites.csv < results.jsonl"
     ),
 )
 @click.version_option(__version__, prog_name="alert-svc")

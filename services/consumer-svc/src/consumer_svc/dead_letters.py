@@ -15,7 +15,7 @@ import click
 from consumer_svc import wiring
 from consumer_svc.ports import REASONS
 from monitoring_core.result import one_line
-from monitoring_runtime.commands import config_options
+from monitoring_runtime.commands import config_options, counted
 from monitoring_runtime.groups import LazyGroup, examples
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ class _Place(click.ParamType):  # type: ignore[type-arg]  # generic in newer rel
         return int(partition), int(offset)
 
 
-_reason = click.option("--reason", type=click.Choice(REASONS), help="Only those with this reason.")
+_reason = click.option(
+    "--reason", type=click.Choice(REASONS), metavar="REASON", help="Only those with this reason, as the list names it."
+)
 _places = click.argument("places", type=_Place(), nargs=-1, metavar="[PARTITION:OFFSET]...")
 
 
@@ -67,7 +69,7 @@ def list_(config: Config, reason: str | None, limit: int, as_json: bool) -> None
     if not as_json:
         summary = ", ".join(f"{count} {name}" for name, count in counts.most_common())
         shown = f", {limit} shown" if counts.total() > limit else ""
-        click.echo(_number(counts.total(), "dead letter") + shown + (f": {summary}" if summary else ""))
+        click.echo(counted(counts.total(), "dead letter") + shown + (f": {summary}" if summary else ""))
 
 
 @dead_letters.command(
@@ -118,11 +120,16 @@ def replay(config: Config, places: tuple[tuple[int, int], ...], reason: str | No
                 writer.send((letter.key, letter.value, {}) for letter in batch)
                 _settle(topic, batch)
     click.echo(
-        f"{_number(sent, 'message')} {'would be sent' if dry_run else 'sent'} to topic {config.kafka.topic_name}"
+        f"{counted(sent, 'message')} {'would be sent' if dry_run else 'sent'} to topic {config.kafka.topic_name}"
     )
 
 
-@dead_letters.command()
+@dead_letters.command(
+    epilog=examples(
+        "consumer-svc dead-letters discard 0:17",
+        "consumer-svc dead-letters discard --reason not_json --dry-run",
+    )
+)
 @config_options
 @_places
 @_reason
@@ -144,7 +151,7 @@ def discard(
             discarded += len(batch)
             if not dry_run:
                 _settle(topic, batch)
-    click.echo(f"{_number(discarded, 'dead letter')} {'would be discarded' if dry_run else 'discarded'}")
+    click.echo(f"{counted(discarded, 'dead letter')} {'would be discarded' if dry_run else 'discarded'}")
 
 
 def _chosen(topic: DeadLetterReader, places: tuple[tuple[int, int], ...], again: bool) -> Iterator[DeadLetter]:
@@ -161,7 +168,7 @@ def _chosen(topic: DeadLetterReader, places: tuple[tuple[int, int], ...], again:
 def _settle(topic: DeadLetterReader, letters: list[DeadLetter]) -> None:
     if left := topic.settle(letters):
         click.echo(
-            f"{_number(left, 'dead letter')} cannot be remembered as settled, because too many before them are not: "
+            f"{counted(left, 'dead letter')} cannot be remembered as settled, because too many before them are not: "
             "settle the oldest ones first",
             err=True,
         )
@@ -188,10 +195,6 @@ def _line(said: dict[str, Any]) -> str:
     mark = "settled" if said["settled"] else ""
     error = one_line(str(said.get("error", "")), 120)
     return f"{said['place']:<12}{said['set_aside_at']:<25}{mark:<9}{said.get('reason', '?'):<21}{where:<28}  {error}"
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _moment(epoch_ms: int) -> str:

@@ -25,6 +25,7 @@ class WebsiteStatus:
     """A target at one location, now.
 
     Attributes:
+        location: None before the first check of any location.
         since: the first check with this status.
         checked_at: when the newest check ended; None before the first.
         age: how long ago that was.
@@ -35,7 +36,7 @@ class WebsiteStatus:
 
     target_id: int
     url: str
-    location: str
+    location: str | None
     status: str
     stale: bool
     reason: str | None
@@ -98,7 +99,8 @@ _COUNTS = ", ".join(f"count(*) FILTER (WHERE {_KIND} = '{kind}') AS n_{kind}" fo
 _QUERY = f"""
 WITH known AS MATERIALIZED (
     SELECT {{columns}} FROM {{source}}
-    WHERE active AND coalesce(labels, '{{{{}}}}') @> %(labels)s AND (location = %(location)s) IS NOT FALSE
+    WHERE active AND coalesce(labels, '{{{{}}}}') @> %(labels)s
+        AND (%(location)s::text IS NULL OR location = %(location)s)
 ), counts AS (
     SELECT count(DISTINCT target_id) AS n_targets, count(DISTINCT location) AS n_locations, {_COUNTS} FROM known
 ), found AS (

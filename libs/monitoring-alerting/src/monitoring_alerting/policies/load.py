@@ -121,7 +121,7 @@ class _Loading:
 def _line(fault: Fault) -> tuple[int, str]:
     """Sort by line of the file; faults without a line come first."""
     _, _, line = fault.place.rpartition(":")
-    return (int(line) if line.isdigit() else 0, fault.path)
+    return (int(line) if line.isdecimal() else 0, fault.path)
 
 
 def _sections(kind: type[Policy]) -> dict[str, type[attrs.AttrsInstance]]:

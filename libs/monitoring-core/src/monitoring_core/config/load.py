@@ -201,4 +201,4 @@ class _Loading:
 def _order(fault: Fault) -> tuple[int, str]:
     """Sort by line of the file; faults without a line come first."""
     _, _, line = fault.place.rpartition(":")
-    return (int(line) if line.isdigit() else 0, fault.path)
+    return (int(line) if line.isdecimal() else 0, fault.path)

@@ -20,6 +20,7 @@ from monitoring_core.errors import DecodeError, StopError
 from monitoring_core.result_lines import to_line
 from monitoring_core.targets import MAX_INTERVAL_S, MIN_INTERVAL_S
 from monitoring_core.targets.files import FileFormat, read_targets
+from monitoring_runtime.groups import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -60,7 +61,12 @@ class Interval(click.ParamType[int]):
         return int(seconds)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "alert-svc decide --targets websites.csv < results.jsonl",
+        "alert-svc decide --targets websites.csv --until 2026-11-24T10:00Z",
+    )
+)
 @policies_option
 @click.option(
     "--targets",

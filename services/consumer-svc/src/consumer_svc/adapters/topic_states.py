@@ -50,7 +50,8 @@ class KafkaTopicStates:
 
     def _state(self, admin: AdminClient) -> TopicState:
         name = self._config.topic_name
-        cluster = admin.list_topics(name, _TIMEOUT_S).cluster_id or ""
+        # Not by list_topics with a name: Kafka may make a topic that somebody asks for.
+        cluster = admin.describe_cluster(request_timeout=_TIMEOUT_S).result(_TIMEOUT_S).cluster_id or ""
         described = admin.describe_topics(TopicCollection([name]), request_timeout=_TIMEOUT_S)[name].result(_TIMEOUT_S)
         wanted = {TopicPartition(name, part.id): OffsetSpec.earliest() for part in described.partitions}
         asked = admin.list_offsets(wanted, request_timeout=_TIMEOUT_S)

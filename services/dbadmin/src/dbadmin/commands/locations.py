@@ -11,17 +11,18 @@ from rich.table import Table
 from dbadmin.commands.printing import print_table
 from dbadmin.history.locations import forget_location, read_locations
 from monitoring_runtime.commands import config_options
+from monitoring_runtime.groups import LazyGroup, examples
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config
 
 
-@click.group("locations")
+@click.group("locations", cls=LazyGroup, epilog=examples("dbadmin locations list"))
 def locations_group() -> None:
     """The places that checks are made from."""
 
 
-@locations_group.command("list")
+@locations_group.command("list", epilog=examples("dbadmin locations list"))
 @config_options
 def list_locations(config: Config) -> None:
     """Show the locations that have results, and those whose producers have sent none yet."""
@@ -32,14 +33,14 @@ def list_locations(config: Config) -> None:
     print_table(table)
 
 
-@locations_group.command("forget")
+@locations_group.command("forget", epilog=examples("dbadmin locations forget berlin"))
 @click.argument("location")
 @config_options
 def forget(config: Config, location: str) -> None:
-    """Show a location no more that was a mistake or is given up; no producer may work there.
+    """Show a location no more, which was a mistake or is given up.
 
-    Its results and its history stay until they are too old. Open incidents end at the next dbadmin maintain. It is
-    listed again when it has newer results.
+    No producer may work there any more. Its results and its history stay until they are too old. Open incidents end at
+    the next dbadmin maintain. It is listed again when it has newer results.
     """
     was = forget_location(config.database, location)
     click.echo(f"location {was.name}: forgotten, {was.targets} targets had results from it")

@@ -25,6 +25,8 @@ from monitoring_runtime.groups import examples
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rich.console import RenderableType
+
     from dbadmin.status import Answer
     from monitoring_core.config import Config
 
@@ -104,7 +106,9 @@ def _changes(config: Config, question: Question, every_s: float) -> Iterator[Ans
             away = True
             continue
         away = False
-        seen = [(one.target_id, one.location, one.status, one.reason, one.stale) for one in answer.shown]
+        seen: list[tuple[object, ...]] = [
+            (one.target_id, one.location, one.status, one.reason, one.stale) for one in answer.shown
+        ]
         if seen != known:
             yield answer
         known = seen
@@ -113,7 +117,7 @@ def _changes(config: Config, question: Question, every_s: float) -> Iterator[Ans
 def _redraw(config: Config, question: Question, every_s: float) -> None:
     """Show the table in place, until Ctrl-C. During an outage the last one stays, with the reason above it."""
     with Live(auto_refresh=False) as live, contextlib.suppress(KeyboardInterrupt):
-        shown: list[Text | object] = []
+        shown: list[RenderableType] = []
         for answer in _looks(config, question, every_s):
             if isinstance(answer, OutageError):
                 live.update(Group(Text(str(answer), "bold red"), *shown), refresh=True)

@@ -40,7 +40,7 @@ def _cells(one: WebsiteStatus, now: dt.datetime) -> Iterator[tuple[str, Text]]:
     kind = "stale" if one.stale else one.status
     yield "id", Text(str(one.target_id))
     yield "url", Text(without_credentials(one.url))
-    yield "location", Text(one.location)
+    yield "location", Text(one.location or "")
     yield "status", Text(kind, _STYLES.get(kind, ""))
     yield "for", Text(duration(now - one.since) if one.since else "")
     yield "checked", Text(f"{duration(one.age)} ago" if one.age is not None else "never")

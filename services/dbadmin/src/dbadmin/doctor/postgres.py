@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 CONNECT_S = 5
 _STATEMENT_S = 10.0
 MIN_VERSION = 14
-# What mends a server that cannot be reached.
-AWAY = "see that it runs, that database.host and port are right, and that nothing between blocks them"
+# What mends a server that cannot be reached, or not be trusted.
+AWAY = (
+    "see that it runs, that database.host and port are right, and that nothing between blocks them; for a certificate, "
+    "give database.ca_certificate its authority, and database.host the name in it"
+)
 _SET_PASSWORDS = "dbadmin create-roles sets the passwords that the configuration names"
 _CORRECT = "correct database.user and password, run dbadmin setup if the database is missing, or see to pg_hba.conf"
-_TRUST = "give database.ca_certificate the authority of this server, and database.host the name in its certificate"
 
 
 def check_login(who: str, config: DatabaseConfig, parts: Sequence[Role] = ()) -> Iterator[Finding]:
@@ -78,10 +80,10 @@ def _connect(config: DatabaseConfig) -> psycopg.Connection[Any]:
 
 
 def _mend_login(error: psycopg.Error, who: str) -> str:
-    """What mends a login that failed. A server speaks its own language, OpenSSL English."""
+    """What mends a login that failed; which of its reasons a server has, libpq tells in the server's language alone."""
     if diagnose(error).trouble is Trouble.LOGIN_REFUSED:
         return _CORRECT if who == "database.user" else _SET_PASSWORDS
-    return _TRUST if "certificate" in str(error) else AWAY
+    return AWAY
 
 
 def check_version(connection: psycopg.Connection[Any]) -> Finding:

@@ -8,7 +8,7 @@ from psycopg import sql
 
 from dbadmin.connect import connected
 from dbadmin.doctor.findings import Finding, passed, warned
-from dbadmin.targets.table import read_all
+from dbadmin.targets.table import Selection, read_all
 from monitoring_core.errors import InvalidTargetError, OutageError, StopError
 from monitoring_core.tables import LEASE_TABLE, TARGET_TABLE
 
@@ -47,7 +47,7 @@ def check_targets(config: Config) -> Iterator[Finding]:
 def _check_validity(config: Config) -> Finding:
     """Whether every active target can be checked: SQL stores what no import would accept."""
     bad, first, count = list[int](), "", 0
-    for record in read_all(config.database, active_only=True):
+    for record in read_all(config.database, Selection(active=True)):
         count += 1
         if problem := _problem(record, config):
             bad.append(record.id or 0)

@@ -90,10 +90,11 @@ class Topic:
 
 def read_topic(config: KafkaConfig) -> Topic | None:
     """The topic of results as Kafka has it; None when it has none, or cannot be asked: a plan does not need Kafka."""
-    admin = AdminClient(config.client_properties(), logger=SILENT)
+    admin = AdminClient({**config.client_properties()}, logger=SILENT)
     try:
-        topic = admin.list_topics(config.topic_name, timeout=_KAFKA_S).topics[config.topic_name]
+        # Not by its name: Kafka may make a topic that somebody asks for.
+        topic = admin.list_topics(timeout=_KAFKA_S).topics.get(config.topic_name)
     except KafkaException:
         return None
-    counts = [len(partition.replicas) for partition in topic.partitions.values()]
+    counts = [len(partition.replicas) for partition in (topic.partitions if topic else {}).values()]
     return Topic(len(counts), max(counts)) if counts else None

@@ -12,12 +12,16 @@ from rich.table import Table
 from dbadmin.commands.printing import print_table
 from dbadmin.targets.history import read_history
 from monitoring_runtime.commands import config_options
+from monitoring_runtime.groups import examples
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config
 
 
-@click.command("history")
+@click.command(
+    "history",
+    epilog=examples("dbadmin targets history 7", "dbadmin targets history https://example.org"),
+)
 @click.argument("name", metavar="ID|URL")
 @config_options
 def show_history(config: Config, name: str) -> None:
