@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 from consumer_svc.adapters.kafka_settings import CLIENT_ID
 from consumer_svc.places import Topic, TopicState
 from monitoring_core.errors import OutageError
-from monitoring_runtime.kafka import SILENT, ClientProperties, explain, where
+from monitoring_runtime.kafka import SILENT, ClientProperties, Trouble, diagnose, explain, where
 
 if TYPE_CHECKING:
     from monitoring_core.config import KafkaConfig
@@ -37,7 +37,9 @@ class KafkaTopicStates:
         try:
             return self._state(self._connect())
         except KafkaException as error:
-            raise OutageError(explain(error.args[0], self._config)) from None
+            if diagnose(error.args[0]) is not Trouble.TIMED_OUT:
+                raise OutageError(explain(error.args[0], self._config)) from None
+            raise OutageError(f"{where(self._config)} cannot be reached") from None
         except TimeoutError:
             raise OutageError(f"{where(self._config)} cannot be reached") from None
 
