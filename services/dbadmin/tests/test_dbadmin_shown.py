@@ -447,7 +447,7 @@ def test_postgresql_takes_every_target_that_can_be_checked(
 ) -> None:
     """No constraint refuses what a producer would check."""
     values = {column: getattr(record, name) for name, column in TARGET_COLUMNS.items() if name != "id"}
-    values = {column: Jsonb(value) if isinstance(value, dict) else value for column, value in values.items()}
+    values = {column: Jsonb(value) if isinstance(value, dict | list) else value for column, value in values.items()}
     connection.execute(f"TRUNCATE {T}")
     connection.execute(
         f"INSERT INTO {T} ({', '.join(values)}) VALUES ({', '.join(['%s'] * len(values))})", list(values.values())
