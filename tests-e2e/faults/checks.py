@@ -27,20 +27,25 @@ def now_ms() -> int:
 
 @attrs.define
 class Checks:
-    """Targets of a website that answers, their producers, and what must be in the table at the end."""
+    """Targets of a website that answers, their producers, and what must be in the table at the end.
+
+    Attributes:
+        ready_ms: from when the first producer was ready. Slots are due since the targets were added; those before it
+            are missed.
+    """
 
     pipeline: Pipeline
     targets: int = TARGETS
     interval_s: int = 1
-    since_ms: int = 0
+    ready_ms: int = 0
     began_ms: int = attrs.field(factory=lambda: now_ms())
 
     def start(self, name: str, producer_id: str = "1", env: Mapping[str, str] | None = None) -> Service:
-        """Start a producer; from when the first one is ready, every slot counts."""
+        """Start a producer; from when the first one is ready, every slot must be checked."""
         service = self.pipeline.producer(name, producer_id, env)
-        if not self.since_ms:
+        if not self.ready_ms:
             service.wait_until_ready()
-            self.since_ms = round(1_000 * service.metric("producer_accounted_since_seconds"))
+            self.ready_ms = now_ms()
         return service
 
     def statuses(self) -> dict[tuple[int, int], str]:
@@ -49,15 +54,21 @@ class Checks:
             return {(int(row[0]), to_ms(row[1])): str(row[2]) for row in connection.execute(query)}
 
     def due(self, end_ms: int) -> set[tuple[int, int]]:
-        """Every slot of every target until a moment."""
+        """Every slot of every target from when it was added until a moment."""
+        with self.pipeline.postgres.connect() as connection:
+            query = f"SELECT amc_id, amc_active_since FROM {self.pipeline.name}.availability_monitor_config"
+            added = {int(row[0]): to_ms(row[1]) for row in connection.execute(query)}
+        assert len(added) == self.targets
         return {
             (target_id, slot)
-            for target_id in range(1, self.targets + 1)
-            for slot in slots_between(target_id, self.interval_s, self.since_ms, end_ms)
+            for target_id, added_ms in added.items()
+            for slot in slots_between(target_id, self.interval_s, added_ms, end_ms)
         }
 
     def compare(self, end_ms: int | None = None, latest_ms: int | None = None) -> set[str]:
-        """Stop the producers in order, and compare the rows with the slots that were due; the verdicts found.
+        """Stop the producers in order, and compare the rows with the slots that were due.
+
+        Returns the verdicts found since the first producer was ready. Before that every slot is missed or checked.
 
         Args:
             end_ms: every slot before it must have a row; now by default.
@@ -73,4 +84,6 @@ class Checks:
         assert len(due) >= 2 * self.targets
         latest_ms = latest_ms or now_ms()
         assert all(self.began_ms <= slot <= latest_ms for _, slot in rows.keys() - due), self.pipeline.logs()
-        return set(rows.values())
+        early = {status for (_, slot), status in rows.items() if slot < self.ready_ms}
+        assert early <= {"unknown missed_window", "up", "down timeout"}
+        return {status for (_, slot), status in rows.items() if slot >= self.ready_ms}

@@ -179,5 +179,5 @@ def test_poison_that_is_too_large_for_the_dead_letters(pipeline: Pipeline) -> No
     cut, whole = letters["0too_large"], letters["1too_large"]
     assert (cut.value(), headers(cut)["cut_from_bytes"]) == (big[: 64 * 1024], str(len(big) + 1))
     assert (whole.value(), "cut_from_bytes" in headers(whole)) == (easy, False)
-    assert pipeline.command("dead-letters", "replay", "--reason", "too_large").startswith("1 messages sent")
+    assert pipeline.command("dead-letters", "replay", "--reason", "too_large").startswith("1 message sent")
     pipeline.compare()
