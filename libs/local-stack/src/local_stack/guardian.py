@@ -65,6 +65,9 @@ def main() -> None:
         _end_services(directory)
         _end_postgresql(directory / "postgres" / "postmaster.pid")
         time.sleep(_ONCE_MORE_S)
+    # The kernel gives these ids to others later.
+    for file in directory.glob("*.pid"):
+        file.unlink(missing_ok=True)
     if remove:
         shutil.rmtree(directory, ignore_errors=True)
 
