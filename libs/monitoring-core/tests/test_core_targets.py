@@ -189,7 +189,7 @@ def test_a_row_that_holds_other_json_is_a_bad_target(name: str, value: object) -
 def test_the_first_regexp_and_the_further_ones_are_one_list() -> None:
     """For whoever checks, no one of them is apart."""
     target = make_record(regexp="a", further_regexps=["b"], further_forbidden_regexps=["c"]).resolve(DEFAULTS)
-    assert (target.regexps, target.forbidden_regexps) == (("a", "b"), ("c",))
+    assert (target.settings.regexps, target.settings.forbidden_regexps) == (("a", "b"), ("c",))
 
 
 def test_options_become_the_fields_of_a_target() -> None:
@@ -215,17 +215,17 @@ def test_every_good_record_becomes_a_target_whose_timeout_fits_its_interval(reco
     """A producer never gets a check that runs into the next one."""
     assert record.problems() == []
     target = record.resolve(DEFAULTS)
-    assert 0 < target.timeout_s < target.interval_s
+    assert 0 < target.settings.timeout_s < target.settings.interval_s
 
 
 def test_an_interval_shorter_than_the_default_timeout_shortens_the_timeout() -> None:
     """A user who states only the interval need not think of the timeout."""
-    assert make_record(check_interval_s=5).resolve(DEFAULTS).timeout_s == 4.5
+    assert make_record(check_interval_s=5).resolve(DEFAULTS).settings.timeout_s == 4.5
 
 
 def test_a_timeout_of_its_own_must_be_shorter_than_the_default_interval() -> None:
     """The user is told, because a shorter timeout is not what the user asked for."""
-    assert make_record(timeout_s=59.9).resolve(DEFAULTS).timeout_s == 59.9
+    assert make_record(timeout_s=59.9).resolve(DEFAULTS).settings.timeout_s == 59.9
     with pytest.raises(InvalidTargetError, match=r"^timeout_s: must be shorter than the interval \(60\), got 60$"):
         make_record(timeout_s=60).resolve(DEFAULTS)
 

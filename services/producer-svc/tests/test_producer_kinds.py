@@ -60,7 +60,7 @@ class TcpEngine:
     def _connect(self, check: Check, origin: Origin) -> CheckResult:
         host, _, port = check.target.url.removeprefix("tcp://").partition(":")
         try:
-            socket.create_connection((host, int(port)), check.target.timeout_s).close()
+            socket.create_connection((host, int(port)), check.target.settings.timeout_s).close()
             reason = None
         except OSError:
             reason = Reason.CONNECTION_ERROR

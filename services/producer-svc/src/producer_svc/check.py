@@ -36,7 +36,7 @@ class Check:
     @property
     def window_end_ms(self) -> int:
         """The next slot, milliseconds since the epoch, from which on it is too late to start this check."""
-        return self.scheduled_ms + 1000 * self.target.interval_s
+        return self.scheduled_ms + 1000 * self.target.settings.interval_s
 
 
 @attrs.frozen

@@ -55,12 +55,12 @@ class Schedule:
         for target, from_ms in added:
             known = self._targets.get(target.id)
             self._targets[target.id] = target
-            if known and known.interval_s == target.interval_s:
-                self._wheels[target.interval_s].replace(target)
+            if known and known.settings.interval_s == target.settings.interval_s:
+                self._wheels[target.settings.interval_s].replace(target)
                 continue
             if known:
                 left[known.id] = known
-            fresh.setdefault(target.interval_s, []).append((target, from_ms))
+            fresh.setdefault(target.settings.interval_s, []).append((target, from_ms))
         if left:
             self._leave(left)
         for interval_s, entries in fresh.items():
@@ -138,7 +138,7 @@ class Schedule:
     def _pop_late(self) -> tuple[int, Target]:
         slot_ms, target_id, until_ms, number, left = self._late[0]
         target = left or self._targets[target_id]
-        following_ms = slot_ms + 1000 * target.interval_s
+        following_ms = slot_ms + 1000 * target.settings.interval_s
         if following_ms < until_ms:
             heapq.heapreplace(self._late, (following_ms, target_id, until_ms, number, left))
         else:
@@ -146,7 +146,7 @@ class Schedule:
         return slot_ms, target
 
     def _phase(self, target_id: int) -> int:
-        return phase_ms(target_id, self._targets[target_id].interval_s)
+        return phase_ms(target_id, self._targets[target_id].settings.interval_s)
 
     def _enter(self, interval_s: int, entries: list[tuple[Target, int]]) -> None:
         """Put targets on the wheel of their interval, and their earlier slots into the heap."""
@@ -171,10 +171,10 @@ class Schedule:
             for slot_ms, target_id, until_ms, number, left in self._late
         ]
         for target in targets.values():
-            wheel = self._wheels[target.interval_s]
+            wheel = self._wheels[target.settings.interval_s]
             slot_ms = max(wheel.remove(target), self._since.pop(target.id, 0))
             late.append((slot_ms, target.id, end_ms, next(self._numbers), target))
             if not len(wheel):
-                del self._wheels[target.interval_s]
+                del self._wheels[target.settings.interval_s]
         self._late = [entry for entry in late if entry[0] < entry[2]]
         heapq.heapify(self._late)

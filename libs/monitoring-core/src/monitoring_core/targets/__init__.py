@@ -5,7 +5,7 @@ from monitoring_core.targets.options import fields_of_options
 from monitoring_core.targets.place import FAMILIES
 from monitoring_core.targets.record import MAX_INTERVAL_S, MIN_INTERVAL_S, TargetRecord
 from monitoring_core.targets.regexp import MAX_REGEXP_LENGTH, compile_regexp
-from monitoring_core.targets.resolved import CheckDefaults, Target
+from monitoring_core.targets.resolved import CheckDefaults, CheckSettings, Target
 from monitoring_core.targets.status import StatusSet
 from monitoring_core.targets.url import PLAIN_URL, without_credentials
 
@@ -19,6 +19,7 @@ __all__ = [
     "MIN_INTERVAL_S",
     "PLAIN_URL",
     "CheckDefaults",
+    "CheckSettings",
     "StatusSet",
     "Target",
     "TargetRecord",

@@ -28,7 +28,7 @@ from monitoring_core.targets.expectations import (
 )
 from monitoring_core.targets.place import FAMILIES, MAX_PLACE_LENGTH, parse_place
 from monitoring_core.targets.regexp import MAX_REGEXP_LENGTH, regexp_problem
-from monitoring_core.targets.resolved import NO_NAMES, CheckDefaults, Target
+from monitoring_core.targets.resolved import NO_NAMES, CheckDefaults, CheckSettings, Target, shared
 from monitoring_core.targets.status import StatusSet
 from monitoring_core.targets.url import url_problems, without_credentials
 from monitoring_core.targets.wording import plain
@@ -171,9 +171,7 @@ class TargetRecord:
             raise InvalidTargetError(
                 [f"timeout_s: must be shorter than the interval ({interval_s}), got {timeout_s:g}"]
             )
-        return Target(
-            id=self.id,
-            url=self.url,
+        settings = CheckSettings(
             regexps=_all(self.regexp, self.further_regexps),
             interval_s=interval_s,
             timeout_s=timeout_s,
@@ -192,23 +190,17 @@ class TargetRecord:
             client_certificate=self.client_certificate,
             secret_headers=frozenset(map(str.lower, self.secret_headers)) if self.secret_headers else NO_NAMES,
         )
+        return Target(id=self.id, url=self.url, settings=shared(settings))
 
     def unfit(self, defaults: CheckDefaults, problem: str) -> Target:
         """What stands for a target that can never be checked: it has slots, so that each ends as a row, and no URL."""
         assert self.id is not None
-        return Target(
-            id=self.id,
-            url="",
-            regexps=(),
+        settings = CheckSettings(
             interval_s=self.check_interval_s or defaults.interval_s,
             timeout_s=defaults.timeout_s,
-            method="GET",
             expected_status=defaults.expected_status,
-            headers=(),
-            follow_redirects=False,
-            verify_tls=True,
-            problem=problem,
         )
+        return Target(id=self.id, url="", settings=shared(settings), problem=problem)
 
 
 def _all(first: str | None, others: list[str] | None) -> tuple[str, ...]:

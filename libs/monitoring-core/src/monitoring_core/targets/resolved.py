@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 import attrs
 
@@ -24,24 +24,18 @@ class CheckDefaults:
 
 
 @attrs.frozen(kw_only=True)
-class Target:
-    """A website as a producer checks it, with every default filled in.
+class CheckSettings:
+    """How a target is checked, with every default filled in. Targets that are checked alike share one."""
 
-    Attributes:
-        problem: why it can never be checked as it stands; its slots then end as `invalid_target`. None if it can be.
-    """
-
-    id: int
-    url: str = attrs.field(repr=lambda url: repr(without_credentials(url)))
-    # All must match somewhere in the body.
-    regexps: tuple[str, ...]
     interval_s: int
     timeout_s: float
-    method: str
     expected_status: StatusSet
-    headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
-    follow_redirects: bool
-    verify_tls: bool
+    # All must match somewhere in the body.
+    regexps: tuple[str, ...] = ()
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
+    follow_redirects: bool = True
+    verify_tls: bool = True
     body: bytes | None = attrs.field(default=None, repr=False)
     forbidden_regexps: tuple[str, ...] = ()
     # Host and port (None for the URL's), and the version of IP (None for both).
@@ -57,16 +51,38 @@ class Target:
     secret_headers: frozenset[str] = NO_NAMES
     # The name of a file in monitor.client_certificate_directory.
     client_certificate: str | None = None
-    problem: str | None = None
-    host: str = attrs.field(init=False, eq=False, repr=False)
 
     @property
     def looks_into_body(self) -> bool:
         """Whether something must be found in the body, or must not."""
         return bool(self.regexps or self.forbidden_regexps or self.expected_json)
 
-    def __attrs_post_init__(self) -> None:
-        # Interned, because many targets may share one host.
+
+# Most of a million targets have the same settings, which take several times the room of a URL.
+_SHARED: WeakValueDictionary[CheckSettings, CheckSettings] = WeakValueDictionary()
+
+
+def shared(settings: CheckSettings) -> CheckSettings:
+    """Settings equal to these, which other targets may have, too."""
+    # Values of JSON may be lists; and true is equal to 1 in Python, where it is another value in JSON.
+    return settings if settings.expected_json else _SHARED.setdefault(settings, settings)
+
+
+@attrs.frozen(kw_only=True, weakref_slot=False)
+class Target:
+    """A website as a producer checks it.
+
+    Attributes:
+        problem: why it can never be checked as it stands; its slots then end as `invalid_target`. None if it can be.
+    """
+
+    id: int
+    url: str = attrs.field(repr=lambda url: repr(without_credentials(url)))
+    settings: CheckSettings
+    problem: str | None = None
+
+    @property
+    def host(self) -> str:
+        """The host in the URL, without its port."""
         plain = PLAIN_URL.fullmatch(self.url)
-        host = plain[1] if plain else urlsplit(self.url).hostname or ""
-        object.__setattr__(self, "host", sys.intern(host))
+        return plain[1] if plain else urlsplit(self.url).hostname or ""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import attrs
+
 from monitoring_core.result import CheckResult, Status
-from monitoring_core.targets import CheckDefaults, StatusSet, Target, TargetRecord
+from monitoring_core.targets import CheckDefaults, CheckSettings, StatusSet, Target, TargetRecord
 
 # Those of the product.
 DEFAULTS = CheckDefaults(interval_s=60, timeout_s=10.0, expected_status=StatusSet(((200, 299),)))
+_OWN = ("id", "url", "problem")
 _SLOT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
@@ -20,20 +23,10 @@ def make_record(**overrides: Any) -> TargetRecord:
 
 
 def make_target(**overrides: Any) -> Target:
-    """A target with id 1 that is checked once a minute, and `overrides`."""
-    defaults: dict[str, Any] = {
-        "id": 1,
-        "url": "https://example.org/",
-        "regexps": (),
-        "interval_s": 60,
-        "timeout_s": 10.0,
-        "method": "GET",
-        "expected_status": StatusSet(((200, 299),)),
-        "headers": (),
-        "follow_redirects": True,
-        "verify_tls": True,
-    }
-    return Target(**defaults | overrides)
+    """A target with id 1 that is checked once a minute, and `overrides` of it and of its settings."""
+    own: dict[str, Any] = {"id": 1, "url": "https://example.org/"} | {k: v for k, v in overrides.items() if k in _OWN}
+    settings = attrs.asdict(DEFAULTS, recurse=False) | {k: v for k, v in overrides.items() if k not in _OWN}
+    return Target(settings=CheckSettings(**settings), **own)
 
 
 def make_result(**overrides: Any) -> CheckResult:

@@ -79,9 +79,12 @@ def _facts(result: CheckResult, target: Target) -> Iterator[tuple[str, str | Non
     if result.chain_expires_subject:
         yield "  breaks", f"{result.chain_expires_subject} {_expiry(result.chain_expires_at)}"
     yield "body", None if result.body_bytes is None else f"{result.body_bytes} bytes"
-    if result.status is Status.UP and target.degraded_above_s is not None:
-        above = (result.response_time_s or 0.0) > target.degraded_above_s
-        yield "speed", f"{'degraded' if above else 'not degraded'}, which it is above {target.degraded_above_s:g} s"
+    if result.status is Status.UP and target.settings.degraded_above_s is not None:
+        above = (result.response_time_s or 0.0) > target.settings.degraded_above_s
+        yield (
+            "speed",
+            f"{'degraded' if above else 'not degraded'}, which it is above {target.settings.degraded_above_s:g} s",
+        )
     if result.regexp_matched is not None:
         yield "regexp", "matches" if result.regexp_matched else "does not match"
 

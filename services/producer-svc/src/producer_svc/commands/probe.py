@@ -117,7 +117,7 @@ def _probe_all(lines: Iterable[str], monitor: MonitorConfig) -> bool:
         while waiting and engine.free:
             target = waiting.popleft()
             engine.submit(_due_now(target), origin)
-            last_end = max(last_end, time.monotonic() + target.timeout_s + _GRACE_S)
+            last_end = max(last_end, time.monotonic() + target.settings.timeout_s + _GRACE_S)
         if time.monotonic() > last_end:
             raise StopError("the engine did not end its checks")
         for result in engine.drain_finished(0.1):
@@ -171,6 +171,6 @@ def _check(target: Target, monitor: MonitorConfig) -> CheckResult:
     engine, origin = build_engine(monitor), Origin(1, monitor.location)
     check = _due_now(target)
     engine.submit(check, origin)
-    finished = engine.drain_finished(target.timeout_s + _GRACE_S)
+    finished = engine.drain_finished(target.settings.timeout_s + _GRACE_S)
     engine.abandon()
     return finished[0] if finished else origin.unrun(check, Reason.PROBER_ERROR, "the engine did not end the check")

@@ -100,7 +100,7 @@ class Exchange:
             EndingError: the target's URL cannot be requested.
         """
         self._plain = self.request = first_request(self.check.target)
-        if self.check.target.connect_to or self.check.target.client_certificate:
+        if self.check.target.settings.connect_to or self.check.target.settings.client_certificate:
             self._home = urlsplit(self.request.url).hostname
 
     def began(self, moment: float) -> None:
@@ -111,18 +111,18 @@ class Exchange:
     @property
     def deadline(self) -> float:
         """When the budget of the check is spent."""
-        return self.started + self.check.target.timeout_s
+        return self.started + self.check.target.settings.timeout_s
 
     @property
     def connect_to(self) -> tuple[str, int | None] | None:
         """Where to connect in place of the host of the request, which is so for the target's own host alone."""
-        place = self.check.target.connect_to
+        place = self.check.target.settings.connect_to
         return place if place and urlsplit(self.request.url).hostname == self._home else None
 
     @property
     def client_certificate(self) -> str | None:
         """The name of the certificate to show, which is shown over TLS and to the target's own host alone."""
-        name = self.check.target.client_certificate
+        name = self.check.target.settings.client_certificate
         if name is None:
             return None
         parts = urlsplit(self.request.url)
@@ -149,7 +149,7 @@ class Exchange:
         target, head = self.check.target, Head(status, fields)
         judge_head(head)
         self.http_status = status
-        if target.follow_redirects and status in REDIRECTS and (location := head.first("location")):
+        if target.settings.follow_redirects and status in REDIRECTS and (location := head.first("location")):
             if self.hops == self.limits.redirects:
                 raise EndingError(Reason.REDIRECT_ERROR, f"more than {self.limits.redirects} redirects")
             if len(set(head.all("location"))) > 1:
@@ -159,12 +159,12 @@ class Exchange:
                 self._cookies = self._cookies or Cookies()
                 self._cookies.learn(self.request, set_cookies)
             return False
-        judge_expectation(status, target.expected_status)
-        if target.expected_headers:
-            judge_headers(head, target.expected_headers)
+        judge_expectation(status, target.settings.expected_status)
+        if target.settings.expected_headers:
+            judge_headers(head, target.settings.expected_headers)
         self._content_type = ", ".join(types := head.all("content-type")) or None
         self.endless = any(value.lstrip().lower().startswith(EVENT_STREAM) for value in types)
-        if self.endless and not target.looks_into_body:
+        if self.endless and not target.settings.looks_into_body:
             return False  # it is there; nobody can wait for its end
         self._body = Body(self.limits.body, head.encoding)
         return self.request.method != "HEAD"
@@ -195,25 +195,25 @@ class Exchange:
         if self._body is None or self.request.method == "HEAD":
             return
         content, target = self._body.finish(), self.check.target
-        if not target.looks_into_body:
+        if not target.settings.looks_into_body:
             return
         text = to_utf8(content, self._content_type)
-        judge_forbidden(text, target.forbidden_regexps)
-        for pattern in target.regexps:
+        judge_forbidden(text, target.settings.forbidden_regexps)
+        for pattern in target.settings.regexps:
             self.regexp_matched = matches(pattern, text)
             if not self.regexp_matched:
                 if self._body.cut:
                     raise self.limits.exceeded()
                 self._keep(content)
                 raise mismatch(pattern, self._body.unknown)
-        if target.expected_json:
+        if target.settings.expected_json:
             if self._body.cut:
                 raise self.limits.exceeded()
             # Few targets need the library of JSON paths.
             from producer_svc.checks.http.json_body import judge_json
 
             try:
-                judge_json(text, target.expected_json)
+                judge_json(text, target.settings.expected_json)
             except EndingError:
                 self._keep(content)
                 raise

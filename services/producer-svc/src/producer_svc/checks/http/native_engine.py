@@ -88,7 +88,7 @@ class NativeEngine:
         exchange = Exchange(check, origin, self._limits)
         try:
             exchange.begin()
-            self._send(exchange, check.due, check.target.timeout_s)
+            self._send(exchange, check.due, check.target.settings.timeout_s)
             self._early.append(check.due)
         except EndingError as ending:
             self._finished.append(exchange.result(ending))
@@ -127,15 +127,15 @@ class NativeEngine:
                 request.url,
                 header_lines(request.headers),
                 request.body,
-                target.expected_status.ranges,
+                target.settings.expected_status.ranges,
                 self._limits.body,
-                target.follow_redirects,
-                target.verify_tls,
+                target.settings.follow_redirects,
+                target.settings.verify_tls,
                 http1=not exchange.http2,
                 http2=exchange.http2 or self._prefers_http2,
-                endless=target.looks_into_body,
+                endless=target.settings.looks_into_body,
                 connect_to=exchange.connect_to,
-                family=target.family or 0,
+                family=target.settings.family or 0,
                 target=target.id,
                 resume_for_s=self._resume_for_s,
                 client_certificate=self._certificate(certificate) if certificate else None,
@@ -203,14 +203,14 @@ class NativeEngine:
         now = time.monotonic()
         if now >= exchange.deadline:
             stalled_s = exchange.stalled_s + now - (exchange.ended or now)
-            raise timed_out(exchange.check.target.timeout_s, stalled_s, "following redirects")
+            raise timed_out(exchange.check.target.settings.timeout_s, stalled_s, "following redirects")
         self._send(exchange, None, exchange.deadline - now)
 
     def _explain(self, exchange: Exchange, answer: Answer) -> EndingError:
         """Whose fault a failed hop is, and one line about it."""
         match answer.failure:
             case "deadline":
-                return timed_out(exchange.check.target.timeout_s, exchange.stalled_s, answer.detail)
+                return timed_out(exchange.check.target.settings.timeout_s, exchange.stalled_s, answer.detail)
             case "own":
                 return EndingError(Reason.PROBER_ERROR, f"the prober {answer.detail}")
             case "connect":

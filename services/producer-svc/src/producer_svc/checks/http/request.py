@@ -68,7 +68,9 @@ def first_request(target: Target) -> Request:
         except ValueError:
             detail = f"{without_credentials(target.url)} cannot be requested"
             raise EndingError(Reason.PROBER_ERROR, detail) from None
-    return Request(target.method, url, _headers(target.headers, authorization), target.body, target.secret_headers)
+    settings = target.settings
+    headers = _headers(settings.headers, authorization)
+    return Request(settings.method, url, headers, settings.body, settings.secret_headers)
 
 
 def redirected(request: Request, status: int, location: str) -> Request:

@@ -61,8 +61,8 @@ class Probe:
     def check(self, check: Check, origin: Origin) -> CheckResult:
         """Run a check to its verdict. Whatever the website does, this ends within the target's timeout."""
         exchange = Exchange(check, origin, self._limits)
-        progress = self._adapter.progress = Progress(exchange.deadline, family=check.target.family)
-        self._adapter.verify = check.target.verify_tls
+        progress = self._adapter.progress = Progress(exchange.deadline, family=check.target.settings.family)
+        self._adapter.verify = check.target.settings.verify_tls
         ending: EndingError | None = None
         try:
             exchange.begin()
@@ -135,7 +135,9 @@ class Probe:
         """Whose fault a failure is, and one line about it."""
         match failure:
             case DeadlineError() | requests.exceptions.Timeout():
-                return timed_out(exchange.check.target.timeout_s, self._stalls.since(exchange.started), progress.phase)
+                return timed_out(
+                    exchange.check.target.settings.timeout_s, self._stalls.since(exchange.started), progress.phase
+                )
             case DnsError():
                 return EndingError(Reason.DNS_ERROR, str(failure))
             case ConnectError():
