@@ -197,9 +197,17 @@ def test_every_slot_becomes_one_row_and_a_stop_loses_none(containers: Containers
 @pytest.mark.parametrize(
     ("key", "content", "expected"),
     [
-        ("kafka_access_key", None, "kafka.access_key: the file /run/secrets/monitoring/kafka_access_key "),
-        ("database_password", None, "database.password: the file /run/secrets/monitoring/database_password "),
-        ("kafka_ca_certificate", "not PEM", "kafka.ca_certificate: must be PEM text"),
+        (
+            "kafka_access_key",
+            None,
+            "env MONITORING__KAFKA__ACCESS_KEY: the file /run/secrets/monitoring/kafka_access_key ",
+        ),
+        (
+            "database_password",
+            None,
+            "env MONITORING__DATABASE__PASSWORD: the file /run/secrets/monitoring/database_password ",
+        ),
+        ("kafka_ca_certificate", "not PEM", "env MONITORING__KAFKA__CA_CERTIFICATE: must be PEM text"),
     ],
 )
 @pytest.mark.parametrize("image", IMAGES)
