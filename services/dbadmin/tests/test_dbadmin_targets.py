@@ -151,3 +151,22 @@ def test_ids_are_used_once(ready: Path, config: Config) -> None:
         connection.execute("DELETE FROM monitoring.availability_monitor_config WHERE amc_id = 9")
     assert imported(ready, "w.csv", "id,url\n5,http://e/\n,http://f/\n")[0] == 0
     assert [record.id for record in read_all(config.database)] == [1, 5, 10]
+
+
+@pytest.mark.integration_test
+def test_ids_go_on_where_rows_that_were_restored_end(ready: Path, config: Config) -> None:
+    """A restore of rows alone leaves the sequence of their ids behind."""
+    with connected(config.database) as connection:
+        connection.execute(
+            "INSERT INTO monitoring.availability_monitor_config (amc_id, amc_url) "
+            "SELECT n, 'http://restored/' || n FROM generate_series(1, 3) n"
+        )
+    command = ["targets", "add", "http://a/", "--config", str(ready)]
+    run = CliRunner().invoke(main, command)
+    assert (run.exit_code, run.output) == (0, "target 4 added\n")
+    with connected(config.database) as connection:
+        connection.execute(
+            "INSERT INTO monitoring.availability_monitor_config (amc_id, amc_url) VALUES (5, 'http://restored/5')"
+        )
+    assert imported(ready, "w.csv", "url\nhttp://b/\nhttp://c/\n")[0] == 0
+    assert [record.id for record in read_all(config.database)] == [1, 2, 3, 4, 5, 6, 7]

@@ -8,6 +8,7 @@ import attrs
 from psycopg import sql
 
 from dbadmin.connect import one_row
+from dbadmin.targets.ids import raise_sequence
 from monitoring_core.tables import TARGET_COLUMNS
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ class Merge:
     def insert(self) -> int:
         """Insert the targets that the table lacks: those with an id first, so that the others get ids still free."""
         with_id = self._change(_INSERT_WITH_ID)
-        if with_id and not self.dry_run:
-            self._raise_sequence()
+        if not self.dry_run:
+            raise_sequence(self.connection, self.table)
         return with_id + self._change(_INSERT)
 
     def deactivate_missing(self) -> int:
@@ -92,13 +93,6 @@ class Merge:
         if self.dry_run:
             return int(one_row(self.connection, statement)[0])
         return self.connection.execute(statement).rowcount
-
-    def _raise_sequence(self) -> None:
-        """Make the next id larger than all in the table. It is never lowered, so ids of deleted targets stay unused."""
-        name = self.table.as_string(self.connection)
-        (sequence,) = one_row(self.connection, "SELECT pg_get_serial_sequence(%s, 'amc_id')", (name,))
-        statement = sql.SQL("SELECT setval(%s, greatest((SELECT max(amc_id) FROM {}), (SELECT last_value FROM {})))")
-        self.connection.execute(statement.format(self.table, sql.SQL(sequence)), (sequence,))
 
 
 def repeated(connection: psycopg.Connection[Any], name: str) -> Sequence[BadLine]:

@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from dbadmin.connect import connected, one_row
+from dbadmin.targets.ids import raise_sequence
 from monitoring_core.assignment import producers_needed
 from monitoring_core.errors import StopError
 from monitoring_core.tables import TARGET_COLUMNS, TARGET_TABLE
@@ -123,6 +124,7 @@ def add(config: DatabaseConfig, record: TargetRecord) -> int:
         sql.SQL(", ").join(sql.Placeholder() * len(values)),
     )
     with connected(config) as connection:
+        raise_sequence(connection, sql.Identifier(config.schema, TARGET_TABLE))
         added = connection.execute(statement, [*map(_stored, values.values())]).fetchone()
         if not added:
             known = find_in(connection, config.schema, [record.url])[0]
