@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,10 @@ import attrs
 from monitoring_core.clock import to_ms
 from monitoring_core.schedule import slots_between
 from monitoring_testkit.waiting import until
+from monitoring_testkit.websites import fine_website
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from local_stack.processes import Service
 
@@ -87,3 +89,24 @@ class Checks:
         early = {status for (_, slot), status in rows.items() if slot < self.ready_ms}
         assert early <= {"unknown missed_window", "up", "down timeout"}
         return {status for (_, slot), status in rows.items() if slot >= self.ready_ms}
+
+
+@contextlib.contextmanager
+def checked(pipeline: Pipeline) -> Iterator[Checks]:
+    """Targets that are due each second, and a consumer."""
+    with fine_website() as port:
+        pipeline.monitor = {
+            "check_interval": "1s",
+            "timeout": "800ms",
+            "lease_duration": "2s",
+            "refresh_interval": "1s",
+            "outbox_directory": str(pipeline.directory / "outbox"),
+        }
+        with pipeline.postgres.connect() as connection:
+            connection.execute(
+                f"INSERT INTO {pipeline.name}.availability_monitor_config (amc_url) "
+                "SELECT %s || n FROM generate_series(1, %s) n",
+                (f"http://127.0.0.1:{port}/", TARGETS),
+            )
+        pipeline.consumer()
+        yield Checks(pipeline)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +14,7 @@ from monitoring_testkit.needs import need
 from monitoring_testkit.servers.pgbouncer import missing, pgbouncer
 from monitoring_testkit.waiting import until
 
+from .checks import checked
 from .published import results
 
 if TYPE_CHECKING:
@@ -79,3 +82,39 @@ def test_dbadmin_refuses_a_pool_before_it_changes_anything(proxied: Pipeline, mo
     assert "is a pool of connections (PgBouncer), and this command needs the server itself" in done.stderr
     with proxied.postgres.connect() as admin:
         assert admin.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_producers_keep_their_leases_through_a_pool(proxied: Pipeline, mode: str) -> None:
+    """A standby takes over; every slot has its row, on a database with settings of its own."""
+    need("PgBouncer", missing())
+    assert proxied.proxy
+    settings = {"default_transaction_read_only": "on", "datestyle": "'German'", "timezone": "'Asia/Kolkata'"}
+    with proxied.postgres.connect() as admin, pgbouncer(proxied.proxy.port, mode) as pool:
+        proxied.proxy = pool  # type: ignore[assignment]  # services need its port alone
+        with checked(proxied) as checks:
+            for name, value in settings.items():
+                admin.execute(f"ALTER DATABASE monitoring SET {name} = {value}")
+            try:
+                first, second = checks.start("producer first"), checks.start("producer second")
+                until(lambda: "standing by" in second.child.last_lines(20), what=proxied.logs)
+                first.child.signal(signal.SIGKILL)
+                until(lambda: bool(second.get("/readyz")), 15, proxied.logs)
+                time.sleep(2)
+            finally:
+                for name in settings:
+                    admin.execute(f"ALTER DATABASE monitoring RESET {name}")
+            assert checks.compare() == {"up", "unknown missed_window"}
+
+
+def test_a_producer_ends_on_a_pool_that_keeps_no_transaction_together(proxied: Pipeline) -> None:
+    """With one sentence, before it holds an ID."""
+    need("PgBouncer", missing())
+    assert proxied.proxy
+    with pgbouncer(proxied.proxy.port, "statement") as pool:
+        proxied.proxy = pool  # type: ignore[assignment]  # services need its port alone
+        producer = proxied.producer("one")
+        assert producer.child.wait() == 1
+        assert "set its pool_mode to transaction or session" in producer.child.last_lines()
+    with proxied.postgres.connect() as admin:
+        assert admin.execute(f"SELECT count(*) FROM {proxied.name}.producer_lease").fetchone() == (0,)

@@ -13,9 +13,8 @@ import pytest
 
 from monitoring_testkit.producer.engines import needs_native
 from monitoring_testkit.waiting import until
-from monitoring_testkit.websites import fine_website
 
-from .checks import TARGETS, Checks, now_ms
+from .checks import TARGETS, Checks, checked, now_ms
 from .disks import fill, small_disk
 from .machine_clock import MachineClock
 
@@ -44,22 +43,8 @@ def holds(service: Service, producer_id: int) -> bool:
 
 @pytest.fixture
 def checks(pipeline: Pipeline) -> Iterator[Checks]:
-    with fine_website() as port:
-        pipeline.monitor = {
-            "check_interval": "1s",
-            "timeout": "800ms",
-            "lease_duration": "2s",
-            "refresh_interval": "1s",
-            "outbox_directory": str(pipeline.directory / "outbox"),
-        }
-        with pipeline.postgres.connect() as connection:
-            connection.execute(
-                f"INSERT INTO {pipeline.name}.availability_monitor_config (amc_url) "
-                "SELECT %s || n FROM generate_series(1, %s) n",
-                (f"http://127.0.0.1:{port}/", TARGETS),
-            )
-        pipeline.consumer()
-        yield Checks(pipeline)
+    with checked(pipeline) as checks:
+        yield checks
 
 
 def test_a_producer_that_is_killed_at_any_moment(checks: Checks) -> None:
