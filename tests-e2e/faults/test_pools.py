@@ -118,3 +118,33 @@ def test_a_producer_ends_on_a_pool_that_keeps_no_transaction_together(proxied: P
         assert "set its pool_mode to transaction or session" in producer.child.last_lines()
     with proxied.postgres.connect() as admin:
         assert admin.execute(f"SELECT count(*) FROM {proxied.name}.producer_lease").fetchone() == (0,)
+
+
+def examined(pipeline: Pipeline, mode: str) -> list[str]:
+    """What the doctor says through a pool and does not pass, about PostgreSQL."""
+    assert pipeline.proxy
+    with pgbouncer(pipeline.proxy.port, mode) as pool:
+        words = [script("dbadmin"), "doctor", "--config", str(pipeline.directory / "setup.yaml")]
+        command = [*words, "--set", f"database.port={pool.port}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return [line for line in done.stdout.splitlines() if "PostgreSQL" in line and not line.startswith("pass")]
+
+
+def test_doctor_says_once_that_a_pool_keeps_no_transaction_together(proxied: Pipeline) -> None:
+    need("PgBouncer", missing())
+    (line,) = examined(proxied, "statement")
+    assert line.startswith("fail  PostgreSQL as database.user: PostgreSQL at 127.0.0.1:")
+    assert "set its pool_mode to transaction or session" in line
+    assert "could not be looked at" not in line
+
+
+def test_doctor_blames_no_setting_that_sessions_make_good(proxied: Pipeline) -> None:
+    """Consumers wait for the disk through a pool too, whatever the database is set to."""
+    need("PgBouncer", missing())
+    with proxied.postgres.connect() as admin:
+        admin.execute("ALTER DATABASE monitoring SET synchronous_commit = off")
+        try:
+            (line,) = examined(proxied, "transaction")
+        finally:
+            admin.execute("ALTER DATABASE monitoring RESET synchronous_commit")
+    assert line.startswith("warn  way to PostgreSQL: a connection pool is between")

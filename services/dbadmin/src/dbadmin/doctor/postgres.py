@@ -15,6 +15,7 @@ from dbadmin.doctor.rights import check_rights
 from dbadmin.doctor.schema import check_default_partition, check_partitions, check_schema
 from dbadmin.doctor.trials import try_part
 from monitoring_core.config import Role
+from monitoring_core.errors import StopError
 from monitoring_runtime.postgres import Trouble, connect, diagnose, explain
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def check_login(who: str, config: DatabaseConfig, parts: Sequence[Role] = ()) ->
                 yield from check_durability(connection)
     except psycopg.Error as error:
         yield failed(subject, explain(error, config, "cannot be used"), _mend_login(error, who))
+    except StopError as error:
+        yield failed(subject, str(error), "or give dbadmin the host and port of the server itself")
 
 
 def check_server(config: Config, database: DatabaseConfig, clock: Clock) -> Iterator[Finding]:
@@ -105,7 +108,8 @@ def check_clock(connection: psycopg.Connection[Any], clock: Clock) -> Finding:
 
 def check_durability(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
     """Whether what was committed outlives a crash of the server: Kafka's offsets say that it is stored."""
-    (value,) = one_row(connection, "SELECT current_setting('synchronous_commit')")
+    with connection.transaction():  # through a pool, settings are those of a transaction
+        (value,) = one_row(connection, "SELECT current_setting('synchronous_commit')")
     if value == "off":
         yield failed(
             "durability of PostgreSQL",
