@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
 import psycopg
 import pytest
 
 from monitoring_core.config import DatabaseConfig
+from monitoring_core.config.database import SslMode
 from monitoring_runtime.postgres import Trouble, connect, diagnose, explain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CONFIG = DatabaseConfig(host="db", user="u", database="monitoring", schema="watch")
 AWAY = DatabaseConfig(host="127.0.0.1", port=1, user="u")
@@ -49,6 +58,45 @@ def test_a_server_that_nobody_reaches_is_unreachable() -> None:
     assert (
         explain(caught.value, AWAY, "cannot work") == "PostgreSQL at 127.0.0.1:1 cannot be reached: Connection refused"
     )
+
+
+# A server that answers every connection with this error, in the protocol of PostgreSQL. A process of its own, because
+# libpq's question whether a server takes connections keeps all threads of a process waiting.
+REFUSING = """
+import socketserver, struct, sys
+fields = b"".join(k + v.encode() + b"\\0" for k, v in ((b"S", "FATAL"), (b"C", sys.argv[1]), (b"M", sys.argv[2])))
+class Refusal(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.recv(4096)
+        self.request.sendall(b"E" + struct.pack("!i", len(fields) + 5) + fields + b"\\0")
+with socketserver.TCPServer(("127.0.0.1", 0), Refusal) as server:
+    print(server.server_address[1], flush=True)
+    server.serve_forever()
+"""
+
+
+@contextlib.contextmanager
+def refusing(sqlstate: str, text: str) -> Iterator[DatabaseConfig]:
+    command = [sys.executable, "-c", REFUSING, sqlstate, text]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        try:
+            port = int(server.stdout.readline())
+            yield DatabaseConfig(host="127.0.0.1", port=port, user="u", sslmode=SslMode.DISABLE)
+        finally:
+            server.kill()
+
+
+def test_a_server_that_starts_is_no_refused_login() -> None:
+    """Whatever language it says so in: what waits for an outage waits for it, too."""
+    with refusing("57P03", "das Datenbanksystem startet") as config, pytest.raises(psycopg.OperationalError) as caught:
+        connect(config, "test")
+    assert diagnose(caught.value).trouble is Trouble.UNREACHABLE
+    assert explain(caught.value, config, "").endswith(" cannot be reached: das Datenbanksystem startet")
+    wrong = "Passwort-Authentifizierung für Benutzer »u« fehlgeschlagen"
+    with refusing("28P01", wrong) as config, pytest.raises(psycopg.OperationalError) as caught:
+        connect(config, "test")
+    assert diagnose(caught.value).trouble is Trouble.LOGIN_REFUSED
 
 
 def test_a_lost_connection_is_unreachable_too() -> None:

@@ -10,6 +10,7 @@ import attrs
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from psycopg.pq import PGconn, Ping
 
 from monitoring_core.errors import OutageError, StopError
 from monitoring_core.revision import QUERY, why_unfit
@@ -19,6 +20,10 @@ from monitoring_runtime.sqlstates import lacks_partition
 
 if TYPE_CHECKING:
     from monitoring_core.config import DatabaseConfig
+
+
+class NotReadyError(psycopg.OperationalError):
+    """The server takes no connections yet, or no more: it starts, recovers or shuts down."""
 
 
 def connect(
@@ -50,7 +55,14 @@ def connect(
     if connect_timeout_s is not None:
         parameters["connect_timeout"] = str(connect_timeout_s)
     parameters["client_encoding"] = "UTF8"
-    connection = Session.connect(make_conninfo(**parameters), autocommit=True)
+    try:
+        connection = Session.connect(make_conninfo(**parameters), autocommit=True)
+    except psycopg.OperationalError as error:
+        # Only this question does libpq answer from the SQLSTATE of a refusal (57P03). Other threads wait meanwhile.
+        asked = make_conninfo(**parameters | {"connect_timeout": "2"})
+        if _REFUSAL.search(first_line(error)) and PGconn.ping(asked.encode()) == Ping.REJECT:
+            raise NotReadyError(*error.args) from None
+        raise
     try:
         connection.pin(statement_timeout_s)
         if connection.in_pool:
@@ -152,7 +164,8 @@ def diagnose(error: psycopg.Error) -> Diagnosis:
     if not isinstance(error, psycopg.OperationalError):
         return Diagnosis(Trouble.OTHER, line)
     if refusal := _REFUSAL.search(line):
-        return Diagnosis(Trouble.LOGIN_REFUSED, refusal[1])
+        trouble = Trouble.UNREACHABLE if isinstance(error, NotReadyError) else Trouble.LOGIN_REFUSED
+        return Diagnosis(trouble, refusal[1])
     return Diagnosis(Trouble.UNREACHABLE, line.rpartition("failed: ")[2])
 
 
