@@ -495,3 +495,24 @@ def test_the_doctor_names_targets_that_cannot_be_checked_and_slots_of_nobody(
             "for each, which accounts for them as far back as monitor.max_look_back"
         ),
     ]
+
+
+def test_the_doctor_names_websites_that_the_producers_cannot_check(
+    connection: psycopg.Connection[Any], config_file: Path
+) -> None:
+    """Not as the websites' fault: each cause once, with those that are active."""
+    config = load_config(config_file, environ={})
+    said = "the website speaks HTTP/2 alone, which the engine requests does not; native does"
+    for number in (1, 2, 3):
+        add(connection, f"http://w{number}/", amc_active=number < 3)
+        connection.execute(
+            "INSERT INTO monitoring.availability_state (target_id, location, scheduled_at, status, reason, error) "
+            "VALUES (%s, 'default', now(), 'unknown', 'prober_error', %s)",
+            (number, said),
+        )
+    assert [str(finding) for finding in check_targets(config) if finding.subject == "prober errors"] == [
+        (
+            f"warn  prober errors: 2 targets cannot be checked by the producers: 1, 2 ({said}) → the runbook explains "
+            "these words"
+        )
+    ]

@@ -1,4 +1,4 @@
-"""The targets themselves: those that cannot be checked, and slots for which no producer ever came."""
+"""The targets themselves: those that cannot be checked, by anybody or by these producers, and slots of no producer."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dbadmin.doctor.findings import Finding, passed, warned
 from dbadmin.targets.table import Selection, read_all
 from monitoring_core.errors import InvalidTargetError, OutageError, StopError
 from monitoring_core.tables import LEASE_TABLE, TARGET_TABLE
+from monitoring_runtime.commands import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,12 +34,17 @@ SELECT producer_id, sum(slots)::bigint FROM (
 ) due WHERE NOT EXISTS (
     SELECT FROM {leases} l WHERE l.location = %(location)s AND l.producer_id = due.producer_id)
 GROUP BY producer_id HAVING sum(slots) > 0 ORDER BY producer_id"""
+# As of the last run of maintain, the commonest errors first.
+_PROBER_ERRORS = """
+SELECT error, array_agg(DISTINCT target_id) FROM {schema}.availability_state JOIN {targets} ON amc_id = target_id
+WHERE amc_active AND reason = 'prober_error' GROUP BY error ORDER BY count(DISTINCT target_id) DESC, error LIMIT 3"""
 
 
 def check_targets(config: Config) -> Iterator[Finding]:
-    """Both; nothing when PostgreSQL cannot be asked, which other examinations tell."""
+    """All of it; nothing when PostgreSQL cannot be asked, which other examinations tell."""
     try:
         yield _check_validity(config)
+        yield from _check_prober_errors(config)
         yield from _check_unwatched(config)
     except (OutageError, StopError):
         return
@@ -66,6 +72,16 @@ def _problem(record: TargetRecord, config: Config) -> str | None:
     except InvalidTargetError as error:
         return str(error)
     return None
+
+
+def _check_prober_errors(config: Config) -> Iterator[Finding]:
+    """Websites that are unknown because the producers cannot check them, like those of HTTP/2 alone, and why."""
+    schema = config.database.schema
+    query = sql.SQL(_PROBER_ERRORS).format(schema=sql.Identifier(schema), targets=sql.Identifier(schema, TARGET_TABLE))
+    with connected(config.database) as connection:
+        for error, ids in connection.execute(query).fetchall():
+            text = f"{counted(len(ids), 'target')} cannot be checked by the producers: {_some(ids)} ({error})"
+            yield warned("prober errors", text, "the runbook explains these words")
 
 
 def _check_unwatched(config: Config) -> Iterator[Finding]:
