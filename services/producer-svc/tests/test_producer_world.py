@@ -342,6 +342,15 @@ def test_a_target_is_asked_for_as_the_user_spelled_it(path: str, probe: Prober, 
     assert website.requests[0].split()[1] == path.encode()
 
 
+@pytest.mark.parametrize("host", ["127.1", "0177.0.0.1", "0x7f.0.0.1", "2130706433", "127.0.0.1"])
+def test_an_ipv4_address_may_be_spelled_as_browsers_take_it(host: str, probe: Prober, website: RawWebsite) -> None:
+    """No resolver is asked for it."""
+    website.answer(says(page()))
+    result = check(probe, f"http://{host}:{website.port}/")
+    assert (result.status, result.remote_address) == (Status.UP, "127.0.0.1"), result.error
+    assert f"Host: 127.0.0.1:{website.port}".encode() in website.requests[0]
+
+
 @pytest.mark.parametrize(("second", "reason"), [("/next", None), ("/other", Reason.REDIRECT_ERROR)])
 def test_two_locations(second: str, reason: Reason | None, probe: Prober, website: RawWebsite) -> None:
     """Equal ones are one; of two that differ, no browser follows either."""

@@ -9,9 +9,13 @@ from urllib.parse import urlsplit, urlunsplit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# A name whose last part is a number is an IPv4 address in another spelling (WHATWG URL standard, "ends in a number").
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_NO_NUMBER = r"(?!(?:[a-z0-9-]*\.)*(?:\d+|0x[0-9a-f]*)\.?[:/])"
 # A fast path: matches nearly every URL in practice, and only valid URLs in normal form. Group 1 is the host.
 PLAIN_URL = re.compile(
-    r"(?!.*/\.)https?://([a-z0-9][a-z0-9.-]*)(?::(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}))?"
+    rf"(?!.*/\.)https?://({_OCTET}(?:\.{_OCTET}){{3}}|{_NO_NUMBER}[a-z0-9][a-z0-9.-]*)"
+    r"(?::(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}))?"
     r"/[A-Za-z0-9._~/=&;,+:!$'()*-]*(?:\?[A-Za-z0-9._~/?=&;,+:!$'()*-]+)?",
     re.ASCII,
 )
