@@ -57,6 +57,9 @@ VIEWS = (
     "website_check",
     "website_reason_hourly",
     "website_coverage_hourly",
+    "alert_transition",
+    "alert_acknowledgement",
+    "maintenance_window",
 )
 
 
@@ -128,7 +131,7 @@ def set_up(config: Config) -> list[str]:
     return said + list(create_schema(owned(config), TODAY, config.roles))
 
 
-@pytest.fixture(params=["", "administrator"], ids=["four accounts", "without an administrator"])
+@pytest.fixture(params=["", "administrator"], ids=["five accounts", "without an administrator"])
 def config(server: Server, tmp_path: Path, request: pytest.FixtureRequest) -> Config:
     """Set up: with an administrator, and with the owner in its place."""
     made = configured(server, tmp_path, without=request.param)
@@ -239,7 +242,18 @@ FORBIDDEN: dict[Role, tuple[str, ...]] = {
         ),
         "SELECT * FROM monitoring.availability_dirty_hour",
     ),
+    Role.ALERT: (
+        "SELECT amc_headers FROM monitoring.availability_monitor_config",
+        "SELECT * FROM monitoring.availability_result",
+        "SELECT * FROM monitoring.producer_lease",
+        "DELETE FROM monitoring.alert_transition",
+        "INSERT INTO monitoring.maintenance_window (begins_at, ends_at) VALUES (now(), now() + interval '1h')",
+        "CREATE TEMP TABLE mine (x int)",
+    ),
     Role.READER: (
+        "UPDATE monitoring.alert_transition SET noticed = true",
+        "SELECT * FROM monitoring.alert_target",
+        "SELECT * FROM monitoring.alert_snapshot",
         "SELECT * FROM monitoring.availability_result",
         "SELECT amc_url FROM monitoring.availability_monitor_config",
         "SELECT amc_headers FROM monitoring.availability_monitor_config",

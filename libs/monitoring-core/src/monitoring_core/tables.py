@@ -1,4 +1,4 @@
-"""The contract about tables: dbadmin creates them, the producer reads and the consumer writes them.
+"""The contract about tables: dbadmin creates them, and the services read and write them.
 
 The names here are not quoted; SQL that is built from them quotes them.
 """
@@ -17,6 +17,15 @@ DIRTY_HOUR_TABLE = "availability_dirty_hour"
 POSITION_TABLE = "availability_position"
 # Messages that Kafka no longer had when they were due to be stored.
 GAP_TABLE = "availability_gap"
+# Every change of state of an alert.
+TRANSITION_TABLE = "alert_transition"
+ACKNOWLEDGEMENT_TABLE = "alert_acknowledgement"
+# How far each partition is decided, and what deciding remembers of it. Transitions are stored in one transaction with it.
+ALERT_POSITION_TABLE = "alert_position"
+ALERT_SNAPSHOT_TABLE = "alert_snapshot"
+# The view of active targets that alert-svc reads.
+ALERT_TARGET_VIEW = "alert_target"
+WINDOW_TABLE = "maintenance_window"
 
 # Attribute of TargetRecord -> column.
 TARGET_COLUMNS = {

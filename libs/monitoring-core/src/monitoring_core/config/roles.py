@@ -24,6 +24,7 @@ class Role(enum.StrEnum):
     ADMINISTRATOR = "administrator"
     PRODUCER = "producer"
     CONSUMER = "consumer"
+    ALERT = "alert"
     READER = "reader"
 
 
@@ -46,6 +47,8 @@ class RolesConfig:
     producer_password: SecretReference | None = None
     consumer_user: Name | None = None
     consumer_password: SecretReference | None = None
+    alert_user: Name | None = None
+    alert_password: SecretReference | None = None
     reader_user: Name | None = None
     reader_password: SecretReference | None = None
 

@@ -9,6 +9,10 @@ from psycopg import sql
 from dbadmin.connect import one_row
 from monitoring_core.config import Role
 from monitoring_core.tables import (
+    ACKNOWLEDGEMENT_TABLE,
+    ALERT_POSITION_TABLE,
+    ALERT_SNAPSHOT_TABLE,
+    ALERT_TARGET_VIEW,
     DIRTY_HOUR_TABLE,
     GAP_TABLE,
     LEASE_TABLE,
@@ -18,6 +22,8 @@ from monitoring_core.tables import (
     SCHEMA_VERSION_TABLE,
     TARGET_TABLE,
     TARGET_VERSION_TABLE,
+    TRANSITION_TABLE,
+    WINDOW_TABLE,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +50,17 @@ PRIVILEGES: dict[Role, dict[str, frozenset[str]]] = {
         POSITION_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
         GAP_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
     },
+    Role.ALERT: {
+        SCHEMA_VERSION_TABLE: _READ,
+        # Of targets no more than the view shows: the table has headers and bodies, which may hold secrets.
+        ALERT_TARGET_VIEW: _READ,
+        TARGET_VERSION_TABLE: _READ,
+        WINDOW_TABLE: _READ,
+        TRANSITION_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
+        ACKNOWLEDGEMENT_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
+        ALERT_POSITION_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
+        ALERT_SNAPSHOT_TABLE: frozenset({"SELECT", "INSERT", "DELETE"}),
+    },
     Role.READER: dict.fromkeys(
         (
             "website_status",
@@ -53,6 +70,9 @@ PRIVILEGES: dict[Role, dict[str, frozenset[str]]] = {
             "website_check",
             "website_reason_hourly",
             "website_coverage_hourly",
+            TRANSITION_TABLE,
+            ACKNOWLEDGEMENT_TABLE,
+            WINDOW_TABLE,
         ),
         _READ,
     ),
@@ -62,6 +82,7 @@ _DATABASE: dict[Role, tuple[str, ...]] = {
     Role.ADMINISTRATOR: ("CONNECT", "CREATE", "TEMPORARY"),
     Role.PRODUCER: ("CONNECT",),
     Role.CONSUMER: ("CONNECT", "TEMPORARY"),
+    Role.ALERT: ("CONNECT",),
     Role.READER: ("CONNECT",),
 }
 _PRESENT = """
