@@ -58,7 +58,7 @@ def test_a_bad_configuration_stops_every_command_with_status_2(
 ) -> None:
     """Before anything is connected, and with the same exact message."""
     monkeypatch.chdir(tmp_path)
-    for place in ("consumer_svc.adapters.kafka_source.Consumer", "producer_svc.adapters.kafka.Producer"):
+    for place in ("monitoring_runtime.kafka_source.Consumer", "producer_svc.adapters.kafka.Producer"):
         monkeypatch.setattr(place, refuse)
     for place in ("dbadmin.install.topics.AdminClient", "dbadmin.doctor.kafka.AdminClient", "socket.create_connection"):
         monkeypatch.setattr(place, refuse)

@@ -16,7 +16,6 @@ from confluent_kafka.cimpl import NewTopic
 from psycopg.rows import dict_row
 
 from consumer_svc.adapters.dead_letters import KafkaDeadLetters
-from consumer_svc.adapters.kafka_source import KafkaSource
 from consumer_svc.adapters.postgres import PostgresWriter
 from local_stack.servers import Postgres, embedded_broker
 from local_stack.servers import connect as connect_to
@@ -25,6 +24,7 @@ from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.revision import CONSUMER_NEEDS
 from monitoring_core.tables import RESULT_COLUMNS
 from monitoring_runtime.kafka import SILENT
+from monitoring_runtime.kafka_source import KafkaSource
 from monitoring_testkit.consumer.contracts.dead_letters import DeadLettersContract, Letter
 from monitoring_testkit.consumer.contracts.source import SourceContract
 from monitoring_testkit.consumer.contracts.writer import WriterContract
@@ -193,7 +193,7 @@ class RealTopic:
     config: Config
 
     def join(self) -> KafkaSource:
-        return KafkaSource(self.config.kafka, self.config.consumer, lambda _: None)
+        return KafkaSource(self.config.kafka, self.config.consumer, lambda _: None, "consumer-svc")
 
     def produce(self, *values: bytes) -> None:
         producer = Producer({"bootstrap.servers": self.config.kafka.bootstrap_servers}, logger=SILENT)

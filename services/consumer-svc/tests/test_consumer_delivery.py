@@ -11,12 +11,12 @@ from consumer_svc.delivery import Delivery, GivenUpError
 from consumer_svc.metrics import Metrics
 from consumer_svc.places import Span
 from consumer_svc.poison_watch import POISON_MINIMUM, PoisonWatch
-from consumer_svc.ports import Received
 from consumer_svc.service import ConsumerService
 from monitoring_core.clock import Clock, SystemClock
 from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.health import Health
 from monitoring_runtime.retry import RetryPolicy
+from monitoring_runtime.topics import Received
 from monitoring_testkit.consumer.fakes import (
     PARTITIONS,
     TOPIC,

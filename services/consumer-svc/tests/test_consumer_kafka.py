@@ -22,11 +22,13 @@ from confluent_kafka.cimpl import NewTopic
 
 from consumer_svc.adapters.dead_letter_topic import DeadLetterTopic
 from consumer_svc.adapters.dead_letters import KafkaDeadLetters
-from consumer_svc.adapters.kafka_source import KafkaSource
-from consumer_svc.adapters.topic_states import KafkaTopicStates
-from consumer_svc.ports import Poison, Received
+from consumer_svc.adapters.kafka_settings import CLIENT_ID
+from consumer_svc.ports import Poison
 from monitoring_core.config import Config, load_config
 from monitoring_core.errors import OutageError, StopError
+from monitoring_runtime.kafka_source import KafkaSource
+from monitoring_runtime.topic_states import KafkaTopicStates
+from monitoring_runtime.topics import Received
 from monitoring_testkit.consumer.messages import FakeMessage
 from monitoring_testkit.waiting import until
 
@@ -125,7 +127,7 @@ def received(source: KafkaSource, count: int) -> list[Received]:
 def test_a_paused_source_gives_nothing_until_it_is_resumed(config: Config) -> None:
     """Polling goes on meanwhile, and nothing is skipped."""
     create(config, config.kafka.topic_name)
-    source = KafkaSource(config.kafka, config.consumer, no_lag)
+    source = KafkaSource(config.kafka, config.consumer, no_lag, CLIENT_ID)
     subscribe(source)
     until(lambda: not source.poll(10, 0.1) and source.assigned)
     source.pause(True)
@@ -140,7 +142,7 @@ def test_partitions_are_given_up_in_order_when_the_source_closes(config: Config)
     """The service is told, and can still commit what is written."""
     create(config, config.kafka.topic_name)
     produce(config, b"a")
-    source = KafkaSource(config.kafka, config.consumer, no_lag)
+    source = KafkaSource(config.kafka, config.consumer, no_lag, CLIENT_ID)
     revoked = threading.Event()
 
     def commit(_partitions: Collection[int]) -> None:
@@ -160,12 +162,12 @@ def test_partitions_are_given_up_in_order_when_the_source_closes(config: Config)
 
 def test_a_kafka_that_does_not_answer_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the loop, which must beat and notice a stop, nor the end; and the commits made before are kept."""
-    monkeypatch.setattr("consumer_svc.adapters.kafka_source._CLOSE_S", 1.0)
+    monkeypatch.setattr("monitoring_runtime.kafka_source._CLOSE_S", 1.0)
     with started(tmp_path) as (address, process):
         config = configured(address, tmp_path, "frozen")
         create(config, config.kafka.topic_name)
         produce(config, b"a", b"b")
-        source = KafkaSource(config.kafka, config.consumer, no_lag)
+        source = KafkaSource(config.kafka, config.consumer, no_lag, CLIENT_ID)
         subscribe(source)
         received(source, 2)
         process.send_signal(signal.SIGSTOP)
@@ -185,7 +187,7 @@ def test_a_kafka_that_does_not_answer_holds_nobody_up(tmp_path: Path, monkeypatc
 
 def test_a_missing_topic_is_said_once_and_waited_for(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     """The line says what to do; as soon as there is a topic, its messages are read."""
-    source = KafkaSource(config.kafka, config.consumer, no_lag)
+    source = KafkaSource(config.kafka, config.consumer, no_lag, CLIENT_ID)
     subscribe(source)
     said: list[str] = []
 
@@ -248,7 +250,7 @@ def test_an_unreachable_kafka_is_said_once_and_nothing_else_is_printed(
     file = tmp_path / "config.yaml"
     file.write_text(f"kafka: {{bootstrap_servers: '{address}'}}\ndatabase: {{host: nowhere, user: nobody}}\n")
     away = load_config(file, environ={})
-    source = KafkaSource(away.kafka, away.consumer, no_lag)
+    source = KafkaSource(away.kafka, away.consumer, no_lag, CLIENT_ID)
     subscribe(source)
     for _ in range(10):
         source.poll(10, 0.1)
@@ -286,7 +288,7 @@ def test_dead_letters_that_are_not_acknowledged_are_an_outage(tmp_path: Path, mo
 
 def test_what_kafka_refuses_is_said_once(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     """However often it is tried again, and although the broker can be reached."""
-    source = KafkaSource(config.kafka, config.consumer, no_lag)
+    source = KafkaSource(config.kafka, config.consumer, no_lag, CLIENT_ID)
     for _ in range(5):
         source._on_error(KafkaError(KafkaError.INVALID_SESSION_TIMEOUT))
         source._on_statistics('{"brokers": {"b": {"state": "UP", "nodeid": 1}}, "topics": {}}')
@@ -298,7 +300,7 @@ def test_a_refused_handshake_is_said_once_however_long_each_took(
     config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """librdkafka ends its texts with times and counts, which differ at every try."""
-    source = KafkaSource(config.kafka, config.consumer, no_lag)
+    source = KafkaSource(config.kafka, config.consumer, no_lag, CLIENT_ID)
     for after in ("3ms in state SSL_HANDSHAKE", "4ms in state SSL_HANDSHAKE, 5 identical error(s) suppressed"):
         text = f"ssl://k:1/bootstrap: SSL handshake failed: certificate verify failed (after {after})"
         source._on_error(KafkaError(KafkaError._SSL, text))
@@ -310,7 +312,7 @@ def test_a_topic_has_an_identity_and_the_beginning_of_each_partition(config: Con
     """Both stay the same; a topic of the same name that is made anew has another identity."""
     create(config, config.kafka.topic_name)
     produce(config, b"a")
-    states = KafkaTopicStates(config.kafka)
+    states = KafkaTopicStates(config.kafka, CLIENT_ID)
     state = states.now()
     assert state.begins == {0: 0, 1: 0}
     assert state.topic.name == config.kafka.topic_name
@@ -325,7 +327,7 @@ def test_a_topic_has_an_identity_and_the_beginning_of_each_partition(config: Con
 
 def test_a_topic_cannot_be_described_without_kafka(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an outage."""
-    monkeypatch.setattr("consumer_svc.adapters.topic_states._TIMEOUT_S", 0.5)
+    monkeypatch.setattr("monitoring_runtime.topic_states._TIMEOUT_S", 0.5)
     away = configured(f"127.0.0.1:{free_port()}", tmp_path, "away")
     with pytest.raises(OutageError, match=r"^Kafka at 127\.0\.0\.1:\d+ cannot be reached$"):
-        KafkaTopicStates(away.kafka).now()
+        KafkaTopicStates(away.kafka, CLIENT_ID).now()

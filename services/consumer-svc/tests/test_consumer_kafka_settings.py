@@ -8,8 +8,9 @@ import attrs
 import pytest
 
 from consumer_svc.adapters import topic_writer
-from consumer_svc.adapters.kafka_settings import dead_letter_reader_settings, source_settings, writer_settings
+from consumer_svc.adapters.kafka_settings import CLIENT_ID, dead_letter_reader_settings, writer_settings
 from monitoring_core.config import Assignor, ConsumerConfig, GroupProtocol, KafkaConfig
+from monitoring_runtime.group_settings import source_settings
 
 KAFKA = KafkaConfig(bootstrap_servers="k:1")
 CONSUMER = ConsumerConfig(group_id="g")
@@ -17,7 +18,7 @@ CONSUMER = ConsumerConfig(group_id="g")
 
 def test_offsets_are_committed_only_by_hand() -> None:
     """What librdkafka commits by itself may not be stored yet."""
-    settings = source_settings(KAFKA.client_properties(), CONSUMER)
+    settings = source_settings(KAFKA.client_properties(), CONSUMER, CLIENT_ID)
     assert (settings["enable.auto.commit"], settings["enable.auto.offset.store"]) == (False, False)
     assert settings["auto.offset.reset"] == "earliest"
     assert settings["group.id"] == "g"
@@ -27,14 +28,16 @@ def test_offsets_are_committed_only_by_hand() -> None:
 def test_three_heartbeats_fit_into_a_session(session_s: int, heartbeat_ms: int) -> None:
     """One that is lost does not cost the membership (Kafka documentation, heartbeat.interval.ms)."""
     consumer = attrs.evolve(CONSUMER, session_timeout=dt.timedelta(seconds=session_s), assignor=Assignor.RANGE)
-    settings = source_settings(KAFKA.client_properties(), consumer)
+    settings = source_settings(KAFKA.client_properties(), consumer, CLIENT_ID)
     assert (settings["session.timeout.ms"], settings["heartbeat.interval.ms"]) == (1_000 * session_s, heartbeat_ms)
     assert settings["partition.assignment.strategy"] == "range"
 
 
 def test_with_the_new_protocol_the_broker_decides_how_to_be_a_member() -> None:
     """librdkafka refuses the settings of the old one."""
-    settings = source_settings(KAFKA.client_properties(), attrs.evolve(CONSUMER, group_protocol=GroupProtocol.CONSUMER))
+    settings = source_settings(
+        KAFKA.client_properties(), attrs.evolve(CONSUMER, group_protocol=GroupProtocol.CONSUMER), CLIENT_ID
+    )
     assert settings["group.protocol"] == "consumer"
     assert not {"session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"} & set(settings)
 
@@ -60,7 +63,7 @@ def test_reading_dead_letters_does_not_disturb_the_consumers() -> None:
 def test_nobody_makes_topics_by_accident() -> None:
     """dbadmin makes them, with the settings that they need."""
     for settings in (
-        source_settings(KAFKA.client_properties(), CONSUMER),
+        source_settings(KAFKA.client_properties(), CONSUMER, CLIENT_ID),
         dead_letter_reader_settings(KAFKA.client_properties(), CONSUMER),
         writer_settings(KAFKA.client_properties()),
     ):

@@ -6,8 +6,8 @@ import pytest
 import structlog
 from confluent_kafka import KafkaError
 
-from consumer_svc.adapters.read_outages import ReadOutages
 from monitoring_core.config import KafkaConfig
+from monitoring_runtime.read_outages import ReadOutages
 
 AWAY = KafkaError(KafkaError._ALL_BROKERS_DOWN)
 NO_TOPIC = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)

@@ -20,7 +20,7 @@ GAP_TABLE = "availability_gap"
 # Every change of state of an alert.
 TRANSITION_TABLE = "alert_transition"
 ACKNOWLEDGEMENT_TABLE = "alert_acknowledgement"
-# How far each partition is decided, and what deciding remembers of it. Transitions are stored in one transaction with it.
+# How far each partition is decided, and what deciding remembers of it, stored in one transaction with transitions.
 ALERT_POSITION_TABLE = "alert_position"
 ALERT_SNAPSHOT_TABLE = "alert_snapshot"
 # The view of active targets that alert-svc reads.

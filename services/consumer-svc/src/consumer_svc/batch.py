@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from consumer_svc.places import Progress, Span, Topic
-from consumer_svc.ports import Poison, Received
+from consumer_svc.places import Progress, Span
+from consumer_svc.ports import Poison
 from monitoring_core.codec import decode, encode_key
 from monitoring_core.errors import DecodeError, DecodeReason
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from monitoring_core.result import CheckResult
+    from monitoring_runtime.topics import Received, Topic
 
 
 @attrs.define

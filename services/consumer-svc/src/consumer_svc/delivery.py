@@ -10,11 +10,12 @@ import attrs
 import structlog
 
 from consumer_svc.poison_watch import PoisonWatch
-from consumer_svc.ports import REFUSED_BY_DATABASE, BehindError, Poison, Received, RefusedError, WriteCounts
+from consumer_svc.ports import REFUSED_BY_DATABASE, BehindError, Poison, RefusedError, WriteCounts
 from monitoring_core.clock import SystemClock
 from monitoring_core.errors import OutageError
 from monitoring_core.result import one_line
 from monitoring_runtime.retry import OUTAGE, RetryPolicy
+from monitoring_runtime.topics import Received
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import attrs
 import structlog
 
-from consumer_svc.places import Asked, Topic
+from consumer_svc.places import Asked
+from monitoring_runtime.topics import Topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

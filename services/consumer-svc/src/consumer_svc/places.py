@@ -9,30 +9,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
-@attrs.frozen
-class Topic:
-    """A topic that is not taken for another one of the same name, on another cluster or made anew.
-
-    Attributes:
-        id: Kafka's ID of the topic; empty where Kafka gives none.
-    """
-
-    cluster: str
-    name: str
-    id: str
-
-
-@attrs.frozen
-class TopicState:
-    """A topic as it is now.
-
-    Attributes:
-        begins: for each partition the first offset that Kafka still has.
-    """
-
-    topic: Topic
-    begins: Mapping[int, int]
+    from monitoring_runtime.topics import Topic
 
 
 @attrs.define

@@ -11,33 +11,10 @@ from monitoring_core.errors import DecodeReason
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from consumer_svc.places import Asked, Places, Progress, TopicState
+    from consumer_svc.places import Asked, Places, Progress
     from monitoring_core.result import CheckResult
     from monitoring_core.settled import Settled
-
-
-class Received(Protocol):
-    """A message as it was received. It has methods, not attributes, because confluent_kafka.Message has them."""
-
-    def key(self) -> bytes | None:
-        """The message's key; None without one."""
-        ...
-
-    def value(self) -> bytes | None:
-        """The message's value; None for a tombstone."""
-        ...
-
-    def partition(self) -> int:
-        """The number of the message's partition."""
-        ...
-
-    def offset(self) -> int:
-        """The message's offset in the partition."""
-        ...
-
-    def timestamp(self) -> tuple[int, int]:
-        """The kind of the message's timestamp, and the timestamp in milliseconds since the epoch."""
-        ...
+    from monitoring_runtime.topics import Received, TopicState
 
 
 # The reason of a result that the database refuses.

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from consumer_svc.delivery import Delivery
-    from consumer_svc.ports import Received, Source
+    from consumer_svc.ports import Source
     from monitoring_core.clock import Clock
     from monitoring_runtime.health import Health
     from monitoring_runtime.stop import Stop
+    from monitoring_runtime.topics import Received
 
 log = structlog.get_logger()
 

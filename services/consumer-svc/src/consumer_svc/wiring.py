@@ -9,9 +9,8 @@ import structlog
 from consumer_svc import __version__
 from consumer_svc.adapters.dead_letter_topic import DeadLetterTopic
 from consumer_svc.adapters.dead_letters import KafkaDeadLetters
-from consumer_svc.adapters.kafka_source import KafkaSource
+from consumer_svc.adapters.kafka_settings import CLIENT_ID
 from consumer_svc.adapters.postgres import PostgresWriter
-from consumer_svc.adapters.topic_states import KafkaTopicStates
 from consumer_svc.adapters.topic_writer import TopicWriter
 from consumer_svc.delivery import Delivery
 from consumer_svc.metrics import Metrics
@@ -19,9 +18,11 @@ from consumer_svc.service import ConsumerService
 from monitoring_core.clock import SystemClock
 from monitoring_runtime.endpoint import Endpoint
 from monitoring_runtime.health import Health
+from monitoring_runtime.kafka_source import KafkaSource
 from monitoring_runtime.logs import configure_logging
 from monitoring_runtime.memory import collect_garbage_seldom, keep_memory_together
 from monitoring_runtime.stop import stop_on_signals
+from monitoring_runtime.topic_states import KafkaTopicStates
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config
@@ -55,11 +56,11 @@ def build(config: Config) -> ConsumerService:
     """A consumer on Kafka and PostgreSQL."""
     health, metrics = Health(), Metrics()
     return ConsumerService(
-        source=KafkaSource(config.kafka, config.consumer, metrics.lag),
+        source=KafkaSource(config.kafka, config.consumer, metrics.lag, CLIENT_ID),
         delivery=Delivery(
             PostgresWriter(config.database),
             KafkaDeadLetters(config.kafka),
-            KafkaTopicStates(config.kafka),
+            KafkaTopicStates(config.kafka, CLIENT_ID),
             health,
             metrics,
             config.consumer.max_dead_letter_ratio,

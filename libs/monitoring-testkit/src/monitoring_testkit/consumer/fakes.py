@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from consumer_svc.places import Gap, Places, Topic, TopicState
+from consumer_svc.places import Gap, Places
 from consumer_svc.ports import BehindError, RefusedError, WriteCounts
 from monitoring_core.errors import OutageError
 from monitoring_core.result import CheckResult, Status
 from monitoring_runtime.stop import Stop
+from monitoring_runtime.topics import Topic, TopicState
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from consumer_svc.places import Asked, Progress, Topic, TopicState
+    from consumer_svc.places import Asked, Progress
+    from monitoring_runtime.topics import Topic, TopicState
 
 _OF_TOPIC = "cluster = %(cluster)s AND topic = %(name)s AND topic_id = %(id)s"
 _FIND = f"SELECT partition, next_offset FROM {{positions}} WHERE {_OF_TOPIC}"  # noqa: S608 (constants)

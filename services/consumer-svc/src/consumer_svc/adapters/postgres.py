@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from psycopg import sql
 
     from consumer_svc.adapters.rows import Row
-    from consumer_svc.places import Asked, Places, Progress, TopicState
+    from consumer_svc.places import Asked, Places, Progress
     from monitoring_core.config import DatabaseConfig
     from monitoring_core.result import CheckResult
     from monitoring_runtime.session import Session
+    from monitoring_runtime.topics import TopicState
 
 _MOST_STAGED = 64
 

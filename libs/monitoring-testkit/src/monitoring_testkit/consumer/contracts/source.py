@@ -11,7 +11,8 @@ from monitoring_testkit.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from consumer_svc.ports import Received, Source
+    from consumer_svc.ports import Source
+    from monitoring_runtime.topics import Received
 
 _POLL_S = 0.2
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 import pytest
 
-from consumer_svc.places import Asked, Gap, Places, Progress, Span, TopicState
+from consumer_svc.places import Asked, Gap, Places, Progress, Span
 from consumer_svc.ports import BehindError, RefusedError, WriteCounts
 from monitoring_core.errors import OutageError
 from monitoring_core.result import Reason, Status
 from monitoring_core.testing.builders import make_result
+from monitoring_runtime.topics import TopicState
 from monitoring_testkit.consumer.fakes import TOPIC
 
 if TYPE_CHECKING:

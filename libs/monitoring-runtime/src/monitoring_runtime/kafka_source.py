@@ -1,4 +1,4 @@
-"""Messages from the topic of results, as a member of the consumers' group."""
+"""Messages from the topic of results, as a member of a group of readers."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, cast
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from consumer_svc.adapters.kafka_settings import source_settings
-from consumer_svc.adapters.read_outages import ReadOutages
 from monitoring_core.config import Assignor, GroupProtocol
 from monitoring_runtime.background import in_background
+from monitoring_runtime.group_settings import source_settings
 from monitoring_runtime.kafka import SILENT, ClientProperties, detail
+from monitoring_runtime.read_outages import ReadOutages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from consumer_svc.ports import Received
     from monitoring_core.config import ConsumerConfig, KafkaConfig
+    from monitoring_runtime.topics import Received
 
 log = structlog.get_logger()
 
@@ -30,10 +30,16 @@ class KafkaSource:
     """A member of a consumer group that commits by hand."""
 
     def __init__(
-        self, config: KafkaConfig, consumer: ConsumerConfig, on_lag: Callable[[Mapping[int, int]], None]
+        self,
+        config: KafkaConfig,
+        consumer: ConsumerConfig,
+        on_lag: Callable[[Mapping[int, int]], None],
+        client_id: str,
     ) -> None:
+        """Args: client_id: the name of the service, which Kafka's logs and quotas know it by."""
         self._topic = config.topic_name
         self._on_lag = on_lag
+        self._client_id = client_id
         self._outages = ReadOutages(config)
         self._partitions: list[TopicPartition] = []
         # The partitions given up since the last poll began.
@@ -162,7 +168,9 @@ class KafkaSource:
 
     def _connect(self) -> Consumer:
         callbacks = {"error_cb": self._on_error, "stats_cb": self._on_statistics, "on_commit": _on_commit}
-        return Consumer({**source_settings(self._properties.read(), self._settings), **callbacks}, logger=SILENT)
+        return Consumer(
+            {**source_settings(self._properties.read(), self._settings, self._client_id), **callbacks}, logger=SILENT
+        )
 
     def _replace(self) -> None:
         """Join the group anew, because librdkafka keeps the secrets that it began with."""
