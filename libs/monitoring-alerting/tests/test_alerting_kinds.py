@@ -183,3 +183,24 @@ def test_a_target_without_any_result_is_undetermined() -> None:
     results = run("u" * 20)
     said = decide(results, Policies((DOWN,)), [target(1), target(2)])
     assert [(one.target_id, one.state) for one in said] == [(2, State.UNDETERMINED)]
+
+
+def test_targets_that_change_often_do_not_put_blindness_off() -> None:
+    """A read of the targets every few minutes says nothing about the others."""
+    decider = opened()
+    told = []
+    for minute in range(4, 30, 3):
+        told += decider.change(Policies((DOWN,)), [target(), target(100 + minute)])
+        told += decider.advance(to_ms(START) + minute * 60_000)
+    assert [one.state for one in told if one.target_id == 1] == [State.UNDETERMINED]
+
+
+def test_targets_that_change_keep_the_slots_of_the_others() -> None:
+    """Results that were made by another rule are still due when they say so."""
+    late, seen = dt.timedelta(seconds=20), target()
+    decider = Decider(Policies((DOWN,)), [seen])
+    for one in run("uud"):
+        decider.take(one.replace(scheduled_at=one.scheduled_at + late))
+    again = target()
+    decider.change(Policies((DOWN,)), [again])
+    assert seen.shift == again.shift == 20_000

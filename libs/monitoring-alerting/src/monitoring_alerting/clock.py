@@ -8,7 +8,7 @@ import attrs
 
 
 @attrs.define
-class _Heard:
+class Heard:
     """What a location said: its first moment, its last one, and where the clock stood after that."""
 
     first: int
@@ -16,6 +16,7 @@ class _Heard:
     clock: int | None
 
 
+@attrs.define
 class ResultClock:
     """A clock that results move forward, in milliseconds since the epoch. It never goes back.
 
@@ -26,19 +27,18 @@ class ResultClock:
     long, that is the earlier one of theirs.
     """
 
-    def __init__(self, now: int | None = None) -> None:
-        self.now = now
-        self._heard: dict[str, _Heard] = {}
-        self._speaker = ""
-        self._speaks_since = 0
+    now: int | None = None
+    heard: dict[str, Heard] = attrs.field(factory=dict)
+    speaker: str = ""
+    speaks_since: int = 0
 
     def hear(self, location: str, moment: int, interval: int) -> bool:
         """Take the moment of a result of a target with this interval; whether the clock has moved."""
-        heard = self._heard.get(location)
+        heard = self.heard.get(location)
         if heard is None:
-            heard = self._heard[location] = _Heard(moment, moment, self.now)
-        if location != self._speaker:
-            self._speaker, self._speaks_since = location, moment
+            heard = self.heard[location] = Heard(moment, moment, self.now)
+        if location != self.speaker:
+            self.speaker, self.speaks_since = location, moment
         before = self.now
         if before is None or moment > before:
             self.now = self._moved(heard, moment, interval)
@@ -52,18 +52,18 @@ class ResultClock:
         self.now = moment
         return True
 
-    def _moved(self, heard: _Heard, moment: int, interval: int) -> int | None:
+    def _moved(self, heard: Heard, moment: int, interval: int) -> int | None:
         """Where the clock stands after a moment ahead of it."""
         step, now = interval * 3 // 2, self.now
         if now is not None and moment <= now + step:
             return moment
         previous, heard.moment = heard.moment, moment
         # Spoken for three intervals, and nobody else: the others are silent.
-        if moment - self._speaks_since >= 2 * step or (now is not None and len(self._heard) == 1):
+        if moment - self.speaks_since >= 2 * step or (now is not None and len(self.heard) == 1):
             return moment
-        if len(self._heard) == 1:
+        if len(self.heard) == 1:
             return now
-        moments = sorted(other.moment for other in self._heard.values())
+        moments = sorted(other.moment for other in self.heard.values())
         if now is None:
             agreed = [one for one, other in pairwise(moments) if other - one <= step]
             disagree_long = moment - heard.first >= 2 * step

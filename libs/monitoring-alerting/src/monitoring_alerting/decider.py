@@ -5,6 +5,8 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
+import attrs
+
 from monitoring_alerting.certificate import CertificateTrack
 from monitoring_alerting.clock import ResultClock
 from monitoring_alerting.missed import MissedTrack
@@ -25,6 +27,20 @@ AnyTrack = QuorumTrack | CertificateTrack | MissedTrack
 Tracks = tuple[AnyTrack, ...]
 # The interval that counts for the clock where a result is of no target that is known.
 _USUAL_INTERVAL_MS = 60_000
+
+
+@attrs.frozen
+class Memory:
+    """What a decider has come to.
+
+    Attributes:
+        waits: by parent, the targets that wait for it.
+        targets: each target with its tracks.
+    """
+
+    clock: ResultClock
+    waits: dict[int, set[int]]
+    targets: Iterable[tuple[Watched, Tracks]]
 
 
 class Decider:
@@ -92,6 +108,24 @@ class Decider:
                 track.pass_time(target, self)
         return self._drain()
 
+    @property
+    def memory(self) -> Memory:
+        """All that it has come to, to be kept before the next result: a view, not a copy."""
+        return Memory(self._clock, self._parents.waits, self._targets.values())
+
+    @classmethod
+    def recalled(cls, policies: Policies, memory: Memory) -> Decider:
+        """A decider that goes on from what another one under the same policies had come to."""
+        decider = cls(policies, ())
+        decider._clock = memory.clock
+        decider._targets = {target.id: (target, tracks) for target, tracks in memory.targets}
+        decider._parents = Parents.of(policies, [target for target, _ in decider._targets.values()], memory.waits)
+        for target, tracks in decider._targets.values():
+            for track in tracks:
+                if track.wakes_at is not None:
+                    heapq.heappush(decider._wakes, (track.wakes_at, target.id, track.policy.kind))
+        return decider
+
     def notes(self) -> list[Note]:
         """What has been noted about late results since the last call."""
         notes, self._notes = self._notes, []
@@ -108,7 +142,9 @@ class Decider:
         before, self._targets = self._targets, {}
         for target in targets:
             old, tracks = before.pop(target.id, (target, ()))
-            if old.interval != target.interval:
+            if old.interval == target.interval:
+                target.shift = old.shift
+            else:
                 for track in tracks:
                     track.change_interval(old, target)
             self._targets[target.id] = target, self._tracks(target, tracks)
@@ -116,8 +152,10 @@ class Decider:
             for track in tracks:
                 track.withdraw(target, "the target was deleted or deactivated", self)
         self._parents = Parents.of(policies, [target for target, _ in self._targets.values()])
-        if self.now is not None:
-            self._begin(self.now)
+        self._wakes.clear()
+        for target, tracks in self._targets.values():
+            for track in tracks:
+                self._arm(target, track)
         return self._drain()
 
     def tell(self, transition: Transition) -> None:
@@ -149,6 +187,8 @@ class Decider:
                 tracks.append(old)
             else:
                 tracks.append(self._track(policy))
+                if self.now is not None:
+                    tracks[-1].begin(target, self.now)
         for old in left.values():
             old.withdraw(target, "the policy no longer holds for the target", self)
         return tuple(tracks)

@@ -17,28 +17,28 @@ _MAX_EXCERPT = 500
 class EvidenceStore:
     """The last results of a target that were not good, by location and slot; empty while all is well."""
 
-    __slots__ = ("_kept",)
+    __slots__ = ("kept",)
 
-    def __init__(self) -> None:
-        self._kept: dict[str, list[tuple[int, Evidence]]] = {}
+    def __init__(self, kept: dict[str, list[tuple[int, Evidence]]] | None = None) -> None:
+        self.kept = kept or {}
 
     def keep(self, slot: int, result: CheckResult) -> None:
         """Keep a result, and let go of the oldest of its location."""
-        kept = self._kept.setdefault(result.location, [])
+        kept = self.kept.setdefault(result.location, [])
         kept[:] = sorted([*(one for one in kept if one[0] != slot), (slot, of(result))], key=lambda one: one[0])[-KEPT:]
 
     def forget(self, location: str) -> bool:
         """Let go of a location; whether nothing is left."""
-        self._kept.pop(location, None)
-        return not self._kept
+        self.kept.pop(location, None)
+        return not self.kept
 
     def find(self, location: str, slot: int) -> Evidence | None:
         """The result of a slot, if it is kept."""
-        return next((one for number, one in self._kept.get(location, ()) if number == slot), None)
+        return next((one for number, one in self.kept.get(location, ()) if number == slot), None)
 
     def last(self, location: str) -> list[Evidence]:
         """The newest result of a location that is kept, if there is one."""
-        return [one for _, one in self._kept.get(location, ())[-1:]]
+        return [one for _, one in self.kept.get(location, ())[-1:]]
 
 
 def of(result: CheckResult) -> Evidence:

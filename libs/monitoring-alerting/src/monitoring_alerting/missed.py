@@ -24,7 +24,7 @@ REMOVED_AFTER = 24
 
 
 @attrs.define
-class _Counted:
+class Counted:
     """What a location has covered: the first slot, the newest, the mask of the last ones, and counts by hour."""
 
     first: int
@@ -56,7 +56,7 @@ class MissedTrack:
 
     def __init__(self, policy: MissedPolicy) -> None:
         self.policy = policy
-        self.counted: dict[str, _Counted] = {}
+        self.counted: dict[str, Counted] = {}
         self.hour: int | None = None
         self.standing: Standing | None = None
         self.wakes_at: int | None = None
@@ -71,7 +71,7 @@ class MissedTrack:
             return
         self.pass_time(target, desk)
         hour = target.moment(slot) // HOUR_MS
-        counted = self.counted.setdefault(result.location, _Counted(slot))
+        counted = self.counted.setdefault(result.location, Counted(slot))
         self.hour = hour if self.hour is None else self.hour
         if result.status is not Status.UNKNOWN and hour >= self.hour:
             counted.take(slot, hour)

@@ -9,7 +9,7 @@ from monitoring_alerting.policies import matches
 from monitoring_alerting.transition import Parent, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from monitoring_alerting.policies import Policies, Policy
     from monitoring_alerting.quorum import QuorumTrack
@@ -17,16 +17,24 @@ if TYPE_CHECKING:
 
 
 class Parents:
-    """The parents that each policy names, and the targets that wait for one of them."""
+    """The parents that each policy names, and the targets that wait for one of them.
+
+    Attributes:
+        waits: by parent, the targets that wait for it.
+    """
 
     def __init__(self) -> None:
         self._parents: dict[str, list[int]] = {}
-        self._waiting: defaultdict[int, set[int]] = defaultdict(set)
+        self.waits: defaultdict[int, set[int]] = defaultdict(set)
 
     @classmethod
-    def of(cls, policies: Policies, targets: Sequence[Watched]) -> Parents:
-        """The parents among these targets."""
+    def of(
+        cls, policies: Policies, targets: Sequence[Watched], waits: Mapping[int, Collection[int]] | None = None
+    ) -> Parents:
+        """The parents among these targets, and what waits for them already."""
         parents = cls()
+        for parent, waiting in (waits or {}).items():
+            parents.waits[parent] = set(waiting)
         for policy in policies.all:
             if policy.depends_on and policy.depends_on.labels:
                 labels = policy.depends_on.labels
@@ -37,11 +45,11 @@ class Parents:
 
     def is_parent(self, target_id: int) -> bool:
         """Whether something waits for a target."""
-        return bool(self._waiting.get(target_id))
+        return bool(self.waits.get(target_id))
 
     def waiting(self, target_id: int) -> list[int]:
         """What waits for a target; it waits no longer."""
-        return sorted(self._waiting.pop(target_id, ()))
+        return sorted(self.waits.pop(target_id, ()))
 
     def above(
         self,
@@ -68,11 +76,11 @@ class Parents:
                 silent or track.standing.told in (State.FIRING, State.RECOVERING, State.FLAPPING)
             )
             if track.down_since is not None and told and root.target_id != target.id:
-                self._waiting[parent_id].add(target.id)
+                self.waits[parent_id].add(target.id)
                 return root, False
             patience = (track.terms.rule.window.bit_length() + 2) * parent.interval
             undecided = track.doubtful() or parent.moment(track.closed) < since
             if undecided and now is not None and now < since + 2 * patience:
-                self._waiting[parent_id].add(target.id)
+                self.waits[parent_id].add(target.id)
                 maybe = True
         return None, maybe

@@ -33,6 +33,11 @@ _UNSET = 1 << 62
 _NAMES: dict[tuple[str, ...], tuple[str, ...]] = {}
 
 
+def shared_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The same names, as one object for all that have them."""
+    return _NAMES.setdefault(names, names)
+
+
 class QuorumTrack:
     """A target under a policy on which locations vote.
 
@@ -165,7 +170,7 @@ class QuorumTrack:
         if known or len(self.names) >= MAX_LOCATIONS:
             return None
         names = (*self.names, location)
-        self.names = _NAMES.setdefault(names, names)
+        self.names = shared_names(names)
         self.cells.extend(seats.seats(1, slot - 1))
         return len(names) - 1
 

@@ -79,6 +79,8 @@ class Standing:
                 cause=cause,
                 silenced_by=silenced_by,
                 step_s=step_s,
+                url=target.name,
+                labels=target.labels,
             )
         )
         if state in QUIET:

@@ -47,7 +47,7 @@ class Watched:
         if record.id is None or not record.active:
             return None
         interval_s = record.check_interval_s or default_interval_s
-        labels = _shared(frozenset((record.labels or {}).items()))
+        labels = shared_labels(frozenset((record.labels or {}).items()))
         return cls(
             record.id, without_credentials(record.url), labels, 1000 * interval_s, phase_ms(record.id, interval_s)
         )
@@ -72,6 +72,6 @@ class Watched:
 
 
 @lru_cache(maxsize=4096)
-def _shared(labels: frozenset[tuple[str, str]]) -> Mapping[str, str]:
+def shared_labels(labels: frozenset[tuple[str, str]]) -> Mapping[str, str]:
     """The labels as a mapping that all targets with the same labels share."""
     return dict(labels)

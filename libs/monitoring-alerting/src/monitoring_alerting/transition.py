@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import hashlib
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -59,6 +60,7 @@ class Transition(Struct, frozen=True, kw_only=True):
         cause: why an alert ended without its results: the policy or the target has gone.
         silenced_by: what is down and has this target behind it; the state is then `suspected` until that is over.
         step_s: of `certificate_expires_within`, the step.
+        url: the target's, without user and password.
     """
 
     id: str
@@ -77,6 +79,8 @@ class Transition(Struct, frozen=True, kw_only=True):
     cause: str | None = None
     silenced_by: Parent | None = None
     step_s: int | None = None
+    url: str = ""
+    labels: Mapping[str, str] = {}
 
 
 class Note(Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from monitoring_alerting.policies.choice import Policies, matches
 from monitoring_alerting.policies.kinds import (
+    KINDS,
     CertificatePolicy,
     DegradedPolicy,
     DependsOn,
@@ -20,6 +21,7 @@ from monitoring_alerting.policies.kinds import (
 from monitoring_alerting.policies.load import load_policies
 
 __all__ = [
+    "KINDS",
     "CertificatePolicy",
     "DegradedPolicy",
     "DependsOn",
