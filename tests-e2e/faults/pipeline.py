@@ -105,6 +105,11 @@ class Pipeline:
         config = self._write_config(name)
         return self._start(name, f"producer-{name}", ["producer-svc", "run", "--id", producer_id], config, env)
 
+    def alerts(self, name: str, policies: Path) -> Service:
+        """Start a process that decides about alerts."""
+        config = self._write_config(name)
+        return self._start(name, f"alerts-{name}", ["alert-svc", "run", "--policies", str(policies)], config)
+
     def command(self, *arguments: str) -> str:
         """Run a command of the consumer; its output."""
         command = [script("consumer-svc"), *arguments, "--config", str(self._write_config("command"))]

@@ -155,7 +155,12 @@ class Decider:
         self._wakes.clear()
         for target, tracks in self._targets.values():
             for track in tracks:
-                self._arm(target, track)
+                # What is armed already stays so, unless it is to wake earlier now.
+                wake = track.next_wake(target)
+                if track.wakes_at is None or (wake is not None and wake < track.wakes_at):
+                    track.wakes_at = wake
+                if track.wakes_at is not None:
+                    heapq.heappush(self._wakes, (track.wakes_at, target.id, track.policy.kind))
         return self._drain()
 
     def tell(self, transition: Transition) -> None:

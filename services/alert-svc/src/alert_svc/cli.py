@@ -8,6 +8,7 @@ from alert_svc import __version__
 from monitoring_runtime.groups import MonitoringGroup, examples
 
 COMMANDS = {
+    "run": "alert_svc.commands.run:run",
     "check-config": "alert_svc.commands.check_config:check_config",
     "decide": "alert_svc.commands.decide:decide",
 }
@@ -16,8 +17,11 @@ COMMANDS = {
 @click.group(
     cls=MonitoringGroup,
     lazy=COMMANDS,
+    role="alert",
     epilog=examples(
-        "alert-svc check-config --policies alerts.yaml", "alert-svc decide --targets websites.csv < results.jsonl"
+        "alert-svc run --policies alerts.yaml",
+        "alert-svc check-config --policies alerts.yaml",
+        "alert-svc decide --targets websites.csv < results.jsonl",
     ),
 )
 @click.version_option(__version__, prog_name="alert-svc")

@@ -1,0 +1,139 @@
+"""The ports: what deciding needs from outside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from alert_svc.steps import Kept, Step
+    from monitoring_alerting.policies import Policies
+    from monitoring_alerting.targets import Watched
+    from monitoring_runtime.topics import Received, Topic, TopicState
+
+
+class LostError(Exception):
+    """Another process has taken the partition over, or the database is an older copy. Nothing was stored."""
+
+
+class Source(Protocol):
+    """The topic of results, read as a member of a group of its own."""
+
+    @property
+    def assigned(self) -> bool:
+        """Whether any partition is assigned."""
+        ...
+
+    def subscribe(
+        self, on_assigned: Callable[[Collection[int]], None], on_revoked: Callable[[Collection[int]], None]
+    ) -> None:
+        """Join the group.
+
+        `on_assigned` is called, within poll, for partitions that are assigned: they give nothing until `start`.
+        `on_revoked` is called, within poll, before partitions are given up or when lost.
+        """
+        ...
+
+    def start(self, offsets: Mapping[int, int]) -> None:
+        """Let partitions that are assigned give their messages from these offsets on."""
+        ...
+
+    def poll(self, limit: int, timeout_s: float) -> Sequence[Received]:
+        """Up to `limit` messages. Must be called regularly, or this member loses its partitions."""
+        ...
+
+    def pause(self, paused: bool) -> None:
+        """Pause or resume fetching; `poll` must still be called."""
+        ...
+
+    def commit(self, offsets: Mapping[int, int]) -> None:
+        """Commit the next offset of each partition that is still assigned: it shows the lag, no more."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group."""
+        ...
+
+
+class TopicStates(Protocol):
+    """What Kafka says of the topic.
+
+    Raises, from every method:
+        OutageError: Kafka does not answer.
+    """
+
+    def now(self) -> TopicState:
+        """The topic as it is now."""
+        ...
+
+    def ends(self, partitions: Collection[int]) -> Mapping[int, int]:
+        """The offset after the last message of each of these partitions, as it is now."""
+        ...
+
+
+class Store(Protocol):
+    """How far each partition is decided, what deciding remembers of it, and the transitions.
+
+    Raises, from every method:
+        OutageError: the database is away or cannot work; the same call may succeed later.
+        StopError: this release can never work with the present schema.
+    """
+
+    def prepare(self) -> None:
+        """Find out whether transitions can be stored at all."""
+        ...
+
+    def take_over(self, topic: Topic, partition: int, begin: int) -> Kept:
+        """Take a partition over from whoever had it, who can store nothing for it from now on.
+
+        Args:
+            begin: where a partition begins that is new to the database.
+        """
+        ...
+
+    def store(self, topic: Topic, step: Step) -> int:
+        """Store a step, all of it or nothing; returns how many transitions were new.
+
+        Raises:
+            LostError: another process has taken the partition over, or the database lacks what was stored before.
+        """
+        ...
+
+    def now(self) -> int:
+        """The clock of the database, in milliseconds since the epoch."""
+        ...
+
+
+class Targets(Protocol):
+    """The table of targets.
+
+    Raises, from every method:
+        OutageError: the database is away or cannot work; the same call may succeed later.
+    """
+
+    def version(self) -> int:
+        """A number that changes with the targets."""
+        ...
+
+    def read(self) -> Iterator[Watched]:
+        """All active targets."""
+        ...
+
+
+class PolicyFile(Protocol):
+    """The policies."""
+
+    @property
+    def policies(self) -> Policies:
+        """What holds now."""
+        ...
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong with the file as it is now; None while it is what holds."""
+        ...
+
+    def changed(self) -> bool:
+        """Whether there are others since the last call. Faulty ones do not hold: those from before go on."""
+        ...

@@ -1,0 +1,332 @@
+"""The loop of alert-svc: receive results, decide, and store what follows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import structlog
+
+from alert_svc.partition import Partition, partition_of
+from alert_svc.ports import LostError
+from monitoring_alerting.memory import UnknownFormatError
+from monitoring_core.codec import decode, encode_key
+from monitoring_core.errors import DecodeError, OutageError, StopError
+from monitoring_runtime.retry import OUTAGE, Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from alert_svc.metrics import Metrics
+    from alert_svc.ports import PolicyFile, Source, Store, Targets, TopicStates
+    from alert_svc.steps import Step
+    from monitoring_alerting.targets import Watched
+    from monitoring_core.clock import Clock
+    from monitoring_core.result import CheckResult
+    from monitoring_runtime.health import Health
+    from monitoring_runtime.stop import Stop
+    from monitoring_runtime.topics import Received, TopicState
+
+log = structlog.get_logger()
+
+POLL_S = 0.1
+POLL_ROWS = 5_000
+# How far partitions are decided is stored at least so often; transitions are stored at once.
+STORE_EVERY_S = 1.0
+# A partition that gives nothing for this long is asked whether it has more; if not, its clock goes on.
+TICK_EVERY_S = 10.0
+SNAPSHOT_EVERY_S = 30.0
+# Snapshots take no more than this share of the time, so that the larger ones are taken less often.
+SNAPSHOT_SHARE = 0.05
+
+
+@attrs.define
+class AlertService:
+    """Decides the partitions that are assigned to it, in one thread.
+
+    Attributes:
+        refresh_s: how often it is looked whether targets, policies or the number of partitions have changed.
+        partitions: those that are decided.
+    """
+
+    source: Source
+    states: TopicStates
+    store: Store
+    targets: Targets
+    policy_file: PolicyFile
+    clock: Clock
+    health: Health
+    metrics: Metrics
+    refresh_s: float
+    partitions: dict[int, Partition] = attrs.field(factory=dict, init=False)
+    # Assigned, and not taken over yet.
+    _waiting: set[int] = attrs.field(factory=set, init=False)
+    _state: TopicState | None = attrs.field(default=None, init=False)
+    _targets_version: int | None = attrs.field(default=None, init=False)
+    _outage: str | None = attrs.field(default=None, init=False)
+    _backoff: Backoff = attrs.field(factory=OUTAGE.backoff, init=False)
+    _retry_at: float = attrs.field(default=0.0, init=False)
+    _prepared: bool = attrs.field(default=False, init=False)
+    _next_store: float = attrs.field(default=0.0, init=False)
+    _next_refresh: float = attrs.field(default=0.0, init=False)
+    # For each partition, when it is asked next whether it has more, and when the next snapshot is due.
+    _next_tick: dict[int, float] = attrs.field(factory=dict, init=False)
+    _next_snapshot: dict[int, float] = attrs.field(factory=dict, init=False)
+    _told_of_misplaced: set[int] = attrs.field(factory=set, init=False)
+
+    def run(self, stop: Stop) -> None:
+        """Work until a stop is requested, then store what is decided."""
+        self._try(self._prepare)
+        try:
+            self.source.subscribe(self.assign, self.revoke)
+            while not stop.requested:
+                self.run_once(POLL_S)
+            self.health.set_not_ready("stopping")
+            self.revoke(list(self.partitions))
+        finally:
+            self.source.close()
+        log.info("stopped")
+
+    def run_once(self, timeout_s: float) -> None:
+        """One iteration: receive and decide, and store what is due."""
+        self.health.beat()
+        self._note_readiness()
+        messages = self.source.poll(POLL_ROWS, timeout_s)
+        self._take(messages)
+        if self.clock.monotonic() >= self._retry_at:
+            self._try(self._work)
+
+    def assign(self, partitions: Collection[int]) -> None:
+        """Take these partitions over, too."""
+        self._waiting.update(partitions)
+        self._next_refresh = 0.0
+
+    def revoke(self, partitions: Collection[int]) -> None:
+        """Give partitions up, with a snapshot, so that their next owner has little to read again."""
+        self._waiting.difference_update(partitions)
+        given_up = [self.partitions.pop(number) for number in partitions if number in self.partitions]
+        for partition in given_up:
+            try:
+                self._store(partition, with_snapshot=True)
+            except LostError:
+                self._note_loss(partition.number)
+            except OutageError as error:
+                log.warning("what was decided last cannot be stored: it is decided again", error=str(error))
+                return
+
+    def _prepare(self) -> None:
+        self.store.prepare()
+        self._prepared = True
+
+    def _work(self) -> None:
+        """All that needs the database or Kafka's answers."""
+        if not self._prepared:
+            self._prepare()
+        # First, because it needs no answer of Kafka.
+        self._store_what_is_due()
+        self._refresh()
+        self._take_over()
+        self._tick()
+
+    def _store_what_is_due(self) -> None:
+        now = self.clock.monotonic()
+        due = now >= self._next_store
+        for number, partition in list(self.partitions.items()):
+            if not (due or partition.transitions):
+                continue
+            try:
+                self._store(partition, now >= self._next_snapshot[number])
+            except LostError:
+                self._note_loss(number)
+                self._drop(number)
+        if due:
+            self._next_store = now + STORE_EVERY_S
+
+    def _take(self, messages: Sequence[Received]) -> None:
+        bad = 0
+        for message in messages:
+            partition = self.partitions.get(message.partition())
+            if partition is None:
+                continue
+            result = self._decoded(message)
+            bad += result is None
+            try:
+                partition.take(message.offset(), result)
+            except ValueError:
+                log.error("Kafka has set a partition back: it is taken over anew", partition=partition.number)
+                self._drop(partition.number)
+        self.metrics.results("bad", bad)
+        self.metrics.results("taken", len(messages) - bad)
+        heard = {message.partition() for message in messages}
+        for number in heard & self.partitions.keys():
+            self._next_tick[number] = self.clock.monotonic() + TICK_EVERY_S
+            if notes := self.partitions[number].notes():
+                self.metrics.late.inc(len(notes))
+                log.info("late results would have changed history", number=len(notes), first=str(notes[0]))
+
+    def _decoded(self, message: Received) -> CheckResult | None:
+        """The result in a message; None without one: consumers send such a message to the dead letters."""
+        try:
+            result = decode(message.value())
+        except DecodeError:
+            return None
+        if message.key() != encode_key(result):
+            return None
+        self._look_at_place(message.partition(), result.target_id)
+        return result
+
+    def _look_at_place(self, number: int, target_id: int) -> None:
+        """Tell of results that are in another partition than that in which their target is watched."""
+        count = len(self._state.begins) if self._state else 0
+        if count and partition_of(target_id, count) != number:
+            self.metrics.results("misplaced")
+            if number not in self._told_of_misplaced:
+                self._told_of_misplaced.add(number)
+                log.error(
+                    "results are in another partition than librdkafka's partitioner puts them in: they do not count",
+                    partition=number,
+                    target=target_id,
+                )
+
+    def _refresh(self) -> None:
+        """Look whether targets, policies or the number of partitions have changed, and go on with what holds now."""
+        now = self.clock.monotonic()
+        if now < self._next_refresh:
+            return
+        state, version = self.states.now(), self.targets.version()
+        others = self.policy_file.changed()
+        anew = self._state is not None and state.topic != self._state.topic
+        more = self._state is not None and len(state.begins) != len(self._state.begins)
+        changed = others or more or version != self._targets_version
+        self._state = state
+        if anew:
+            log.warning("the topic was made anew: it is read from its beginning")
+            for number in list(self.partitions):
+                self._drop(number)
+        elif changed and self.partitions:
+            watched = self._watched(self.partitions)
+            for number, partition in self.partitions.items():
+                partition.change(self.policy_file.policies, watched[number])
+        self._targets_version = version
+        self._next_refresh = now + self.refresh_s
+
+    def _watched(self, partitions: Collection[int]) -> dict[int, list[Watched]]:
+        """The targets of each of these partitions."""
+        assert self._state is not None
+        watched: dict[int, list[Watched]] = {number: [] for number in partitions}
+        count = len(self._state.begins)
+        for target in self.targets.read():
+            number = partition_of(target.id, count)
+            if number in watched:
+                watched[number].append(target)
+        return watched
+
+    def _take_over(self) -> None:
+        state = self._state
+        numbers = [number for number in sorted(self._waiting) if state and number in state.begins]
+        if not numbers or state is None:
+            return
+        ends = self.states.ends(numbers)
+        watched = self._watched(numbers)
+        for number in numbers:
+            begin = state.begins[number]
+            kept = self.store.take_over(state.topic, number, begin)
+            policies, targets = self.policy_file.policies, watched.pop(number)
+            try:
+                partition = Partition.taken_over(number, kept, (begin, ends[number]), policies, targets)
+            except UnknownFormatError:
+                raise StopError(
+                    "what alert-svc remembers was written by another release of it: use that one, or a newer one"
+                ) from None
+            if kept.parts and partition.read > kept.snapshot_offset:
+                log.error(
+                    "Kafka no longer had results that were due to be decided",
+                    partition=number,
+                    first_offset=kept.snapshot_offset,
+                    next_offset=partition.read,
+                )
+            self._waiting.discard(number)
+            self.partitions[number] = partition
+            self._next_tick[number] = self.clock.monotonic() + TICK_EVERY_S
+            self._next_snapshot[number] = self.clock.monotonic() + SNAPSHOT_EVERY_S
+            self.metrics.takeovers.inc()
+            log.info("partition taken over", partition=number, offset=partition.read, again=partition.goal)
+            self.source.start({number: partition.read})
+            self.health.beat()
+
+    def _tick(self) -> None:
+        """Let the clocks of partitions go on that have nothing more to give at present.
+
+        Only Kafka can say so: while it does not answer, there may be results that are not read.
+        """
+        now = self.clock.monotonic()
+        idle = [n for n, partition in self.partitions.items() if partition.caught_up and now >= self._next_tick[n]]
+        if not idle:
+            return
+        ends = self.states.ends(idle)
+        moment = self.store.now()
+        for number in idle:
+            self._next_tick[number] = now + TICK_EVERY_S
+            if self.partitions[number].read >= ends[number]:
+                self.partitions[number].tick(moment)
+
+    def _store(self, partition: Partition, with_snapshot: bool) -> None:
+        step = partition.step(with_snapshot)
+        if step is None:
+            return
+        assert self._state is not None
+        began = self.clock.monotonic()
+        self.store.store(self._state.topic, step)
+        self._stored(partition, step, self.clock.monotonic() - began)
+
+    def _stored(self, partition: Partition, step: Step, took_s: float) -> None:
+        partition.done(step)
+        self.metrics.transitions(step.transitions)
+        if step.snapshot:
+            self.metrics.snapshot_seconds.observe(took_s)
+            pause_s = max(SNAPSHOT_EVERY_S, took_s / SNAPSHOT_SHARE)
+            self._next_snapshot[partition.number] = self.clock.monotonic() + pause_s
+        else:
+            self.metrics.store_seconds.observe(took_s)
+        for outcome, number in zip(("unknown", "ahead"), partition.new_counts(), strict=True):
+            self.metrics.results(outcome, number)
+        self.source.commit({partition.number: step.end})
+
+    def _note_loss(self, number: int) -> None:
+        log.warning("another process has taken the partition over, or the database is an older copy", partition=number)
+        self.metrics.lost.inc()
+
+    def _drop(self, number: int) -> None:
+        """Forget what was decided of a partition and is not stored, and take it over anew."""
+        del self.partitions[number]
+        self._waiting.add(number)
+        self._next_refresh = 0.0
+
+    def _try(self, work: Callable[[], None]) -> None:
+        """Do work; while it fails for an outage, nothing more is received, and it is tried again later."""
+        try:
+            work()
+        except OutageError as error:
+            self.metrics.outages.inc()
+            if self._outage != str(error):
+                log.warning("alerts cannot be decided, retrying", error=str(error))
+            if self._outage is None:
+                self.source.pause(True)
+            self._outage = str(error)
+            self._retry_at = self.clock.monotonic() + self._backoff.next()
+        else:
+            if self._outage is not None:
+                log.info("alerts are decided again")
+                self.source.pause(False)
+            self._outage = None
+            self._backoff.reset()
+
+    def _note_readiness(self) -> None:
+        self.metrics.faulty_policies.set(self.policy_file.fault is not None)
+        why = self._outage or (None if self.source.assigned else "no partition is assigned")
+        if why is None and self._waiting:
+            why = f"partitions are being taken over: {', '.join(map(str, sorted(self._waiting)))}"
+        if why:
+            self.health.set_not_ready(why)
+        else:
+            self.health.set_ready()

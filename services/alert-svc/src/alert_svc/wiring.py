@@ -1,0 +1,72 @@
+"""The one place that builds the adapters and joins them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import structlog
+
+from alert_svc import __version__
+from alert_svc.adapters.postgres import PostgresStore
+from alert_svc.metrics import Metrics
+from alert_svc.policy_file import YamlPolicies
+from alert_svc.service import AlertService
+from monitoring_core.clock import SystemClock
+from monitoring_runtime.endpoint import Endpoint
+from monitoring_runtime.health import Health
+from monitoring_runtime.kafka_source import KafkaSource
+from monitoring_runtime.logs import configure_logging
+from monitoring_runtime.memory import collect_garbage_seldom, keep_memory_together
+from monitoring_runtime.stop import stop_on_signals
+from monitoring_runtime.topic_states import KafkaTopicStates
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from monitoring_core.config import Config
+
+log = structlog.get_logger()
+
+CLIENT_ID = "alert-svc"
+
+
+def run(config: Config, policies: Path, group: str | None) -> None:
+    """Decide until it is stopped.
+
+    Args:
+        group: the consumer group in Kafka; that of the consumers with `-alerts`, where it is not given.
+
+    Raises:
+        ConfigError: the policies cannot be used.
+    """
+    file = YamlPolicies(policies)
+    configure_logging(config.logging, CLIENT_ID)
+    keep_memory_together()
+    collect_garbage_seldom()
+    consumer = attrs.evolve(config.consumer, group_id=group or f"{config.consumer.group_id}-alerts")
+    health, metrics = Health(), Metrics()
+    store = PostgresStore(config.database, round(config.monitor.check_interval.total_seconds()))
+    service = AlertService(
+        source=KafkaSource(config.kafka, consumer, metrics.lag, CLIENT_ID),
+        states=KafkaTopicStates(config.kafka, CLIENT_ID),
+        store=store,
+        targets=store,
+        policy_file=file,
+        clock=SystemClock(),
+        health=health,
+        metrics=metrics,
+        refresh_s=config.monitor.refresh_interval.total_seconds(),
+    )
+    with stop_on_signals() as stop, Endpoint(config.metrics, metrics.registry, health) as endpoint:
+        log.info(
+            "starting",
+            version=__version__,
+            kafka=config.kafka.bootstrap_servers,
+            topic=config.kafka.topic_name,
+            group=consumer.group_id,
+            postgresql=config.database.address,
+            policies=[policy.name for policy in file.policies.all],
+            metrics_port=endpoint.port,
+        )
+        service.run(stop)
