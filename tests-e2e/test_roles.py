@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import itertools
+import time
 from typing import TYPE_CHECKING
 
 import attrs
@@ -15,6 +16,9 @@ import yaml
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from alert_svc.adapters.postgres import PostgresStore
+from alert_svc.ports import LostError
+from alert_svc.steps import Kept, Snapshot, Step, Tick
 from consumer_svc.adapters.postgres import PostgresWriter
 from dbadmin.install.roles import create_roles
 from dbadmin.install.schema import create_schema
@@ -22,6 +26,8 @@ from dbadmin.install.setup import create_database
 from dbadmin.targets.importing import Import
 from dbadmin.targets.staging import staging
 from dbadmin.targets.table import read_all
+from monitoring_alerting.policies import DownPolicy, Kind, Policies
+from monitoring_alerting.testing.scenes import decide, result
 from monitoring_core.config import Config, Role, load_config
 from monitoring_core.config.values import Secret
 from monitoring_core.errors import StopError
@@ -29,6 +35,7 @@ from monitoring_core.result import Reason, Status
 from monitoring_core.targets.files import FileFormat
 from monitoring_core.targets.lines import Lines
 from monitoring_core.testing.builders import DEFAULTS, make_result
+from monitoring_testkit.alerts.fakes import TOPIC
 from monitoring_testkit.database import connect
 from monitoring_testkit.needs import need
 from monitoring_testkit.servers.postgresql import quick_postgresql
@@ -48,6 +55,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration_test
 
 _names = itertools.count()
+DOWN = Policies((DownPolicy(name="down", kind=Kind.DOWN),))
 TODAY = dt.datetime.now(dt.UTC).date()
 VIEWS = (
     "website_status",
@@ -187,6 +195,40 @@ def test_all_that_each_part_does_works_under_its_account(config: Config) -> None
         for view in VIEWS:
             reader.execute(f"SELECT * FROM monitoring.{view}")
         assert reader.execute("SELECT url, status FROM monitoring.website_status").fetchall() == [("http://a/", "up")]
+
+
+def test_all_that_alert_svc_does_works_under_its_account(config: Config) -> None:
+    """Targets without their secrets, a takeover, a step with transitions, ticks and a snapshot; and no step twice."""
+    with connect(owned(config)) as owner:
+        owner.execute(
+            "INSERT INTO monitoring.availability_monitor_config (amc_url, amc_headers, amc_labels, amc_active) VALUES "
+            """('https://me:secret@a/', '{"X": "secret"}', '{"team": "shop"}', true), """
+            "('http://b/', NULL, NULL, false)"
+        )
+    store = PostgresStore(account(config, Role.ALERT), 60)
+    store.prepare()
+    assert store.version() >= 1
+    assert abs(store.now() / 1000 - time.time()) < 60
+    (watched,) = store.read()
+    assert (watched.name, watched.labels, watched.interval) == ("https://a/", {"team": "shop"}, 60_000)
+    kept = store.take_over(TOPIC, 0, 5)
+    assert kept == Kept(1, 5, 5)
+    fired = decide([result(minute, "berlin", "d", watched.id) for minute in range(4)], DOWN, [watched])[-1]
+    step = Step(0, 1, 5, 9, [fired, fired], [Tick(7, 1_000)])
+    assert store.store(TOPIC, step) == 1
+    with pytest.raises(LostError):
+        store.store(TOPIC, step)
+    assert store.take_over(TOPIC, 0, 0) == Kept(2, 9, 5, [Tick(7, 1_000)])
+    assert store.store(TOPIC, Step(0, 2, 9, 9, [fired], snapshot=Snapshot(9, iter([b"one", b"two"])))) == 0
+    assert store.store(TOPIC, Step(0, 2, 9, 12, snapshot=Snapshot(12, iter([b"three"])))) == 0
+    again = store.take_over(attrs.evolve(TOPIC, id="anew"), 0, 0)
+    assert again == Kept(3, 12, 12, [], [b"three"], moved=True)
+    with pytest.raises(LostError):
+        store.store(TOPIC, Step(0, 2, 12, 13))
+    with connect(account(config, Role.READER)) as reader:
+        (row,) = reader.execute("SELECT state, url, labels, evidence FROM monitoring.alert_transition").fetchall()
+    assert row[:3] == ("firing", "https://a/", {"team": "shop"})
+    assert [one["status"] for one in row[3]] == ["down"] * 3
 
 
 def test_a_partition_that_is_made_later_needs_no_further_right(config: Config) -> None:

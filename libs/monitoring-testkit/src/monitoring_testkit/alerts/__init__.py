@@ -1,0 +1,1 @@
+"""What tests of alert-svc share."""
