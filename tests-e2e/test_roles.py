@@ -218,11 +218,11 @@ def test_all_that_alert_svc_does_works_under_its_account(config: Config) -> None
     assert store.store(TOPIC, step) == 1
     with pytest.raises(LostError):
         store.store(TOPIC, step)
-    assert store.take_over(TOPIC, 0, 0) == Kept(2, 9, 5, [Tick(7, 1_000)])
+    assert store.take_over(TOPIC, 0, 0) == Kept(2, 9, 5, (Tick(7, 1_000),))
     assert store.store(TOPIC, Step(0, 2, 9, 9, [fired], snapshot=Snapshot(9, iter([b"one", b"two"])))) == 0
     assert store.store(TOPIC, Step(0, 2, 9, 12, snapshot=Snapshot(12, iter([b"three"])))) == 0
     again = store.take_over(attrs.evolve(TOPIC, id="anew"), 0, 0)
-    assert again == Kept(3, 12, 12, [], [b"three"], moved=True)
+    assert again == Kept(3, 12, 12, (), (b"three",), moved=True)
     with pytest.raises(LostError):
         store.store(TOPIC, Step(0, 2, 12, 13))
     with connect(account(config, Role.READER)) as reader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from alert_svc.known import Known
 from alert_svc.metrics import Metrics
 from alert_svc.partition import partition_of
 from alert_svc.service import TICK_EVERY_S, AlertService
@@ -42,10 +43,8 @@ class World:
         """A service that has joined the group."""
         service = AlertService(
             self.topic,
-            self.topic,
             self.store,
-            self.targets,
-            self.policies,
+            Known(self.topic, self.targets, self.policies),
             self.clock,
             self.health,
             Metrics(),
@@ -199,6 +198,18 @@ def test_targets_and_policies_that_change_hold_within_the_refresh() -> None:
     world.turn(service, 3, 15.0)
     causes = {one.cause for one in world.store.told.values() if one.target_id == 2 and one.state == "resolved"}
     assert causes == {"the policy no longer holds for the target"}
+
+
+def test_a_change_that_meets_an_outage_is_made_after_it() -> None:
+    """Nothing forgets that targets have changed."""
+    world = World()
+    service = world.service()
+    for minute, sign in enumerate("uddd"):
+        world.publish(minute, sign)
+    world.turn(service)
+    world.targets.rows, world.targets.number, world.targets.fails = [], 2, 1
+    world.turn(service, 3, 15.0)
+    assert world.states() == ["suspected", "firing", "resolved"]
 
 
 def test_messages_that_are_no_results_are_passed_over() -> None:

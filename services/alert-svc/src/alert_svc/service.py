@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 import attrs
 import structlog
 
-from alert_svc.partition import Partition, partition_of
+from alert_svc.partition import Partition
+from alert_svc.patience import Patience
 from alert_svc.ports import LostError
 from monitoring_alerting.memory import UnknownFormatError
 from monitoring_core.codec import decode, encode_key
 from monitoring_core.errors import DecodeError, OutageError, StopError
-from monitoring_runtime.retry import OUTAGE, Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
+    from alert_svc.known import Known
     from alert_svc.metrics import Metrics
-    from alert_svc.ports import PolicyFile, Source, Store, Targets, TopicStates
+    from alert_svc.ports import Source, Store
     from alert_svc.steps import Step
-    from monitoring_alerting.targets import Watched
     from monitoring_core.clock import Clock
     from monitoring_core.result import CheckResult
     from monitoring_runtime.health import Health
     from monitoring_runtime.stop import Stop
-    from monitoring_runtime.topics import Received, TopicState
+    from monitoring_runtime.topics import Received
 
 log = structlog.get_logger()
 
@@ -50,10 +50,8 @@ class AlertService:
     """
 
     source: Source
-    states: TopicStates
     store: Store
-    targets: Targets
-    policy_file: PolicyFile
+    known: Known
     clock: Clock
     health: Health
     metrics: Metrics
@@ -61,11 +59,8 @@ class AlertService:
     partitions: dict[int, Partition] = attrs.field(factory=dict, init=False)
     # Assigned, and not taken over yet.
     _waiting: set[int] = attrs.field(factory=set, init=False)
-    _state: TopicState | None = attrs.field(default=None, init=False)
-    _targets_version: int | None = attrs.field(default=None, init=False)
-    _outage: str | None = attrs.field(default=None, init=False)
-    _backoff: Backoff = attrs.field(factory=OUTAGE.backoff, init=False)
-    _retry_at: float = attrs.field(default=0.0, init=False)
+    _patience: Patience = attrs.field(init=False)
+    _paused: bool = attrs.field(default=False, init=False)
     _prepared: bool = attrs.field(default=False, init=False)
     _next_store: float = attrs.field(default=0.0, init=False)
     _next_refresh: float = attrs.field(default=0.0, init=False)
@@ -74,9 +69,12 @@ class AlertService:
     _next_snapshot: dict[int, float] = attrs.field(factory=dict, init=False)
     _told_of_misplaced: set[int] = attrs.field(factory=set, init=False)
 
+    def __attrs_post_init__(self) -> None:
+        self._patience = Patience(self.clock, self.metrics)
+
     def run(self, stop: Stop) -> None:
         """Work until a stop is requested, then store what is decided."""
-        self._try(self._prepare)
+        self._patience.attempt(self._prepare)
         try:
             self.source.subscribe(self.assign, self.revoke)
             while not stop.requested:
@@ -91,10 +89,12 @@ class AlertService:
         """One iteration: receive and decide, and store what is due."""
         self.health.beat()
         self._note_readiness()
-        messages = self.source.poll(POLL_ROWS, timeout_s)
-        self._take(messages)
-        if self.clock.monotonic() >= self._retry_at:
-            self._try(self._work)
+        self._take(self.source.poll(POLL_ROWS, timeout_s))
+        self._patience.attempt(self._work)
+        # What is decided and cannot be stored is kept in memory, so that nothing more may come.
+        if self._paused != (paused := self._patience.outage is not None):
+            self.source.pause(paused)
+            self._paused = paused
 
     def assign(self, partitions: Collection[int]) -> None:
         """Take these partitions over, too."""
@@ -177,61 +177,45 @@ class AlertService:
 
     def _look_at_place(self, number: int, target_id: int) -> None:
         """Tell of results that are in another partition than that in which their target is watched."""
-        count = len(self._state.begins) if self._state else 0
-        if count and partition_of(target_id, count) != number:
-            self.metrics.results("misplaced")
-            if number not in self._told_of_misplaced:
-                self._told_of_misplaced.add(number)
-                log.error(
-                    "results are in another partition than librdkafka's partitioner puts them in: they do not count",
-                    partition=number,
-                    target=target_id,
-                )
+        if not self.known.is_misplaced(target_id, number):
+            return
+        self.metrics.results("misplaced")
+        if number not in self._told_of_misplaced:
+            self._told_of_misplaced.add(number)
+            log.error(
+                "results are in another partition than librdkafka's partitioner puts them in: they do not count",
+                partition=number,
+                target=target_id,
+            )
 
     def _refresh(self) -> None:
-        """Look whether targets, policies or the number of partitions have changed, and go on with what holds now."""
+        """Go on with the targets, policies and partitions of now."""
         now = self.clock.monotonic()
         if now < self._next_refresh:
             return
-        state, version = self.states.now(), self.targets.version()
-        others = self.policy_file.changed()
-        anew = self._state is not None and state.topic != self._state.topic
-        more = self._state is not None and len(state.begins) != len(self._state.begins)
-        changed = others or more or version != self._targets_version
-        self._state = state
-        if anew:
+        self.known.look()
+        if self.known.anew:
             log.warning("the topic was made anew: it is read from its beginning")
             for number in list(self.partitions):
                 self._drop(number)
-        elif changed and self.partitions:
-            watched = self._watched(self.partitions)
+        elif self.known.changed and self.partitions:
+            watched = self.known.watched(self.partitions)
             for number, partition in self.partitions.items():
-                partition.change(self.policy_file.policies, watched[number])
-        self._targets_version = version
+                partition.change(self.known.policies, watched[number])
+        self.known.changed = False
         self._next_refresh = now + self.refresh_s
 
-    def _watched(self, partitions: Collection[int]) -> dict[int, list[Watched]]:
-        """The targets of each of these partitions."""
-        assert self._state is not None
-        watched: dict[int, list[Watched]] = {number: [] for number in partitions}
-        count = len(self._state.begins)
-        for target in self.targets.read():
-            number = partition_of(target.id, count)
-            if number in watched:
-                watched[number].append(target)
-        return watched
-
     def _take_over(self) -> None:
-        state = self._state
+        state = self.known.topic
         numbers = [number for number in sorted(self._waiting) if state and number in state.begins]
         if not numbers or state is None:
             return
-        ends = self.states.ends(numbers)
-        watched = self._watched(numbers)
+        ends = self.known.states.ends(numbers)
+        watched = self.known.watched(numbers)
         for number in numbers:
             begin = state.begins[number]
             kept = self.store.take_over(state.topic, number, begin)
-            policies, targets = self.policy_file.policies, watched.pop(number)
+            policies, targets = self.known.policies, watched.pop(number)
             try:
                 partition = Partition.taken_over(number, kept, (begin, ends[number]), policies, targets)
             except UnknownFormatError:
@@ -263,7 +247,7 @@ class AlertService:
         idle = [n for n, partition in self.partitions.items() if partition.caught_up and now >= self._next_tick[n]]
         if not idle:
             return
-        ends = self.states.ends(idle)
+        ends = self.known.states.ends(idle)
         moment = self.store.now()
         for number in idle:
             self._next_tick[number] = now + TICK_EVERY_S
@@ -274,9 +258,9 @@ class AlertService:
         step = partition.step(with_snapshot)
         if step is None:
             return
-        assert self._state is not None
+        assert self.known.topic is not None
         began = self.clock.monotonic()
-        self.store.store(self._state.topic, step)
+        self.store.store(self.known.topic.topic, step)
         self._stored(partition, step, self.clock.monotonic() - began)
 
     def _stored(self, partition: Partition, step: Step, took_s: float) -> None:
@@ -302,28 +286,9 @@ class AlertService:
         self._waiting.add(number)
         self._next_refresh = 0.0
 
-    def _try(self, work: Callable[[], None]) -> None:
-        """Do work; while it fails for an outage, nothing more is received, and it is tried again later."""
-        try:
-            work()
-        except OutageError as error:
-            self.metrics.outages.inc()
-            if self._outage != str(error):
-                log.warning("alerts cannot be decided, retrying", error=str(error))
-            if self._outage is None:
-                self.source.pause(True)
-            self._outage = str(error)
-            self._retry_at = self.clock.monotonic() + self._backoff.next()
-        else:
-            if self._outage is not None:
-                log.info("alerts are decided again")
-                self.source.pause(False)
-            self._outage = None
-            self._backoff.reset()
-
     def _note_readiness(self) -> None:
-        self.metrics.faulty_policies.set(self.policy_file.fault is not None)
-        why = self._outage or (None if self.source.assigned else "no partition is assigned")
+        self.metrics.faulty_policies.set(self.known.policy_file.fault is not None)
+        why = self._patience.outage or (None if self.source.assigned else "no partition is assigned")
         if why is None and self._waiting:
             why = f"partitions are being taken over: {', '.join(map(str, sorted(self._waiting)))}"
         if why:

@@ -41,8 +41,8 @@ class Kept:
     generation: int
     next_offset: int
     snapshot_offset: int
-    ticks: Sequence[Tick] = attrs.field(default=(), converter=tuple)
-    parts: Sequence[bytes] = attrs.field(default=(), converter=tuple)
+    ticks: Sequence[Tick] = ()
+    parts: Sequence[bytes] = ()
     moved: bool = False
 
 

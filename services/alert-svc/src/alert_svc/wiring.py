@@ -9,6 +9,7 @@ import structlog
 
 from alert_svc import __version__
 from alert_svc.adapters.postgres import PostgresStore
+from alert_svc.known import Known
 from alert_svc.metrics import Metrics
 from alert_svc.policy_file import YamlPolicies
 from alert_svc.service import AlertService
@@ -49,10 +50,8 @@ def run(config: Config, policies: Path, group: str | None) -> None:
     store = PostgresStore(config.database, round(config.monitor.check_interval.total_seconds()))
     service = AlertService(
         source=KafkaSource(config.kafka, consumer, metrics.lag, CLIENT_ID),
-        states=KafkaTopicStates(config.kafka, CLIENT_ID),
         store=store,
-        targets=store,
-        policy_file=file,
+        known=Known(KafkaTopicStates(config.kafka, CLIENT_ID), store, file),
         clock=SystemClock(),
         health=health,
         metrics=metrics,

@@ -60,7 +60,7 @@ class FakeStore:
             row = self.rows[partition] = Row(topic, 0, begin, begin)
         row.generation += 1
         moved = row.topic != topic
-        return Kept(row.generation, row.next_offset, row.snapshot_offset, list(row.ticks), list(row.parts), moved)
+        return Kept(row.generation, row.next_offset, row.snapshot_offset, tuple(row.ticks), tuple(row.parts), moved)
 
     def store(self, topic: Topic, step: Step) -> int:
         self._fail_while_away()
@@ -87,15 +87,24 @@ class FakeStore:
 
 @attrs.define
 class FakeTargets:
-    """A table of targets."""
+    """A table of targets.
+
+    Attributes:
+        number: its version.
+        fails: how many of the next reads fail.
+    """
 
     rows: list[Watched]
     number: int = 1
+    fails: int = 0
 
     def version(self) -> int:
         return self.number
 
     def read(self) -> Iterator[Watched]:
+        if self.fails:
+            self.fails -= 1
+            raise OutageError("the database is away")
         yield from (attrs.evolve(row) for row in self.rows)
 
 

@@ -105,8 +105,8 @@ class PostgresStore:
             cursor.execute(self._composed(_TAKE_OVER), _place(topic, partition) | {"begin": begin})
             ((generation, next_offset, snapshot_offset, offsets, moments, moved),) = cursor.fetchall()
             cursor.execute(self._composed(_PARTS), (topic.name, partition))
-            parts = [bytes(content) for (content,) in cursor.fetchall()]
-        ticks = [Tick(offset, moment) for offset, moment in zip(offsets, moments, strict=True)]
+            parts = tuple(bytes(content) for (content,) in cursor.fetchall())
+        ticks = tuple(Tick(offset, moment) for offset, moment in zip(offsets, moments, strict=True))
         return Kept(generation, next_offset, snapshot_offset, ticks, parts, moved)
 
     def store(self, topic: Topic, step: Step) -> int:
