@@ -16,6 +16,7 @@ import yaml
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from alert_svc.adapters.alerts import PostgresAlerts
 from alert_svc.adapters.postgres import PostgresStore
 from alert_svc.ports import LostError
 from alert_svc.steps import Kept, Snapshot, Step, Tick
@@ -227,6 +228,18 @@ def test_all_that_alert_svc_does_works_under_its_account(config: Config) -> None
         store.store(TOPIC, Step(0, 2, 12, 13))
     with connect(account(config, Role.READER)) as reader:
         (row,) = reader.execute("SELECT state, url, labels, evidence FROM monitoring.alert_transition").fetchall()
+    alerts = PostgresAlerts(account(config, Role.ALERT))
+    (shown,) = alerts.newest(only_open=True, limit=None)
+    assert (shown["state"], shown["acknowledged_by"]) == ("firing", None)
+    with pytest.raises(StopError, match="there is no alert ffffff: "):
+        alerts.way("ffffff")
+    with pytest.raises(StopError, match="is no ID of an alert"):
+        alerts.acknowledge("%", "me", None)
+    begin = shown["alert_id"][:8]
+    assert [one["state"] for one in alerts.way(begin)] == ["firing"]
+    assert alerts.acknowledge(begin, "me", "I see")["acknowledged_by"] == "me"
+    assert alerts.acknowledge(begin, "you", None)["acknowledged_by"] == "me"
+    assert [(one["acknowledged_by"], one["note"]) for one in alerts.newest(True, 1)] == [("me", "I see")]
     assert row[:3] == ("firing", "https://a/", {"team": "shop"})
     assert [one["status"] for one in row[3]] == ["down"] * 3
 

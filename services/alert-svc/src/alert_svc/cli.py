@@ -9,6 +9,8 @@ from monitoring_runtime.groups import MonitoringGroup, examples
 
 COMMANDS = {
     "run": "alert_svc.commands.run:run",
+    "list": "alert_svc.commands.list_alerts:list_command",
+    "ack": "alert_svc.commands.ack:ack",
     "check-config": "alert_svc.commands.check_config:check_config",
     "decide": "alert_svc.commands.decide:decide",
 }
@@ -20,6 +22,7 @@ COMMANDS = {
     role="alert",
     epilog=examples(
         "alert-svc run --policies alerts.yaml",
+        "alert-svc list --open",
         "alert-svc check-config --policies alerts.yaml",
         "alert-svc decide --targets websites.csv < results.jsonl",
     ),

@@ -8,6 +8,7 @@ import attrs
 import structlog
 
 from alert_svc import __version__
+from alert_svc.adapters.alerts import PostgresAlerts
 from alert_svc.adapters.postgres import PostgresStore
 from alert_svc.known import Known
 from alert_svc.metrics import Metrics
@@ -69,3 +70,8 @@ def run(config: Config, policies: Path, group: str | None) -> None:
             metrics_port=endpoint.port,
         )
         service.run(stop)
+
+
+def alerts(config: Config) -> PostgresAlerts:
+    """The alerts in the database."""
+    return PostgresAlerts(config.database)

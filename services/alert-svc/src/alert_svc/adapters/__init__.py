@@ -1,1 +1,1 @@
-"""The adapter to PostgreSQL. Only `wiring` imports it."""
+"""The adapters to PostgreSQL. Only `wiring` imports it."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
-from dbadmin.commands.printing import print_table
 from dbadmin.history.locations import forget_location, read_locations
 from monitoring_runtime.commands import config_options
 from monitoring_runtime.groups import LazyGroup, examples
+from monitoring_runtime.tables import print_table
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config

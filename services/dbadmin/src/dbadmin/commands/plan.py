@@ -11,11 +11,11 @@ import click
 from rich.filesize import decimal
 from rich.table import Table
 
-from dbadmin.commands.printing import print_table
 from dbadmin.sizing.inventory import read_loads, read_max_connections, read_row_bytes, read_topic
 from dbadmin.sizing.planning import Circumstances, Costs, Load, Need, check_us, plan
 from monitoring_runtime.commands import Duration, config_options
 from monitoring_runtime.groups import examples
+from monitoring_runtime.tables import print_table
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config

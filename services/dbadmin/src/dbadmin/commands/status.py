@@ -13,14 +13,14 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from dbadmin.commands.output import Output, output_option, plain, write_rows
 from dbadmin.commands.pairs import pairs
-from dbadmin.commands.printing import print_table
 from dbadmin.commands.status_table import status_table, summary
 from dbadmin.status import COLUMNS, Question, read_status
 from monitoring_core.errors import OutageError
 from monitoring_runtime.commands import Duration, config_options
 from monitoring_runtime.groups import examples
+from monitoring_runtime.output import Output, output_option, plain, write_rows
+from monitoring_runtime.tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,11 +8,11 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from dbadmin.commands.output import Output, output_option, write_rows
-from dbadmin.commands.printing import print_table
 from monitoring_core.config import Role, load_settings, written
 from monitoring_runtime.commands import config_source_options
 from monitoring_runtime.groups import examples
+from monitoring_runtime.output import Output, output_option, write_rows
+from monitoring_runtime.tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,6 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from dbadmin.commands.printing import print_table
 from dbadmin.commands.progress import check_progress
 from dbadmin.commands.targets.formats import by_ending
 from dbadmin.targets.probing import probe
@@ -24,6 +23,7 @@ from monitoring_core.targets import TargetRecord, without_credentials
 from monitoring_core.targets.files import read_targets
 from monitoring_runtime.commands import config_options
 from monitoring_runtime.groups import examples
+from monitoring_runtime.tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.table import Table
 
-from dbadmin.commands.printing import print_table
 from dbadmin.targets.history import read_history
 from monitoring_runtime.commands import config_options
 from monitoring_runtime.groups import examples
+from monitoring_runtime.tables import print_table
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config

@@ -8,13 +8,13 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from dbadmin.commands.output import Output, output_option, write_rows
 from dbadmin.commands.pairs import pairs
-from dbadmin.commands.printing import print_table
 from dbadmin.commands.targets.fields import SHOWN, shown
 from dbadmin.targets.table import ALL, Selection, count, named, read_all
 from monitoring_runtime.commands import config_options, counted
 from monitoring_runtime.groups import examples
+from monitoring_runtime.output import Output, output_option, write_rows
+from monitoring_runtime.tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
