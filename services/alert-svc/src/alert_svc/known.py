@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
+import structlog
 
 from alert_svc.partition import partition_of
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from monitoring_alerting.policies import Policies
     from monitoring_alerting.targets import Watched
     from monitoring_runtime.topics import TopicState
+
+log = structlog.get_logger()
 
 
 @attrs.define
@@ -35,6 +38,7 @@ class Known:
     anew: bool = attrs.field(default=False, init=False)
     changed: bool = attrs.field(default=False, init=False)
     _version: int | None = attrs.field(default=None, init=False)
+    _told_of_misplaced: set[int] = attrs.field(factory=set, init=False)
 
     @property
     def policies(self) -> Policies:
@@ -71,5 +75,17 @@ class Known:
         return watched
 
     def is_misplaced(self, target_id: int, partition: int) -> bool:
-        """Whether a result of this target does not belong in this partition."""
-        return self.topic is not None and partition_of(target_id, len(self.topic.begins)) != partition
+        """Whether a result of this target does not belong in this partition; told once for each partition."""
+        misplaced = self.partition_of(target_id) != partition
+        if misplaced and partition not in self._told_of_misplaced:
+            self._told_of_misplaced.add(partition)
+            log.error(
+                "results are in another partition than librdkafka's partitioner puts them in: they do not count",
+                partition=partition,
+                target=target_id,
+            )
+        return misplaced
+
+    def partition_of(self, target_id: int) -> int | None:
+        """The partition that a target's results belong in; None before the first look."""
+        return partition_of(target_id, len(self.topic.begins)) if self.topic else None

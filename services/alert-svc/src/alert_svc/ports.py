@@ -100,6 +100,18 @@ class Store(Protocol):
         """
         ...
 
+    def tell_what_lasts(self, topic: Topic, holds: Sequence[tuple[int, int]], is_mine: Callable[[int], bool]) -> int:
+        """Store again, under the same alert, what a maintenance window kept back that is over; returns how many.
+
+        Args:
+            holds: the partitions of this process, each with its generation.
+            is_mine: whether a target is in one of them.
+
+        Raises:
+            LostError: another process has taken one of the partitions over. Nothing was stored.
+        """
+        ...
+
     def now(self) -> int:
         """The clock of the database, in milliseconds since the epoch."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import attrs
@@ -10,9 +11,9 @@ import structlog
 from alert_svc.partition import Partition
 from alert_svc.patience import Patience
 from alert_svc.ports import LostError
+from alert_svc.reading import decoded
 from monitoring_alerting.memory import UnknownFormatError
-from monitoring_core.codec import decode, encode_key
-from monitoring_core.errors import DecodeError, OutageError, StopError
+from monitoring_core.errors import OutageError, StopError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from alert_svc.ports import Source, Store
     from alert_svc.steps import Step
     from monitoring_core.clock import Clock
-    from monitoring_core.result import CheckResult
     from monitoring_runtime.health import Health
     from monitoring_runtime.stop import Stop
     from monitoring_runtime.topics import Received
@@ -36,6 +36,8 @@ STORE_EVERY_S = 1.0
 # A partition that gives nothing for this long is asked whether it has more; if not, its clock goes on.
 TICK_EVERY_S = 10.0
 SNAPSHOT_EVERY_S = 30.0
+# How often it is looked whether a maintenance window is over.
+WINDOWS_EVERY_S = 5.0
 # Snapshots take no more than this share of the time, so that the larger ones are taken less often.
 SNAPSHOT_SHARE = 0.05
 
@@ -64,10 +66,10 @@ class AlertService:
     _prepared: bool = attrs.field(default=False, init=False)
     _next_store: float = attrs.field(default=0.0, init=False)
     _next_refresh: float = attrs.field(default=0.0, init=False)
+    _next_windows: float = attrs.field(default=0.0, init=False)
     # For each partition, when it is asked next whether it has more, and when the next snapshot is due.
     _next_tick: dict[int, float] = attrs.field(factory=dict, init=False)
     _next_snapshot: dict[int, float] = attrs.field(factory=dict, init=False)
-    _told_of_misplaced: set[int] = attrs.field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._patience = Patience(self.clock, self.metrics)
@@ -127,6 +129,7 @@ class AlertService:
         self._refresh()
         self._take_over()
         self._tick()
+        self._tell_what_lasts()
 
     def _store_what_is_due(self) -> None:
         now = self.clock.monotonic()
@@ -148,8 +151,11 @@ class AlertService:
             partition = self.partitions.get(message.partition())
             if partition is None:
                 continue
-            result = self._decoded(message)
-            bad += result is None
+            result = decoded(message)
+            if result is None:
+                bad += 1
+            elif self.known.is_misplaced(result.target_id, partition.number):
+                self.metrics.results("misplaced")
             try:
                 partition.take(message.offset(), result)
             except ValueError:
@@ -163,30 +169,6 @@ class AlertService:
             if notes := self.partitions[number].notes():
                 self.metrics.late.inc(len(notes))
                 log.info("late results would have changed history", number=len(notes), first=str(notes[0]))
-
-    def _decoded(self, message: Received) -> CheckResult | None:
-        """The result in a message; None without one: consumers send such a message to the dead letters."""
-        try:
-            result = decode(message.value())
-        except DecodeError:
-            return None
-        if message.key() != encode_key(result):
-            return None
-        self._look_at_place(message.partition(), result.target_id)
-        return result
-
-    def _look_at_place(self, number: int, target_id: int) -> None:
-        """Tell of results that are in another partition than that in which their target is watched."""
-        if not self.known.is_misplaced(target_id, number):
-            return
-        self.metrics.results("misplaced")
-        if number not in self._told_of_misplaced:
-            self._told_of_misplaced.add(number)
-            log.error(
-                "results are in another partition than librdkafka's partitioner puts them in: they do not count",
-                partition=number,
-                target=target_id,
-            )
 
     def _refresh(self) -> None:
         """Go on with the targets, policies and partitions of now."""
@@ -253,6 +235,22 @@ class AlertService:
             self._next_tick[number] = now + TICK_EVERY_S
             if self.partitions[number].read >= ends[number]:
                 self.partitions[number].tick(moment)
+
+    def _tell_what_lasts(self) -> None:
+        """Tell what a maintenance window kept back that is over."""
+        now = self.clock.monotonic()
+        settled = [one for one in self.partitions.values() if one.caught_up and not one.transitions]
+        if now < self._next_windows or not settled or self.known.topic is None:
+            return
+        self._next_windows = now + WINDOWS_EVERY_S
+        numbers = {one.number for one in settled}
+        holds = [(one.number, one.generation) for one in settled]
+        with contextlib.suppress(LostError):  # the next step of the partition finds that out, too
+            told = self.store.tell_what_lasts(
+                self.known.topic.topic, holds, lambda target: self.known.partition_of(target) in numbers
+            )
+            if told:
+                log.info("maintenance windows are over: what lasts is told", alerts=told)
 
     def _store(self, partition: Partition, with_snapshot: bool) -> None:
         step = partition.step(with_snapshot)

@@ -16,6 +16,7 @@ COMMANDS = {
     "create-topics": "dbadmin.commands.create_topics:create_topics_command",
     "status": "dbadmin.commands.status:status_command",
     "targets": "dbadmin.commands.targets.group:targets_group",
+    "maintenance": "dbadmin.commands.maintenance:maintenance_group",
     "locations": "dbadmin.commands.locations:locations_group",
     "producer-count": "dbadmin.commands.producer_count:producer_count_command",
     "plan": "dbadmin.commands.plan:plan_command",

@@ -76,6 +76,10 @@ class FakeStore:
             self.told.setdefault(transition.id, transition)
         return len(self.told) - before
 
+    def tell_what_lasts(self, topic: Topic, holds: Sequence[tuple[int, int]], is_mine: Callable[[int], bool]) -> int:
+        self._fail_while_away()
+        return 0
+
     def now(self) -> int:
         self._fail_while_away()
         return self.time

@@ -9,6 +9,7 @@ import msgspec
 import psycopg
 from psycopg import sql
 
+from alert_svc.adapters.maintenance import Maintenance
 from alert_svc.ports import LostError
 from alert_svc.steps import Kept, Tick
 from monitoring_alerting.targets import Watched
@@ -26,7 +27,7 @@ from monitoring_runtime.postgres import RevisionGuard, connect, explain
 from monitoring_runtime.sqlstates import Fate, fate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from alert_svc.steps import Step
     from monitoring_alerting.transition import Transition
@@ -73,7 +74,11 @@ _COLUMNS = (
     "step_s",
     "url",
     "labels",
+    "silenced_window",
 )
+_MINE = """
+SELECT FROM {positions}
+WHERE topic = %(topic)s AND partition = %(partition)s AND generation = %(generation)s FOR SHARE"""
 
 
 class PostgresStore:
@@ -88,6 +93,7 @@ class PostgresStore:
         self._check_interval_s = check_interval_s
         self._guard = RevisionGuard(ALERT_NEEDS, config)
         self._connection: Session | None = None
+        self._maintenance = Maintenance(config.schema)
         self._insert = sql.SQL("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT DO NOTHING").format(
             sql.Identifier(config.schema, TRANSITION_TABLE),
             sql.SQL(", ").join(map(sql.Identifier, _COLUMNS)),
@@ -130,6 +136,15 @@ class PostgresStore:
                 cursor.execute(self._composed(_SNAPSHOT_AT), (step.snapshot.offset, *place))
         return new
 
+    def tell_what_lasts(self, topic: Topic, holds: Sequence[tuple[int, int]], is_mine: Callable[[int], bool]) -> int:
+        """What alert_svc.ports.Store.tell_what_lasts promises."""
+        with self._used() as connection, connection.transaction(), connection.cursor() as cursor:
+            for partition, generation in holds:
+                values = _place(topic, partition) | {"generation": generation}
+                if cursor.execute(self._composed(_MINE), values).rowcount != 1:
+                    raise LostError
+            return self._maintenance.tell_what_lasts(cursor, is_mine)
+
     def now(self) -> int:
         """What alert_svc.ports.Store.now promises."""
         return self._number("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
@@ -156,10 +171,11 @@ class PostgresStore:
             raise OutageError(f"table {TARGET_VERSION_TABLE} is empty: run dbadmin create-schema")
         return int(row[0])
 
-    def _add(self, cursor: psycopg.Cursor[Any], transitions: Iterable[Transition]) -> int:
-        rows = [_row(transition) for transition in transitions]
-        if not rows:
+    def _add(self, cursor: psycopg.Cursor[Any], transitions: Sequence[Transition]) -> int:
+        if not transitions:
             return 0
+        windows = self._maintenance.silencing(cursor, transitions)
+        rows = [(*_row(transition), window) for transition, window in zip(transitions, windows, strict=True)]
         cursor.executemany(self._insert, rows)
         return cursor.rowcount
 
@@ -205,7 +221,7 @@ def _place(topic: Topic, partition: int) -> dict[str, object]:
 
 
 def _row(transition: Transition) -> tuple[object, ...]:
-    """The values of _COLUMNS."""
+    """The values of _COLUMNS but for the last."""
     return (
         transition.id,
         transition.alert_id,
