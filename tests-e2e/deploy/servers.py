@@ -81,7 +81,7 @@ class SecurePostgres:
 
     def __init__(self, host: str, authority: Authority) -> None:
         self.host, self.port, self.password = host, free_port(), 'it\'s a "secret"'
-        self.role_passwords = {"producer": "producer's", "consumer": "consumer's"}
+        self.role_passwords = {"producer": "producer's", "consumer": "consumer's", "alert": "alert's"}
         self._authority = authority
         # Not below pytest's folders, which other users may not enter.
         self._directory = Path(tempfile.mkdtemp(prefix="secure-postgresql-"))

@@ -126,12 +126,12 @@ def test_services_have_what_their_pods_have(project: Project) -> None:
         *SERVERS.values(),
         *(f"monitoring_{i}" for i in IMAGES),
     }
-    for name in ("producer", "consumer", "setup", "dbadmin"):
+    for name in ("producer", "consumer", "alert", "setup", "dbadmin"):
         service = services[name]
         assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
         assert service["stop_grace_period"] == "45s"
         assert int(service["mem_limit"]) == 512 << 20
         passwords = [value for key, value in service["environment"].items() if "PASSWORD" in key]
         assert all(value.startswith("{file: /run/secrets/") for value in passwords)
-    for name in ("producer", "consumer"):
+    for name in ("producer", "consumer", "alert"):
         assert [secret["source"] for secret in services[name]["secrets"]] == [f"{name}_password"]

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.deployment
 
-PACKAGES = {"producer": "producer-svc", "consumer": "consumer-svc", "dbadmin": "dbadmin"}
+PACKAGES = {"producer": "producer-svc", "consumer": "consumer-svc", "alert": "alert-svc", "dbadmin": "dbadmin"}
+ARGUMENTS = {"producer": ("run", "--id", "1"), "consumer": ("run",), "alert": ("run",)}
 INTERVAL_S = 2
 OUTBOX = "monitoring-test-outbox"
 SETTINGS = [
@@ -44,7 +45,7 @@ SETTINGS = [
 
 @attrs.define
 class Containers:
-    """Containers of the three images against secured servers of this machine."""
+    """Containers of the four images against secured servers of this machine."""
 
     engine: DockerEngine
     directory: Path
@@ -65,6 +66,7 @@ class Containers:
             *hardened(image),
             *("--network", "host", "--env-file", str(ROOT / "infra/k8s/base/settings.env")),
             *("--volume", f"{config}:/etc/monitoring/config.yaml:ro"),
+            *("--volume", f"{config.with_name('alerts.yaml')}:/etc/monitoring/alerts.yaml:ro"),
             *("--volume", f"{self.directory / (secrets_of or image)}:/run/secrets/monitoring:ro"),
             *set_of([*SETTINGS, *database, kafka]),
         ]
@@ -80,7 +82,7 @@ class Containers:
     def dbadmin(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run dbadmin to its end, with the accounts that `setup` makes."""
         roles = []
-        for role in ("producer", "consumer"):
+        for role in ("producer", "consumer", "alert"):
             secret = self.directory / role / "database_password"
             roles += ["--volume", f"{secret}:/run/secrets/roles/{role}_password:ro"]
             roles += set_of(
@@ -223,7 +225,7 @@ def test_a_wrong_or_missing_secret_is_one_plain_line_and_status_2(
     if content:
         bad.write_text(content)
         bad.chmod(0o444)
-    arguments = {"producer": ("run", "--id", "1"), "consumer": ("run",), "dbadmin": ("setup",)}[image]
+    arguments = ARGUMENTS.get(image, ("setup",))
     done = containers.engine.run(*containers.options(image, name), f"monitoring_{image}", *arguments)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.stderr
     assert expected in done.stderr
@@ -288,7 +290,7 @@ def test_the_same_sources_make_the_same_files(images: DockerEngine, base_image: 
 @pytest.mark.parametrize("image", IMAGES)
 def test_a_container_ends_at_sigterm_even_before_it_works(containers: Containers, image: str) -> None:
     """As process 1, for which the kernel ignores what nobody handles: also while it waits for servers that are away."""
-    arguments = {"producer": ("run", "--id", "1"), "consumer": ("run",), "dbadmin": ("setup", "--wait", "5m")}[image]
+    arguments = ARGUMENTS.get(image, ("setup", "--wait", "5m"))
     away = set_of(["MONITORING__DATABASE__HOST=127.0.0.1", f"MONITORING__DATABASE__PORT={free_port()}"])
     port = set_of([f"MONITORING__METRICS__PORT={free_port()}"])
     options = [*containers.options(image), *away, *port]

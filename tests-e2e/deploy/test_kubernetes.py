@@ -228,7 +228,7 @@ def test_a_drained_node_gives_its_pods_up_in_order(deployed: Watched) -> None:
 def test_a_changed_secret_is_taken_up_as_documented(deployed: Watched) -> None:
     """New passwords of all accounts in PostgreSQL and new certificates for Kafka."""
     deployed.postgres.change_password("another one")
-    deployed.postgres.role_passwords = {"producer": "another two", "consumer": "another three"}
+    deployed.postgres.role_passwords = {"producer": "another two", "consumer": "another three", "alert": "another four"}
     deployed.write_secrets()
     deployed.documented("A secret has changed")
     deployed.until_ready("producer", 1)

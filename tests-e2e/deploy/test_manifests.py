@@ -82,9 +82,9 @@ def test_the_validation_can_fail() -> None:
 def test_each_pod_mounts_its_own_secret_and_no_token(overlay: str) -> None:
     """And none gets a secret in a variable."""
     found = pods(overlay)
-    assert set(found) == {"producer", "consumer", "setup", "maintain", "producer-count"}
+    assert set(found) == {"producer", "consumer", "alert", "setup", "maintain", "producer-count"}
     for name, pod in found.items():
-        own = f"monitoring-{name if name in ('producer', 'consumer') else 'dbadmin'}"
+        own = f"monitoring-{name if name in ('producer', 'consumer', 'alert') else 'dbadmin'}"
         mounted = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
         assert (pod["automountServiceAccountToken"], mounted) == (False, {own})
         assert "secretRef" not in json.dumps(pod["containers"][0].get("envFrom", []))
@@ -109,7 +109,7 @@ def test_the_configuration_in_the_cluster_is_valid(overlay: str, tmp_path: Path)
         "kafka.example.org:9093",
         "postgresql.example.org",
     )
-    for pod in (pods(overlay)["producer"], pods(overlay)["consumer"]):
+    for pod in (pods(overlay)["producer"], pods(overlay)["consumer"], pods(overlay)["alert"]):
         for section in (config.monitor, config.consumer):
             assert pod["terminationGracePeriodSeconds"] >= section.shutdown_timeout.total_seconds() + 15
     volume = next(found for found in objects if found["kind"] == "StatefulSet")["spec"]["volumeClaimTemplates"][0]

@@ -72,7 +72,7 @@ def test_a_release_as_documented(tmp_path: Path) -> None:
     assert "UNKNOWN" not in licenses
 
 
-@pytest.mark.parametrize("service", ["producer-svc", "consumer-svc", "dbadmin"])
+@pytest.mark.parametrize("service", ["producer-svc", "consumer-svc", "alert-svc", "dbadmin"])
 def test_services_take_this_core_and_not_the_next_incompatible_one(service: str) -> None:
     """The range that a service states is what it is tested with: the oldest core there is, which is also the newest."""
     content = tomllib.loads((ROOT / f"services/{service}/pyproject.toml").read_text())

@@ -36,8 +36,8 @@ def maintenance_group() -> None:
     "add",
     epilog=examples(
         "dbadmin maintenance add --label team=shop --for 30m",
-        "dbadmin maintenance add --all --from 2026-12-01T22:00 --for 2h --zone Europe/Berlin",
-        "dbadmin maintenance add --all --from 2026-12-06T02:00 --for 3h --zone Europe/Berlin --every 'FREQ=WEEKLY'",
+        "dbadmin maintenance add --all --from 2026-12-01T22:00 --for 2h",
+        "dbadmin maintenance add --all --for 3h --every FREQ=WEEKLY --zone Asia/Tokyo",
     ),
 )
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Targets with this label. Repeatable.")
