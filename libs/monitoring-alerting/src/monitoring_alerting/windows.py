@@ -117,7 +117,8 @@ class Windows:
         self._from = self._until = dt.datetime.min.replace(tzinfo=dt.UTC)
         self._known: list[tuple[dt.datetime, dt.datetime, Window]] = []
         self._minute: dt.datetime | None = None
-        self._near: list[tuple[dt.datetime, dt.datetime, Window]] = []
+        # Those that touch the minute, by the first label that they ask for; None for those that ask for none.
+        self._near: dict[tuple[str, str] | None, list[tuple[dt.datetime, dt.datetime, Window]]] = {}
 
     def holding(self, moment: dt.datetime, labels: Mapping[str, str]) -> int | None:
         """The window that holds for a target with these labels, the one that ends last of several; None for none."""
@@ -126,7 +127,8 @@ class Windows:
             self._look_at(minute)
         found = [
             (end, window.id)
-            for begin, end, window in self._near
+            for asked in (None, *labels.items())
+            for begin, end, window in self._near.get(asked, ())
             if begin <= moment < end and matches(window.match, labels)
         ]
         return max(found)[1] if found else None
@@ -137,7 +139,10 @@ class Windows:
             self._from, self._until = minute - _DAY, minute + _AHEAD
             self._known = [one for window in self._windows for one in self._occurrences(window)]
         self._minute = minute
-        self._near = [one for one in self._known if one[0] < end and one[1] > minute]
+        self._near = {}
+        for one in self._known:
+            if one[0] < end and one[1] > minute:
+                self._near.setdefault(next(iter(one[2].match.items()), None), []).append(one)
 
     def _occurrences(self, window: Window) -> Iterator[tuple[dt.datetime, dt.datetime, Window]]:
         try:
