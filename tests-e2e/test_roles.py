@@ -69,6 +69,9 @@ VIEWS = (
     "alert_transition",
     "alert_acknowledgement",
     "maintenance_window",
+    "alert_notification",
+    "alert_attempt",
+    "alert_channel",
 )
 
 
@@ -320,6 +323,7 @@ FORBIDDEN: dict[Role, tuple[str, ...]] = {
         "SELECT * FROM monitoring.availability_result",
         "SELECT * FROM monitoring.producer_lease",
         "DELETE FROM monitoring.alert_transition",
+        "DELETE FROM monitoring.alert_notification",
         "INSERT INTO monitoring.maintenance_window (begins_at, ends_at) VALUES (now(), now() + interval '1h')",
         "CREATE TEMP TABLE mine (x int)",
     ),
@@ -327,6 +331,7 @@ FORBIDDEN: dict[Role, tuple[str, ...]] = {
         "UPDATE monitoring.alert_transition SET noticed = true",
         "SELECT * FROM monitoring.alert_target",
         "SELECT * FROM monitoring.alert_snapshot",
+        "SELECT * FROM monitoring.alert_told",
         "SELECT * FROM monitoring.availability_result",
         "SELECT amc_url FROM monitoring.availability_monitor_config",
         "SELECT amc_headers FROM monitoring.availability_monitor_config",

@@ -47,6 +47,7 @@ _OLD = (
     ("availability_pause", "(resumed_at < %(horizon)s OR cause = 'deleted' AND paused_at < %(horizon)s)"),
     ("availability_monitor_config_history", "changed_at < %(horizon)s"),
     ("alert_transition", "stored_at < %(horizon)s"),
+    ("alert_notification", "done_at < %(horizon)s"),
     ("alert_acknowledgement", "acknowledged_at < %(horizon)s"),
     ("maintenance_window", "coalesce(ended_at, CASE WHEN recurrence IS NULL THEN ends_at END) < %(horizon)s"),
 )
