@@ -1,0 +1,37 @@
+"""What every way to send a message has in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from alert_svc.notify.message import Message
+
+# For a connection, and for each answer within it. A whole attempt may take CALL_S.
+CONNECT_S = 5.0
+ANSWER_S = 10.0
+CALL_S = 30.0
+# How much of an answer is kept.
+ANSWER_CHARS = 500
+
+
+class SendError(Exception):
+    """A message was not taken, or nobody knows whether it was. The text says why, in one line without secrets."""
+
+
+class Sender(Protocol):
+    """Sends messages to one recipient.
+
+    Attributes:
+        recipient: to whom, without secrets.
+    """
+
+    recipient: str
+
+    def send(self, message: Message) -> str:
+        """Send a message; returns what the receiver answered, in one line.
+
+        Raises:
+            SendError: it was not taken, or nobody knows.
+        """
+        ...

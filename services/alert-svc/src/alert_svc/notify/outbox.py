@@ -1,0 +1,188 @@
+"""From transitions to messages in PostgreSQL: made, and marked as noticed, in one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from psycopg.types.json import Jsonb
+
+from alert_svc.notify import message
+from alert_svc.notify.message import Alert
+from alert_svc.notify.planning import Later, Outgoing, Plan, Told, planned, written
+from alert_svc.notify.statements import TOLD_STATES, Statements
+from monitoring_alerting.policies import Kind, Severity
+from monitoring_alerting.transition import State
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Sequence
+
+    import psycopg
+
+    from alert_svc.notify.settings import Notifications
+
+# So many transitions are told at once, at most; all the others follow.
+_MOST = 20_000
+# One process at a time makes messages, or a group would become several.
+_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('alert_notification ' || %s, 0)), clock_timestamp()"
+_UNTOLD = "UPDATE {alert_transition} SET noticed = true WHERE NOT noticed AND NOT state = ANY (%s)"
+# What a maintenance window silences stays unnoticed: it is told when the window is taken from it.
+_GROUPS = """
+SELECT {group}, a.state = 'resolved', clock_timestamp() - min(a.stored_at),
+    count(*) FILTER (WHERE a.stored_at > clock_timestamp() - %s)
+FROM {alert_transition} a WHERE NOT a.noticed AND a.silenced_window IS NULL AND a.state = ANY (%s) GROUP BY 1, 2"""
+_MEMBERS = """
+SELECT {alert} FROM {alert_transition} a
+WHERE NOT a.noticed AND a.silenced_window IS NULL AND a.state = ANY (%s) AND {group} = %s
+AND (a.state = 'resolved') = %s ORDER BY a.sequence LIMIT %s FOR UPDATE"""
+_NOTICED = "UPDATE {alert_transition} SET noticed = true WHERE transition_id = ANY (%s)"
+_KNOWN = "SELECT alert_id, transition_id, state, step_s, channels FROM {alert_told} WHERE alert_id = ANY (%s)"
+_INSERT = """
+INSERT INTO {alert_notification} (notification_id, channel, kind, content, transitions, next_at)
+VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"""
+_TELL = """
+INSERT INTO {alert_told} (alert_id, transition_id, state, step_s, channels) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (alert_id) DO UPDATE SET transition_id = excluded.transition_id, state = excluded.state,
+    step_s = excluded.step_s, channels = excluded.channels, told_at = clock_timestamp()"""
+_FORGET = "DELETE FROM {alert_told} WHERE alert_id = ANY (%s)"
+_POSTPONE = """
+INSERT INTO {alert_later} (alert_id, channel, cause, due_at) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"""
+_DUE = """
+DELETE FROM {alert_later} l USING {alert_told} t, {alert_transition} a
+WHERE t.alert_id = l.alert_id AND a.transition_id = t.transition_id AND l.due_at <= %s
+RETURNING l.channel, l.cause, l.channel = ANY (t.channels),
+    EXISTS (SELECT FROM {alert_acknowledgement} k WHERE k.alert_id = l.alert_id), {alert}"""
+_ALSO_TOLD = "UPDATE {alert_told} SET channels = channels || %s::text WHERE alert_id = ANY (%s)"
+
+
+@attrs.frozen
+class Outbox:
+    """Makes messages of transitions."""
+
+    schema: str
+    settings: Notifications
+
+    def make(self, connection: psycopg.Connection[Any]) -> int:
+        """Make every message that is due now; returns how many.
+
+        Raises:
+            psycopg.Error: PostgreSQL is away, or refuses; then nothing is made.
+        """
+        s = Statements(self.schema, self.settings.grouping.by)
+        with connection.transaction():
+            free, now = connection.execute(_LOCK, (self.schema,)).fetchone() or (False, None)
+            if not free or now is None:
+                return 0
+            connection.execute(s[_UNTOLD], (TOLD_STATES,))
+            made = sum(self._tell(connection, s, values, now) for values in self._ready(connection, s))
+            return made + self._tell_later(connection, s, now)
+
+    def _ready(self, connection: psycopg.Connection[Any], s: Statements) -> list[tuple[list[str | None], bool]]:
+        """The values of the labels of each group that has waited long enough, and whether its recoveries have, too."""
+        grouping = self.settings.grouping
+        found = connection.execute(s[_GROUPS], (grouping.wait, TOLD_STATES)).fetchall()
+        ready: dict[tuple[str | None, ...], bool] = {}
+        for values, recovered, age, recent in found:
+            if age >= grouping.at_most or (age >= grouping.wait and recent < grouping.burst):
+                ready[tuple(values)] = ready.get(tuple(values), False) or recovered
+        return [(list(values), recovered) for values, recovered in ready.items()]
+
+    def _tell(
+        self,
+        connection: psycopg.Connection[Any],
+        s: Statements,
+        ready: tuple[list[str | None], bool],
+        now: dt.datetime,
+    ) -> int:
+        """Tell a group. Its problems are told before its recoveries, so that no end comes before its begin."""
+        values, recovered = ready
+        made = 0
+        for phase in (False, True) if recovered else (False,):
+            rows = connection.execute(s[_MEMBERS], (TOLD_STATES, Jsonb(values), phase, _MOST)).fetchall()
+            alerts = [_alert(row) for row in rows]
+            told = _told(connection, s, {alert.alert_id for alert in alerts})
+            group = {
+                name: value for name, value in zip(self.settings.grouping.by, values, strict=True) if value is not None
+            }
+            plan = planned(alerts, told, self.settings, group, now)
+            _write(connection, s, plan)
+            connection.execute(s[_NOTICED], ([alert.transition_id for alert in alerts],))
+            made += len(plan.messages)
+            if len(rows) == _MOST:
+                break
+        return made
+
+    def _tell_later(self, connection: psycopg.Connection[Any], s: Statements, now: dt.datetime) -> int:
+        """Tell open alerts to channels that had quiet hours, or that are told because nobody has acknowledged them."""
+        due: dict[tuple[str, str], list[Alert]] = {}
+        for channel, cause, knows, acknowledged, *row in connection.execute(s[_DUE], (now,)).fetchall():
+            if self.settings.channel(channel) and not knows and not (cause == "escalation" and acknowledged):
+                due.setdefault((channel, cause), []).append(_alert(row))
+        made = 0
+        for (channel, cause), alerts in due.items():
+            kind = message.ESCALATION if cause == "escalation" else message.PROBLEM
+            messages = written(self.settings, kind, channel, alerts, {}, now)
+            _insert(connection, s, messages)
+            connection.execute(s[_ALSO_TOLD], (channel, [alert.alert_id for alert in alerts]))
+            made += len(messages)
+        return made
+
+
+def _write(connection: psycopg.Connection[Any], s: Statements, plan: Plan) -> None:
+    _insert(connection, s, plan.messages)
+    with connection.cursor() as cursor:
+        if plan.ended:
+            cursor.execute(s[_FORGET], (list(plan.ended),))
+        cursor.executemany(s[_TELL], [_told_row(told) for told in plan.told.values()])
+        cursor.executemany(s[_POSTPONE], [_later_row(later) for later in plan.later])
+
+
+def _insert(connection: psycopg.Connection[Any], s: Statements, messages: Iterable[Outgoing]) -> None:
+    rows = [
+        (one.id, one.channel, one.content.kind, Jsonb(message.to_plain(one.content)), one.transitions, one.due_at)
+        for one in messages
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(s[_INSERT], rows)
+
+
+def _told(connection: psycopg.Connection[Any], s: Statements, alert_ids: set[str]) -> dict[str, Told]:
+    rows = connection.execute(s[_KNOWN], (list(alert_ids),)).fetchall()
+    return {
+        alert_id: Told(alert_id, transition_id, State(state), step_s, tuple(channels))
+        for alert_id, transition_id, state, step_s, channels in rows
+    }
+
+
+def _told_row(told: Told) -> tuple[object, ...]:
+    return told.alert_id, told.transition_id, told.state, told.step_s, list(told.channels)
+
+
+def _later_row(later: Later) -> tuple[object, ...]:
+    return later.alert_id, later.channel, later.cause, later.due_at
+
+
+def _alert(row: Sequence[Any]) -> Alert:
+    """The alert of the columns in `statements.ALERT`."""
+    (transition_id, alert_id, target_id, url, policy, kind, severity, state, at, since, locations, labels) = row[:12]
+    reason, error, http_status, step_s, cause = row[12:]
+    return Alert(
+        transition_id=transition_id,
+        alert_id=alert_id,
+        target_id=target_id,
+        url=url,
+        policy=policy,
+        kind=Kind(kind),
+        severity=Severity(severity),
+        state=State(state),
+        at=at,
+        since=since,
+        locations=locations,
+        labels=labels or {},
+        reason=reason,
+        error=error,
+        http_status=http_status,
+        step_s=step_s,
+        cause=cause,
+    )

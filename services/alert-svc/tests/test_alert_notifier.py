@@ -1,0 +1,242 @@
+"""Sending: every attempt is a row, repeats have the same id, and no message is lost whatever is killed or away."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from alert_svc.notify.channels.build import sender
+from alert_svc.notify.deliveries import Timing
+from alert_svc.notify.metrics import Metrics
+from alert_svc.notify.notifier import Notifier
+from alert_svc.notify.settings import ChannelType, Grouping, Notifications, Route, WebhookChannel
+from dbadmin.install.schema import create_schema
+from monitoring_core.config import DatabaseConfig
+from monitoring_core.config.values import Secret
+from monitoring_runtime.postgres import connect
+from monitoring_runtime.stop import Stop
+from monitoring_testkit.alerts import store, transition
+from monitoring_testkit.servers.receiver import Received, Receiver, receiver
+from monitoring_testkit.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local_stack.servers import Postgres
+    from monitoring_runtime.session import Session
+
+pytestmark = pytest.mark.integration_test
+KEY = "whsec_" + base64.b64encode(b"0123456789abcdefghijklmn").decode()
+AT_ONCE = Grouping(wait=dt.timedelta(), at_most=dt.timedelta())
+QUICK = Timing(lease_s=2.0, first_retry_s=0.2, last_retry_s=0.5)
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> DatabaseConfig:
+    made = DatabaseConfig(host=postgres.host, port=postgres.port, user=postgres.user, database="notifier")
+    with connect(made, "test", database="postgres", autocommit=True) as admin:
+        admin.execute("DROP DATABASE IF EXISTS notifier WITH (FORCE)")
+        admin.execute("CREATE DATABASE notifier")
+    list(create_schema(made, dt.datetime.now(dt.UTC).date()))
+    return made
+
+
+@pytest.fixture
+def connection(database: DatabaseConfig) -> Iterator[Session]:
+    with connect(database, "test", autocommit=True) as made:
+        yield made
+
+
+@pytest.fixture
+def hook() -> Iterator[Receiver]:
+    with receiver() as made:
+        yield made
+
+
+def webhook(name: str, url: str) -> WebhookChannel:
+    return WebhookChannel(name=name, type=ChannelType.WEBHOOK, url=url, secret=Secret(KEY, "test"))
+
+
+def through(*channels: WebhookChannel) -> Notifications:
+    return Notifications(channels=channels, routes=(Route(channels=(channels[0].name,)),), grouping=AT_ONCE)
+
+
+@contextmanager
+def running(
+    database: DatabaseConfig, settings: Notifications, timing: Timing = QUICK, metrics: Metrics | None = None
+) -> Iterator[None]:
+    stop, senders = Stop(), {channel.name: sender(channel) for channel in settings.channels}
+    notifier = Notifier(database, settings, senders, metrics or Metrics(), timing)
+    thread = threading.Thread(target=notifier.run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.request()
+        thread.join(40)
+        assert not thread.is_alive()
+
+
+def verified(request: Received) -> dict[str, Any]:
+    content = Webhook(KEY).verify(request.body, dict(request.headers))
+    assert isinstance(content, dict)
+    return content
+
+
+def waiting(connection: Session, channel: str | None = None) -> int:
+    row = connection.execute(
+        "SELECT (SELECT count(*) FROM monitoring.alert_notification WHERE state = 'pending' "
+        "AND channel = coalesce(%s, channel)) + (SELECT count(*) FROM monitoring.alert_transition WHERE NOT noticed)",
+        (channel,),
+    ).fetchone()
+    return int(row[0]) if row else -1
+
+
+def attempts(connection: Session) -> list[tuple[str, bool, str]]:
+    return connection.execute(
+        "SELECT recipient, sent, answer FROM monitoring.alert_attempt ORDER BY attempt_id"
+    ).fetchall()
+
+
+def test_a_message_is_signed_and_its_attempt_is_a_row(
+    database: DatabaseConfig, connection: Session, hook: Receiver
+) -> None:
+    """The receiver verifies it; the row says when, to whom, and what the receiver answered."""
+    with running(database, through(webhook("ops", f"{hook.url}secret-path"))):
+        store(connection, transition(1, "firing", "suspected", labels={"team": "shop"}))
+        until(lambda: waiting(connection) == 0, 10)
+        store(connection, transition(1, "resolved", "recovering"))
+        until(lambda: waiting(connection) == 0, 10)
+    problem, recovery = (verified(request) for request in hook.requests)
+    assert (problem["type"], recovery["type"]) == ("alert.problem", "alert.recovery")
+    assert problem["data"]["title"] == "[CRITICAL] https://shop1.example/ is down"
+    assert problem["data"]["alerts"][0]["labels"] == {"team": "shop"}
+    assert hook.requests[0].headers["webhook-id"] == problem["data"]["id"]
+    assert attempts(connection) == [(f"http://127.0.0.1:{hook.port}", True, "200 ok")] * 2
+
+
+def test_a_failure_is_repeated_with_the_same_id_and_body(
+    database: DatabaseConfig, connection: Session, hook: Receiver
+) -> None:
+    """Until the receiver takes it; each attempt has its answer."""
+    hook.status = 503
+    metrics = Metrics()
+    with running(database, through(webhook("ops", hook.url)), metrics=metrics):
+        store(connection, transition(1, "firing", "suspected"))
+        until(lambda: len(hook.requests) >= 3, 10)
+        hook.status = 204
+        until(lambda: waiting(connection) == 0, 10)
+    assert len({(request.headers["webhook-id"], request.body) for request in hook.requests}) == 1
+    said = [(sent, answer) for _, sent, answer in attempts(connection)]
+    assert said[0] == (False, f"http://127.0.0.1:{hook.port}: answered 503 ok")
+    assert [sent for sent, _ in said] == [False] * (len(said) - 1) + [True]
+    failed = metrics.registry.get_sample_value(
+        "alert_notification_attempts_total", {"channel": "ops", "outcome": "failed"}
+    )
+    assert failed == len(said) - 1
+
+
+def test_a_redirect_takes_nothing_elsewhere(database: DatabaseConfig, connection: Session, hook: Receiver) -> None:
+    """A signature is for the receiver that was configured."""
+    hook.status = 307
+    with receiver() as elsewhere:
+        hook.location = elsewhere.url
+        with running(database, through(webhook("ops", hook.url))):
+            store(connection, transition(1, "firing", "suspected"))
+            until(lambda: len(hook.requests) >= 2, 10)
+        assert elsewhere.requests == []
+    assert "a redirect, which is not followed" in attempts(connection)[0][2]
+
+
+def test_a_channel_that_fails_is_told_through_another_one(
+    database: DatabaseConfig, connection: Session, hook: Receiver
+) -> None:
+    """Once, with the reason; the message itself is not given up."""
+    with receiver() as other:
+        hook.status = 500
+        with running(database, through(webhook("ops", hook.url), webhook("boss", other.url))):
+            store(connection, transition(1, "firing", "suspected"))
+            until(lambda: len(other.requests) == 1, 10)
+            until(lambda: len(hook.requests) >= 6, 10)
+            hook.status = 200
+            until(lambda: waiting(connection) == 0, 10)
+        (told,) = (verified(request) for request in other.requests)
+    assert told["type"] == "alert.channel_failing"
+    assert told["data"]["note"].startswith("Notifications through the channel ops fail: http://127.0.0.1:")
+    (row,) = connection.execute("SELECT failures, told_at FROM monitoring.alert_channel WHERE channel = 'ops'")
+    assert row == (0, None)
+
+
+def test_what_nobody_takes_for_a_day_is_given_up(database: DatabaseConfig, connection: Session, hook: Receiver) -> None:
+    """It stays in the table, as given up, and a metric counts it."""
+    hook.status = 500
+    metrics = Metrics()
+    timing = Timing(lease_s=2.0, first_retry_s=0.2, last_retry_s=0.2, give_up_s=1.0)
+    notifier = Notifier(
+        database,
+        (settings := through(webhook("ops", hook.url))),
+        {"ops": sender(settings.channels[0])},
+        metrics,
+        timing,
+    )
+    store(connection, transition(1, "firing", "suspected"))
+    connection.execute("SELECT pg_sleep(0.01)")
+    notifier.run_once()
+    connection.execute("UPDATE monitoring.alert_notification SET made_at = made_at - interval '2 s', next_at = now()")
+    notifier._upkeep(connection)
+    assert connection.execute("SELECT state FROM monitoring.alert_notification").fetchall() == [("given_up",)]
+    assert metrics.registry.get_sample_value("alert_notifications_given_up_total", {"channel": "ops"}) == 1
+
+
+def test_several_processes_send_each_message_once(
+    database: DatabaseConfig, connection: Session, hook: Receiver
+) -> None:
+    """As long as nothing is killed or away, nothing is repeated."""
+    settings = through(webhook("ops", hook.url))
+    with running(database, settings), running(database, settings), running(database, settings):
+        for number in range(60):
+            store(connection, transition(number, "firing", "suspected"))
+        until(lambda: waiting(connection) == 0, 30)
+    ids = [request.headers["webhook-id"] for request in hook.requests]
+    assert len(ids) == len(set(ids))
+    told = [alert["target_id"] for request in hook.requests for alert in verified(request)["data"]["alerts"]]
+    assert sorted(told) == list(range(60))
+
+
+def test_a_channel_that_hangs_does_not_hold_up_another_one(
+    database: DatabaseConfig, connection: Session, hook: Receiver
+) -> None:
+    """Each has its own way."""
+    with receiver() as slow:
+        slow.delay_s = 3.0
+        settings = Notifications(
+            channels=(webhook("slow", slow.url), webhook("ops", hook.url)),
+            routes=(Route(channels=("slow", "ops")),),
+            grouping=AT_ONCE,
+        )
+        with running(database, settings, Timing()):
+            for number in range(3):
+                store(connection, transition(number, "firing", "suspected"))
+                until(lambda: waiting(connection, "ops") == 0, 2)
+                assert len(hook.requests) == number + 1
+            assert len(slow.requests) <= 2
+
+
+def test_the_body_is_json_that_holds_hostile_text_as_it_is(
+    database: DatabaseConfig, connection: Session, hook: Receiver
+) -> None:
+    """A program gets what the website said; people get words without markup."""
+    hostile = 'x", "severity": "info"}\r\n<!channel> @everyone'
+    with running(database, through(webhook("ops", hook.url))):
+        store(connection, transition(1, "firing", "suspected", error=hostile))
+        until(lambda: waiting(connection) == 0, 10)
+    data = json.loads(hook.requests[0].body)["data"]
+    assert (data["alerts"][0]["error"], data["severity"]) == (hostile, "critical")
+    assert not set(data["text"]) & set("<>@")

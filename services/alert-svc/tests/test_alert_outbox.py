@@ -1,0 +1,278 @@
+"""From transitions to messages: one for what goes down together, none for what did not happen."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+from psycopg import sql
+
+from alert_svc.notify.message import Content, from_plain
+from alert_svc.notify.outbox import Outbox
+from alert_svc.notify.routing import quiet_until
+from alert_svc.notify.settings import (
+    AlertmanagerChannel,
+    AppriseChannel,
+    ChannelType,
+    Escalation,
+    Grouping,
+    Notifications,
+    QuietHours,
+    Route,
+    Weekday,
+)
+from dbadmin.install.schema import create_schema
+from monitoring_alerting.policies import Severity
+from monitoring_core.config import DatabaseConfig
+from monitoring_core.config.values import Secret
+from monitoring_runtime.postgres import connect
+from monitoring_testkit.alerts import store, transition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local_stack.servers import Postgres
+    from monitoring_runtime.session import Session
+
+pytestmark = pytest.mark.integration_test
+SECOND, HOUR = dt.timedelta(seconds=1), dt.timedelta(hours=1)
+AT_ONCE = Grouping(wait=dt.timedelta(), at_most=dt.timedelta())
+
+
+def channel(name: str) -> AppriseChannel:
+    return AppriseChannel(name=name, type=ChannelType.APPRISE, url=Secret("json://localhost", "test"))
+
+
+def settings(*routes: Route, grouping: Grouping = AT_ONCE) -> Notifications:
+    channels = (channel("ops"), channel("boss"), channel("night"))
+    return Notifications(channels=channels, routes=routes or (Route(channels=("ops",)),), grouping=grouping)
+
+
+@pytest.fixture
+def connection(postgres: Postgres) -> Iterator[Session]:
+    database = DatabaseConfig(host=postgres.host, port=postgres.port, user=postgres.user, database="outbox")
+    with connect(database, "test", database="postgres", autocommit=True) as admin:
+        admin.execute("DROP DATABASE IF EXISTS outbox WITH (FORCE)")
+        admin.execute("CREATE DATABASE outbox")
+    list(create_schema(database, dt.datetime.now(dt.UTC).date()))
+    with connect(database, "test", autocommit=True) as made:
+        yield made
+
+
+def make(connection: Session, made: Notifications) -> list[tuple[str, Content]]:
+    """The channel and the content of each message that is made now, in the order of channels and kinds."""
+    before = {row[0] for row in connection.execute("SELECT notification_id FROM monitoring.alert_notification")}
+    Outbox("monitoring", made).make(connection)
+    rows = connection.execute(
+        "SELECT notification_id, channel, content FROM monitoring.alert_notification ORDER BY made_at, kind, channel"
+    ).fetchall()
+    return [(name, from_plain(content)) for number, name, content in rows if number not in before]
+
+
+def kinds(made: list[tuple[str, Content]]) -> list[tuple[str, str, int]]:
+    return sorted((name, content.kind, content.count) for name, content in made)
+
+
+def unnoticed(connection: Session) -> int:
+    row = connection.execute("SELECT count(*) FROM monitoring.alert_transition WHERE NOT noticed").fetchone()
+    return int(row[0]) if row else -1
+
+
+def pass_time(connection: Session, table: str, column: str, back: dt.timedelta) -> None:
+    """Let moments of a table lie further back."""
+    statement = sql.SQL("UPDATE {} SET {column} = {column} - %s").format(
+        sql.Identifier("monitoring", table), column=sql.Identifier(column)
+    )
+    connection.execute(statement, (back,))
+
+
+def firing(number: int, **more: Any) -> tuple[object, ...]:
+    return transition(number, "firing", "suspected", **more)
+
+
+def resolved(number: int, **more: Any) -> tuple[object, ...]:
+    return transition(number, "resolved", "recovering", **more)
+
+
+def test_2800_websites_are_one_message_and_one_when_they_are_back(connection: Session) -> None:
+    """Each message counts all of them; each website is told of once."""
+    store(connection, *(firing(number) for number in range(2_800)))
+    assert kinds(make(connection, settings())) == [("ops", "problem", 2_800)]
+    assert make(connection, settings()) == []
+    store(connection, *(resolved(number) for number in range(2_800)))
+    assert kinds(make(connection, settings())) == [("ops", "recovery", 2_800)]
+    assert (make(connection, settings()), unnoticed(connection)) == ([], 0)
+
+
+def test_a_group_that_grows_is_held_and_a_single_alert_is_not(connection: Session) -> None:
+    """Websites that go down together are found over their check interval; the message comes when no more are."""
+    grouping = settings(grouping=Grouping(wait=2 * SECOND, burst=10, at_most=120 * SECOND))
+    store(connection, firing(1))
+    assert make(connection, grouping) == []
+    pass_time(connection, "alert_transition", "stored_at", 2 * SECOND)
+    assert kinds(make(connection, grouping)) == [("ops", "problem", 1)]
+    store(connection, *(firing(number) for number in range(100, 130)))
+    pass_time(connection, "alert_transition", "stored_at", 10 * SECOND)
+    store(connection, *(firing(number) for number in range(200, 215)))
+    assert make(connection, grouping) == []
+    pass_time(connection, "alert_transition", "stored_at", 2 * SECOND)
+    assert kinds(make(connection, grouping)) == [("ops", "problem", 45)]
+    store(connection, *(firing(number) for number in range(300, 330)))
+    pass_time(connection, "alert_transition", "stored_at", 120 * SECOND)
+    store(connection, *(firing(number) for number in range(400, 430)))
+    assert kinds(make(connection, grouping)) == [("ops", "problem", 60)]
+
+
+def test_groups_have_the_labels_that_they_were_made_by(connection: Session) -> None:
+    """One message for each value, and one for what has no such label."""
+    by = settings(grouping=attrs.evolve(AT_ONCE, by=("team", "100%")))
+    store(
+        connection,
+        *(firing(number, labels={"team": "shop", "100%": "x"}) for number in range(3)),
+        *(firing(number, labels={"team": "news"}) for number in range(10, 12)),
+        firing(20),
+    )
+    made = make(connection, by)
+    assert sorted((tuple(sorted(content.group.items())), content.count) for _, content in made) == [
+        ((), 1),
+        ((("100%", "x"), ("team", "shop")), 3),
+        ((("team", "news"),), 2),
+    ]
+
+
+def test_only_what_a_person_needs_to_know_is_told(connection: Session) -> None:
+    """No suspicion, no end of what was never told, nothing twice, and nothing within a window."""
+    store(connection, transition(1, "suspected", "ok"), transition(1, "ok", "suspected"))
+    store(connection, resolved(2))
+    store(connection, firing(3, window=7), resolved(3))
+    assert (make(connection, settings()), unnoticed(connection)) == ([], 1)
+    store(connection, firing(4), transition(4, "recovering", "firing"), transition(4, "firing", "recovering"))
+    assert kinds(make(connection, settings())) == [("ops", "problem", 1)]
+    store(connection, transition(4, "recovering", "firing"), transition(4, "firing", "recovering"))
+    assert make(connection, settings()) == []
+    store(connection, transition(4, "undetermined", "firing"))
+    assert kinds(make(connection, settings())) == [("ops", "problem", 1)]
+    store(connection, resolved(4), firing(4, episode=1), resolved(4, episode=1))
+    assert kinds(make(connection, settings())) == [("ops", "problem", 1), ("ops", "recovery", 2)]
+
+
+def test_what_is_down_at_the_end_of_a_window_is_told(connection: Session) -> None:
+    """Whether the window is taken from the transition, or it is told again with a cause."""
+    store(connection, firing(1, window=7), firing(2))
+    assert kinds(make(connection, settings())) == [("ops", "problem", 1)]
+    connection.execute("UPDATE monitoring.alert_transition SET silenced_window = NULL")
+    store(connection, transition(2, "firing", "firing", cause="the maintenance window has ended"))
+    assert kinds(make(connection, settings())) == [("ops", "problem", 2)]
+
+
+def test_each_step_of_a_certificate_is_told(connection: Session) -> None:
+    """An alert that goes on tells its next step."""
+    for step_s in (30 * 86_400, 14 * 86_400):
+        store(connection, firing(1, kind="certificate_expires_within", step_s=step_s))
+        ((_, content),) = make(connection, settings())
+        assert content.alerts[0].step_s == step_s
+
+
+def test_routes_choose_by_labels_and_severity_and_an_end_follows_its_begin(connection: Session) -> None:
+    """Every route that fits counts, no channel is told twice, and the end goes to whoever was told of the begin."""
+    made = settings(
+        Route(channels=("ops",), match={"team": "shop"}),
+        Route(channels=("ops", "boss"), match={"team": "shop"}, severities=(Severity.CRITICAL,)),
+    )
+    shop = {"team": "shop"}
+    store(connection, firing(1, labels=shop), firing(2, labels=shop, severity="warning"), firing(3))
+    assert kinds(make(connection, made)) == [("boss", "problem", 1), ("ops", "problem", 2)]
+    store(connection, resolved(1, labels={"team": "moved"}), resolved(2, labels=shop), resolved(3))
+    assert kinds(make(connection, settings(Route(channels=("night",))))) == [
+        ("boss", "recovery", 1),
+        ("ops", "recovery", 2),
+    ]
+
+
+def test_quiet_hours_hold_back_and_what_is_over_by_then_is_not_told(connection: Session) -> None:
+    """At their end, what is still open is told, and the end of what was told before."""
+    now = dt.datetime.now(dt.UTC)
+    quiet = QuietHours(begin=f"{now - HOUR:%H:%M}", end=f"{now + HOUR:%H:%M}")
+    made = settings(Route(channels=("night",), quiet_hours=quiet))
+    store(connection, firing(3))
+    assert kinds(make(connection, settings(Route(channels=("night",))))) == [("night", "problem", 1)]
+    store(connection, firing(1), firing(2), resolved(3))
+    ((_, end),) = make(connection, made)
+    assert (end.kind, end.count) == ("recovery", 1)
+    (due,) = connection.execute(
+        "SELECT next_at > clock_timestamp() FROM monitoring.alert_notification WHERE kind = 'recovery'"
+    ).fetchone() or (None,)
+    assert due is True
+    store(connection, resolved(1))
+    assert make(connection, made) == []
+    pass_time(connection, "alert_later", "due_at", 2 * HOUR)
+    ((name, content),) = make(connection, made)
+    assert (name, content.kind, [alert.target_id for alert in content.alerts]) == ("night", "problem", [2])
+
+
+def test_nobody_acknowledges_so_others_are_told(connection: Session) -> None:
+    """Once, of what is still open and not acknowledged; then they are told of its end, too."""
+    made = settings(Route(channels=("ops",), escalation=Escalation(after=60 * SECOND, channels=("boss",))))
+    store(connection, *(firing(number) for number in range(4)))
+    assert kinds(make(connection, made)) == [("ops", "problem", 4)]
+    connection.execute("INSERT INTO monitoring.alert_acknowledgement (alert_id) VALUES ('alert-1-down-0')")
+    store(connection, resolved(2))
+    assert kinds(make(connection, made)) == [("ops", "recovery", 1)]
+    pass_time(connection, "alert_later", "due_at", 60 * SECOND)
+    ((name, content),) = make(connection, made)
+    assert (name, content.kind, sorted(alert.target_id for alert in content.alerts)) == ("boss", "escalation", [0, 3])
+    pass_time(connection, "alert_later", "due_at", HOUR)
+    assert make(connection, made) == []
+    store(connection, *(resolved(number) for number in (0, 1, 3)))
+    assert kinds(make(connection, made)) == [("boss", "recovery", 2), ("ops", "recovery", 3)]
+
+
+def test_without_channels_nothing_is_sent_and_nothing_piles_up(connection: Session) -> None:
+    """Who adds a channel later is not told of the past."""
+    store(connection, firing(1))
+    assert (make(connection, Notifications(grouping=AT_ONCE)), unnoticed(connection)) == ([], 0)
+
+
+def test_an_alertmanager_is_told_of_every_alert(connection: Session) -> None:
+    """It groups them itself, so each has its place in a message."""
+    manager = AlertmanagerChannel(name="am", type=ChannelType.ALERTMANAGER, url="http://localhost:9093")
+    store(connection, *(firing(number) for number in range(2_500)))
+    made = make(connection, Notifications(channels=(manager,), routes=(Route(channels=("am",)),), grouping=AT_ONCE))
+    assert sorted(len(content.alerts) for _, content in made) == [500, 1_000, 1_000]
+
+
+def test_one_process_at_a_time_makes_messages(connection: Session, postgres: Postgres) -> None:
+    """Another one leaves them to it, so that a group is not torn apart."""
+    store(connection, firing(1))
+    database = DatabaseConfig(host=postgres.host, port=postgres.port, user=postgres.user, database="outbox")
+    with connect(database, "test", autocommit=True) as other, other.transaction():
+        Outbox("monitoring", settings()).make(other)
+        assert make(connection, settings()) == []
+    assert (make(connection, settings()), unnoticed(connection)) == ([], 0)
+
+
+BERLIN = QuietHours(begin="22:00", end="06:00", time_zone="Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("quiet", "now", "until"),
+    [
+        (BERLIN, "2026-11-24T20:59:59Z", None),
+        (BERLIN, "2026-11-24T21:00:00Z", "2026-11-25T05:00:00Z"),
+        (BERLIN, "2026-11-25T04:59:59Z", "2026-11-25T05:00:00Z"),
+        (BERLIN, "2026-11-25T05:00:00Z", None),
+        # The night in which clocks go back has an hour more, and the other one an hour less.
+        (BERLIN, "2026-10-24T20:00:00Z", "2026-10-25T05:00:00Z"),
+        (BERLIN, "2026-03-28T21:00:00Z", "2026-03-29T04:00:00Z"),
+        (attrs.evolve(BERLIN, days=(Weekday.FRIDAY,)), "2026-11-28T01:00:00Z", "2026-11-28T05:00:00Z"),
+        (attrs.evolve(BERLIN, days=(Weekday.FRIDAY,)), "2026-11-27T01:00:00Z", None),
+        (QuietHours(begin="12:00", end="13:00"), "2026-11-24T12:30:00Z", "2026-11-24T13:00:00Z"),
+        (QuietHours(begin="12:00", end="13:00"), "2026-11-24T13:00:00Z", None),
+    ],
+)
+def test_quiet_hours_are_those_of_their_time_zone(quiet: QuietHours, now: str, until: str | None) -> None:
+    """Over midnight, on their days, and across changes of daylight saving."""
+    end = quiet_until(quiet, dt.datetime.fromisoformat(now))
+    assert end == (dt.datetime.fromisoformat(until) if until else None)
