@@ -13,6 +13,7 @@ COMMANDS = {
     "ack": "alert_svc.commands.ack:ack",
     "check-config": "alert_svc.commands.check_config:check_config",
     "decide": "alert_svc.commands.decide:decide",
+    "test-channel": "alert_svc.commands.test_channel:test_channel",
 }
 
 

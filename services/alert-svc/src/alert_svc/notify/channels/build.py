@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from alert_svc.notify.channels.alertmanager import AlertmanagerSender
+from alert_svc.notify.channels.apprise import AppriseSender
+from alert_svc.notify.channels.smtp import SmtpSender
 from alert_svc.notify.channels.webhook import WebhookSender
-from alert_svc.notify.settings import WebhookChannel
+from alert_svc.notify.settings import AlertmanagerChannel, AppriseChannel, SmtpChannel, WebhookChannel
 
 if TYPE_CHECKING:
     from alert_svc.notify.channels.sender import Sender
@@ -16,9 +19,15 @@ def sender(channel: Channel) -> Sender:
     """The sender of a channel.
 
     Raises:
-        StopError: what it needs is not installed.
+        StopError: what it needs is not installed, or does not know its URL.
     """
     match channel:
         case WebhookChannel():
             return WebhookSender(channel)
+        case SmtpChannel():
+            return SmtpSender(channel)
+        case AlertmanagerChannel():
+            return AlertmanagerSender(channel)
+        case AppriseChannel():
+            return AppriseSender(channel)
     raise AssertionError(f"no sender for {channel.type}")
