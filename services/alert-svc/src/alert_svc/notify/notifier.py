@@ -11,6 +11,7 @@ import attrs
 import psycopg
 import structlog
 
+from alert_svc.notify.beats import Beats
 from alert_svc.notify.channels.build import sender
 from alert_svc.notify.channels.sender import CALL_S, SendError
 from alert_svc.notify.deliveries import Attempt, Deliveries, Timing
@@ -90,6 +91,7 @@ class Notifier:
         self._guard = RevisionGuard(ALERT_NEEDS, database)
         self._outbox = Outbox(database.schema, settings)
         self._deliveries = Deliveries(database.schema, list(senders), timing)
+        self._beats = Beats(database.schema, settings, senders, metrics)
         self._connection: Session | None = None
         self._ended: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
         # Outcomes that are not written down yet. They outlast an outage of PostgreSQL, so that nothing is sent again.
@@ -127,6 +129,7 @@ class Notifier:
         self._outbox.make(connection)
         for name in self._senders:
             self._begin(connection, name)
+        self._beats.begin(connection)
         if time.monotonic() >= self._upkeep_at:
             self._upkeep(connection)
             self._upkeep_at = time.monotonic() + _UPKEEP_S

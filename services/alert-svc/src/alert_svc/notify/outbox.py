@@ -8,18 +8,17 @@ import attrs
 from psycopg.types.json import Jsonb
 
 from alert_svc.notify import message
-from alert_svc.notify.message import Alert
 from alert_svc.notify.planning import Later, Outgoing, Plan, Told, planned, written
-from alert_svc.notify.statements import TOLD_STATES, Statements
-from monitoring_alerting.policies import Kind, Severity
+from alert_svc.notify.statements import TOLD_STATES, Statements, alert_of
 from monitoring_alerting.transition import State
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     import psycopg
 
+    from alert_svc.notify.message import Alert
     from alert_svc.notify.settings import Notifications
 
 # So many transitions are told at once, at most; all the others follow.
@@ -100,7 +99,7 @@ class Outbox:
         made = 0
         for phase in (False, True) if recovered else (False,):
             rows = connection.execute(s[_MEMBERS], (TOLD_STATES, Jsonb(values), phase, _MOST)).fetchall()
-            alerts = [_alert(row) for row in rows]
+            alerts = [alert_of(row) for row in rows]
             told = _told(connection, s, {alert.alert_id for alert in alerts})
             group = {
                 name: value for name, value in zip(self.settings.grouping.by, values, strict=True) if value is not None
@@ -118,7 +117,7 @@ class Outbox:
         due: dict[tuple[str, str], list[Alert]] = {}
         for channel, cause, knows, acknowledged, *row in connection.execute(s[_DUE], (now,)).fetchall():
             if self.settings.channel(channel) and not knows and not (cause == "escalation" and acknowledged):
-                due.setdefault((channel, cause), []).append(_alert(row))
+                due.setdefault((channel, cause), []).append(alert_of(row))
         made = 0
         for (channel, cause), alerts in due.items():
             kind = message.ESCALATION if cause == "escalation" else message.PROBLEM
@@ -161,28 +160,3 @@ def _told_row(told: Told) -> tuple[object, ...]:
 
 def _later_row(later: Later) -> tuple[object, ...]:
     return later.alert_id, later.channel, later.cause, later.due_at
-
-
-def _alert(row: Sequence[Any]) -> Alert:
-    """The alert of the columns in `statements.ALERT`."""
-    (transition_id, alert_id, target_id, url, policy, kind, severity, state, at, since, locations, labels) = row[:12]
-    reason, error, http_status, step_s, cause = row[12:]
-    return Alert(
-        transition_id=transition_id,
-        alert_id=alert_id,
-        target_id=target_id,
-        url=url,
-        policy=policy,
-        kind=Kind(kind),
-        severity=Severity(severity),
-        state=State(state),
-        at=at,
-        since=since,
-        locations=locations,
-        labels=labels or {},
-        reason=reason,
-        error=error,
-        http_status=http_status,
-        step_s=step_s,
-        cause=cause,
-    )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
+from alert_svc.notify.message import Alert
+from monitoring_alerting.policies import Kind, Severity
+from monitoring_alerting.transition import State
 from monitoring_core.tables import (
     ACKNOWLEDGEMENT_TABLE,
     ATTEMPT_TABLE,
@@ -54,6 +57,31 @@ class Statements:
         if statement not in self._made:
             self._made[statement] = sql.SQL(statement).format(**self._names)
         return self._made[statement]
+
+
+def alert_of(row: Sequence[Any]) -> Alert:
+    """The alert of the columns in `ALERT`."""
+    (transition_id, alert_id, target_id, url, policy, kind, severity, state, at, since, locations, labels) = row[:12]
+    reason, error, http_status, step_s, cause = row[12:]
+    return Alert(
+        transition_id=transition_id,
+        alert_id=alert_id,
+        target_id=target_id,
+        url=url,
+        policy=policy,
+        kind=Kind(kind),
+        severity=Severity(severity),
+        state=State(state),
+        at=at,
+        since=since,
+        locations=locations,
+        labels=labels or {},
+        reason=reason,
+        error=error,
+        http_status=http_status,
+        step_s=step_s,
+        cause=cause,
+    )
 
 
 def _literal(text: str) -> sql.SQL:

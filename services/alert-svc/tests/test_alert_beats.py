@@ -1,0 +1,151 @@
+"""The monitor's own death: heartbeat and Watchdog come while results come and notifications are sent, no longer."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from alert_svc.notify.beats import Beats
+from alert_svc.notify.channels.build import sender
+from alert_svc.notify.deliveries import Timing
+from alert_svc.notify.metrics import Metrics
+from alert_svc.notify.notifier import Notifier
+from alert_svc.notify.settings import AlertmanagerChannel, ChannelType, Grouping, Heartbeat, Notifications, Route
+from dbadmin.install.schema import create_schema
+from local_stack.processes import free_port
+from monitoring_core.config import DatabaseConfig
+from monitoring_runtime.postgres import connect
+from monitoring_runtime.stop import Stop
+from monitoring_testkit.alerts import store, transition
+from monitoring_testkit.needs import need
+from monitoring_testkit.servers.alertmanager import alertmanager, missing
+from monitoring_testkit.servers.receiver import receiver
+from monitoring_testkit.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local_stack.servers import Postgres
+    from monitoring_runtime.session import Session
+
+pytestmark = pytest.mark.integration_test
+AT_ONCE = Grouping(wait=dt.timedelta(), at_most=dt.timedelta())
+SECOND = dt.timedelta(seconds=1)
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> DatabaseConfig:
+    made = DatabaseConfig(host=postgres.host, port=postgres.port, user=postgres.user, database="beats")
+    with connect(made, "test", database="postgres", autocommit=True) as admin:
+        admin.execute("DROP DATABASE IF EXISTS beats WITH (FORCE)")
+        admin.execute("CREATE DATABASE beats")
+    list(create_schema(made, dt.datetime.now(dt.UTC).date()))
+    return made
+
+
+@pytest.fixture
+def connection(database: DatabaseConfig) -> Iterator[Session]:
+    with connect(database, "test", autocommit=True) as made:
+        yield made
+
+
+def result(connection: Session, ago: dt.timedelta, status: str = "up") -> None:
+    connection.execute(
+        "INSERT INTO monitoring.availability_result (target_id, scheduled_at, location, status, reason, producer_id) "
+        "VALUES (1, now() - %s, 'berlin', %s, %s, 1)",
+        (ago, status, None if status == "up" else "missed_window"),
+    )
+
+
+@contextmanager
+def running(database: DatabaseConfig, settings: Notifications) -> Iterator[None]:
+    stop, senders = Stop(), {channel.name: sender(channel) for channel in settings.channels}
+    timing = Timing(lease_s=2.0, first_retry_s=0.2, last_retry_s=0.5)
+    thread = threading.Thread(target=Notifier(database, settings, senders, Metrics(), timing).run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.request()
+        thread.join(40)
+
+
+def test_the_heartbeat_comes_when_results_are_fresh_and_only_then(
+    database: DatabaseConfig, connection: Session
+) -> None:
+    """Old results, and results that say nothing, are none."""
+    with receiver() as healthchecks:
+        beat = Heartbeat(url=f"{healthchecks.url}ping", every=SECOND, fresh_within=60 * SECOND)
+        with running(database, Notifications(heartbeat=beat, grouping=AT_ONCE)):
+            result(connection, 120 * SECOND)
+            result(connection, 2 * SECOND, "unknown")
+            store(connection, transition(1, "firing", "suspected"))
+            until(lambda: not unnoticed(connection), 10)
+            assert healthchecks.requests == []
+            result(connection, SECOND)
+            until(lambda: len(healthchecks.requests) >= 2, 10)
+        assert {(request.method, request.path) for request in healthchecks.requests} == {("GET", "/ping")}
+
+
+def unnoticed(connection: Session) -> bool:
+    return bool(connection.execute("SELECT FROM monitoring.alert_transition WHERE NOT noticed").fetchone())
+
+
+@pytest.mark.parametrize(
+    ("stuck", "why"),
+    [
+        ("made_at = now() - interval '11 min', next_at = now(), attempts = 9", "notifications are not sent"),
+        ("next_at = now() - interval '11 min'", "notifications are not sent"),
+        # As for quiet hours.
+        ("made_at = now() - interval '11 min', next_at = now() + interval '1 hour'", None),
+        ("made_at = now() - interval '11 min', state = 'given_up', attempts = 9", None),
+        ("made_at = now() - interval '11 min', channel = 'gone', attempts = 9", None),
+    ],
+)
+def test_notifications_that_do_not_drain_withhold_it(connection: Session, stuck: str, why: str | None) -> None:
+    """Whatever is due must have been sent within ten minutes."""
+    result(connection, SECOND)
+    channel = AlertmanagerChannel(name="am", type=ChannelType.ALERTMANAGER, url="http://127.0.0.1:9")
+    beats = Beats("monitoring", Notifications(channels=(channel,)), {}, Metrics())
+    connection.execute(
+        "INSERT INTO monitoring.alert_notification (notification_id, channel, kind, content, transitions) "
+        "VALUES ('n', 'am', 'problem', '{}', '{}')"
+    )
+    assert beats.why_withheld(connection) is None
+    connection.execute(f"UPDATE monitoring.alert_notification SET {stuck}".encode())
+    assert beats.why_withheld(connection) == why
+
+
+def test_transitions_that_nobody_tells_withhold_it(connection: Session) -> None:
+    """What a maintenance window silences does not count."""
+    result(connection, SECOND)
+    beats = Beats("monitoring", Notifications(), {}, Metrics())
+    store(connection, transition(1, "firing", "suspected", window=1))
+    connection.execute("UPDATE monitoring.alert_transition SET stored_at = now() - interval '1 hour'")
+    assert beats.why_withheld(connection) is None
+    connection.execute("UPDATE monitoring.alert_transition SET silenced_window = NULL")
+    assert beats.why_withheld(connection) == "transitions are not told"
+
+
+def test_a_restarted_alertmanager_learns_what_is_open(database: DatabaseConfig, connection: Session) -> None:
+    """And fires its Watchdog as long as results are fresh."""
+    need("Alertmanager", missing())
+    port = free_port()
+    channel = AlertmanagerChannel(
+        name="am", type=ChannelType.ALERTMANAGER, url=f"http://127.0.0.1:{port}", resend=SECOND
+    )
+    settings = Notifications(channels=(channel,), routes=(Route(channels=("am",)),), grouping=AT_ONCE)
+    with running(database, settings):
+        with alertmanager(port) as first:
+            store(connection, *(transition(number, "firing", "suspected") for number in range(3)))
+            until(lambda: len(first.alerts()) == 3, 10)
+        with alertmanager(port) as second:
+            until(lambda: len(second.alerts()) == 3, 20)
+            result(connection, SECOND)
+            until(lambda: "Watchdog" in {one["labels"]["alertname"] for one in second.alerts()}, 10)
+            store(connection, *(transition(number, "resolved", "recovering") for number in range(3)))
+            until(lambda: [one["labels"]["alertname"] for one in second.alerts()] == ["Watchdog"], 10)
