@@ -20,7 +20,7 @@ from local_stack.processes import free_port
 from monitoring_core.config import DatabaseConfig
 from monitoring_runtime.postgres import connect
 from monitoring_runtime.stop import Stop
-from monitoring_testkit.alerts import store, transition
+from monitoring_testkit.alert_rows import store, transition
 from monitoring_testkit.needs import need
 from monitoring_testkit.servers.alertmanager import alertmanager, missing
 from monitoring_testkit.servers.receiver import receiver

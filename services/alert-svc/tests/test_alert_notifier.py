@@ -22,7 +22,7 @@ from monitoring_core.config import DatabaseConfig
 from monitoring_core.config.values import Secret
 from monitoring_runtime.postgres import connect
 from monitoring_runtime.stop import Stop
-from monitoring_testkit.alerts import store, transition
+from monitoring_testkit.alert_rows import store, transition
 from monitoring_testkit.servers.receiver import Received, Receiver, receiver
 from monitoring_testkit.waiting import until
 

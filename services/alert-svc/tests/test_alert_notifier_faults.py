@@ -18,7 +18,7 @@ from standardwebhooks import Webhook
 
 from dbadmin.install.schema import create_schema
 from monitoring_core.config import DatabaseConfig
-from monitoring_testkit.alerts import store, transition
+from monitoring_testkit.alert_rows import store, transition
 from monitoring_testkit.servers.killable_postgresql import KillablePostgresql
 from monitoring_testkit.servers.receiver import Receiver, receiver
 from monitoring_testkit.waiting import until

@@ -28,7 +28,7 @@ from monitoring_alerting.policies import Severity
 from monitoring_core.config import DatabaseConfig
 from monitoring_core.config.values import Secret
 from monitoring_runtime.postgres import connect
-from monitoring_testkit.alerts import store, transition
+from monitoring_testkit.alert_rows import store, transition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
