@@ -12,6 +12,9 @@ from alert_svc.adapters.alerts import PostgresAlerts
 from alert_svc.adapters.postgres import PostgresStore
 from alert_svc.known import Known
 from alert_svc.metrics import Metrics
+from alert_svc.notify.load import load_alerts
+from alert_svc.notify.metrics import Metrics as NotificationMetrics
+from alert_svc.notify.notifier import build
 from alert_svc.policy_file import YamlPolicies
 from alert_svc.service import AlertService
 from monitoring_core.clock import SystemClock
@@ -34,15 +37,16 @@ CLIENT_ID = "alert-svc"
 
 
 def run(config: Config, policies: Path, group: str | None) -> None:
-    """Decide until it is stopped.
+    """Decide, and send notifications, until it is stopped.
 
     Args:
         group: the consumer group in Kafka; that of the consumers with `-alerts`, where it is not given.
 
     Raises:
-        ConfigError: the policies cannot be used.
+        ConfigError: the policies or the channels cannot be used.
+        StopError: what a channel needs is not installed.
     """
-    file = YamlPolicies(policies)
+    file, notifications = YamlPolicies(policies), load_alerts(policies).notifications
     configure_logging(config.logging, CLIENT_ID)
     keep_memory_together()
     collect_garbage_seldom()
@@ -58,6 +62,7 @@ def run(config: Config, policies: Path, group: str | None) -> None:
         metrics=metrics,
         refresh_s=config.monitor.refresh_interval.total_seconds(),
     )
+    notifier = build(config.database, notifications, NotificationMetrics(metrics.registry))
     with stop_on_signals() as stop, Endpoint(config.metrics, metrics.registry, health) as endpoint:
         log.info(
             "starting",
@@ -67,9 +72,11 @@ def run(config: Config, policies: Path, group: str | None) -> None:
             group=consumer.group_id,
             postgresql=config.database.address,
             policies=[policy.name for policy in file.policies.all],
+            channels=[channel.name for channel in notifications.channels],
             metrics_port=endpoint.port,
         )
-        service.run(stop)
+        with notifier.beside(stop):
+            service.run(stop)
 
 
 def alerts(config: Config) -> PostgresAlerts:

@@ -1,4 +1,4 @@
-"""`alert-svc run`: decide until a signal comes."""
+"""`alert-svc run`: decide and notify until a signal comes."""
 
 from __future__ import annotations
 
@@ -26,5 +26,6 @@ if TYPE_CHECKING:
 )
 @config_options
 def run(config: Config, policies: Path, group: str | None) -> None:
-    """Decide until SIGTERM or Ctrl-C. A second signal ends it at once; each transition is stored once all the same."""
+    """Decide and notify until SIGTERM or Ctrl-C. A second signal ends it at once; each transition is stored once
+    all the same, and told at least once."""
     wiring.run(config, policies, group)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from alert_svc.notify.beats import Beats
 from alert_svc.notify.channels.build import sender
 from alert_svc.notify.channels.sender import CALL_S, SendError
 from alert_svc.notify.deliveries import Attempt, Deliveries, Timing
-from alert_svc.notify.metrics import Metrics
 from alert_svc.notify.outbox import Outbox
 from alert_svc.notify.safe import line
 from monitoring_core.errors import OutageError
@@ -25,9 +25,10 @@ from monitoring_runtime.postgres import RevisionGuard, connect, explain
 from monitoring_runtime.retry import OUTAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from alert_svc.notify.channels.sender import Sender
+    from alert_svc.notify.metrics import Metrics
     from alert_svc.notify.settings import Notifications
     from monitoring_core.config import DatabaseConfig
     from monitoring_runtime.session import Session
@@ -38,22 +39,24 @@ _APPLICATION_NAME = "alert-svc notifier"
 # How long the loop sleeps when nothing happens: transitions come from another transaction.
 _PAUSE_S = 0.25
 _UPKEEP_S = 10.0
+# How long attempts that run are waited for at a stop. What they end with later is tried again.
+_FINISH_S = 10.0
 _STATEMENT_S = 60.0
 # So many attempts of a channel may hang beyond their time; then it waits for one of them to end.
 _MOST_HANGING = 4
 
 
-def run(database: DatabaseConfig, settings: Notifications, stop: Stop, metrics: Metrics | None = None) -> None:
-    """Send notifications until a stop is requested. Several processes may do so at the same time.
+def build(database: DatabaseConfig, settings: Notifications, metrics: Metrics) -> Notifier:
+    """A notifier with the channels of the settings.
 
     Args:
         database: where transitions are; its user may read and change the tables of notifications.
 
     Raises:
-        StopError: the schema is not fit for this release, or a channel needs what is not installed.
+        StopError: what a channel needs is not installed, or does not know its URL.
     """
     senders = {channel.name: sender(channel) for channel in settings.channels}
-    Notifier(database, settings, senders, metrics or Metrics(), Timing()).run(stop)
+    return Notifier(database, settings, senders, metrics, Timing())
 
 
 @attrs.define
@@ -99,6 +102,27 @@ class Notifier:
         self._sending: dict[str, _Sending] = {}
         self._hanging: dict[int, str] = {}
         self._upkeep_at = 0.0
+
+    @contextmanager
+    def beside(self, stop: Stop) -> Iterator[None]:
+        """Run in a thread beside the block. Whichever of both ends first ends the other.
+
+        Raises:
+            StopError: as `run`, at the end of the block.
+        """
+
+        def work() -> None:
+            try:
+                self.run(stop)
+            finally:
+                stop.request()
+
+        thread = in_background("notifier", work)
+        try:
+            yield
+        finally:
+            stop.request()
+            thread.result(2 * _FINISH_S)
 
     def run(self, stop: Stop) -> None:
         """Turn until a stop is requested; attempts that run are waited for then.
@@ -226,7 +250,7 @@ class Notifier:
 
     def _finish(self) -> None:
         """Wait for attempts that run, and write down how they ended, if PostgreSQL is there."""
-        until = time.monotonic() + CALL_S
+        until = time.monotonic() + _FINISH_S
         while self._sending and time.monotonic() < until:
             self._collect(_PAUSE_S)
         try:
