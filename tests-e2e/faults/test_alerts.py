@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime as dt
 import json
@@ -14,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 import pytest
+from standardwebhooks import Webhook
 
 from local_stack.processes import script
 from monitoring_alerting.testing.scenes import START, result
 from monitoring_core.codec import encode, encode_key
+from monitoring_testkit.servers.receiver import receiver
 from monitoring_testkit.waiting import until
 
 from .pipeline import PARTITIONS, Pipeline
@@ -134,6 +137,27 @@ class Scenario:
             number, offset = message.partition() or 0, message.offset() or 0
             ends[number] = max(ends[number], offset + 1)
         until(lambda: self.positions() == ends, 90, lambda: f"{self.positions()} of {ends}\n{self.pipeline.logs()}")
+
+    def until_told(self) -> None:
+        """Wait until all that is stored is told."""
+        left = (
+            "SELECT (SELECT count(*) FROM {0}.alert_notification WHERE state = 'pending') + "
+            "(SELECT count(*) FROM {0}.alert_transition WHERE NOT noticed)"
+        )
+        until(lambda: self.ask(left)[0][0] == 0, 90, self.pipeline.logs)
+
+    def to_be_told(self) -> set[str]:
+        """The transitions that people must be told of: each change of what was told last, and ends of such alerts."""
+        told: dict[str, object] = {}
+        found = set()
+        query = "SELECT transition_id, alert_id, state, step_s FROM {}.alert_transition ORDER BY sequence"
+        for transition_id, alert_id, state, step_s in self.ask(query):
+            if state == "resolved":
+                found |= {transition_id} if told.pop(alert_id, None) else set()
+            elif state in ("firing", "undetermined", "flapping") and told.get(alert_id) != (state, step_s):
+                told[alert_id] = state, step_s
+                found.add(transition_id)
+        return found
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of a query; {} is the schema."""
@@ -281,3 +305,33 @@ def test_killed_in_rebalances_each_transition_is_stored_once(scenario: Scenario)
     assert successor.child.stop() == 0
     assert frozen.child.stop() == 0
     scenario.compare()
+
+
+def test_whatever_is_killed_everything_is_told(scenario: Scenario) -> None:
+    """From Kafka to a webhook: each alert and each end of one, every repeat the same, and nothing else."""
+    key = "whsec_" + base64.b64encode(bytes(24)).decode()
+    (scenario.pipeline.directory / "key").write_text(key)
+    with receiver() as hook:
+        channel = f"channels: [{{name: ops, type: webhook, url: '{hook.url}', secret: {{file: key}}}}]"
+        scenario.policies.write_text(f"{POLICIES}{channel}\n")
+        for _ in range(4):
+            scenario.publish(15)
+            one = scenario.start()
+            one.wait_until_ready()
+            scenario.until_more()
+            time.sleep(3 * scenario.random.random())
+            one.child.kill()
+        scenario.publish(MINUTES - scenario.published)
+        last = scenario.start()
+        scenario.until_decided()
+        scenario.until_told()
+        assert last.child.stop() == 0, last.child.last_lines()
+        bodies: dict[str, set[bytes]] = {}
+        told: set[str] = set()
+        for request in hook.requests:
+            content = Webhook(key).verify(request.body, dict(request.headers))
+            bodies.setdefault(request.headers["webhook-id"], set()).add(request.body)
+            told |= set(content["data"]["transitions"])
+    assert told == scenario.to_be_told()
+    assert len(told) > 100
+    assert all(len(same) == 1 for same in bodies.values())
