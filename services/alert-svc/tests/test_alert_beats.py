@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from alert_svc.notify.beats import Beats
+from alert_svc.notify.channel_settings import AlertmanagerChannel, ChannelType
 from alert_svc.notify.channels.build import sender
 from alert_svc.notify.deliveries import Timing
 from alert_svc.notify.metrics import Metrics
 from alert_svc.notify.notifier import Notifier
-from alert_svc.notify.settings import AlertmanagerChannel, ChannelType, Grouping, Heartbeat, Notifications, Route
+from alert_svc.notify.settings import Grouping, Heartbeat, Notifications, Route
 from dbadmin.install.schema import create_schema
 from local_stack.processes import free_port
 from monitoring_core.config import DatabaseConfig

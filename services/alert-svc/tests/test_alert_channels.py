@@ -20,12 +20,7 @@ from aiosmtpd.smtp import AuthResult, Envelope
 from click.testing import CliRunner
 
 from alert_svc.cli import main
-from alert_svc.notify.channels import http
-from alert_svc.notify.channels.alertmanager import AlertmanagerSender
-from alert_svc.notify.channels.build import sender
-from alert_svc.notify.channels.sender import SendError
-from alert_svc.notify.message import CHANNEL_FAILING, PROBLEM, RECOVERY, Alert, Content, Message, content_of
-from alert_svc.notify.settings import (
+from alert_svc.notify.channel_settings import (
     AlertmanagerChannel,
     AppriseChannel,
     ChannelType,
@@ -33,6 +28,11 @@ from alert_svc.notify.settings import (
     SmtpChannel,
     WebhookChannel,
 )
+from alert_svc.notify.channels import http
+from alert_svc.notify.channels.alertmanager import AlertmanagerSender
+from alert_svc.notify.channels.build import sender
+from alert_svc.notify.channels.sender import SendError
+from alert_svc.notify.message import CHANNEL_FAILING, PROBLEM, RECOVERY, Alert, Content, Message, content_of
 from local_stack.processes import free_port
 from monitoring_alerting.policies import Kind, Severity
 from monitoring_alerting.transition import State

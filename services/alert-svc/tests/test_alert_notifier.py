@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from standardwebhooks import Webhook
 
+from alert_svc.notify.channel_settings import ChannelType, WebhookChannel
 from alert_svc.notify.channels.build import sender
 from alert_svc.notify.deliveries import Timing
 from alert_svc.notify.metrics import Metrics
 from alert_svc.notify.notifier import Notifier
-from alert_svc.notify.settings import ChannelType, Grouping, Notifications, Route, WebhookChannel
+from alert_svc.notify.settings import Grouping, Notifications, Route
 from dbadmin.install.schema import create_schema
 from monitoring_core.config import DatabaseConfig
 from monitoring_core.config.values import Secret

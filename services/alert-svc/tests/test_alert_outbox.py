@@ -9,20 +9,11 @@ import attrs
 import pytest
 from psycopg import sql
 
+from alert_svc.notify.channel_settings import AlertmanagerChannel, AppriseChannel, ChannelType
 from alert_svc.notify.message import Content, from_plain
 from alert_svc.notify.outbox import Outbox
 from alert_svc.notify.routing import quiet_until
-from alert_svc.notify.settings import (
-    AlertmanagerChannel,
-    AppriseChannel,
-    ChannelType,
-    Escalation,
-    Grouping,
-    Notifications,
-    QuietHours,
-    Route,
-    Weekday,
-)
+from alert_svc.notify.settings import Escalation, Grouping, Notifications, QuietHours, Route, Weekday
 from dbadmin.install.schema import create_schema
 from monitoring_alerting.policies import Severity
 from monitoring_core.config import DatabaseConfig

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from alert_svc.notify.channel_settings import WebhookChannel
 from alert_svc.notify.load import load_alerts
-from alert_svc.notify.settings import Grouping, WebhookChannel
+from alert_svc.notify.settings import Grouping
 from monitoring_core.config import ConfigError
 
 BAD = Path(__file__).with_name("bad_alerts")

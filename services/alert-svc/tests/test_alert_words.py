@@ -11,9 +11,9 @@ import attrs
 import msgspec
 import pytest
 
+from alert_svc.notify.channel_settings import AppriseChannel, ChannelType
 from alert_svc.notify.message import PROBLEM, RECOVERY, Alert, Message, content_of, from_plain, to_plain
 from alert_svc.notify.safe import address, word
-from alert_svc.notify.settings import AppriseChannel, ChannelType
 from alert_svc.notify.templates import MAX_TITLE, fault_of, rendered
 from monitoring_alerting.policies import Kind, Severity
 from monitoring_alerting.transition import State

@@ -26,7 +26,7 @@ ALERT_SNAPSHOT_TABLE = "alert_snapshot"
 # The view of active targets that alert-svc reads.
 ALERT_TARGET_VIEW = "alert_target"
 WINDOW_TABLE = "maintenance_window"
-# Messages about alerts, every attempt to send one, what was told of open alerts and is told later, and how channels work.
+# Messages about alerts, attempts to send them, what was told of open alerts and is told later, and how channels work.
 NOTIFICATION_TABLE = "alert_notification"
 ATTEMPT_TABLE = "alert_attempt"
 TOLD_TABLE = "alert_told"

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from alert_svc.notify.channel_settings import AlertmanagerChannel, plain
 from alert_svc.notify.channels.alertmanager import AlertmanagerSender
 from alert_svc.notify.channels.http import request
 from alert_svc.notify.channels.sender import SendError
-from alert_svc.notify.settings import AlertmanagerChannel, Heartbeat, plain
+from alert_svc.notify.settings import Heartbeat
 from alert_svc.notify.statements import Statements, alert_of
 from monitoring_runtime.background import in_background
 

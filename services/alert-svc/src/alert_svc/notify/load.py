@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from alert_svc.notify.settings import CHANNELS, Channel, ChannelType, Grouping, Heartbeat, Notifications, Route
+from alert_svc.notify.channel_settings import CHANNELS, Channel, ChannelType
+from alert_svc.notify.settings import Grouping, Heartbeat, Notifications, Route
 from alert_svc.notify.templates import fault_of
 from monitoring_alerting.policies.items import Items
 from monitoring_alerting.policies.load import read_policies

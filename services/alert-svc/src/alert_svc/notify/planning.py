@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from alert_svc.notify import message
+from alert_svc.notify.channel_settings import ChannelType
 from alert_svc.notify.routing import routed
-from alert_svc.notify.settings import ChannelType
 from monitoring_alerting.transition import State, identity
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from monitoring_alerting.policies import Kind, Severity
 from monitoring_alerting.transition import State
 
 if TYPE_CHECKING:
-    from alert_svc.notify.settings import Channel
+    from alert_svc.notify.channel_settings import Channel
 
 log = structlog.get_logger()
 MAX_TITLE = 200

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from alert_svc.notify import wording
+from alert_svc.notify.channel_settings import plain
 from alert_svc.notify.channels.http import place, request
 from alert_svc.notify.message import Message, content_of
 from alert_svc.notify.safe import line, word
-from alert_svc.notify.settings import plain
 from alert_svc.notify.templates import rendered
 from monitoring_alerting.transition import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from alert_svc.notify.channel_settings import AlertmanagerChannel
     from alert_svc.notify.message import Alert
-    from alert_svc.notify.settings import AlertmanagerChannel
 
 # An open alert ends by itself when it has not been sent again for so many times.
 _RESENDS = 4

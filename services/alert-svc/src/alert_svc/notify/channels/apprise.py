@@ -9,8 +9,8 @@ from alert_svc.notify.templates import rendered
 from monitoring_core.errors import StopError
 
 if TYPE_CHECKING:
+    from alert_svc.notify.channel_settings import AppriseChannel
     from alert_svc.notify.message import Message
-    from alert_svc.notify.settings import AppriseChannel
 
 
 class AppriseSender:

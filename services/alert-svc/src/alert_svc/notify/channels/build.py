@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from alert_svc.notify.channel_settings import AlertmanagerChannel, AppriseChannel, SmtpChannel, WebhookChannel
 from alert_svc.notify.channels.alertmanager import AlertmanagerSender
 from alert_svc.notify.channels.apprise import AppriseSender
 from alert_svc.notify.channels.smtp import SmtpSender
 from alert_svc.notify.channels.webhook import WebhookSender
-from alert_svc.notify.settings import AlertmanagerChannel, AppriseChannel, SmtpChannel, WebhookChannel
 
 if TYPE_CHECKING:
+    from alert_svc.notify.channel_settings import Channel
     from alert_svc.notify.channels.sender import Sender
-    from alert_svc.notify.settings import Channel
 
 
 def sender(channel: Channel) -> Sender:

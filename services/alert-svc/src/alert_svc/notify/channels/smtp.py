@@ -10,16 +10,16 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
+from alert_svc.notify.channel_settings import Security
 from alert_svc.notify.channels.sender import ANSWER_CHARS, ANSWER_S, SendError
 from alert_svc.notify.safe import line
-from alert_svc.notify.settings import Security
 from alert_svc.notify.templates import rendered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from alert_svc.notify.channel_settings import SmtpChannel
     from alert_svc.notify.message import Message
-    from alert_svc.notify.settings import SmtpChannel
 
 _PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
 _SHOWN_RECIPIENTS = 10

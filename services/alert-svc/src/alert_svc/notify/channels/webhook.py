@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import msgspec
 from standardwebhooks import Webhook
 
+from alert_svc.notify.channel_settings import plain
 from alert_svc.notify.channels.http import place, request
-from alert_svc.notify.settings import plain
 from alert_svc.notify.templates import rendered
 
 if TYPE_CHECKING:
+    from alert_svc.notify.channel_settings import WebhookChannel
     from alert_svc.notify.message import Message
-    from alert_svc.notify.settings import WebhookChannel
 
 _JSON = msgspec.json.Encoder()
 
