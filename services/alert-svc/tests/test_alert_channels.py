@@ -65,6 +65,7 @@ def alert(number: int = 1, **changes: Any) -> Alert:
         kind=Kind.DOWN,
         severity=Severity.CRITICAL,
         state=State.FIRING,
+        before=State.SUSPECTED,
         at=NOW,
         since=NOW - dt.timedelta(minutes=3),
         locations=["berlin"],

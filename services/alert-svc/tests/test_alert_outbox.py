@@ -138,7 +138,7 @@ def test_only_what_a_person_needs_to_know_is_told(connection: Session) -> None:
     store(connection, transition(1, "suspected", "ok"), transition(1, "ok", "suspected"))
     store(connection, resolved(2))
     store(connection, firing(3, window=7), resolved(3))
-    assert (make(connection, settings()), unnoticed(connection)) == ([], 1)
+    assert (make(connection, settings()), unnoticed(connection)) == ([], 0)
     store(connection, firing(4), transition(4, "recovering", "firing"), transition(4, "firing", "recovering"))
     assert kinds(make(connection, settings())) == [("ops", "problem", 1)]
     store(connection, transition(4, "recovering", "firing"), transition(4, "firing", "recovering"))
@@ -150,12 +150,15 @@ def test_only_what_a_person_needs_to_know_is_told(connection: Session) -> None:
 
 
 def test_what_is_down_at_the_end_of_a_window_is_told(connection: Session) -> None:
-    """Whether the window is taken from the transition, or it is told again with a cause."""
+    """It is stored again then, with a cause, also of what was told before the window."""
     store(connection, firing(1, window=7), firing(2))
     assert kinds(make(connection, settings())) == [("ops", "problem", 1)]
-    connection.execute("UPDATE monitoring.alert_transition SET silenced_window = NULL")
-    store(connection, transition(2, "firing", "firing", cause="the maintenance window has ended"))
+    store(connection, *(transition(n, "firing", "firing", cause="maintenance window 7 is over") for n in (1, 2)))
     assert kinds(make(connection, settings())) == [("ops", "problem", 2)]
+    store(connection, resolved(1, window=8), resolved(2))
+    assert kinds(make(connection, settings())) == [("ops", "recovery", 1)]
+    store(connection, transition(1, "resolved", "resolved", cause="maintenance window 8 is over"))
+    assert kinds(make(connection, settings())) == [("ops", "recovery", 1)]
 
 
 def test_each_step_of_a_certificate_is_told(connection: Session) -> None:

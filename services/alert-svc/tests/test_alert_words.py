@@ -51,6 +51,7 @@ def alert(number: int = 1, **changes: Any) -> Alert:
         kind=Kind.DOWN,
         severity=Severity.CRITICAL,
         state=State.FIRING,
+        before=State.SUSPECTED,
         at=NOW,
         since=NOW,
         locations=["berlin", "tokyo"],
@@ -121,6 +122,10 @@ def test_many_websites_are_one_message_that_says_so() -> None:
         (
             {"state": State.RESOLVED, "cause": "the target has gone"},
             "the alert about https://shop1.example/ has ended: the target has gone",
+        ),
+        (
+            {"state": State.RESOLVED, "before": State.RESOLVED, "cause": "maintenance window 3 is over"},
+            "https://shop1.example/ is up again",
         ),
         ({"kind": Kind.INVALID_TARGET}, "https://shop1.example/ cannot be checked as it stands"),
     ],

@@ -40,7 +40,7 @@ SELECT EXISTS (
 _STUCK = """
 SELECT EXISTS (SELECT FROM {alert_notification} WHERE state = 'pending' AND channel = ANY (%(channels)s)
         AND (attempts > 0 AND made_at < now() - %(within)s OR next_at < now() - %(within)s)),
-    EXISTS (SELECT FROM {alert_transition} WHERE NOT noticed AND silenced_window IS NULL
+    EXISTS (SELECT FROM {alert_transition} WHERE NOT noticed
         AND stored_at < now() - %(within)s - %(held)s)"""
 
 

@@ -27,6 +27,7 @@ class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         url: the target's, without user name and password.
+        before: the state before that; the same, when it is told again.
         at: the slot that decided the transition.
         since: when the alert began.
         reason, error, http_status: of the newest result that it rests on.
@@ -40,6 +41,7 @@ class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: Kind
     severity: Severity
     state: State
+    before: State
     at: dt.datetime
     since: dt.datetime
     locations: list[str]

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 _MOST = 20_000
 # One process at a time makes messages, or a group would become several.
 _LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('alert_notification ' || %s, 0)), clock_timestamp()"
-_UNTOLD = "UPDATE {alert_transition} SET noticed = true WHERE NOT noticed AND NOT state = ANY (%s)"
-# What a maintenance window silences stays unnoticed: it is told when the window is taken from it.
+# What a maintenance window silences is stored again when the window is over.
+_UNTOLD = """
+UPDATE {alert_transition} SET noticed = true
+WHERE NOT noticed AND (silenced_window IS NOT NULL OR NOT state = ANY (%s))"""
 _GROUPS = """
 SELECT {group}, a.state = 'resolved', clock_timestamp() - min(a.stored_at),
     count(*) FILTER (WHERE a.stored_at > clock_timestamp() - %s)

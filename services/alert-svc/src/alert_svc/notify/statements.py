@@ -36,8 +36,8 @@ _TABLES = (
     RESULT_TIME_VIEW,
 )
 # The columns of an alert in a message; of the evidence, the newest result.
-ALERT = """a.transition_id, a.alert_id, a.target_id, a.url, a.policy, a.kind, a.severity, a.state, a.at, a.since,
-a.locations, a.labels, a.evidence -> 0 ->> 'reason', a.evidence -> 0 ->> 'error',
+ALERT = """a.transition_id, a.alert_id, a.target_id, a.url, a.policy, a.kind, a.severity, a.state, a.before, a.at,
+a.since, a.locations, a.labels, a.evidence -> 0 ->> 'reason', a.evidence -> 0 ->> 'error',
 (a.evidence -> 0 ->> 'http_status')::int, a.step_s, a.cause"""
 
 
@@ -61,8 +61,10 @@ class Statements:
 
 def alert_of(row: Sequence[Any]) -> Alert:
     """The alert of the columns in `ALERT`."""
-    (transition_id, alert_id, target_id, url, policy, kind, severity, state, at, since, locations, labels) = row[:12]
-    reason, error, http_status, step_s, cause = row[12:]
+    (transition_id, alert_id, target_id, url, policy, kind, severity, state, before, at, since, locations, labels) = (
+        row[:13]
+    )
+    reason, error, http_status, step_s, cause = row[13:]
     return Alert(
         transition_id=transition_id,
         alert_id=alert_id,
@@ -72,6 +74,7 @@ def alert_of(row: Sequence[Any]) -> Alert:
         kind=Kind(kind),
         severity=Severity(severity),
         state=State(state),
+        before=State(before),
         at=at,
         since=since,
         locations=locations,

@@ -49,6 +49,7 @@ _EXAMPLE = Alert(
     kind=Kind.DOWN,
     severity=Severity.WARNING,
     state=State.FIRING,
+    before=State.SUSPECTED,
     at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
     since=dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
     locations=["berlin"],

@@ -50,7 +50,7 @@ def headline(content: Content) -> str:
 def of_alert(alert: Alert) -> str:
     """What an alert says, without an end of the sentence."""
     url = address(alert.url)
-    if alert.state is State.RESOLVED and alert.cause:
+    if alert.state is State.RESOLVED and alert.before is not State.RESOLVED and alert.cause:
         return _ENDED.format(url, word(alert.cause))
     if alert.kind is Kind.CERTIFICATE and alert.state is State.FIRING and alert.step_s:
         days, rest = divmod(alert.step_s, 86_400)
