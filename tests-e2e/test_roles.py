@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import io
 import itertools
@@ -18,6 +19,12 @@ from psycopg.conninfo import make_conninfo
 
 from alert_svc.adapters.alerts import PostgresAlerts
 from alert_svc.adapters.postgres import PostgresStore
+from alert_svc.notify.channel_settings import AlertmanagerChannel, Channel, ChannelType, WebhookChannel
+from alert_svc.notify.channels.build import sender
+from alert_svc.notify.deliveries import Timing
+from alert_svc.notify.metrics import Metrics
+from alert_svc.notify.notifier import Notifier
+from alert_svc.notify.settings import Escalation, Grouping, Heartbeat, Notifications, Route
 from alert_svc.ports import LostError
 from alert_svc.steps import Kept, Snapshot, Step, Tick
 from consumer_svc.adapters.postgres import PostgresWriter
@@ -36,11 +43,15 @@ from monitoring_core.result import Reason, Status
 from monitoring_core.targets.files import FileFormat
 from monitoring_core.targets.lines import Lines
 from monitoring_core.testing.builders import DEFAULTS, make_result
+from monitoring_runtime.stop import Stop
+from monitoring_testkit.alert_rows import store, transition
 from monitoring_testkit.alerts.fakes import TOPIC
 from monitoring_testkit.database import connect
 from monitoring_testkit.needs import need
 from monitoring_testkit.servers.postgresql import quick_postgresql
+from monitoring_testkit.servers.receiver import receiver
 from monitoring_testkit.servers.tls_postgresql import OWNER, missing, tls_postgresql
+from monitoring_testkit.waiting import until
 from producer_svc.adapters.leases import PostgresLeases
 from producer_svc.adapters.postgres import ProducerConnection
 from producer_svc.adapters.target_table import PostgresTargetTable
@@ -263,6 +274,40 @@ def test_all_that_alert_svc_does_works_under_its_account(config: Config) -> None
     assert (told["state"], told["silenced_window"], told["cause"]) == ("firing", None, "maintenance window 1 is over")
     assert row[:3] == ("firing", "https://a/", {"team": "shop"})
     assert [one["status"] for one in row[3]] == ["down"] * 3
+
+
+def test_all_that_notifications_do_works_under_its_account(config: Config) -> None:
+    """Messages, attempts that fail and succeed, escalation, an end, and open alerts for an Alertmanager."""
+    key = Secret("whsec_" + base64.b64encode(bytes(24)).decode(), "test")
+    minute = dt.timedelta(minutes=1)
+    at_once = Grouping(wait=dt.timedelta(), at_most=dt.timedelta())
+    with receiver() as hook, connect(owned(config)) as owner:
+        urls = {"ops": f"{hook.url}ops", "boss": f"{hook.url}boss"}
+        channels: list[Channel] = [
+            WebhookChannel(name=name, type=ChannelType.WEBHOOK, url=url, secret=key) for name, url in urls.items()
+        ]
+        channels.append(AlertmanagerChannel(name="am", type=ChannelType.ALERTMANAGER, url=hook.url))
+        route = Route(channels=("ops", "am"), escalation=Escalation(after=minute, channels=("boss",)))
+        settings = Notifications(
+            channels=tuple(channels), routes=(route,), grouping=at_once, heartbeat=Heartbeat(url=f"{hook.url}beat")
+        )
+        senders = {channel.name: sender(channel) for channel in channels}
+        timing = Timing(first_retry_s=0.1, last_retry_s=0.1, fails_after=1)
+        notifier = Notifier(account(config, Role.ALERT), settings, senders, Metrics(), timing)
+        hook.status = 500
+        stop = Stop()
+        with notifier.beside(stop):
+            store(owner, transition(1, "firing", "suspected"))
+            failing = "SELECT FROM monitoring.alert_channel WHERE told_at IS NOT NULL"
+            until(lambda: bool(owner.execute(failing).fetchall()), 20)
+            hook.status = 200
+            owner.execute("UPDATE monitoring.alert_later SET due_at = now()")
+            escalated = "SELECT state FROM monitoring.alert_notification WHERE kind = 'escalation'"
+            until(lambda: owner.execute(escalated).fetchall() == [("sent",)], 20)
+            store(owner, transition(1, "resolved", "firing"))
+            ends = "SELECT count(*) FROM monitoring.alert_notification WHERE kind = 'recovery' AND state = 'sent'"
+            until(lambda: owner.execute(ends).fetchall() == [(3,)], 20)
+    assert {"/ops", "/boss", "/api/v2/alerts"} <= {request.path for request in hook.requests}
 
 
 def test_a_partition_that_is_made_later_needs_no_further_right(config: Config) -> None:
