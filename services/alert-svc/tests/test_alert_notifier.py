@@ -123,6 +123,24 @@ def test_a_message_is_signed_and_its_attempt_is_a_row(
     assert attempts(connection) == [(f"http://127.0.0.1:{hook.port}", True, "200 ok")] * 2
 
 
+def test_an_alert_is_told_within_five_seconds_by_default(
+    database: DatabaseConfig, connection: Session, hook: Receiver
+) -> None:
+    """From its commit to the receiver, also beside others: two each second are no flood that is held."""
+    settings = Notifications(channels=(webhook("ops", hook.url),), routes=(Route(channels=("ops",)),))
+    with running(database, settings, Timing()):
+        for number in range(8):
+            store(connection, transition(number, "firing", "suspected"))
+            connection.execute("SELECT pg_sleep(0.5)")
+        until(lambda: waiting(connection) == 0, 5)
+    slowest = connection.execute(
+        "SELECT max(p.ended_at - t.stored_at) FROM monitoring.alert_attempt p JOIN monitoring.alert_notification n "
+        "USING (notification_id) JOIN monitoring.alert_transition t ON t.transition_id = ANY (n.transitions)"
+    ).fetchone()
+    assert slowest is not None
+    assert slowest[0] < dt.timedelta(seconds=5)
+
+
 def test_a_failure_is_repeated_with_the_same_id_and_body(
     database: DatabaseConfig, connection: Session, hook: Receiver
 ) -> None:
