@@ -268,17 +268,22 @@ def test_an_image_has_the_version_of_its_package(images: DockerEngine, image: st
     )
 
 
+def dbadmins_command() -> str:
+    """How dbadmin's image is built, as the documents say."""
+    (command,) = (line for line in blocks(ROOT / "infra/README.md", "Images")[0].splitlines() if "dbadmin" in line)
+    return command
+
+
 def test_an_image_of_another_version_than_its_package_is_not_built(images: DockerEngine, base_image: str) -> None:
     """The label is always that of the installed package."""
-    command = blocks(ROOT / "infra/README.md", "Images")[0].splitlines()[2]
-    assert "dbadmin" in command
+    command = dbadmins_command()
     with pytest.raises(AssertionError, match=r"VERSION is 9\.9\.9, the package "):
         images.build(command, base_image, "--build-arg", "VERSION=9.9.9")
 
 
 def test_the_same_sources_make_the_same_files(images: DockerEngine, base_image: str) -> None:
     """Built anew without any cache: every file the same, and of the same date."""
-    command = blocks(ROOT / "infra/README.md", "Images")[0].splitlines()[2]
+    command = dbadmins_command()
     before = added_files(images, "monitoring_dbadmin", base_image)
     images.build(command.replace("-t monitoring_dbadmin", "-t monitoring-test-again"), base_image, "--no-cache")
     again = added_files(images, "monitoring-test-again", base_image)
