@@ -88,6 +88,7 @@ def test_a_complete_database_passes_everything(installed: Config) -> None:
         "rights of the administrator",
         "rights of the producer",
         "rights of the consumer",
+        "rights of the alert",
         "rights of the reader",
         "connections to PostgreSQL",
         "producers in default",

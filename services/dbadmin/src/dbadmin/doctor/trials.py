@@ -28,6 +28,12 @@ _REPLACE = "UPDATE {schema}.availability_result SET reason = NULL WHERE target_i
 _MARK = "INSERT INTO {schema}.availability_dirty_hour VALUES (date_trunc('hour', %s::timestamptz, 'UTC'))"
 _LEASE = "INSERT INTO {schema}.producer_lease VALUES ('dbadmin doctor', 1, 'dbadmin doctor', now(), now())"
 _RENEW = "UPDATE {schema}.producer_lease SET expires_at = now() WHERE location = 'dbadmin doctor'"
+_WATCH = "SELECT FROM {schema}.alert_target LIMIT 1"
+_DECIDE = """
+INSERT INTO {schema}.alert_transition (transition_id, alert_id, target_id, policy, kind, severity, state, before, at,
+    since, locations, evidence, url)
+VALUES ('dbadmin doctor', 'dbadmin doctor', 0, '', 'down', 'info', 'ok', 'ok', now(), now(), '{{}}', '[]', '')"""
+_NOTICE = "UPDATE {schema}.alert_transition SET noticed = true WHERE transition_id = 'dbadmin doctor'"
 # The findings about the schema tell of these.
 _UNFIT = psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName
 
@@ -66,6 +72,11 @@ def _produce(connection: psycopg.Connection[Any], schema: str) -> str:
     return "an ID was taken, renewed and given back"
 
 
+def _alert(connection: psycopg.Connection[Any], schema: str) -> str:
+    _run(connection, schema, _WATCH, _DECIDE, _NOTICE)
+    return "a transition of an alert was stored, noticed and taken back"
+
+
 def _maintain(connection: psycopg.Connection[Any], schema: str) -> str:
     if holders.of_keys(connection, LOCK, schema):
         return "left out, dbadmin maintain is at work"
@@ -81,6 +92,7 @@ def _maintain(connection: psycopg.Connection[Any], schema: str) -> str:
 _TRIALS: dict[Role, Callable[[psycopg.Connection[Any], str], str]] = {
     Role.CONSUMER: _consume,
     Role.PRODUCER: _produce,
+    Role.ALERT: _alert,
     Role.ADMINISTRATOR: _maintain,
 }
 
