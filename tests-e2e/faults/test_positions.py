@@ -73,10 +73,11 @@ def forget(pipeline: Pipeline, gone: list[Message]) -> None:
 def test_a_database_that_is_restored_behind_its_offsets(restorable: Pipeline) -> None:
     """All that the copy lacks is stored again, at once and without a restart."""
     backup = restorable.directory / "backup"
-    restorable.publish_results(results(COUNT))
+    restorable.publish_results(results(COUNT // 3))
     consumer = restorable.consumer()
-    restorable.until_stored(COUNT // 3)
+    restorable.until_stored()
     restorable.postgres.save(backup)
+    restorable.publish_results(results(COUNT, COUNT // 3))
     restorable.until_stored()
     until(lambda: restorable.unread() == 0, what=restorable.logs)
     restorable.postgres.restore(backup)
