@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 import yaml
 
+from monitoring_core.config import Role
 from monitoring_testkit.servers.tls_postgresql import OWNER
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from monitoring_testkit.servers.certificates import KafkaTls
     from monitoring_testkit.servers.tls_postgresql import TlsPostgresql
 
-_ROLES = ("administrator", "producer", "consumer", "reader")
+_ROLES = tuple(Role)
 
 
 @attrs.define
