@@ -209,6 +209,10 @@ class NativeEngine:
     def _explain(self, exchange: Exchange, answer: Answer) -> EndingError:
         """Whose fault a failed hop is, and one line about it."""
         match answer.failure:
+            case "name" if answer.ended >= exchange.deadline:
+                # The last resolver was given up at the moment at which the check was over.
+                timeout_s = exchange.check.target.settings.timeout_s
+                return timed_out(timeout_s, exchange.stalled_s, "looking up the name")
             case "deadline":
                 return timed_out(exchange.check.target.settings.timeout_s, exchange.stalled_s, answer.detail)
             case "own":
