@@ -98,6 +98,7 @@ def test_json_is_one_object_with_the_fields_of_a_result(
         (["http://127.0.0.1/", "--regexp", "(a"], "regexp: is not a regular expression that RE2 takes"),
         (["http://127.0.0.1/", "--expected-json", "$[", "1"], "expected_json: '$[' is not a JSON path (RFC 9535)"),
         (["http://127.0.0.1/", "--expected-header", "hunter2"], "--expected-header: must be NAME:VALUE"),
+        (["http://127.0.0.1/", *["--expected-json", "$.a", "1"] * 2], "--expected-json: '$.a' is given more than once"),
         (["http://127.0.0.1/", "--regexp", r"(a)\1"], "regexp: is not a regular expression that RE2 takes"),
     ],
 )
@@ -106,6 +107,27 @@ def test_what_cannot_be_checked_ends_with_2_and_one_line(arguments: list[str], w
     ended = run(*arguments, "--json")
     assert ended.exit_code == 2
     assert ended.stdout == ""
+    assert ended.stderr.startswith(f"Error: {words}")
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("[" * 100_000, "line 2: must be a JSON object"),
+        ('{"id": 2, "url": "http://127.0.0.1/", "expected_json": {"$": ' + "[" * 9_000 + "]" * 9_000 + "}}", "line 2: "),
+        ("7", "line 2: must be a JSON object"),
+        ("{}", "line 2: object missing required field url"),
+        ('{"id": 2, "url": "http://127.0.0.1/", "further_regexps": "a"}', "line 2: further_regexps: must be a list"),
+        ('{"id": 2, "url": "http://127.0.0.1/", "secret_headers": ["a\\r\\nb"]}', "line 2: secret_headers: "),
+    ],
+    ids=["deep", "deep in a field", "a number", "empty", "not a list", "a line break in a name"],
+)
+def test_a_bad_line_of_the_stream_ends_with_2_and_one_line(line: str, words: str) -> None:
+    """Before any website is asked."""
+    lines = '{"id": 1, "url": "http://127.0.0.1/"}\n' + line + "\n"
+    ended = CliRunner().invoke(main, ["probe", "-"], input=lines)
+    assert (ended.exit_code, ended.stdout) == (2, ""), ended.exception
     assert ended.stderr.startswith(f"Error: {words}")
     assert ended.stderr.count("\n") == 1
 

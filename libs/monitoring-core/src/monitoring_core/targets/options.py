@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 # Fields whose options hold a name and a value, and the sign between the two.
 _PAIRS = {"headers": ":", "labels": "=", "expected_headers": ":"}
@@ -28,7 +28,8 @@ def fields_of_options(values: Mapping[str, Any]) -> dict[str, Any]:
         if name in fields:
             fields[name] = pairs(f"--{name[:-1].replace('_', '-')}", fields[name], sign)
     if "expected_json" in fields:
-        fields["expected_json"] = {path: _json_or_text(value) for path, value in fields["expected_json"]}
+        expected = ((path, _json_or_text(value)) for path, value in fields["expected_json"])
+        fields["expected_json"] = _by_name("--expected-json", expected)
     if "secret_headers" in fields:
         fields["secret_headers"] = list(fields["secret_headers"])
     for name in _REGEXPS:
@@ -51,8 +52,18 @@ def pairs(option: str, texts: Sequence[str], sign: str) -> dict[str, str]:
     """The values by name of all uses of an option, each NAME, the sign, VALUE.
 
     Raises:
-        ValueError: one of them has no sign. None is repeated in the text, because it may be a secret.
+        ValueError: one of them has no sign, or a name is given twice. No value is repeated in the text, because it may be
+            a secret.
     """
     if bad := [text for text in texts if sign not in text]:
         raise ValueError(f"{option}: must be NAME{sign}VALUE, of which {len(bad)} has no {sign!r}")
-    return {name.strip(): value.strip() for name, _, value in (text.partition(sign) for text in texts)}
+    return _by_name(option, ((name.strip(), value.strip()) for name, _, value in (text.partition(sign) for text in texts)))
+
+
+def _by_name(option: str, values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values:
+        if name in found:
+            raise ValueError(f"{option}: {name[:100]!r} is given more than once")
+        found[name] = value
+    return found

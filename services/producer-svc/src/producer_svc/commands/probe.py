@@ -130,7 +130,7 @@ def _target_in_line(number: int, line: str, monitor: MonitorConfig) -> Target:
     """The target that a line of the stream states; ends the command with status 2 when it states none."""
     try:
         return TargetRecord.parse(json.loads(line)).resolve(monitor.defaults)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         _refuse(f"line {number}: must be a JSON object")
     except InvalidTargetError as error:
         _refuse(f"line {number}: {error}")
