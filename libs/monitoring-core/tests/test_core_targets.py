@@ -23,6 +23,14 @@ NUL = r"'a\x00' holds a NUL character, which PostgreSQL does not store (write \x
 HEADER_VALUE = "headers: the value of X holds a character that no header may hold, or is too long"
 DEFAULTS = CheckDefaults(interval_s=60, timeout_s=10, expected_status=StatusSet.parse("200-299"))
 
+
+def nested(levels: int) -> object:
+    value: object = 1
+    for level in range(levels):
+        value = {"a": value} if level % 2 else [value]
+    return value
+
+
 GOOD = [
     {},
     {"url": "http://user:password@[::1]:8080/path?q=1#f"},
@@ -107,7 +115,8 @@ BAD = [
     ({"expected_json": ["$"]}, ["expected_json: must be an object of values by name, got a list"]),
     ({"expected_json": {"$.a": "a\0"}}, ["expected_json: the value of '$.a' must not hold a NUL character"]),
     ({"expected_json": {"$.a": ["\ud800"]}}, ["expected_json: the value of '$.a' must be valid Unicode"]),
-    ({"expected_json": {"$.a": float("nan")}}, ["expected_json: the value of '$.a' is not JSON, or nested too deeply"]),
+    ({"expected_json": {"$.a": float("nan")}}, ["expected_json: the value of '$.a' is not JSON"]),
+    ({"expected_json": {"$.a": nested(51)}}, ["expected_json: the value of '$.a' is nested in more than 50 levels"]),
     ({"expected_json": {"$.a": "x" * 4_000}}, ["expected_json: the value of '$.a' is longer than 4000 bytes"]),
     ({"expected_json": {f"$.a{i}": 1 for i in range(21)}}, ["expected_json: at most 20 are allowed, got 21"]),
     ({"expected_json": {"$": 1}, "method": "HEAD"}, ["expected_json: needs a body, which no answer to HEAD has"]),

@@ -11,6 +11,7 @@ import pytest
 from monitoring_core.config import DatabaseConfig
 from monitoring_core.errors import OutageError, StopError
 from monitoring_runtime.postgres import RevisionGuard, Trouble, connect, diagnose, explain
+from monitoring_runtime.stored_json import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,18 @@ def test_the_statement_timeout_outlives_a_transaction_that_is_rolled_back(config
     with connect(config, "test", statement_timeout_s=7, autocommit=False) as connection:
         connection.rollback()
         assert shown(connection, "statement_timeout") == "7s"
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonb"])
+def test_json_that_python_does_not_take_is_a_value_of_its_own(kind: str, config: DatabaseConfig) -> None:
+    """PostgreSQL takes deeper JSON, and longer numbers; one such row must not hide the others."""
+    deep, digits = f"[{'[' * 3_000}{']' * 3_000}]", f"[{'9' * 5_000}]"
+    texts = ["[1]", deep, digits, "[" * 51 + "]" * 51, "[" * 50 + "]" * 50]
+    with connect(config, "test") as connection:
+        rows = connection.execute(f"SELECT text::{kind} FROM unnest(%s::text[]) text", (texts,)).fetchall()
+    first, *unreadable, deepest = (value for (value,) in rows)
+    assert (first, unreadable) == ([1], [UNREADABLE] * 3)
+    assert isinstance(deepest, list)
 
 
 # What somebody may set for a database or an account, and what holds in our sessions.

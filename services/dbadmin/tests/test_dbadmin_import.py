@@ -286,6 +286,12 @@ def test_a_line_of_json_that_the_careful_reader_refuses_is_not_plain(fields: dic
     assert plain_json(line) is None
 
 
+@pytest.mark.parametrize("field", ["expected_json", "url", "colour"])
+def test_a_line_of_json_that_is_nested_deeply_is_not_plain(field: str) -> None:
+    """Whatever field it is in."""
+    assert plain_json(f'{{"url": "http://a/", "{field}": {"[" * 5_000}{"]" * 5_000}}}'.encode()) is None
+
+
 def test_a_usual_line_of_json_is_plain() -> None:
     """The quick test accepts it."""
     assert plain_json(

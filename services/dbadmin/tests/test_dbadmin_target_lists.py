@@ -169,6 +169,25 @@ def test_fields_are_set_and_unset(ready: Path, config: Config) -> None:
 
 
 @pytest.mark.integration_test
+@pytest.mark.parametrize("value", ["[" * 3_000 + "]" * 3_000, "[" * 600 + "]" * 600, "9" * 5_000])
+def test_a_row_that_python_cannot_read_does_not_hide_the_others(ready: Path, config: Config, value: str) -> None:
+    """PostgreSQL takes JSON that Python does not; whoever writes rows may do so."""
+    with connect(config.database, "test") as connection:
+        connection.execute(
+            "UPDATE monitoring.availability_monitor_config SET amc_expected_json = %s WHERE amc_id = 1",
+            (f'{{"$": {value}}}',),
+        )
+    found = {one.id: one for one in read_all(config.database)}
+    assert len(found) == len(RECORDS)
+    assert found[1].problems() == ["expected_json: must be an object of values by JSON paths"]
+    for arguments in (["list"], ["show", "1"], ["export", "-"], ["history", "1"]):
+        status, said, complaint = run(ready, *arguments)
+        assert (status, "internal error" in said + complaint) == (0, False), arguments
+    assert run(ready, "set", "1", "--unset", "expected_json")[0] == 0
+    assert record(config, 1) == attrs.evolve(RECORDS[0], id=1)
+
+
+@pytest.mark.integration_test
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [

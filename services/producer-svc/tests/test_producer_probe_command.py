@@ -115,7 +115,10 @@ def test_what_cannot_be_checked_ends_with_2_and_one_line(arguments: list[str], w
     ("line", "words"),
     [
         ("[" * 100_000, "line 2: must be a JSON object"),
-        ('{"id": 2, "url": "http://127.0.0.1/", "expected_json": {"$": ' + "[" * 9_000 + "]" * 9_000 + "}}", "line 2: "),
+        (
+            '{"id": 2, "url": "http://127.0.0.1/", "expected_json": {"$": ' + "[" * 9_000 + "]" * 9_000 + "}}",
+            "line 2: ",
+        ),
         ("7", "line 2: must be a JSON object"),
         ("{}", "line 2: object missing required field url"),
         ('{"id": 2, "url": "http://127.0.0.1/", "further_regexps": "a"}', "line 2: further_regexps: must be a list"),

@@ -11,12 +11,14 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import PGconn, Ping
+from psycopg.types.json import set_json_loads
 
 from monitoring_core.errors import OutageError, StopError
 from monitoring_core.revision import QUERY, why_unfit
 from monitoring_core.tables import SCHEMA_VERSION_TABLE
 from monitoring_runtime.session import Session
 from monitoring_runtime.sqlstates import lacks_partition
+from monitoring_runtime.stored_json import read_json
 
 if TYPE_CHECKING:
     from monitoring_core.config import DatabaseConfig
@@ -63,6 +65,7 @@ def connect(
         if _REFUSAL.search(first_line(error)) and PGconn.ping(asked.encode()) == Ping.REJECT:
             raise NotReadyError(*error.args) from None
         raise
+    set_json_loads(read_json, connection)
     try:
         connection.pin(statement_timeout_s)
         if connection.in_pool:

@@ -9,9 +9,11 @@ from monitoring_core.targets.contents import is_header_name
 from monitoring_core.targets.regexp import regexp_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 MAX_EXPECTATIONS = 20
+# How deep lists and objects may be in each other.
+MAX_LEVELS = 50
 _MAX_JSON_LENGTH = 4_000
 
 
@@ -55,7 +57,24 @@ def expected_json_problems(expected: Any) -> Iterator[str]:
             yield f"the value of {_short(path)} {problem}"
 
 
+def is_nested_deeply(value: Any, levels: int = MAX_LEVELS) -> bool:
+    """Whether a value of JSON has lists and objects in each other to more than so many levels.
+
+    To compare, copy or write such a value may take more of the stack than Python has.
+    """
+    match value:
+        case dict():
+            parts: Iterable[Any] = value.values()
+        case list():
+            parts = value
+        case _:
+            return False
+    return levels == 0 or any(is_nested_deeply(part, levels - 1) for part in parts)
+
+
 def _value_problem(value: Any) -> str | None:
+    if is_nested_deeply(value):
+        return f"is nested in more than {MAX_LEVELS} levels"
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         if len(text.encode()) > _MAX_JSON_LENGTH:
@@ -63,8 +82,8 @@ def _value_problem(value: Any) -> str | None:
         return "must not hold a NUL character" if _holds_nul(value) else None
     except UnicodeEncodeError:
         return "must be valid Unicode"
-    except (ValueError, TypeError, RecursionError):
-        return "is not JSON, or nested too deeply"
+    except (ValueError, TypeError):
+        return "is not JSON"
 
 
 def _holds_nul(value: Any) -> bool:

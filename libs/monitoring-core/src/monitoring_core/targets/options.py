@@ -57,7 +57,9 @@ def pairs(option: str, texts: Sequence[str], sign: str) -> dict[str, str]:
     """
     if bad := [text for text in texts if sign not in text]:
         raise ValueError(f"{option}: must be NAME{sign}VALUE, of which {len(bad)} has no {sign!r}")
-    return _by_name(option, ((name.strip(), value.strip()) for name, _, value in (text.partition(sign) for text in texts)))
+    return _by_name(
+        option, ((name.strip(), value.strip()) for name, _, value in (text.partition(sign) for text in texts))
+    )
 
 
 def _by_name(option: str, values: Iterable[tuple[str, Any]]) -> dict[str, Any]:

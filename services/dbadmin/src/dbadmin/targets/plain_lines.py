@@ -97,7 +97,7 @@ def plain_json(line: bytes) -> TargetRecord | None:
         return None
     try:
         fields = _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     good = (
         _is_plain_url(fields.url)
