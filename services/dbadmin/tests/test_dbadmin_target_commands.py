@@ -145,6 +145,15 @@ def test_saved_targets_are_checked_by_id(ready: Path, website: str) -> None:
     assert run(ready, "test", "7") == (1, "7: there is no such target\n")
 
 
+def test_targets_are_checked_with_the_defaults_of_the_configuration(ready: Path, website: str) -> None:
+    """As the producers check them; a response time above which one is degraded may be beyond the default timeout."""
+    ready.write_text(ready.read_text() + "monitor: {expected_status: '404', timeout: 5s}\n")
+    run(ready, "add", f"{website}/gone", "--degraded-above", "7s")
+    assert run(ready, "test", "1")[0] == 0
+    status, said = run(ready, "test", f"{website}/")
+    assert (status, "status 200, expected 404" in said) == (1, True), said
+
+
 def test_without_the_producer_it_says_what_to_install(
     ready: Path, website: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -169,6 +169,44 @@ def test_fields_are_set_and_unset(ready: Path, config: Config) -> None:
 
 
 @pytest.mark.integration_test
+def test_a_header_is_the_same_in_capitals(ready: Path, config: Config) -> None:
+    """A token that is replaced must not be sent any more. Labels and paths of JSON are told apart."""
+    added = [
+        "--header",
+        "Authorization: old",
+        "--expected-header",
+        "X-A:a",
+        "--label",
+        "A=1",
+        "--expected-json",
+        "$.A",
+        "1",
+    ]
+    assert run(ready, "set", "1", *added)[0] == 0
+    changed = [
+        "--header",
+        "authorization: new",
+        "--expected-header",
+        "x-a:b",
+        "--label",
+        "a=2",
+        "--expected-json",
+        "$.a",
+        "2",
+    ]
+    assert run(ready, "set", "1", *changed)[0] == 0
+    found = record(config, 1)
+    assert (found.headers or {}).get("authorization") == "new"
+    assert "Authorization" not in (found.headers or {})
+    assert (found.expected_headers, found.expected_json) == ({"x-a": "b"}, {"$.A": 1, "$.a": 2})
+    assert {"A": "1", "a": "2"}.items() <= (found.labels or {}).items()
+    assert run(ready, "set", "1", "--unset", "headers.AUTHORIZATION", "--unset", "expected_json.$.A")[0] == 0
+    found = record(config, 1)
+    assert "authorization" not in (found.headers or {})
+    assert found.expected_json == {"$.a": 2}
+
+
+@pytest.mark.integration_test
 @pytest.mark.parametrize("value", ["[" * 3_000 + "]" * 3_000, "[" * 600 + "]" * 600, "9" * 5_000])
 def test_a_row_that_python_cannot_read_does_not_hide_the_others(ready: Path, config: Config, value: str) -> None:
     """PostgreSQL takes JSON that Python does not; whoever writes rows may do so."""

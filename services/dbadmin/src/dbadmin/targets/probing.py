@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from monitoring_core.config import EngineName, MonitorConfig
     from monitoring_core.result import CheckResult
-    from monitoring_core.targets import TargetRecord
+    from monitoring_core.targets import CheckDefaults, TargetRecord
 
 PROGRAM = "producer-svc"
 _GRACE_S = 30.0
@@ -46,13 +46,13 @@ def probe(
     Raises:
         StopError: the producer is not installed, or its command fails.
     """
-    program, default_s = _program(), monitor.timeout.total_seconds()
+    program, defaults = _program(), monitor.defaults
     numbered = [attrs.evolve(record, id=number) for number, record in enumerate(records, start=1)]
-    lines = "".join(json.dumps(_fields(record, default_s)) + "\n" for record in numbered)
+    lines = "".join(json.dumps(_fields(record, defaults)) + "\n" for record in numbered)
     command = [program, "probe", "-", "--engine", engine]
     if monitor.client_certificate_directory:
         command += ["--client-certificate-directory", monitor.client_certificate_directory]
-    timeout_s = sum(r.timeout_s or default_s for r in records) + _GRACE_S
+    timeout_s = sum(r.timeout_s or defaults.timeout_s for r in records) + _GRACE_S
     results: dict[int, CheckResult] = {}
 
     def take(line: str) -> None:
@@ -114,10 +114,14 @@ def _last_line(text: str) -> str:
     return (text.strip().splitlines() or [""])[-1]
 
 
-def _fields(record: TargetRecord, default_s: float) -> dict[str, object]:
+def _fields(record: TargetRecord, defaults: CheckDefaults) -> dict[str, object]:
+    """The record's fields for a program that does not know the configuration's defaults, with what a producer checks."""
     fields = {name: value for name, value in attrs.asdict(record).items() if value is not None}
     if "check_interval_s" not in fields:
-        fields.setdefault("timeout_s", default_s)
+        fields.setdefault("timeout_s", defaults.timeout_s)
+    fields.setdefault("expected_status", str(defaults.expected_status))
+    # It changes no result, and may be longer than the default timeout.
+    fields.pop("degraded_above_s", None)
     return fields
 
 

@@ -14,14 +14,17 @@ from monitoring_runtime.commands import config_options, counted
 from monitoring_runtime.groups import examples
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from monitoring_core.config import Config
 
 _names = click.argument("names", nargs=-1, required=True, metavar="ID|URL...")
 _SHOWN = 10
 # What every target has.
 _REQUIRED = ("id", "url", "active")
-# What has named parts.
+# What has named parts; and of it what has names that are the same in capitals.
 _OBJECTS = ("headers", "labels", "expected_headers", "expected_json")
+_HEADERS = ("headers", "expected_headers")
 
 
 @click.command(
@@ -104,14 +107,20 @@ def _changed(record: TargetRecord, fields: dict[str, Any], unset: tuple[str, ...
     new = attrs.asdict(record)
     for name in unset:
         field, _, part = name.partition(".")
-        left = {key: value for key, value in (new[field] or {}).items() if key != part} if part else None
-        new[field] = left or None
+        new[field] = _without(field, new[field], [part]) or None if part else None
     for name in ("regexp", "forbidden_regexp"):
         if name in fields:
             new[f"further_{name}s"] = None
     for name, value in fields.items():
-        new[name] = (new[name] or {}) | value if isinstance(value, dict) else value
+        new[name] = _without(name, new[name], value) | value if isinstance(value, dict) else value
     try:
         return parsed(new)
     except click.UsageError as error:
         raise click.UsageError(f"target {record.id}: {error.message}: nothing changed") from None
+
+
+def _without(field: str, parts: dict[str, Any] | None, names: Iterable[str]) -> dict[str, Any]:
+    """The named parts of a field but for these; of headers in capitals or not."""
+    same = str.lower if field in _HEADERS else str
+    gone = set(map(same, names))
+    return {name: value for name, value in (parts or {}).items() if same(name) not in gone}
