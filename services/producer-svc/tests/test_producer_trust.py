@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import ipaddress
+import os
 import socket
 import ssl
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -27,7 +30,7 @@ from cryptography.x509.oid import NameOID
 
 from monitoring_core.config import EngineName, HttpVersion
 from monitoring_core.result import Reason, Status
-from monitoring_testkit.producer.engines import concrete_engines
+from monitoring_testkit.producer.engines import concrete_engines, needs_native
 from monitoring_testkit.producer.probing import Prober, check, page
 from producer_svc.checks import certificates
 
@@ -349,6 +352,80 @@ def test_a_client_certificate_that_cannot_be_used_says_nothing_about_the_website
         assert check(probe, url, client_certificate="shop.pem").error is None
         file.write_bytes(b"")
         assert check(probe, url, client_certificate="shop.pem").reason is Reason.PROBER_ERROR
+
+
+WRITTEN = CLIENT.pem + key_pem(CLIENT.key)
+# As files with certificates are found.
+SPELLED = {
+    "the key first": key_pem(CLIENT.key) + CLIENT.pem,
+    "with a byte order mark": b"\xef\xbb\xbf" + WRITTEN,
+    "with other line ends": WRITTEN.replace(b"\n", b"\r\n"),
+    "with words between": b"Bag Attributes\n  friendlyName: shop\n"
+    + CLIENT.pem
+    + b"Key Attributes: none\n"
+    + key_pem(CLIENT.key),
+    "indented": WRITTEN.replace(b"\n", b"\n ").rstrip(b" "),
+    "without an end of the last line": WRITTEN.rstrip(b"\n"),
+}
+
+
+@needs_native
+@pytest.mark.parametrize("name", SPELLED)
+def test_a_client_certificate_is_read_alike(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the file is written, both engines can show what is in it."""
+    (tmp_path / "shop.pem").write_bytes(SPELLED[name])
+    with served(FINE, clients=ROOT.pem.decode()) as port:
+        errors = [
+            check(
+                showing(monkeypatch, tmp_path, engine), f"https://127.0.0.1:{port}/", client_certificate="shop.pem"
+            ).error
+            for engine in (EngineName.REQUESTS, EngineName.NATIVE)
+        ]
+    assert errors == [None, None]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_client_certificate_is_in_a_file(engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else has its name does not hold up the check; Kubernetes mounts links to files."""
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/shop.pem").write_bytes(WRITTEN)
+    (tmp_path / "shop.pem").symlink_to("files/shop.pem")
+    os.mkfifo(tmp_path / "pipe.pem")
+    probe = showing(monkeypatch, tmp_path, engine)
+    with served(FINE, clients=ROOT.pem.decode()) as port:
+        url = f"https://127.0.0.1:{port}/"
+        assert check(probe, url, client_certificate="shop.pem").error is None
+        for name in ("pipe.pem", "files"):
+            result = check(probe, url, client_certificate=name)
+            assert (result.reason, result.error) == (
+                Reason.PROBER_ERROR,
+                f"client certificate {name}: {tmp_path / name} is no file",
+            )
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_odd_certificate_of_an_authority_is_not_complained_of(engine: EngineName, tmp_path: Path) -> None:
+    """Machines trust some whose serial number is not positive, of which the library for certificates warns."""
+    der = CLIENT.x509.public_bytes(Encoding.DER)
+    serial = CLIENT.x509.serial_number.to_bytes(CLIENT.x509.serial_number.bit_length() // 8 + 1, "big")
+    odd = ssl.DER_cert_to_PEM_cert(der.replace(serial, b"\x80" + serial[1:]))
+    (tmp_path / "trusted.pem").write_bytes(ROOT.pem + odd.encode())
+    with served(FINE) as port:
+        command = [
+            sys.executable,
+            "-c",
+            "from producer_svc.cli import main; main()",
+            "probe",
+            f"https://127.0.0.1:{port}/",
+        ]
+        done = subprocess.run(
+            [*command, "--engine", str(engine)],
+            check=False,
+            env=os.environ | {"SSL_CERT_FILE": str(tmp_path / "trusted.pem")},
+            capture_output=True,
+            timeout=30,
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -1,4 +1,4 @@
-"""JSON that PostgreSQL stores, of which it takes more than Python does: one row must not keep the others from being read."""
+"""JSON of PostgreSQL's, which takes more than Python does: one row must not keep others from being read."""
 
 from __future__ import annotations
 

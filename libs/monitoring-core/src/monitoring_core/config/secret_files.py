@@ -1,15 +1,18 @@
-"""Secrets as files, for libraries that read them only from files (libpq: certificates and keys)."""
+"""Secrets as files, for libraries that read them only from files (libpq, OpenSSL: certificates and keys)."""
 
 from __future__ import annotations
 
 import atexit
 import os
 import tempfile
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from monitoring_core.config.values import Secret
 
 
@@ -20,6 +23,16 @@ def secret_file(secret: Secret) -> str:
     secrets often have such permissions.
     """
     return str(_private_file(secret.reveal()))
+
+
+@contextmanager
+def passing_file(content: bytes) -> Iterator[str]:
+    """The path of a file with a secret, which only this user can read, for as long as the block lasts."""
+    in_memory = hasattr(os, "memfd_create")
+    with os.fdopen(os.memfd_create("secret"), "wb") if in_memory else tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}" if in_memory else file.name
 
 
 @cache

@@ -115,7 +115,7 @@ def _last_line(text: str) -> str:
 
 
 def _fields(record: TargetRecord, defaults: CheckDefaults) -> dict[str, object]:
-    """The record's fields for a program that does not know the configuration's defaults, with what a producer checks."""
+    """The fields of a record, and the configuration's defaults, which the program does not know."""
     fields = {name: value for name, value in attrs.asdict(record).items() if value is not None}
     if "check_interval_s" not in fields:
         fields.setdefault("timeout_s", defaults.timeout_s)

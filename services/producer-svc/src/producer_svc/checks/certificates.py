@@ -5,16 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import re
 import ssl
+import warnings
 from functools import lru_cache
 from pathlib import Path
 
 import attrs
 import certifi
 from cryptography import x509
+from cryptography.utils import CryptographyDeprecationWarning
 
 from monitoring_core.clock import EPOCH
 
 _DEBIAN_BUNDLE = "ca-certificates.crt"
+# Of serial numbers that are not positive, which authorities of many machines have. It would stand before every result.
+warnings.filterwarnings("ignore", "Parsed a serial number", CryptographyDeprecationWarning)
 
 
 @attrs.frozen

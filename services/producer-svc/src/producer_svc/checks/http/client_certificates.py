@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import stat
 from pathlib import Path
 
 import attrs
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from monitoring_core.config.values import SecretSources
 from monitoring_core.result import Reason
@@ -21,10 +28,10 @@ class ClientCertificate:
 
     Attributes:
         changed_ns: when the file was last written, as the file system has it.
+        pem: all of them, written anew: libraries differ in what they read.
     """
 
     name: str
-    path: Path
     changed_ns: int
     pem: bytes = attrs.field(repr=False)
     expires_at: dt.datetime
@@ -56,33 +63,36 @@ class ClientCertificates:
         if self._directory is None:
             raise ValueError("monitor.client_certificate_directory is not set")
         path, known = self._directory / name, self._known.get(name)
-        changed_ns = path.stat().st_mtime_ns
-        if known is None or known.changed_ns != changed_ns:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe, for one, may never be read to its end
+            raise ValueError(f"{path} is no file")
+        if known is None or known.changed_ns != status.st_mtime_ns:
             secret = SecretSources({}, self._directory).finder({"file": name})()
-            pem = secret.reveal().encode()
-            known = ClientCertificate(name, path, changed_ns, pem, _end(pem))
-            self._known[name] = known
+            pem, expires_at = _parsed(secret.reveal().encode())
+            known = self._known[name] = ClientCertificate(name, status.st_mtime_ns, pem, expires_at)
         return known
 
 
-def _end(pem: bytes) -> dt.datetime:
-    """When a certificate ends that stands in a text with its key.
+def _parsed(text: bytes) -> tuple[bytes, dt.datetime]:
+    """The certificates and the key of a text in PEM, and when the first certificate ends, which is the key's own.
 
     Raises:
-        ValueError: they do not.
+        ValueError: they do not stand in it.
     """
     try:
-        certificate, key = x509.load_pem_x509_certificates(pem)[0], load_pem_private_key(pem, None)
+        certificates, key = x509.load_pem_x509_certificates(text), load_pem_private_key(text, None)
         own, other = (
             one.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-            for one in (certificate.public_key(), key.public_key())
+            for one in (certificates[0].public_key(), key.public_key())
         )
+        parts = [certificate.public_bytes(Encoding.PEM) for certificate in certificates]
+        parts.append(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # Not what the library says: no part of a key must come into a result.
         own, other = b"", b"none"
     if own != other:
         raise ValueError("the file does not hold a certificate and its key, not encrypted, in PEM")
-    return certificate.not_valid_after_utc
+    return b"".join(parts), certificates[0].not_valid_after_utc
 
 
 def unusable(name: str, why: str) -> EndingError:

@@ -12,6 +12,7 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3.poolmanager import PoolManager
 
+from monitoring_core.config.secret_files import passing_file
 from producer_svc.checks.certificates import trusted_authorities
 from producer_svc.checks.http.client_certificates import unusable
 from producer_svc.checks.http.connection import Route, pool_classes
@@ -54,12 +55,13 @@ class TlsContexts:
         known = self._own.get(client_certificate)
         if known is None or known[0] is not found:
             contexts = tls_contexts()
-            for context in contexts.values():
-                try:
-                    # With a password, so that OpenSSL asks nobody on the terminal for one.
-                    context.load_cert_chain(found.path, password="")
-                except (OSError, ValueError) as error:
-                    raise unusable(client_certificate, getattr(error, "reason", None) or "cannot be read") from None
+            try:
+                # Not the file that was read: it may have changed, and OpenSSL takes less of what files hold.
+                with passing_file(found.pem) as path:
+                    for context in contexts.values():
+                        context.load_cert_chain(path)
+            except (OSError, ValueError) as error:
+                raise unusable(client_certificate, getattr(error, "reason", None) or "cannot be read") from None
             known = self._own[client_certificate] = (found, contexts)
         return known[1][verify]
 
