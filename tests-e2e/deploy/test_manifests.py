@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,7 +87,8 @@ def test_each_pod_mounts_its_own_secret_and_no_token(overlay: str) -> None:
     for name, pod in found.items():
         own = f"monitoring-{name if name in ('producer', 'consumer', 'alert') else 'dbadmin'}"
         mounted = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
-        assert (pod["automountServiceAccountToken"], mounted) == (False, {own})
+        shown = {"monitoring-client-certificates"} if name == "producer" else set()
+        assert (pod["automountServiceAccountToken"], mounted) == (False, {own} | shown)
         assert "secretRef" not in json.dumps(pod["containers"][0].get("envFrom", []))
 
 
@@ -115,6 +117,20 @@ def test_the_configuration_in_the_cluster_is_valid(overlay: str, tmp_path: Path)
     volume = next(found for found in objects if found["kind"] == "StatefulSet")["spec"]["volumeClaimTemplates"][0]
     assert volume["spec"]["resources"]["requests"]["storage"] == "2Gi"
     assert config.monitor.outbox_max_size < 2 << 30
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_producers_find_the_client_certificates_of_targets(overlay: str) -> None:
+    """Where the settings say, and they start without any; the document's example has the Secret that is mounted."""
+    settings = dict(line.split("=", 1) for line in (K8S / "base/settings.env").read_text().splitlines() if "=" in line)
+    pod = pods(overlay)["producer"]
+    mounts = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+    name = mounts[settings["MONITORING__MONITOR__CLIENT_CERTIFICATE_DIRECTORY"]]
+    (volume,) = (volume for volume in pod["volumes"] if volume["name"] == name)
+    assert volume["secret"]["optional"] is True
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", (K8S / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    secret = yaml.safe_load(example)
+    assert (secret["kind"], secret["metadata"]["name"]) == ("Secret", volume["secret"]["secretName"])
 
 
 def test_templates_of_secrets_have_what_the_settings_ask_for() -> None:
