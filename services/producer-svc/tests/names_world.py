@@ -172,7 +172,9 @@ def main(engine: EngineName) -> dict[str, Any]:
         "not to be kept": asked("fine.test", Prober(engine)),
         "switched off": asked("kept.test", forgetful),
     }
-    found["many"] = [check(probe, f"http://many-{n}.test:{PORTS['fine']}/").error for _ in range(2) for n in range(500)]
+    found["many"] = [
+        check(probe, f"http://many-{n}.test:{PORTS['fine']}/").error for _ in range(2) for n in range(1_000)
+    ]
     assert kept
     return found
 

@@ -342,13 +342,41 @@ def test_a_target_is_asked_for_as_the_user_spelled_it(path: str, probe: Prober, 
     assert website.requests[0].split()[1] == path.encode()
 
 
-@pytest.mark.parametrize("host", ["127.1", "0177.0.0.1", "0x7f.0.0.1", "2130706433", "127.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["127.1", "0177.0.0.1", "0x7f.0.0.1", "2130706433", "%31%32%37.0.0.1", "127.0.0.1.", "127.0.0.1"]
+)
 def test_an_ipv4_address_may_be_spelled_as_browsers_take_it(host: str, probe: Prober, website: RawWebsite) -> None:
     """No resolver is asked for it."""
     website.answer(says(page()))
     result = check(probe, f"http://{host}:{website.port}/")
     assert (result.status, result.remote_address) == (Status.UP, "127.0.0.1"), result.error
     assert f"Host: 127.0.0.1:{website.port}".encode() in website.requests[0]
+
+
+@pytest.mark.parametrize("engine", concrete_engines())
+def test_no_proxy_of_the_environment_is_asked(
+    engine: EngineName, website: RawWebsite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The verdict is on the website as it is reached from here."""
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    website.answer(says(page()))
+    assert check(Prober(engine), website.url).error is None
+
+
+@pytest.mark.parametrize("engine", concrete_engines())
+@pytest.mark.parametrize("label", ["punycode", "unicode_escape", "utf-16"])
+def test_a_page_in_an_odd_encoding_holds_up_no_other_check(label: str, engine: EngineName, website: RawWebsite) -> None:
+    """The verdict on it comes in its time, and those on others in theirs."""
+    website.answer(typed(f"text/html; charset={label}", b"a" * 600_000))
+    other = type(website)()
+    other.answer(says(page()))
+    probe = Prober(engine, max_body=Size(1 << 20))
+    began = time.monotonic()
+    assert check(probe, website.url, regexp="hello").reason is Reason.BODY_MISMATCH
+    assert check(probe, other.url, regexp="hello").error is None
+    assert time.monotonic() - began < DEFAULTS.timeout_s
+    other.close()
 
 
 @pytest.mark.parametrize(("second", "reason"), [("/next", None), ("/other", Reason.REDIRECT_ERROR)])

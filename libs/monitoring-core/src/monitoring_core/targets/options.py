@@ -52,14 +52,12 @@ def pairs(option: str, texts: Sequence[str], sign: str) -> dict[str, str]:
     """The values by name of all uses of an option, each NAME, the sign, VALUE.
 
     Raises:
-        ValueError: one of them has no sign, or a name is given twice. No value is repeated in the text, because it may be
-            a secret.
+        ValueError: one of them has no sign, or a name is given twice. No value is told, because it may be a secret.
     """
     if bad := [text for text in texts if sign not in text]:
         raise ValueError(f"{option}: must be NAME{sign}VALUE, of which {len(bad)} has no {sign!r}")
-    return _by_name(
-        option, ((name.strip(), value.strip()) for name, _, value in (text.partition(sign) for text in texts))
-    )
+    parts = (text.partition(sign) for text in texts)
+    return _by_name(option, ((name.strip(), value.strip()) for name, _, value in parts))
 
 
 def _by_name(option: str, values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
