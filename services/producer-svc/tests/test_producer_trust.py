@@ -466,6 +466,44 @@ def test_an_end_without_close_notify_is_an_end(
 NO_PROTOCOL = b"\x15\x03\x03\x00\x02\x02\x78"
 
 
+def old_hello(leaf: Certificate) -> bytes:
+    """The first flight of a server of TLS 1.2 that does not know RFC 5746: its hello has no extension at all."""
+    der = leaf.x509.public_bytes(Encoding.DER)
+    one = len(der).to_bytes(3, "big") + der
+    exchanged = b"\x03\x00\x1d\x20" + os.urandom(32) + b"\x04\x03\x00\x40" + os.urandom(64)  # x25519, ECDSA
+    messages = [
+        (2, b"\x03\x03" + os.urandom(32) + b"\0\xc0\x2b\0"),  # ECDHE_ECDSA with AES-128-GCM
+        (11, len(one).to_bytes(3, "big") + one),
+        (12, exchanged),
+        (14, b""),
+    ]
+    flight = b"".join(bytes([kind]) + len(content).to_bytes(3, "big") + content for kind, content in messages)
+    return b"\x16\x03\x03" + len(flight).to_bytes(2, "big") + flight
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_server_that_cannot_renegotiate_safely_is_taken(
+    engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its certificate is judged, as browsers do; to who never renegotiates nothing is unsafe."""
+    probe = trusting(monkeypatch, tmp_path, engine, ROOT)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(old_hello(issue("other", None, IP)))
+                connection.recv(65536)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        result = check(probe, f"https://127.0.0.1:{listener.getsockname()[1]}/")
+        thread.join()
+    assert result.reason is Reason.TLS_ERROR
+    assert "certificate" in str(result.error), result.error
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("refuses", [True, False])
 def test_http2_alone_is_not_held_against_a_website(
