@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+import itertools
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 import pytest
@@ -22,7 +23,7 @@ from monitoring_runtime.postgres import connect
 from monitoring_testkit.alert_rows import store, transition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from local_stack.servers import Postgres
     from monitoring_runtime.session import Session
@@ -245,6 +246,55 @@ def test_one_process_at_a_time_makes_messages(connection: Session, postgres: Pos
         Outbox("monitoring", settings()).make(other)
         assert make(connection, settings()) == []
     assert (make(connection, settings()), unnoticed(connection)) == ([], 0)
+
+
+class Watched:
+    """A connection before each of whose statements something happens."""
+
+    def __init__(self, connection: Session, before: Callable[[], None]) -> None:
+        self._connection, self._before = connection, before
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, *args: Any) -> Any:
+        self._before()
+        return self._connection.execute(*args)
+
+
+def test_an_alert_is_told_before_its_end_whenever_both_are_stored(connection: Session, postgres: Postgres) -> None:
+    """Between any two statements of the one who makes messages, alerts begin and end at once."""
+    database = DatabaseConfig(host=postgres.host, port=postgres.port, user=postgres.user, database="outbox")
+    numbers = itertools.count(1)
+    with connect(database, "test", autocommit=True) as other:
+
+        def happens() -> None:
+            number = next(numbers)
+            with other.transaction():
+                store(other, firing(number), resolved(number))
+
+        for _ in range(2):
+            Outbox("monitoring", settings()).make(cast("Session", Watched(connection, happens)))
+    make(connection, settings())
+    count = next(numbers) - 1
+    rows = connection.execute("SELECT kind, transitions FROM monitoring.alert_notification ORDER BY made_at").fetchall()
+    told = {kind: sorted(one for of, ids in rows for one in ids if of == kind) for kind in ("problem", "recovery")}
+    assert (len(told["problem"]), len(told["recovery"]), unnoticed(connection)) == (count, count, 0)
+    assert connection.execute("SELECT count(*) FROM monitoring.alert_told").fetchone() == (0,)
+
+
+def test_an_end_in_another_group_waits_until_its_begin_is_told(connection: Session) -> None:
+    """Labels that were changed while the alert was open put its end into a group that is ready earlier."""
+    by = settings(grouping=Grouping(wait=SECOND, burst=2, at_most=60 * SECOND, by=("team",)))
+    store(connection, firing(1, labels={"team": "shop"}), firing(2, labels={"team": "shop"}))
+    store(connection, resolved(1, labels={"team": "news"}))
+    connection.execute(
+        "UPDATE monitoring.alert_transition SET stored_at = stored_at - interval '5 s' WHERE state = 'resolved'"
+    )
+    assert make(connection, by) == []
+    pass_time(connection, "alert_transition", "stored_at", 5 * SECOND)
+    assert kinds(make(connection, by) + make(connection, by)) == [("ops", "problem", 2), ("ops", "recovery", 1)]
+    assert unnoticed(connection) == 0
 
 
 BERLIN = QuietHours(begin="22:00", end="06:00", time_zone="Europe/Berlin")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from alert_svc.notify.message import Alert
     from alert_svc.notify.settings import Notifications
 
-# So many transitions are told at once, at most; all the others follow.
+# So many transitions are told at once, at most; all the others follow. They are read in one statement: between two of
+# them an alert could be stored with its end, which would be read without it. For the same reason the end of an alert
+# whose labels have changed waits until its begin is told, which is perhaps in another group.
 _MOST = 20_000
 # One process at a time makes messages, or a group would become several.
 _LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('alert_notification ' || %s, 0)), clock_timestamp()"
@@ -36,7 +39,10 @@ FROM {alert_transition} a WHERE NOT a.noticed AND a.silenced_window IS NULL AND 
 _MEMBERS = """
 SELECT {alert} FROM {alert_transition} a
 WHERE NOT a.noticed AND a.silenced_window IS NULL AND a.state = ANY (%s) AND {group} = %s
-AND (a.state = 'resolved') = %s ORDER BY a.sequence LIMIT %s FOR UPDATE"""
+AND (a.state <> 'resolved' OR %s AND NOT EXISTS (
+    SELECT FROM {alert_transition} b WHERE b.alert_id = a.alert_id AND NOT b.noticed AND b.silenced_window IS NULL
+    AND b.labels IS DISTINCT FROM a.labels))
+ORDER BY a.state = 'resolved', a.sequence LIMIT %s FOR UPDATE"""
 _NOTICED = "UPDATE {alert_transition} SET noticed = true WHERE transition_id = ANY (%s)"
 _KNOWN = "SELECT alert_id, transition_id, state, step_s, channels FROM {alert_told} WHERE alert_id = ANY (%s)"
 _INSERT = """
@@ -98,20 +104,19 @@ class Outbox:
     ) -> int:
         """Tell a group. Its problems are told before its recoveries, so that no end comes before its begin."""
         values, recovered = ready
+        rows = connection.execute(s[_MEMBERS], (TOLD_STATES, Jsonb(values), recovered, _MOST)).fetchall()
+        alerts = [alert_of(row) for row in rows]
+        group = {
+            name: value for name, value in zip(self.settings.grouping.by, values, strict=True) if value is not None
+        }
         made = 0
-        for phase in (False, True) if recovered else (False,):
-            rows = connection.execute(s[_MEMBERS], (TOLD_STATES, Jsonb(values), phase, _MOST)).fetchall()
-            alerts = [alert_of(row) for row in rows]
-            told = _told(connection, s, {alert.alert_id for alert in alerts})
-            group = {
-                name: value for name, value in zip(self.settings.grouping.by, values, strict=True) if value is not None
-            }
-            plan = planned(alerts, told, self.settings, group, now)
+        for _, part in groupby(alerts, lambda alert: alert.state is State.RESOLVED):
+            members = list(part)
+            told = _told(connection, s, {alert.alert_id for alert in members})
+            plan = planned(members, told, self.settings, group, now)
             _write(connection, s, plan)
-            connection.execute(s[_NOTICED], ([alert.transition_id for alert in alerts],))
             made += len(plan.messages)
-            if len(rows) == _MOST:
-                break
+        connection.execute(s[_NOTICED], ([alert.transition_id for alert in alerts],))
         return made
 
     def _tell_later(self, connection: psycopg.Connection[Any], s: Statements, now: dt.datetime) -> int:
