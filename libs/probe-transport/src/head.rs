@@ -2,6 +2,8 @@
 //!
 //! The engine requests reads heads by the same rules (answer.py): change both or none.
 
+use std::borrow::Cow;
+
 use crate::answer::{Head, MAX_FIELDS, too_large};
 use crate::failure::{Failure, Kind};
 
@@ -13,20 +15,21 @@ pub fn parse_head(bytes: &[u8]) -> Result<Head, Failure> {
     let status_line = status_line(lines.next().unwrap_or_default());
     let (version, status) = status_line.ok_or_else(|| Failure::new(Kind::Answer, "the answer is not HTTP"))?;
     let malformed = || Failure::new(Kind::Answer, "the answer is not HTTP: malformed header");
-    let mut fields: Vec<(String, String)> = Vec::with_capacity(16);
+    let mut unfolded: Vec<Cow<[u8]>> = Vec::with_capacity(16);
     for line in lines.take_while(|line| !line.is_empty()) {
         if matches!(line, [b' ' | b'\t', ..]) {
-            let (_, value) = fields.last_mut().ok_or_else(malformed)?;
-            let more = text(line);
-            *value = if value.is_empty() { more } else { format!("{value} {more}") };
+            let begin = unfolded.last_mut().ok_or_else(malformed)?.to_mut();
+            begin.push(b' ');
+            begin.extend_from_slice(line.trim_ascii());
             continue;
         }
-        if fields.len() == MAX_FIELDS {
+        if unfolded.len() == MAX_FIELDS {
             return Err(too_large());
         }
-        fields.push(field(line).ok_or_else(malformed)?);
+        unfolded.push(Cow::Borrowed(line));
     }
-    Ok(Head { version, status, fields })
+    let fields: Option<_> = unfolded.iter().map(|line| field(line)).collect();
+    Ok(Head { version, status, fields: fields.ok_or_else(malformed)? })
 }
 
 /// A website that speaks something else may wait for more; its first line tells.

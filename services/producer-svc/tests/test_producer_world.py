@@ -102,6 +102,8 @@ ANSWERS: dict[str, tuple[Act, dict[str, Any], Reason | None]] = {
     "space before the colon of the length": (holds(OK + b"Content-Length : 5\r\n\r\nhello"), HELLO, None),
     "space in a name": (says(page(headers="X Thing: y\r\n")), {}, Reason.CONNECTION_ERROR),
     "folded": (says(page(headers="X: a\r\n b\r\n\tc\r\n")), HELLO, None),
+    "folded, with the colon in its second line": (says(page(headers="X\r\n : a\r\n")), HELLO, None),
+    "folded, with a colon in no line": (says(page(headers="X\r\n a\r\n")), {}, Reason.CONNECTION_ERROR),
     "folded first": (says(OK + b" X: a\r\n\r\nhello"), {}, Reason.CONNECTION_ERROR),
     "bare CR in a value": (says(page(headers="X: a\rb\r\n")), HELLO, None),
     "a name that is not ASCII": (says(page(headers="X-Gr\xf6\xdfe: 5\r\n")), HELLO, None),
