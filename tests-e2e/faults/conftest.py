@@ -78,6 +78,16 @@ def restorable(kafka: ApacheKafka, tmp_path: Path) -> Iterator[Pipeline]:
 
 
 @pytest.fixture
+def replicated(kafka: ApacheKafka, tmp_path: Path) -> Iterator[Pipeline]:
+    """A pipeline whose PostgreSQL no other test uses, and whose consumers find its successor through a proxy."""
+    server = KillablePostgresql(tmp_path / "data")
+    proxy = PostgresqlProxy(server.socket_path)
+    yield from made(tmp_path, kafka, server, proxy)
+    proxy.close()
+    server.close()
+
+
+@pytest.fixture
 def on_small_disk(kafka: ApacheKafka, tmp_path: Path) -> Iterator[Pipeline]:
     """A pipeline whose PostgreSQL has a disk of 200 MB to itself."""
     with small_disk(tmp_path / "disk", 200) as disk:

@@ -25,9 +25,12 @@ from .pipeline import PARTITIONS
 from .published import results
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from confluent_kafka import Message
 
     from local_stack.processes import Service
+    from monitoring_testkit.servers.killable_postgresql import KillablePostgresql
 
     from .pipeline import Pipeline
 
@@ -101,6 +104,45 @@ def test_a_database_that_is_restored_to_before_the_first_message(restorable: Pip
     restorable.consumer("second")
     restorable.until_stored()
     restorable.compare()
+
+
+def test_a_standby_that_is_behind_takes_over(replicated: Pipeline, tmp_path: Path) -> None:
+    """The primary is lost with rows that the standby never received: they are stored again."""
+    primary = replicated.postgres
+    standby = primary.standby(tmp_path / "standby")
+    try:
+        replicated.publish_results(results(COUNT // 3))
+        consumer = replicated.consumer()
+        replicated.until_stored()
+        sent = until_same(primary, standby, replicated.table)
+        standby.stop_following()
+        replicated.publish_results(results(COUNT, COUNT // 3))
+        replicated.until_stored()
+        until(lambda: replicated.unread() == 0, what=replicated.logs)
+        primary.kill()
+        standby.promote()
+        assert count(standby, replicated.table) == sent < len(replicated.expected)
+        assert replicated.proxy is not None
+        replicated.postgres, replicated.proxy.socket_path = standby, standby.socket_path
+        replicated.until_stored()
+        assert consumer.child.status is None
+        assert "the database is behind what was stored" in replicated.logs()
+        replicated.compare()
+        stop(consumer)
+    finally:
+        standby.close()
+
+
+def count(postgres: KillablePostgresql, table: str) -> int:
+    with postgres.connect() as connection:
+        return int((connection.execute(f"SELECT count(*) FROM {table}").fetchone() or (-1,))[0])
+
+
+def until_same(primary: KillablePostgresql, standby: KillablePostgresql, table: str) -> int:
+    """Wait until the standby has as many rows as the primary; how many."""
+    rows = count(primary, table)
+    until(lambda: count(standby, table) == rows, 30)
+    return rows
 
 
 def test_a_server_that_crashes_while_commits_do_not_wait_for_the_disk(restorable: Pipeline) -> None:

