@@ -12,8 +12,9 @@ from local_stack.stack import Stack
 from monitoring_testkit.needs import need
 from monitoring_testkit.servers.apache_kafka import ApacheKafka
 from monitoring_testkit.servers.certificates import kafka_tls
+from monitoring_testkit.servers.postgresql import missing
 from monitoring_testkit.servers.secured import Secured
-from monitoring_testkit.servers.tls_postgresql import missing, tls_postgresql
+from monitoring_testkit.servers.tls_postgresql import tls_postgresql
 from monitoring_testkit.websites import fine_website
 
 if TYPE_CHECKING:

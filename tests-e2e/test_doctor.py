@@ -34,7 +34,8 @@ from monitoring_core.config import Config, DatabaseConfig, load_config
 from monitoring_core.config.values import Secret
 from monitoring_testkit.consumer.messages import FakeMessage
 from monitoring_testkit.needs import need
-from monitoring_testkit.servers.tls_postgresql import missing, tls_postgresql
+from monitoring_testkit.servers.postgresql import missing
+from monitoring_testkit.servers.tls_postgresql import tls_postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -48,9 +48,9 @@ from monitoring_testkit.alert_rows import store, transition
 from monitoring_testkit.alerts.fakes import TOPIC
 from monitoring_testkit.database import connect
 from monitoring_testkit.needs import need
-from monitoring_testkit.servers.postgresql import quick_postgresql
+from monitoring_testkit.servers.postgresql import missing, quick_postgresql
 from monitoring_testkit.servers.receiver import receiver
-from monitoring_testkit.servers.tls_postgresql import OWNER, missing, tls_postgresql
+from monitoring_testkit.servers.tls_postgresql import OWNER, tls_postgresql
 from monitoring_testkit.waiting import until
 from producer_svc.adapters.leases import PostgresLeases
 from producer_svc.adapters.postgres import ProducerConnection

@@ -78,7 +78,7 @@ def test_one_command_makes_all_and_the_services_run_under_their_accounts(secured
     )
     said = dbadmin(secured, "setup")
     for role in Role:
-        assert f"role monitoring_{role}: made for the {role}, its password is set" in said
+        assert f"role monitoring_{role}: made for the role {role}, its password is set" in said
     assert dbadmin(secured, "setup").count("present") >= 6
     targets = secured.directory / "targets.csv"
     targets.write_text("url,regexp\n" + "".join(f"{website}/{i},OK\n" for i in range(5)))

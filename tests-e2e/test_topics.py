@@ -35,9 +35,9 @@ def create_topics(directory: Path, bootstrap_servers: str, *options: str) -> tup
 
 MADE = """\
 topic results: made with 3 partitions and replication 1
-topic results.dlq: made with 1 partitions and replication 1
+topic results.dlq: made with 1 partition and replication 1
 """
-LETTERS = "topic results.dlq: present with 1 partitions\n"
+LETTERS = "topic results.dlq: present with 1 partition\n"
 
 
 def test_topics_are_made_once(broker: str, tmp_path: Path) -> None:

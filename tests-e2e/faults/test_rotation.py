@@ -21,8 +21,9 @@ from monitoring_core.testing.builders import make_result
 from monitoring_testkit.needs import need
 from monitoring_testkit.servers.apache_kafka import ApacheKafka
 from monitoring_testkit.servers.certificates import KafkaTls, kafka_tls, pem_pair
+from monitoring_testkit.servers.postgresql import missing
 from monitoring_testkit.servers.secured import Secured
-from monitoring_testkit.servers.tls_postgresql import missing, tls_postgresql
+from monitoring_testkit.servers.tls_postgresql import tls_postgresql
 from monitoring_testkit.waiting import until
 
 if TYPE_CHECKING:

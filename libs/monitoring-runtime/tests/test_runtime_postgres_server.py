@@ -69,6 +69,7 @@ SETTINGS = {
     "intervalstyle": ("'iso_8601'", "postgres"),
     "timezone": ("'Asia/Kolkata'", "UTC"),
     "search_path": ("'pg_catalog'", "public"),
+    "default_tablespace": ("'pg_default'", ""),
     "standard_conforming_strings": ("off", "on"),
     "synchronous_commit": ("off", "on"),
     "default_transaction_read_only": ("on", "off"),

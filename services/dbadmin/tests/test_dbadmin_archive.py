@@ -93,7 +93,7 @@ def test_a_partition_that_somebody_detached_is_kept_when_a_late_result_of_its_da
     assert one(connection, "SELECT count(*) FROM monitoring.availability_result_default") == 1
     assert counted(connection) == (4, 4, 1)
     connection.execute(f"ALTER TABLE {TABLE} RENAME TO archive_{DAY}")
-    assert f"default partition: 1 rows moved into partitions of {NOW:%Y-%m-%d}" in run(database)
+    assert f"default partition: 1 row moved into partitions of {NOW:%Y-%m-%d}" in run(database)
     assert one(connection, f"SELECT count(*) FROM {TABLE}") == 1
     assert one(connection, f"SELECT count(*) FROM monitoring.archive_{DAY}") == 3
     assert counted(connection) == (4, 4, 1)

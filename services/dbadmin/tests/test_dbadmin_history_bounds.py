@@ -182,8 +182,8 @@ def test_results_of_the_first_day_that_is_kept_are_kept_and_rolled_up(
         )
         connection.execute("INSERT INTO monitoring.availability_dirty_hour VALUES (date_trunc('hour', %s))", (at,))
     said = [done.text for done in maintain(database, NOW)]
-    assert "default partition: 1 results older than database.retention deleted" in said
-    assert "1 hours older than database.retention left as they are: too late" in said
+    assert "default partition: 1 result older than database.retention deleted" in said
+    assert "1 hour older than database.retention left as they are: too late" in said
     assert "hour 2026-02-26 00:00: rolled up" in said
     assert connection.execute("SELECT scheduled_at FROM monitoring.availability_result").fetchall() == [(horizon,)]
     assert connection.execute("SELECT hour FROM monitoring.availability_hourly").fetchall() == [(horizon,)]

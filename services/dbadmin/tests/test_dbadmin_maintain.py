@@ -83,7 +83,7 @@ def test_a_second_run_finds_nothing_to_do(database: DatabaseConfig, connection: 
         "hour 2026-03-01 12:00: rolled up",
         "hour 2026-03-01 11:00: rolled up",
         "day 2026-03-01: rolled up",
-        "done: 2 hours and 1 days rolled up, 0 hours marked since",
+        "done: 2 hours and 1 day rolled up, 0 hours marked since",
     ]
     assert run(database) == [
         "partitions: 0 made, up to 2026-03-03",
@@ -168,7 +168,7 @@ def test_results_that_come_after_their_day_was_dropped_are_deleted_and_harm_noth
     write(connection, NOW, 4, 5)
     said = run(database, later)
     assert said[0] == "default partition: 2 results older than database.retention deleted"
-    assert said[2] == "1 hours older than database.retention left as they are: too late"
+    assert said[2] == "1 hour older than database.retention left as they are: too late"
     assert one(connection, "SELECT count(*) FROM monitoring.availability_result") == 0
     assert one(connection, "SELECT sum(checks) FROM monitoring.website_availability_daily") == 3
 
@@ -324,7 +324,7 @@ def test_at_the_time_limit_it_stops_and_says_what_is_left(
     assert run(database, time_limit_s=0.0)[-1] == (
         "stopped at the time limit: 0 hours and 0 days rolled up, 3 hours left for the next run"
     )
-    assert run(database)[-1] == "done: 3 hours and 1 days rolled up, 0 hours marked since"
+    assert run(database)[-1] == "done: 3 hours and 1 day rolled up, 0 hours marked since"
 
 
 def test_all_can_be_computed_anew_since_a_day(

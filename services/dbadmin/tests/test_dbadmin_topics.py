@@ -54,11 +54,11 @@ def test_a_change_is_told_once_the_metadata_show_it(monkeypatch: pytest.MonkeyPa
     name, letters = config.topic_name, config.dead_letter_topic
     assert list(topics.create_topics(config, 3, 1)) == [
         f"topic {name}: made with 3 partitions and replication 1",
-        f"topic {letters}: made with 1 partitions and replication 1",
+        f"topic {letters}: made with 1 partition and replication 1",
     ]
     assert list(topics.create_topics(config, 3, 1)) == [
         f"topic {name}: present with 3 partitions",
-        f"topic {letters}: present with 1 partitions",
+        f"topic {letters}: present with 1 partition",
     ]
     raised, _ = topics.create_topics(config, 5, 1)
     again, _ = topics.create_topics(config, 5, 1)

@@ -22,6 +22,8 @@ _OURS = {
     "intervalstyle": "postgres",
     # The project names the schema of every table; extensions are in public.
     "search_path": "public",
+    # Tables are where the database is: PostgreSQL makes no partitioned table if its place is named as the default.
+    "default_tablespace": "",
     "default_transaction_read_only": "off",
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +42,28 @@ def binaries() -> Path | None:
     """The folder of the newest PostgreSQL where Debian's packages install it; None without one."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     return found[-1].parent if found else None
+
+
+def missing() -> str | None:
+    """What this machine lacks to run an installed PostgreSQL, or None."""
+    if binaries() is None:
+        return "no PostgreSQL in /usr/lib/postgresql"
+    return None if shutil.which("setpriv") or os.geteuid() else "setpriv is not installed"
+
+
+def as_postgres(program: str, *arguments: str) -> list[str]:
+    """A command that runs an installed program of PostgreSQL as an ordinary user, because it refuses to run as root.
+
+    Raises:
+        StopError: none is installed.
+    """
+    folder = binaries()
+    if folder is None:
+        raise StopError("no PostgreSQL is installed in /usr/lib/postgresql")
+    command = [str(folder / program), *arguments]
+    if os.geteuid():
+        return command
+    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--", *command]
 
 
 def first_connection(child: Child, **parameters: str) -> psycopg.Connection[TupleRow]:

@@ -18,7 +18,7 @@ from psycopg import sql
 from local_stack.processes import Child, free_port
 from local_stack.servers import Postgres
 from monitoring_core.errors import StopError
-from monitoring_testkit.servers.postgresql import binaries, first_connection
+from monitoring_testkit.servers.postgresql import as_postgres, first_connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
     import trustme
 
 OWNER = "monitoring_owner"
-
-
-def missing() -> str | None:
-    """What this machine lacks to run a PostgreSQL with TLS, or None."""
-    if binaries() is None:
-        return "no PostgreSQL in /usr/lib/postgresql"
-    return None if shutil.which("setpriv") or os.geteuid() else "setpriv is not installed"
 
 
 @attrs.define
@@ -68,7 +61,7 @@ def tls_postgresql(certificate: trustme.LeafCert) -> Iterator[TlsPostgresql]:
     try:
         _write_secrets(server, certificate)
         _initialise(server)
-        child = Child("PostgreSQL", _as_postgres("postgres", "-D", str(home / "data")), home / "start.log")
+        child = Child("PostgreSQL", as_postgres("postgres", "-D", str(home / "data")), home / "start.log")
         try:
             _make_owner(server, child)
             yield server
@@ -76,17 +69,6 @@ def tls_postgresql(certificate: trustme.LeafCert) -> Iterator[TlsPostgresql]:
             child.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
-
-
-def _as_postgres(program: str, *arguments: str) -> list[str]:
-    """A command that runs a program of PostgreSQL as an ordinary user, because it refuses to run as root."""
-    folder = binaries()
-    if folder is None:
-        raise StopError("no PostgreSQL is installed in /usr/lib/postgresql")
-    command = [str(folder / program), *arguments]
-    if os.geteuid():
-        return command
-    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--", *command]
 
 
 def _write_secrets(server: TlsPostgresql, certificate: trustme.LeafCert) -> None:
@@ -107,7 +89,7 @@ def _initialise(server: TlsPostgresql) -> None:
     home, data = server.directory, server.directory / "data"
     arguments = ["-D", str(data), "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={home / 'password'}"]
     done = subprocess.run(
-        _as_postgres("initdb", *arguments, "-E", "UTF8", "--no-sync"), capture_output=True, text=True, check=False
+        as_postgres("initdb", *arguments, "-E", "UTF8", "--no-sync"), capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise StopError(f"initdb failed: {done.stderr[-500:]}")

@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 
 from dbadmin.history.locations import forget_location, read_locations
-from monitoring_runtime.commands import config_options
+from monitoring_runtime.commands import config_options, counted
 from monitoring_runtime.groups import LazyGroup, examples
 from monitoring_runtime.tables import print_table
 
@@ -43,7 +43,7 @@ def forget(config: Config, location: str) -> None:
     the next dbadmin maintain. It is listed again when it has newer results.
     """
     was = forget_location(config.database, location)
-    click.echo(f"location {was.name}: forgotten, {was.targets} targets had results from it")
+    click.echo(f"location {was.name}: forgotten, {counted(was.targets, 'target')} had results from it")
 
 
 def _shown(moment: dt.datetime | None) -> str:

@@ -9,6 +9,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaExcep
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # its own name
 
 from dbadmin.doctor.findings import Finding, passed, warned
+from monitoring_runtime.commands import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,14 +28,17 @@ def check_lag(cluster: Cluster, partitions: int) -> Iterator[Finding]:
     members = _members(cluster, group)
     lags = _lags(cluster, partitions)
     total, most = sum(lags.values()), max(lags, key=lambda number: lags[number])
-    text = f"{total} messages wait" + (f", {lags[most]} of them in partition {most}" if total else "")
+    text = f"{counted(total, 'message')} {'waits' if total == 1 else 'wait'}"
+    text += f", {lags[most]:,} of them in partition {most}" if total else ""
     subject = f"group {group}"
     if not members:
         yield warned(subject, f"no consumer runs, {text}", "start consumer-svc run")
     elif total > _LAG:
-        yield warned(subject, f"{text} for {members} consumers", "start more consumers, up to one a partition")
+        yield warned(
+            subject, f"{text} for {counted(members, 'consumer')}", "start more consumers, up to one a partition"
+        )
     else:
-        yield passed(subject, f"{members} consumers, {text}")
+        yield passed(subject, f"{counted(members, 'consumer')}, {text}")
 
 
 def _members(cluster: Cluster, group: str) -> int:

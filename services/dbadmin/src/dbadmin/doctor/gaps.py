@@ -10,6 +10,7 @@ from psycopg import sql
 from dbadmin.connect import APPLICATION_NAME
 from dbadmin.doctor.findings import Finding, passed, warned
 from monitoring_core.tables import GAP_TABLE
+from monitoring_runtime.commands import counted
 from monitoring_runtime.postgres import connect
 
 if TYPE_CHECKING:
@@ -58,4 +59,4 @@ def _said(topic: str, reason: str, partitions: int, messages: int) -> str:
             return f"topic {topic} was made anew: what of the old one was not stored yet is lost ({where})"
         case "set_back":
             return f"Kafka lost the end of topic {topic} ({where}): what was not stored yet is lost"
-    return f"{messages} messages of topic {topic} {_WORDS.get(reason, reason)} ({where})"
+    return f"{counted(messages, 'message')} of topic {topic} {_WORDS.get(reason, reason)} ({where})"

@@ -15,6 +15,7 @@ from dbadmin.doctor.expiry import check_expiry
 from dbadmin.doctor.findings import Finding, failed, passed, warned
 from dbadmin.doctor.kafka_clock import check_clock
 from dbadmin.doctor.topics import CREATE_TOPICS, check_settings, check_topic
+from monitoring_runtime.commands import counted
 from monitoring_runtime.kafka import SILENT, where
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def check_kafka(config: Config, clock: Clock) -> Iterator[Finding]:
             pass
         yield failed(where(config.kafka), _reason(heard, error), _mend(heard))
         return
-    yield passed(where(config.kafka), f"{len(metadata.brokers)} brokers")
+    yield passed(where(config.kafka), counted(len(metadata.brokers), "broker"))
     cluster = Cluster(config, admin, properties, TIMEOUT_S)
     for name in (config.kafka.topic_name, config.kafka.dead_letter_topic):
         topic = metadata.topics.get(name)

@@ -9,6 +9,7 @@ from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[a
 from dbadmin.doctor.findings import Finding, failed, passed, warned
 from dbadmin.install.topics import DEAD_LETTER_MESSAGE_BYTES
 from monitoring_core.codec import MAX_MESSAGE_BYTES
+from monitoring_runtime.commands import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ def check_topic(topic: Any, config: Config, brokers: int) -> Iterator[Finding]:
     subject, count = f"topic {topic.topic}", len(topic.partitions)
     wanted = config.kafka.partitions if topic.topic == config.kafka.topic_name else 1
     if count < wanted:
-        yield failed(subject, f"has {count} partitions, {wanted} are configured", CREATE_TOPICS)
+        yield failed(subject, f"has {counted(count, 'partition')}, {wanted} are configured", CREATE_TOPICS)
     parts = topic.partitions.values()
     replicas = _replicas(topic)
     if headless := sum(part.leader < 0 for part in parts):
@@ -38,7 +39,7 @@ def check_topic(topic: Any, config: Config, brokers: int) -> Iterator[Finding]:
     elif replicas == 1 and brokers > 1:
         yield warned(subject, "has one replica: a broker that is lost takes results with it", "reassign its partitions")
     elif count >= wanted:
-        yield passed(subject, f"{count} partitions, replication {replicas}")
+        yield passed(subject, f"{counted(count, 'partition')}, replication {replicas}")
 
 
 def check_settings(cluster: Cluster, topic: Any) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from dbadmin.history.locking import LockedOutError, with_locks
 from dbadmin.history.owned import claim, release
 from dbadmin.history.partitions import attach, bounds, create, day_tables, in_the_way, name_of
 from monitoring_core.tables import RESULT_COLUMNS, RESULT_DEFAULT_TABLE, RESULT_KEY
+from monitoring_runtime.commands import counted
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -63,7 +64,7 @@ def empty_default(connection: psycopg.Connection[Any], schema: str) -> Iterator[
     except LockedOutError:
         yield "default partition: its rows stay, a long query holds it; the next run tries again"
         return
-    yield f"default partition: {moved} rows moved into partitions of {', '.join(map(str, wanted))}"
+    yield f"default partition: {counted(moved, 'row')} moved into partitions of {', '.join(map(str, wanted))}"
 
 
 def _swap(connection: psycopg.Connection[Any], schema: str, wanted: list[dt.date], empties: bool, since: str) -> int:

@@ -26,6 +26,7 @@ from dbadmin.history import (
 from dbadmin.history.locking import LockedOutError
 from dbadmin.history.rollups import dirty_days, dirty_hours, note_rolled_up, roll_up_day, roll_up_hour
 from monitoring_core.errors import StopError
+from monitoring_runtime.commands import counted
 from monitoring_runtime.postgres import first_line
 
 if TYPE_CHECKING:
@@ -161,7 +162,9 @@ class _Run:
 
     def _default_partition(self) -> Iterator[Done]:
         if expired := default_partition.expire_default(self.connection, self.schema, self.horizon):
-            yield self._done("retention", f"default partition: {expired} results older than database.retention deleted")
+            yield self._done(
+                "retention", f"default partition: {counted(expired, 'result')} older than database.retention deleted"
+            )
         for line in default_partition.empty_default(self.connection, self.schema):
             yield self._done("partitions", line)
 
@@ -169,7 +172,9 @@ class _Run:
         """Roll up the marked hours: the newest first, so that today is right soon, then the others, oldest first."""
         horizon = retention.midnight(self.horizon)
         if skipped := retention.forget_marks(self.connection, self.schema, horizon):
-            yield self._done("rollups", f"{skipped} hours older than database.retention left as they are: too late")
+            yield self._done(
+                "rollups", f"{counted(skipped, 'hour')} older than database.retention left as they are: too late"
+            )
         incidents.resume_added_again(self.connection, self.schema)
         (began,) = one_row(self.connection, "SELECT clock_timestamp()")
         anew_from = retention.anew_from(self.connection, self.schema)
@@ -255,11 +260,11 @@ class _Run:
 
     def _summary(self) -> Done:
         left = len(dirty_hours(self.connection, self.schema))
-        did = f"{self._hours} hours and {self._days} days rolled up"
-        seconds = time.monotonic() - self._began
+        did = f"{counted(self._hours, 'hour')} and {counted(self._days, 'day')} rolled up"
+        hours, seconds = counted(left, "hour"), time.monotonic() - self._began
         if self.late:
-            return Done("end", f"stopped at the time limit: {did}, {left} hours left for the next run", seconds)
-        return Done("end", f"done: {did}, {left} hours marked since", seconds)
+            return Done("end", f"stopped at the time limit: {did}, {hours} left for the next run", seconds)
+        return Done("end", f"done: {did}, {hours} marked since", seconds)
 
     @property
     def late(self) -> bool:

@@ -31,6 +31,7 @@ from monitoring_core.tables import (
     TRANSITION_TABLE,
     WINDOW_TABLE,
 )
+from monitoring_runtime.commands import counted
 
 if TYPE_CHECKING:
     import psycopg
@@ -144,7 +145,7 @@ def grant_privileges(connection: psycopg.Connection[Any], schema: str, roles: Ro
         name = sql.Identifier(user)
         connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(schema), name))
         if changed := _make_exact(connection, schema, user, wanted):
-            lines.append(f"role {user}: {changed} rights in schema {schema} changed")
+            lines.append(f"role {user}: {counted(changed, 'right')} in schema {schema} changed")
     return lines
 
 

@@ -71,7 +71,7 @@ def _create(connection: psycopg.Connection[Any], account: Account) -> str:
     if account.password:
         _set_password(connection, account.user, account.password.reveal())
     what = "its password is set" if account.password else "it has no password"
-    return f"role {account.user}: {'present' if found else 'made'} for the {account.role}, {what}"
+    return f"role {account.user}: {'present' if found else 'made'} for the role {account.role}, {what}"
 
 
 def _set_password(connection: psycopg.Connection[Any], user: str, password: str) -> None:

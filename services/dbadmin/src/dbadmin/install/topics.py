@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]  # its own names
 
 from monitoring_core.errors import OutageError, StopError
+from monitoring_runtime.commands import counted
 from monitoring_runtime.kafka import SILENT, Trouble, detail, diagnose, where
 from monitoring_runtime.retry import Backoff
 
@@ -66,7 +67,7 @@ def _create(admin: AdminClient, config: KafkaConfig, topic: NewTopic) -> str:
     _wait_until_shown(admin, config, topic.topic, topic.num_partitions)
     default = topic.replication_factor < 0
     factor = "the broker's default replication" if default else f"replication {topic.replication_factor}"
-    return f"topic {topic.topic}: made with {topic.num_partitions} partitions and {factor}"
+    return f"topic {topic.topic}: made with {counted(topic.num_partitions, 'partition')} and {factor}"
 
 
 def _raise(admin: AdminClient, config: KafkaConfig, topic: NewTopic, present: int) -> str:
@@ -75,10 +76,10 @@ def _raise(admin: AdminClient, config: KafkaConfig, topic: NewTopic, present: in
     if name == config.topic_name and present < wanted:
         _wait(admin.create_partitions([NewPartitions(name, wanted)])[name], config)
         _wait_until_shown(admin, config, name, wanted)
-        return f"topic {name}: raised from {present} to {wanted} partitions"
+        return f"topic {name}: raised from {present} to {counted(wanted, 'partition')}"
     if name == config.topic_name and present > wanted:
-        return f"topic {name}: stays at {present} partitions, which cannot be lowered to {wanted}"
-    return f"topic {name}: present with {present} partitions"
+        return f"topic {name}: stays at {counted(present, 'partition')}, which cannot be lowered to {wanted}"
+    return f"topic {name}: present with {counted(present, 'partition')}"
 
 
 def _wait(future: Future[None], config: KafkaConfig) -> None:
