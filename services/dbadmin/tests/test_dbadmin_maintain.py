@@ -233,6 +233,16 @@ def test_old_roll_ups_and_incidents_go_by_their_own_retention(
     assert found.fetchall() == [(3, None, 1), (6, None, 1)]
 
 
+def test_many_days_of_the_default_partition_are_told_in_a_short_line(
+    database: DatabaseConfig, connection: psycopg.Connection[Any]
+) -> None:
+    """A year of late results is a line that can be read."""
+    for day in range(10, 17):
+        write(connection, NOW + dt.timedelta(days=day), 1, 2)
+    moved = "default partition: 14 rows moved into partitions of 7 days from 2026-03-11 to 2026-03-17"
+    assert run(database, NOW + dt.timedelta(days=10))[0] == moved
+
+
 def test_rows_of_the_default_partition_move_into_one_of_their_day(
     database: DatabaseConfig, connection: psycopg.Connection[Any]
 ) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Rows deleted in one transaction.
 _BATCH = 20_000
+# So many days are named one by one.
+_NAMED = 5
 
 
 def expire_default(connection: psycopg.Connection[Any], schema: str, horizon: dt.date) -> int:
@@ -64,7 +66,13 @@ def empty_default(connection: psycopg.Connection[Any], schema: str) -> Iterator[
     except LockedOutError:
         yield "default partition: its rows stay, a long query holds it; the next run tries again"
         return
-    yield f"default partition: {counted(moved, 'row')} moved into partitions of {', '.join(map(str, wanted))}"
+    yield f"default partition: {counted(moved, 'row')} moved into partitions of {_named(wanted)}"
+
+
+def _named(days: list[dt.date]) -> str:
+    if len(days) <= _NAMED:
+        return ", ".join(map(str, days))
+    return f"{counted(len(days), 'day')} from {min(days)} to {max(days)}"
 
 
 def _swap(connection: psycopg.Connection[Any], schema: str, wanted: list[dt.date], empties: bool, since: str) -> int:
