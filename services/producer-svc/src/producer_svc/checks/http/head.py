@@ -22,12 +22,15 @@ class Head:
     """
 
     def __init__(self, status: int, fields: Sequence[tuple[str, str]]) -> None:
-        self.status, self.fields = status, fields
-        self.has_nul = False
-        self._values: dict[str, list[str]] = {}
+        values: dict[str, list[str]] = {}
+        has_nul = False
         for name, value in fields:
-            self._values.setdefault(name, []).append(value)
-            self.has_nul = self.has_nul or "\0" in value
+            if name in values:
+                values[name].append(value)
+            else:
+                values[name] = [value]
+            has_nul = has_nul or "\0" in value
+        self.status, self.fields, self.has_nul, self._values = status, fields, has_nul, values
 
     def all(self, name: str) -> Sequence[str]:
         """The values of all fields with this name."""
@@ -46,7 +49,9 @@ class Head:
     def encoding(self) -> str:
         """How the body is compressed, whatever field says it."""
         said = ", ".join([value for value in self.all("content-encoding") if value.strip()])
-        return said or ", ".join([coding for coding in self.transfer_codings if coding not in _FRAMING])
+        if said or "transfer-encoding" not in self._values:
+            return said
+        return ", ".join([coding for coding in self.transfer_codings if coding not in _FRAMING])
 
     @property
     def is_chunked(self) -> bool:
