@@ -225,14 +225,17 @@ class NativeEngine:
 
 def measure(exchange: Exchange, answer: Answer) -> None:
     """Add what was measured in a hop to its exchange."""
-    if not exchange.hops and not exchange.http2:
+    if exchange.hops or exchange.http2:
+        exchange.dns_s = _sum(exchange.dns_s, answer.dns_s)
+        exchange.connect_s = _sum(exchange.connect_s, answer.connect_s)
+        exchange.tls_s = _sum(exchange.tls_s, answer.tls_s)
+        exchange.first_byte_s = _sum(exchange.first_byte_s, answer.first_byte_s)
+    else:
         exchange.began(answer.started)
+        exchange.dns_s, exchange.connect_s = answer.dns_s, answer.connect_s
+        exchange.tls_s, exchange.first_byte_s = answer.tls_s, answer.first_byte_s
     exchange.ended = answer.ended
     exchange.stalled_s += answer.stalled_s
-    exchange.dns_s = _sum(exchange.dns_s, answer.dns_s)
-    exchange.connect_s = _sum(exchange.connect_s, answer.connect_s)
-    exchange.tls_s = _sum(exchange.tls_s, answer.tls_s)
-    exchange.first_byte_s = _sum(exchange.first_byte_s, answer.first_byte_s)
     exchange.remote_address = answer.address or exchange.remote_address
     exchange.attempts = answer.attempts
     exchange.presented(answer.certificates)
