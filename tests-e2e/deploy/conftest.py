@@ -7,7 +7,7 @@ import os
 import pytest
 
 from monitoring_testkit.needs import cannot_run, need
-from monitoring_testkit.servers import tls_postgresql
+from monitoring_testkit.servers import postgresql
 from monitoring_testkit.servers.apache_kafka import ApacheKafka
 
 from .engine import DEFAULT_BASE, IMAGES, ROOT, STAND_IN, DockerEngine, blocks
@@ -46,4 +46,4 @@ def images(engine: DockerEngine, base_image: str) -> DockerEngine:
 def secured_servers() -> None:
     """What the secured servers need is installed."""
     need("real Apache Kafka", ApacheKafka.missing())
-    need("PostgreSQL with TLS", tls_postgresql.missing())
+    need("PostgreSQL with TLS", postgresql.missing())

