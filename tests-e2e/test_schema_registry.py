@@ -89,8 +89,13 @@ def test_a_registry_that_is_away_or_refuses_is_told() -> None:
         list(register_schemas(attrs.evolve(config, schema_registry_url=None)))
     with receiver() as hook:
         hook.status = 401
-        login = {"schema_registry_username": Secret("avnadmin", "t"), "schema_registry_password": Secret("geheim", "t")}
+        config = attrs.evolve(
+            config,
+            schema_registry_url=hook.url,
+            schema_registry_username=Secret("avnadmin", "test"),
+            schema_registry_password=Secret("geheim", "test"),
+        )
         with pytest.raises(StopError, match=r"answers 401 to /subjects/website_availability-value") as refused:
-            list(register_schemas(attrs.evolve(config, schema_registry_url=hook.url, **login)))
+            list(register_schemas(config))
         assert "geheim" not in str(refused.value)
         assert hook.requests[0].headers["authorization"] == "Basic YXZuYWRtaW46Z2VoZWlt"

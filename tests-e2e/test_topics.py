@@ -88,7 +88,8 @@ def settings(broker: str, topic: str) -> dict[str, ConfigEntry]:
     admin, resource = AdminClient({"bootstrap.servers": broker}), ConfigResource(ResourceType.TOPIC, topic)
     for attempt in stamina.retry_context(on=KafkaException, timeout=10):
         with attempt:  # Kafka tells of a new topic some moments later
-            return admin.describe_configs([resource])[resource].result(10)
+            found: dict[str, ConfigEntry] = admin.describe_configs([resource])[resource].result(10)
+            return found
     raise AssertionError(topic)
 
 

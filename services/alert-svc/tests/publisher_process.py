@@ -65,7 +65,7 @@ class StruckProducer(Producer):
 
 def main(host: str, servers: str, name: str, number: str, when: str) -> None:
     Struck.blow = Blow(signal.Signals[number], when)
-    topics.Producer = StruckProducer  # type: ignore[misc,attr-defined]
+    topics.Producer = StruckProducer  # type: ignore[attr-defined]
     database = DatabaseConfig(host=host, port=5432, user="postgres", database="monitoring")
     kafka = KafkaConfig(bootstrap_servers=servers, alert_topic_name=name)
     timing = Timing(pause_s=0.05, hold_s=1.5, renew_s=0.25)

@@ -92,7 +92,7 @@ class Pending:
         return int(count)
 
     def _composed(self, statement: str) -> sql.Composed:
-        return sql.SQL(statement).format(**self._names)  # type: ignore[arg-type]
+        return sql.SQL(statement).format(**self._names)
 
 
 def _unpublished(row: Sequence[Any]) -> Unpublished:

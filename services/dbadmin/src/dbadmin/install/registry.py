@@ -87,7 +87,8 @@ class _Registry:
                 said = json.loads(answer.read(_MAX_ANSWER_BYTES))
         except urllib.error.HTTPError as error:
             with error:
-                return self._refused(path, error.code, error.read(_MAX_ANSWER_BYTES))
+                self._check(path, error.code, error.read(_MAX_ANSWER_BYTES))
+            return None
         except (OSError, http.client.HTTPException) as error:
             why = getattr(error, "reason", error)
             raise OutageError(f"schema registry at {self.url} cannot be reached: {one_line(str(why), 300)}") from None
@@ -95,7 +96,7 @@ class _Registry:
             raise StopError(f"schema registry at {self.url} does not answer in JSON: is that its URL?") from None
         return said if isinstance(said, dict) else {}
 
-    def _refused(self, path: str, status: int, body: bytes) -> None:
+    def _check(self, path: str, status: int, body: bytes) -> None:
         """Raise unless the answer says that the subject, or a schema in it, is not there."""
         try:
             said = json.loads(body)
