@@ -108,6 +108,8 @@ def test_a_fresh_installation_has_no_fault(installed: Secured, config: Config) -
         "settings of topic website_availability",
         "topic website_availability.dlq",
         "settings of topic website_availability.dlq",
+        "topic website_alert",
+        "settings of topic website_alert",
         "clock of Kafka",
     ):
         assert subject in subjects
@@ -239,6 +241,15 @@ def test_missing_topics_and_too_few_partitions_are_told(config: Config) -> None:
                 "→ set it to 2097152"
             ),
         ),
+        (
+            "website_alert",
+            "cleanup.policy",
+            "delete",
+            (
+                "fail  settings of topic website_alert: cleanup.policy delete: alerts that last longer than "
+                "retention.ms are deleted → set it to compact"
+            ),
+        ),
     ],
 )
 def test_settings_of_a_topic_that_lose_results_are_told(
@@ -254,6 +265,8 @@ def test_settings_of_a_topic_that_lose_results_are_told(
     finally:
         if topic.endswith(".dlq"):  # as setup makes it
             alter(admin, topic, name, "2097152", AlterConfigOpType.SET)
+        elif topic == "website_alert":
+            alter(admin, topic, name, "compact", AlterConfigOpType.SET)
         else:
             alter(admin, topic, name, None, AlterConfigOpType.DELETE)
 

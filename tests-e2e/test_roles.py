@@ -19,6 +19,7 @@ from psycopg.conninfo import make_conninfo
 
 from alert_svc.adapters.alerts import PostgresAlerts
 from alert_svc.adapters.postgres import PostgresStore
+from alert_svc.alongside import alongside
 from alert_svc.notify.channel_settings import AlertmanagerChannel, Channel, ChannelType, WebhookChannel
 from alert_svc.notify.channels.build import sender
 from alert_svc.notify.deliveries import Timing
@@ -296,7 +297,7 @@ def test_all_that_notifications_do_works_under_its_account(config: Config) -> No
         notifier = Notifier(account(config, Role.ALERT), settings, senders, Metrics(), timing)
         hook.status = 500
         stop = Stop()
-        with notifier.beside(stop):
+        with alongside("notifier", notifier.run, stop):
             store(owner, transition(1, "firing", "suspected"))
             failing = "SELECT FROM monitoring.alert_channel WHERE told_at IS NOT NULL"
             until(lambda: bool(owner.execute(failing).fetchall()), 20)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import alerting_matrix
+import asyncapi
 import configuration
 import data_dictionary
 
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DOCS = Path(__file__).parent.parent
-PAGES: dict[str, Callable[[], str]] = {
-    "alerting-matrix": alerting_matrix.page,
-    "configuration": configuration.page,
-    "data-dictionary": data_dictionary.page,
+PAGES: dict[str, tuple[str, Callable[[], str]]] = {
+    "alerting-matrix": ("alerting-matrix.md", alerting_matrix.page),
+    "asyncapi": ("asyncapi.json", asyncapi.page),
+    "configuration": ("configuration.md", configuration.page),
+    "data-dictionary": ("data-dictionary.md", data_dictionary.page),
 }
 
 
@@ -33,7 +35,8 @@ def main() -> None:
         parser.error(f"there is no page {unknown[0]}; there are {', '.join(PAGES)}")
     stale = False
     for name in arguments.pages or PAGES:
-        file, text = arguments.docs / f"{name}.md", PAGES[name]()
+        file_name, write = PAGES[name]
+        file, text = arguments.docs / file_name, write()
         if not arguments.check:
             file.write_text(text)
         elif not file.exists() or file.read_text() != text:

@@ -64,6 +64,11 @@ class Pipeline:
         """The topic of what cannot be stored."""
         return f"{self.name}.dlq"
 
+    @property
+    def alert_topic(self) -> str:
+        """The topic of alerts."""
+        return f"{self.name}.alerts"
+
     def set_up(self) -> None:
         """Make the topics and the tables."""
         self._write_config("setup")
@@ -197,6 +202,7 @@ class Pipeline:
             "kafka": {
                 "bootstrap_servers": self.kafka.bootstrap_servers,
                 "topic_name": self.name,
+                "alert_topic_name": self.alert_topic,
                 "partitions": PARTITIONS,
             },
             "database": {"host": host, "port": port, "user": "postgres", "schema": self.name, "sslmode": "disable"},

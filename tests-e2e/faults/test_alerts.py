@@ -20,6 +20,7 @@ from standardwebhooks import Webhook
 from local_stack.processes import script
 from monitoring_alerting.testing.scenes import START, result
 from monitoring_core.codec import encode, encode_key
+from monitoring_testkit import topics
 from monitoring_testkit.servers.receiver import receiver
 from monitoring_testkit.waiting import until
 
@@ -158,6 +159,22 @@ class Scenario:
                 told[alert_id] = state, step_s
                 found.add(transition_id)
         return found
+
+    def compare_events(self) -> None:
+        """Wait until all events are published, and compare what compaction leaves of them with the transitions."""
+        states = "state IN ('firing', 'undetermined', 'flapping', 'resolved')"
+        left = f"SELECT count(*) FROM {{}}.alert_transition WHERE NOT published AND {states}"
+        until(lambda: self.ask(left)[0][0] == 0, 90, self.pipeline.logs)
+        stored = self.ask(
+            f"SELECT transition_id, alert_id, state FROM {{}}.alert_transition WHERE {states} ORDER BY sequence"
+        )
+        published, newest = set(), {}
+        for message in self.pipeline.messages(self.pipeline.alert_topic):
+            event_id = topics.headers(message)["ce_id"]
+            published.add(event_id)
+            newest[(message.key() or b"").decode()] = event_id, json.loads(message.value() or b"")["state"]
+        assert published == {transition_id for transition_id, _, _ in stored}
+        assert newest == {alert_id: (transition_id, state) for transition_id, alert_id, state in stored}
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of a query; {} is the schema."""
@@ -308,7 +325,7 @@ def test_killed_in_rebalances_each_transition_is_stored_once(scenario: Scenario)
 
 
 def test_whatever_is_killed_everything_is_told(scenario: Scenario) -> None:
-    """From Kafka to a webhook: each alert and each end of one, every repeat the same, and nothing else."""
+    """From Kafka to a webhook and to Kafka: each alert and each end of one, every repeat the same, and nothing else."""
     key = "whsec_" + base64.b64encode(bytes(24)).decode()
     (scenario.pipeline.directory / "key").write_text(key)
     with receiver() as hook:
@@ -325,6 +342,7 @@ def test_whatever_is_killed_everything_is_told(scenario: Scenario) -> None:
         last = scenario.start()
         scenario.until_decided()
         scenario.until_told()
+        scenario.compare_events()
         assert last.child.stop() == 0, last.child.last_lines()
         bodies: dict[str, set[bytes]] = {}
         told: set[str] = set()

@@ -51,17 +51,19 @@ def test_a_change_is_told_once_the_metadata_show_it(monkeypatch: pytest.MonkeyPa
     """Otherwise a service that starts next, or a second run, would not see the topic."""
     admin, config = LateMetadata(), KafkaConfig(bootstrap_servers="kafka:9092")
     monkeypatch.setattr(topics, "AdminClient", lambda *_, **__: admin)
-    name, letters = config.topic_name, config.dead_letter_topic
+    name, letters, alerts = config.topic_name, config.dead_letter_topic, config.alert_topic_name
     assert list(topics.create_topics(config, 3, 1)) == [
         f"topic {name}: made with 3 partitions and replication 1",
         f"topic {letters}: made with 1 partition and replication 1",
+        f"topic {alerts}: made with 1 partition and replication 1",
     ]
     assert list(topics.create_topics(config, 3, 1)) == [
         f"topic {name}: present with 3 partitions",
         f"topic {letters}: present with 1 partition",
+        f"topic {alerts}: present with 1 partition",
     ]
-    raised, _ = topics.create_topics(config, 5, 1)
-    again, _ = topics.create_topics(config, 5, 1)
+    raised, *_ = topics.create_topics(config, 5, 1)
+    again, *_ = topics.create_topics(config, 5, 1)
     assert (raised, again) == (
         f"topic {name}: raised from 3 to 5 partitions",
         f"topic {name}: present with 5 partitions",

@@ -5,7 +5,7 @@ from __future__ import annotations
 # The oldest revision that has every table and column that the service's code uses. dbadmin knows the newest.
 PRODUCER_NEEDS = "0011"
 CONSUMER_NEEDS = "0010"
-ALERT_NEEDS = "0014"
+ALERT_NEEDS = "0016"
 
 # The present revision, and the oldest one whose services it still serves; {versions} is the quoted name of the table.
 # to_jsonb gives NULL for oldest_served where the table is older than the column.

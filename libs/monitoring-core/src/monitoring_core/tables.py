@@ -32,6 +32,8 @@ ATTEMPT_TABLE = "alert_attempt"
 TOLD_TABLE = "alert_told"
 LATER_TABLE = "alert_later"
 CHANNEL_TABLE = "alert_channel"
+# Which process publishes events of alerts.
+PUBLISHER_TABLE = "alert_publisher"
 # The view by which alert-svc sees whether results are fresh.
 RESULT_TIME_VIEW = "alert_result_time"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import attrs
 import structlog
@@ -10,6 +11,9 @@ import structlog
 from alert_svc import __version__
 from alert_svc.adapters.alerts import PostgresAlerts
 from alert_svc.adapters.postgres import PostgresStore
+from alert_svc.alongside import alongside
+from alert_svc.events.metrics import Metrics as EventMetrics
+from alert_svc.events.publisher import build as build_publisher
 from alert_svc.known import Known
 from alert_svc.metrics import Metrics
 from alert_svc.notify.load import load_alerts
@@ -37,7 +41,7 @@ CLIENT_ID = "alert-svc"
 
 
 def run(config: Config, policies: Path, group: str | None) -> None:
-    """Decide, and send notifications, until it is stopped.
+    """Decide, send notifications and publish events, until it is stopped.
 
     Args:
         group: the consumer group in Kafka; that of the consumers with `-alerts`, where it is not given.
@@ -63,19 +67,21 @@ def run(config: Config, policies: Path, group: str | None) -> None:
         refresh_s=config.monitor.refresh_interval.total_seconds(),
     )
     notifier = build(config.database, notifications, NotificationMetrics(metrics.registry))
+    publisher = build_publisher(config, CLIENT_ID, uuid4().hex, EventMetrics(metrics.registry))
     with stop_on_signals() as stop, Endpoint(config.metrics, metrics.registry, health) as endpoint:
         log.info(
             "starting",
             version=__version__,
             kafka=config.kafka.bootstrap_servers,
             topic=config.kafka.topic_name,
+            alert_topic=config.kafka.alert_topic_name,
             group=consumer.group_id,
             postgresql=config.database.address,
             policies=[policy.name for policy in file.policies.all],
             channels=[channel.name for channel in notifications.channels],
             metrics_port=endpoint.port,
         )
-        with notifier.beside(stop):
+        with alongside("notifier", notifier.run, stop), alongside("publisher", publisher.run, stop):
             service.run(stop)
 
 

@@ -14,6 +14,7 @@ COMMANDS = {
     "create-schema": "dbadmin.commands.create_schema:create_schema_command",
     "downgrade-schema": "dbadmin.commands.downgrade_schema:downgrade_schema_command",
     "create-topics": "dbadmin.commands.create_topics:create_topics_command",
+    "register-schemas": "dbadmin.commands.register_schemas:register_schemas_command",
     "status": "dbadmin.commands.status:status_command",
     "targets": "dbadmin.commands.targets.group:targets_group",
     "maintenance": "dbadmin.commands.maintenance:maintenance_group",

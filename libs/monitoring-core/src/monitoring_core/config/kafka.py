@@ -36,6 +36,7 @@ class SaslMechanism(enum.StrEnum):
 _TopicName = Annotated[
     str, Matching(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}", "a topic name (letters, digits, dots, dashes, underscores)")
 ]
+_REGISTRY = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[^\s?#@]*)?")
 _SERVER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 
 
@@ -53,8 +54,12 @@ class KafkaConfig:
     sasl_password: Secret | None = None
     topic_name: _TopicName = "website_availability"
     dead_letter_topic_name: _TopicName | None = None
+    alert_topic_name: _TopicName = "website_alert"
     partitions: Annotated[int, Between(1, 10_000)] = 6
     replication_factor: Annotated[int, Between(1, 15)] | None = None
+    schema_registry_url: str | None = None
+    schema_registry_username: Secret | None = None
+    schema_registry_password: Secret | None = None
 
     @property
     def dead_letter_topic(self) -> str:
@@ -75,6 +80,10 @@ class KafkaConfig:
         yield from self._broken_tls_rules()
         if self.dead_letter_topic == self.topic_name:
             yield Rule(("dead_letter_topic_name", "topic_name"), "must be another topic than topic_name")
+        if self.alert_topic_name in (self.topic_name, self.dead_letter_topic):
+            said = "must be another topic than those of results and of dead letters"
+            yield Rule(("alert_topic_name", "topic_name", "dead_letter_topic_name"), said)
+        yield from self._broken_registry_rules()
 
     def _broken_tls_rules(self) -> Iterator[Rule]:
         tls = self.security_protocol in (SecurityProtocol.SSL, SecurityProtocol.SASL_SSL)
@@ -90,6 +99,18 @@ class KafkaConfig:
                 yield Rule((name, "security_protocol"), f"is required with security_protocol {self.security_protocol}")
             if getattr(self, name) and not sasl:
                 yield Rule((name, "security_protocol"), "needs security_protocol SASL_SSL or SASL_PLAINTEXT")
+
+    def _broken_registry_rules(self) -> Iterator[Rule]:
+        if self.schema_registry_url and not _REGISTRY.fullmatch(self.schema_registry_url):
+            # It is not shown, since it may hold a password.
+            said = "must be a URL like https://registry.example.org:8081, without user and password"
+            yield Rule(("schema_registry_url",), said)
+        names = ("schema_registry_username", "schema_registry_password")
+        for name, other in (names, names[::-1]):
+            if getattr(self, name) and not getattr(self, other):
+                yield Rule((other, name), f"is required together with {name}")
+        if self.schema_registry_password and not self.schema_registry_url:
+            yield Rule(("schema_registry_url", *names), "is required together with schema_registry_password")
 
     def client_properties(self) -> dict[str, str]:
         """The connection as librdkafka's properties (librdkafka CONFIGURATION.md). Holds secrets: never log it."""

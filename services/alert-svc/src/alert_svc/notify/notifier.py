@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import time
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ from monitoring_runtime.postgres import RevisionGuard, connect, explain
 from monitoring_runtime.retry import OUTAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from alert_svc.notify.channels.sender import Sender
     from alert_svc.notify.metrics import Metrics
@@ -102,27 +101,6 @@ class Notifier:
         self._sending: dict[str, _Sending] = {}
         self._hanging: dict[int, str] = {}
         self._upkeep_at = 0.0
-
-    @contextmanager
-    def beside(self, stop: Stop) -> Iterator[None]:
-        """Run in a thread beside the block. Whichever of both ends first ends the other.
-
-        Raises:
-            StopError: as `run`, at the end of the block.
-        """
-
-        def work() -> None:
-            try:
-                self.run(stop)
-            finally:
-                stop.request()
-
-        thread = in_background("notifier", work)
-        try:
-            yield
-        finally:
-            stop.request()
-            thread.result(2 * _FINISH_S)
 
     def run(self, stop: Stop) -> None:
         """Turn until a stop is requested; attempts that run are waited for then.

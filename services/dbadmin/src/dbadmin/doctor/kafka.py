@@ -43,7 +43,7 @@ def check_kafka(config: Config, clock: Clock) -> Iterator[Finding]:
         return
     yield passed(where(config.kafka), counted(len(metadata.brokers), "broker"))
     cluster = Cluster(config, admin, properties, TIMEOUT_S)
-    for name in (config.kafka.topic_name, config.kafka.dead_letter_topic):
+    for name in (config.kafka.topic_name, config.kafka.dead_letter_topic, config.kafka.alert_topic_name):
         topic = metadata.topics.get(name)
         if topic is None:
             yield failed(f"topic {name}", "is missing", CREATE_TOPICS)

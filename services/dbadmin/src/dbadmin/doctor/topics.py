@@ -8,6 +8,7 @@ from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[a
 
 from dbadmin.doctor.findings import Finding, failed, passed, warned
 from dbadmin.install.topics import DEAD_LETTER_MESSAGE_BYTES
+from monitoring_alerting.event import MAX_EVENT_BYTES
 from monitoring_core.codec import MAX_MESSAGE_BYTES
 from monitoring_runtime.commands import counted
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dbadmin.doctor.cluster import Cluster
-    from monitoring_core.config import Config
+    from monitoring_core.config import Config, KafkaConfig
 
 CREATE_TOPICS = "run dbadmin create-topics"
 _DAY_MS = 86_400_000
@@ -47,20 +48,26 @@ def check_settings(cluster: Cluster, topic: Any) -> Iterator[Finding]:
     name, subject = topic.topic, f"settings of topic {topic.topic}"
     entries = _settings(cluster, name)
     value = {key: int(text) for key, text in entries.items() if key in _NUMBERS}
-    largest = MAX_MESSAGE_BYTES if name == cluster.config.kafka.topic_name else DEAD_LETTER_MESSAGE_BYTES
+    is_alerts = name == cluster.config.kafka.alert_topic_name
+    largest = _largest(name, cluster.config.kafka)
     replicas, bad = _replicas(topic), []
     if (insync := value.get("min.insync.replicas", 1)) > replicas:
         text = f"min.insync.replicas {insync} is more than the {replicas} replicas: nothing is taken"
         bad.append(failed(subject, text, f"set min.insync.replicas to {max(1, replicas - 1)}"))
     if (size := value.get("max.message.bytes", largest)) < largest:
         bad.append(failed(subject, f"max.message.bytes {size} is less than {largest}", f"set it to {largest}"))
-    if 0 <= (kept := value.get("retention.ms", -1)) < _DAY_MS:
+    policy, kept = entries.get("cleanup.policy", "delete"), value.get("retention.ms", -1)
+    if is_alerts and policy != "compact":
+        text = f"cleanup.policy {policy}: alerts that last longer than retention.ms are deleted"
+        bad.append(failed(subject, text, "set it to compact"))
+    if not is_alerts and 0 <= kept < _DAY_MS:
         text = f"retention.ms {kept}: what consumers have not stored by then is lost"
         bad.append(warned(subject, text, f"set it to {7 * _DAY_MS}"))
-    if "compact" in (policy := entries.get("cleanup.policy", "delete")):
+    if not is_alerts and "compact" in policy:
         text = f"cleanup.policy {policy}: of the messages with one key all but the newest are deleted, stored or not"
         bad.append(failed(subject, text, "set it to delete"))
-    yield from bad or [passed(subject, f"retention {_days(kept)}, messages up to {size} bytes")]
+    how_long = "the newest event of each alert" if is_alerts else f"retention {_days(kept)}"
+    yield from bad or [passed(subject, f"{how_long}, messages up to {size} bytes")]
 
 
 def retention_ms(cluster: Cluster, name: str) -> int:
@@ -73,6 +80,13 @@ def _settings(cluster: Cluster, name: str) -> dict[str, str]:
     asked = cluster.admin.describe_configs([resource], request_timeout=cluster.timeout_s)
     entries = asked[resource].result(cluster.timeout_s)
     return {key: entry.value for key, entry in entries.items() if entry.value is not None}
+
+
+def _largest(name: str, kafka: KafkaConfig) -> int:
+    """The largest message of a topic, in bytes."""
+    if name == kafka.topic_name:
+        return MAX_MESSAGE_BYTES
+    return MAX_EVENT_BYTES if name == kafka.alert_topic_name else DEAD_LETTER_MESSAGE_BYTES
 
 
 def _replicas(topic: Any) -> int:

@@ -21,6 +21,7 @@ from monitoring_core.tables import (
     LEASE_TABLE,
     NOTIFICATION_TABLE,
     POSITION_TABLE,
+    PUBLISHER_TABLE,
     RESULT_DEFAULT_TABLE,
     RESULT_TABLE,
     RESULT_TIME_VIEW,
@@ -73,6 +74,7 @@ PRIVILEGES: dict[Role, dict[str, frozenset[str]]] = {
         TOLD_TABLE: frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"}),
         LATER_TABLE: frozenset({"SELECT", "INSERT", "DELETE"}),
         CHANNEL_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
+        PUBLISHER_TABLE: frozenset({"SELECT", "UPDATE"}),
     },
     Role.READER: dict.fromkeys(
         (

@@ -1,4 +1,4 @@
-"""The topics of results and of dead letters."""
+"""The topics of results, of dead letters and of alerts."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ TIMEOUT_S = 10.0
 DEAD_LETTER_PARTITIONS = 1
 # A message of the largest size that Kafka accepts by default (1 MiB) must fit with the headers that explain it.
 DEAD_LETTER_MESSAGE_BYTES = 2 << 20
+# One partition: whoever reads the topic sees the alerts in the order of their events, which are few.
+ALERT_PARTITIONS = 1
+_ALERT_CONFIG = {"cleanup.policy": "compact"}
 _DEAD_LETTER_CONFIG = {"max.message.bytes": str(DEAD_LETTER_MESSAGE_BYTES)}
 
 
@@ -42,6 +45,7 @@ def create_topics(config: KafkaConfig, partitions: int, replication_factor: int 
     for topic in (
         NewTopic(config.topic_name, partitions, factor),
         NewTopic(config.dead_letter_topic, DEAD_LETTER_PARTITIONS, factor, config=_DEAD_LETTER_CONFIG),
+        NewTopic(config.alert_topic_name, ALERT_PARTITIONS, factor, config=_ALERT_CONFIG),
     ):
         if topic.topic not in present:
             yield _create(admin, config, topic)
@@ -71,7 +75,7 @@ def _create(admin: AdminClient, config: KafkaConfig, topic: NewTopic) -> str:
 
 
 def _raise(admin: AdminClient, config: KafkaConfig, topic: NewTopic, present: int) -> str:
-    """Raise the partition count of the results' topic; more partitions would gain nothing for the dead letters."""
+    """Raise the partition count of the results' topic; more partitions would gain nothing for the others."""
     name, wanted = topic.topic, topic.num_partitions
     if name == config.topic_name and present < wanted:
         _wait(admin.create_partitions([NewPartitions(name, wanted)])[name], config)
