@@ -76,6 +76,7 @@ def test_names_begin_with_the_service_and_tell_type_and_unit(service: str) -> No
         assert not re.search(r"_(ms|milliseconds|minutes)\b", name), name
 
 
+@pytest.mark.integration_test
 @pytest.mark.parametrize("service", SERVICES)
 def test_prometheus_finds_nothing_to_complain_of(service: str) -> None:
     """`promtool check metrics` knows the conventions."""

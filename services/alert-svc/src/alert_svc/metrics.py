@@ -23,6 +23,9 @@ class Metrics:
         self._results = Counter(
             "alert_results", "Messages, by what became of them.", ["outcome"], registry=self.registry
         )
+        # A series that begins at its first event hides that event from `rate`.
+        for outcome in ("taken", "bad", "unknown", "ahead", "misplaced"):
+            self._results.labels(outcome)
         self._transitions = Counter(
             "alert_transitions", "Transitions that were stored, by state.", ["state"], registry=self.registry
         )

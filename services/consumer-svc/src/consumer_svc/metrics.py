@@ -36,6 +36,8 @@ class Metrics:
         self._gaps = Counter(
             "consumer_gaps", "Times that Kafka no longer had messages.", ["reason"], registry=self.registry
         )
+        for reason in ("expired", "missing", "set_back", "topic_replaced"):
+            self._gaps.labels(reason)
         self._missing = Counter(
             "consumer_missing_messages", "Messages that Kafka no longer had.", registry=self.registry
         )
