@@ -32,11 +32,12 @@ def test_the_files_are_what_the_generator_makes() -> None:
 
 def test_a_file_that_was_edited_is_told(tmp_path: Path) -> None:
     """The check can fail, and says how to mend the file."""
+    (tmp_path / "dashboards").mkdir()
     for file in FILES:
-        (tmp_path / file.name).write_text(file.read_text().replace("Lag", "Delay"))
+        (tmp_path / "dashboards" / file.name).write_text(file.read_text().replace("Lag", "Delay"))
     done = generated("--folder", tmp_path)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[0] == f"{tmp_path}/monitor.json is out of date: hatch run dashboards"
+    assert done.stderr.splitlines()[0] == f"{tmp_path}/dashboards/monitor.json is out of date: hatch run dashboards"
 
 
 def test_there_is_a_dashboard_of_each_subject() -> None:
