@@ -17,7 +17,7 @@ def service_registry(service: str, version: str) -> CollectorRegistry:
         service: what the names of its metrics begin with, like "producer".
         version: the version of its package.
     """
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     build = Info(f"{service}_build", "The version that runs, and that of Python.", registry=registry)
