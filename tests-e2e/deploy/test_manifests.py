@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -160,6 +161,92 @@ def test_keda_asks_for_what_the_configuration_says() -> None:
     assert f" {config.database.schema}.availability_monitor_config" in producer["query"]
     assert (consumer["topic"], consumer["consumerGroup"]) == (config.kafka.topic_name, config.consumer.group_id)
     assert consumer["bootstrapServers"] == "kafka.example.org:9093"
+
+
+OBSERVABILITY = ROOT / "infra/observability"
+OBSERVED = ("producer", "consumer", "alert")
+
+
+def with_observability(folder: Path) -> list[dict[str, Any]]:
+    """The objects of an overlay with the component of observability."""
+    content = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [os.path.relpath(K8S / "overlays/minikube", folder.resolve())],
+        "components": [os.path.relpath(OBSERVABILITY, folder.resolve())],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(content))
+    return rendered(folder)
+
+
+def test_prometheus_finds_the_pods_of_every_service(tmp_path: Path) -> None:
+    """The PodMonitor's labels are those of the pods, its port is one that they have, and the job is the service."""
+    objects = with_observability(tmp_path)
+    (monitor,) = [found for found in objects if found["kind"] == "PodMonitor"]
+    (named,) = monitor["spec"]["selector"]["matchExpressions"]
+    assert (named["key"], named["operator"], tuple(named["values"])) == ("app.kubernetes.io/name", "In", OBSERVED)
+    assert monitor["spec"]["jobLabel"] == named["key"]
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    seen = set()
+    for found in objects:
+        if found["kind"] in ("StatefulSet", "Deployment"):
+            template = found["spec"]["template"]
+            assert monitor["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+            seen.add(template["metadata"]["labels"][named["key"]])
+            assert endpoint["port"] in [port["name"] for port in template["spec"]["containers"][0]["ports"]]
+    assert seen == set(OBSERVED)
+
+
+def test_the_cluster_has_the_rules_and_the_dashboards_of_the_repository(tmp_path: Path) -> None:
+    """Word for word, in the objects that the operator and Grafana's sidecar look for."""
+    objects = with_observability(tmp_path)
+    (rule,) = [found for found in objects if found["kind"] == "PrometheusRule"]
+    assert rule["spec"] == yaml.safe_load((OBSERVABILITY / "rules/monitor.yaml").read_text())
+    websites = yaml.safe_load((OBSERVABILITY / "kubernetes/rules-websites.yaml").read_text())
+    assert websites["spec"] == yaml.safe_load((OBSERVABILITY / "rules/websites.yaml").read_text())
+    (boards,) = [found for found in objects if found["metadata"]["name"] == "monitoring-dashboards"]
+    assert boards["metadata"]["labels"]["grafana_dashboard"] == "1"
+    files = sorted((OBSERVABILITY / "dashboards").glob("*.json"))
+    assert boards["data"] == {file.name: file.read_text() for file in files}
+    # kubectl keeps what was applied in an annotation, which may have 256 KiB.
+    assert len(json.dumps(boards)) < 256 << 10
+
+
+def test_compose_observes_what_runs_there() -> None:
+    """Pinned images, bounded and without privileges; files that there are; services and a port that there are."""
+    compose = yaml.safe_load((ROOT / "infra/compose/compose.yaml").read_text())
+    observers = {
+        name: service for name, service in compose["services"].items() if service.get("profiles") == ["observability"]
+    }
+    assert set(observers) == {"prometheus", "alertmanager", "grafana"}
+    for service in observers.values():
+        assert re.fullmatch(r"[a-z]+/[a-z]+:v?\d+\.\d+\.\d+", service["image"])
+        assert (service["cap_drop"], service["mem_limit"]) == (["ALL"], "512m")
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+        for volume in service["volumes"]:
+            source = volume.split(":")[0]
+            assert source in compose["volumes"] or (ROOT / "infra/compose" / source).exists(), volume
+    scraped = yaml.safe_load((OBSERVABILITY / "compose/prometheus.yml").read_text())["scrape_configs"]
+    assert tuple(job["job_name"] for job in scraped) == OBSERVED
+    port = yaml.safe_load((ROOT / "infra/config/config.yaml").read_text())["metrics"]["port"]
+    for job in scraped:
+        (source,) = job["dns_sd_configs"]
+        assert (source["names"], source["port"]) == ([job["job_name"]], port)
+        assert job["job_name"] in compose["services"]
+
+
+def test_grafana_connects_as_a_reader() -> None:
+    """Each value that its data sources name is given; the account may read views and no more."""
+    compose = yaml.safe_load((ROOT / "infra/compose/compose.yaml").read_text())
+    text = (OBSERVABILITY / "grafana/datasources.yaml").read_text()
+    given = compose["services"]["grafana"]["environment"]
+    assert set(re.findall(r"\$([A-Z][A-Z_]+)", text)) <= set(given)
+    assert given["POSTGRESQL_READER"] == compose["x-settings"]["MONITORING__ROLES__READER_USER"]
+    assert "reader_password" in compose["services"]["setup"]["secrets"]
+    types = {source["type"] for source in yaml.safe_load(text)["datasources"]}
+    for file in (OBSERVABILITY / "dashboards").glob("*.json"):
+        variables = json.loads(file.read_text())["templating"]["list"]
+        assert {found["query"] for found in variables if found["type"] == "datasource"} <= types
 
 
 @pytest.mark.parametrize("image", IMAGES)

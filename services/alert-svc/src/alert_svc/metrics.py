@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
+
+from alert_svc import __version__
+from monitoring_runtime.registry import service_registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,10 +19,13 @@ class Metrics:
     """The metrics of one process, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = service_registry("alert", __version__)
         self._results = Counter(
             "alert_results", "Messages, by what became of them.", ["outcome"], registry=self.registry
         )
+        # A series that begins at its first event hides that event from `rate`.
+        for outcome in ("taken", "bad", "unknown", "ahead", "misplaced"):
+            self._results.labels(outcome)
         self._transitions = Counter(
             "alert_transitions", "Transitions that were stored, by state.", ["state"], registry=self.registry
         )

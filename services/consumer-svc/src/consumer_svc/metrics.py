@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
+
+from consumer_svc import __version__
+from consumer_svc.ports import REASONS
+from monitoring_runtime.registry import service_registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,9 +21,14 @@ class Metrics:
     """The metrics of one consumer, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = service_registry("consumer", __version__)
         self._rows = Counter("consumer_rows", "Results, by what became of them.", ["kind"], registry=self.registry)
         self._dead = Counter("consumer_dead_letters", "Messages sent there.", ["reason"], registry=self.registry)
+        # A series that begins at its first event hides that event from `rate`.
+        for kind in ("stored", "replaced", "duplicate"):
+            self._rows.labels(kind)
+        for reason in REASONS:
+            self._dead.labels(reason)
         self._totals = dict.fromkeys(("stored", "replaced", "duplicates", "dead_letters"), 0)
         self._lag = Gauge(
             "consumer_lag", "Messages not yet committed, by assigned partition.", ["partition"], registry=self.registry
@@ -27,6 +36,8 @@ class Metrics:
         self._gaps = Counter(
             "consumer_gaps", "Times that Kafka no longer had messages.", ["reason"], registry=self.registry
         )
+        for reason in ("expired", "missing", "set_back", "topic_replaced"):
+            self._gaps.labels(reason)
         self._missing = Counter(
             "consumer_missing_messages", "Messages that Kafka no longer had.", registry=self.registry
         )

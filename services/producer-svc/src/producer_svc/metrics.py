@@ -5,16 +5,19 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
+
+from monitoring_core.result import Reason, Status
+from monitoring_runtime.registry import service_registry
+from producer_svc import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from prometheus_client import Metric
 
-    from monitoring_core.result import CheckResult, Reason, Status
+    from monitoring_core.result import CheckResult
 
 _LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _GAUGES = {
@@ -38,8 +41,12 @@ class Metrics(Collector):
     """
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._checks: dict[tuple[Status, Reason | None], int] = {}
+        self.registry = service_registry("producer", __version__)
+        # A series that begins at its first event hides that event from `rate`.
+        self._checks: dict[tuple[Status, Reason | None], int] = {
+            (Status.UP, None): 0,
+            (Status.UNKNOWN, Reason.MISSED_WINDOW): 0,
+        }
         self._lags = [0] * (len(_LAG_BUCKETS) + 1)
         self._lag_sum_s = 0.0
         self._dropped = 0

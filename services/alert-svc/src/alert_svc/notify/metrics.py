@@ -40,6 +40,9 @@ class Metrics:
         self.beats = Counter(
             "alert_heartbeats", "Heartbeats, by outcome (sent, failed, withheld).", ["outcome"], registry=self.registry
         )
+        # A series that begins at its first event hides that event from `rate`.
+        for outcome in ("sent", "failed", "withheld"):
+            self.beats.labels(outcome)
 
     def queue(self, channels: Iterable[str], waiting: Mapping[str, int], failing: Iterable[str]) -> None:
         """Show how many messages wait, and which channels fail."""
@@ -48,3 +51,6 @@ class Metrics:
             self._waiting.labels(channel).set(waiting.get(channel, 0))
         for channel in channels:
             self._failing.labels(channel).set(channel in failing)
+            self.given_up.labels(channel)
+            for outcome in ("sent", "failed"):
+                self.attempts.labels(channel, outcome)

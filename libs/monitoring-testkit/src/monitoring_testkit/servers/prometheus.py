@@ -1,0 +1,108 @@
+"""A real Prometheus on 127.0.0.1."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import yaml
+
+from local_stack.processes import Child, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_START_S = 30
+
+
+def missing() -> str | None:
+    """What this machine lacks to run a Prometheus, or None."""
+    return None if shutil.which("prometheus") and shutil.which("promtool") else "prometheus is not installed"
+
+
+@attrs.frozen
+class Prometheus:
+    """A Prometheus that runs.
+
+    Attributes:
+        url: what its API is below.
+    """
+
+    url: str
+
+    def get(self, path: str, **parameters: str | float) -> Any:
+        """The data of an answer of the API.
+
+        Raises:
+            AssertionError: Prometheus refuses the question; the message says why.
+        """
+        question = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+        try:
+            with urllib.request.urlopen(question, timeout=30) as answer:  # noqa: S310
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{parameters}: {error.read().decode()}") from None
+
+    def query(self, expression: str, at_s: float) -> list[dict[str, Any]]:
+        """The series of an expression at one moment, seconds since the epoch."""
+        return list(self.get("query", query=expression, time=at_s)["result"])
+
+    def query_range(self, expression: str, start_s: float, end_s: float, step_s: float) -> list[dict[str, Any]]:
+        """The series of an expression over a time, seconds since the epoch."""
+        found = self.get("query_range", query=expression, start=start_s, end=end_s, step=step_s)
+        return list(found["result"])
+
+
+@contextlib.contextmanager
+def prometheus(jobs: Mapping[str, int], rules: Sequence[Path] = (), interval_s: int = 1) -> Iterator[Prometheus]:
+    """A Prometheus that ends with the block, and keeps nothing.
+
+    Args:
+        jobs: the port on 127.0.0.1 of each job whose /metrics is read; labels of the metrics win over those of the job.
+        rules: files of rules.
+        interval_s: seconds between two readings, and between two evaluations of the rules.
+    """
+    home, port = Path(tempfile.mkdtemp(prefix="prometheus-")), free_port()
+    config = {
+        "global": {"scrape_interval": f"{interval_s}s", "evaluation_interval": f"{interval_s}s"},
+        "rule_files": [str(rule) for rule in rules],
+        "scrape_configs": [
+            {"job_name": name, "honor_labels": True, "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}
+            for name, target in jobs.items()
+        ],
+    }
+    (home / "prometheus.yml").write_text(yaml.safe_dump(config))
+    arguments = [
+        f"--config.file={home}/prometheus.yml",
+        f"--storage.tsdb.path={home}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    child = Child("Prometheus", ["prometheus", *arguments], home / "log")
+    try:
+        _await(child, f"http://127.0.0.1:{port}/-/ready")
+        yield Prometheus(f"http://127.0.0.1:{port}")
+    finally:
+        child.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _await(child: Child, url: str) -> None:
+    deadline = time.monotonic() + _START_S
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=1).close()  # noqa: S310
+        except OSError:
+            if child.status is not None or time.monotonic() > deadline:
+                raise AssertionError(f"Prometheus does not start: {child.last_lines()}") from None
+            time.sleep(0.05)
+        else:
+            return
