@@ -133,8 +133,26 @@ def test_the_last_table_has_every_row_that_the_comparison_counts() -> None:
     """It is drawn when all is stored, not when the end came and checks were still under way."""
     command = [script("local-stack"), "up", "--interval", "2s", "--duration", "6s", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    table = done.stderr[done.stderr.index(" website ") :].splitlines()[1:]
+    table = done.stderr[done.stderr.rindex(" website ") :].splitlines()[1:]
     assert sum(int(line.split()[-1]) for line in table) >= json.loads(done.stdout)["rows"]
+
+
+def test_a_newcomer_sees_alerts(folder: Path) -> None:
+    """Each webhook is a line that fits a terminal, and the table shows what is open, and of none that is up."""
+    command = [script("local-stack"), "up", "--interval", "2s", "--duration", "20s", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=narrow(folder))
+    assert done.returncode == 0, done.stderr
+    webhooks = [line for line in done.stderr.splitlines() if line.startswith("webhook ")]
+    assert any("down" in line for line in webhooks), done.stderr
+    assert max(map(len, webhooks)) <= 80
+    table = done.stderr[done.stderr.rindex(" website ") :].splitlines()[1:]
+    alerts = {line.split("  ")[0].strip(): "firing" in line for line in table}
+    assert all(alerts[name] for name in ("not found", "refused", "hangs"))
+    assert not any(alerts[name] for name in ("fine", "slow", "expected 404"))
+
+
+def narrow(folder: Path) -> dict[str, str]:
+    return {"PATH": "/usr/bin:/bin", "TMPDIR": str(folder), "COLUMNS": "80"}
 
 
 @pytest.mark.parametrize(

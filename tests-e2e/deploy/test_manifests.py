@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from alert_svc.notify.load import load_alerts
 from monitoring_core.config import load_config
 
 from .engine import IMAGES, ROOT, headings_with_commands, rendered
@@ -88,7 +90,7 @@ def test_each_pod_mounts_its_own_secret_and_no_token(overlay: str) -> None:
     for name, pod in found.items():
         own = f"monitoring-{name if name in ('producer', 'consumer', 'alert') else 'dbadmin'}"
         mounted = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
-        shown = {"monitoring-client-certificates"} if name == "producer" else set()
+        shown = {"producer": {"monitoring-client-certificates"}, "alert": {"monitoring-channels"}}.get(name, set())
         assert (pod["automountServiceAccountToken"], mounted) == (False, {own} | shown)
         assert "secretRef" not in json.dumps(pod["containers"][0].get("envFrom", []))
 
@@ -129,9 +131,35 @@ def test_producers_find_the_client_certificates_of_targets(overlay: str) -> None
     name = mounts[settings["MONITORING__MONITOR__CLIENT_CERTIFICATE_DIRECTORY"]]
     (volume,) = (volume for volume in pod["volumes"] if volume["name"] == name)
     assert volume["secret"]["optional"] is True
-    (example,) = re.findall(r"^```yaml\n(.*?)^```$", (K8S / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    secret = yaml.safe_load(example)
+    secret = documented_secret("Client certificates")
     assert (secret["kind"], secret["metadata"]["name"]) == ("Secret", volume["secret"]["secretName"])
+
+
+def documented_secret(heading: str) -> Any:
+    """The example of a Secret below a heading."""
+    section = (K8S / "README.md").read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    return yaml.safe_load(example)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_secrets_of_channels_are_where_the_example_says(overlay: str, tmp_path: Path) -> None:
+    """With the documented Secret, the channel that alerts.yaml shows passes; Compose has the same place."""
+    pod = pods(overlay)["alert"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+    (volume,) = (volume for volume in pod["volumes"] if volume["name"] == "channels")
+    secret = documented_secret("Secrets of channels")
+    assert (secret["kind"], secret["metadata"]["name"]) == ("Secret", volume["secret"]["secretName"])
+    assert volume["secret"]["optional"] is True
+    compose = yaml.safe_load((ROOT / "infra/compose/compose.yaml").read_text())["services"]["alert"]["volumes"]
+    assert f"./secrets/channels:{mounts['channels']}:ro" in compose
+    for key in secret["stringData"]:
+        (tmp_path / key).write_text(f"whsec_{base64.b64encode(bytes(32)).decode()}")
+    text = (ROOT / "infra/config/alerts.yaml").read_text()
+    shown = re.sub(r"^# (?=channels:|  - )", "", text, flags=re.MULTILINE)
+    (tmp_path / "alerts.yaml").write_text(shown.replace(mounts["channels"], str(tmp_path)))
+    (channel,) = load_alerts(tmp_path / "alerts.yaml").notifications.channels
+    assert (channel.name, mounts["channels"] in shown) == ("ops", True)
 
 
 def test_templates_of_secrets_have_what_the_settings_ask_for() -> None:
@@ -161,6 +189,25 @@ def test_keda_asks_for_what_the_configuration_says() -> None:
     assert f" {config.database.schema}.availability_monitor_config" in producer["query"]
     assert (consumer["topic"], consumer["consumerGroup"]) == (config.kafka.topic_name, config.consumer.group_id)
     assert consumer["bootstrapServers"] == "kafka.example.org:9093"
+    alert = triggers["alert"]
+    assert (alert["topic"], alert["consumerGroup"]) == (consumer["topic"], f"{consumer['consumerGroup']}-alerts")
+    assert alert["bootstrapServers"] == consumer["bootstrapServers"]
+
+
+def test_keda_alone_sets_the_number_of_replicas() -> None:
+    """Each workload that it scales has none in its manifest, and finds its certificates in its own Secret."""
+    objects = rendered(K8S / "overlays/production")
+    scaled = {found["metadata"]["name"]: found for found in objects if found["kind"] == "ScaledObject"}
+    given = {
+        found["metadata"]["name"]: found["spec"].get("replicas")
+        for found in objects
+        if found["kind"] in ("Deployment", "StatefulSet")
+    }
+    assert given == dict.fromkeys(scaled)
+    logins = {found["metadata"]["name"]: found for found in objects if found["kind"] == "TriggerAuthentication"}
+    for name, found in scaled.items():
+        login = logins[found["spec"]["triggers"][0]["authenticationRef"]["name"]]
+        assert {one["name"] for one in login["spec"]["secretTargetRef"]} == {f"monitoring-{name}"}
 
 
 OBSERVABILITY = ROOT / "infra/observability"

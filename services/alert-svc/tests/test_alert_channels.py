@@ -18,6 +18,7 @@ import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope
 from click.testing import CliRunner
+from standardwebhooks import Webhook
 
 from alert_svc.cli import main
 from alert_svc.notify.channel_settings import (
@@ -32,6 +33,7 @@ from alert_svc.notify.channels import http
 from alert_svc.notify.channels.alertmanager import AlertmanagerSender
 from alert_svc.notify.channels.build import sender
 from alert_svc.notify.channels.sender import SendError
+from alert_svc.notify.load import load_alerts
 from alert_svc.notify.message import CHANNEL_FAILING, PROBLEM, RECOVERY, Alert, Content, Message, content_of
 from local_stack.processes import free_port
 from monitoring_alerting.policies import Kind, Severity
@@ -270,6 +272,24 @@ def test_apprise_is_given_text_and_follows_no_redirect(hook: Receiver) -> None:
         assert elsewhere.requests == []
     with pytest.raises(StopError, match="does not know this URL"):
         sender(AppriseChannel(name="chat", type=ChannelType.APPRISE, url=Secret("nonsense://hunter2", "test")))
+
+
+def test_a_secret_that_is_replaced_signs_the_next_attempt(hook: Receiver, tmp_path: Path) -> None:
+    """Without a restart: a receiver that changes its secret refuses messages only until the file has the new one."""
+    file = tmp_path / "alerts.yaml"
+    file.write_text(
+        "policies: [{name: down, kind: down}]\n"
+        f"channels: [{{name: ops, type: webhook, url: '{hook.url}', secret: {{file: hook.secret}}}}]\n"
+    )
+    secrets = [f"whsec_{base64.b64encode(bytes([number]) * 32).decode()}" for number in (1, 2)]
+    (tmp_path / "hook.secret").write_text(secrets[0])
+    (channel,) = load_alerts(file).notifications.channels
+    by = sender(channel)
+    for secret in secrets:
+        (tmp_path / "hook.secret").write_text(secret)
+        by.send(message(alert()))
+        asked = hook.requests[-1]
+        Webhook(secret).verify(asked.body, {name.lower(): value for name, value in asked.headers.items()})
 
 
 def test_a_receiver_that_hangs_is_left(hook: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:

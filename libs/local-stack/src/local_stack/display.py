@@ -8,6 +8,7 @@ from rich.table import Table
 
 from local_stack.servers import connect
 from local_stack.stack import DATABASE
+from monitoring_core.tables import TRANSITION_TABLE
 from monitoring_core.targets import without_credentials
 
 if TYPE_CHECKING:
@@ -16,25 +17,28 @@ if TYPE_CHECKING:
     from local_stack.stack import Stack
 
 _COLOURS = {"up": "green", "down": "red", "unknown": "yellow"}
-_LATEST = """
-SELECT amc_id, amc_url, r.status, r.reason, r.response_time_s, coalesce(n.rows, 0)
+_LATEST = f"""
+SELECT amc_id, amc_url, r.status, r.reason, r.response_time_s, coalesce(n.rows, 0), a.states
 FROM monitoring.availability_monitor_config
 LEFT JOIN LATERAL (SELECT status, reason, response_time_s FROM monitoring.availability_result
                    WHERE target_id = amc_id ORDER BY scheduled_at DESC LIMIT 1) r ON true
 LEFT JOIN (SELECT target_id, count(*) AS rows FROM monitoring.availability_result GROUP BY 1) n ON n.target_id = amc_id
+LEFT JOIN (SELECT target_id, string_agg(state, ', ' ORDER BY state) AS states FROM
+    (SELECT DISTINCT ON (alert_id) target_id, state FROM monitoring.{TRANSITION_TABLE} ORDER BY alert_id, sequence DESC)
+    AS newest WHERE state NOT IN ('ok', 'resolved') GROUP BY 1) a ON a.target_id = amc_id
 WHERE amc_active ORDER BY amc_id LIMIT 40
-"""
+"""  # noqa: S608 (a constant)
 
 
 def live_table(stack: Stack, names: Mapping[int, str]) -> Table:
-    """Each website with its latest verdict in the database and its number of rows."""
-    table = Table("website", "verdict", "reason", "response time", "rows", box=None, header_style="bold")
+    """Each website with its latest verdict in the database, its open alert and its number of rows."""
+    table = Table("website", "verdict", "reason", "time", "alert", "rows", box=None, header_style="bold")
     with connect(stack.postgres, DATABASE) as connection:
-        for target_id, url, status, reason, seconds, rows in connection.execute(_LATEST).fetchall():
+        for target_id, url, status, reason, seconds, rows, alert in connection.execute(_LATEST).fetchall():
             name = names.get(target_id) or without_credentials(url)
             verdict = f"[{_COLOURS[status]}]{status}[/]" if status else "…"
             took = f"{seconds * 1000:.0f} ms" if seconds is not None else ""
-            table.add_row(name, verdict, reason or "", took, str(rows))
+            table.add_row(name, verdict, reason or "", took, alert or "", str(rows))
     return table
 
 

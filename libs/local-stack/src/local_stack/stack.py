@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from local_stack.receiver import Receiver
+
 DATABASE = "monitoring"
 
 
@@ -121,6 +123,15 @@ class Stack:
         service = Service(Child(name, command, self.directory / f"{name}.log", env), port)
         self.services[name] = service
         return service
+
+    def start_alerts(self, receiver: Receiver) -> Service:
+        """Start alert-svc, which tells the receiver."""
+        secret = self.directory / "webhook_secret"
+        secret.touch(mode=0o600)
+        secret.write_text(receiver.secret)
+        policies = self.directory / "alerts.yaml"
+        policies.write_text(receiver.alerts_yaml(str(secret)))
+        return self.start("alert-svc", "--policies", str(policies))
 
     def start_producers(self, count: int) -> list[Service]:
         """Start producers 1 to `count`."""

@@ -16,6 +16,7 @@ from rich.live import Live
 from local_stack.comparison import Comparison, compare
 from local_stack.display import hints, live_table
 from local_stack.guardian import guarded
+from local_stack.receiver import local_receiver
 from local_stack.stack import Stack, running_stack
 from local_stack.websites import SampleWebsite, sample_websites
 from monitoring_core.errors import StopError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from local_stack.processes import Service
+    from local_stack.receiver import Receiver
     from monitoring_runtime.stop import Stop
 
 TIMEOUT_S = 2.0
@@ -65,16 +67,18 @@ def up(options: Options) -> Comparison:
         _directory(options.data) as directory,
         guarded(directory, remove=options.data is None),
         _samples(options) as samples,
+        local_receiver() as receiver,
         running_stack(directory, options.interval_s, timeout_s) as stack,
     ):
-        # Started before the import, because the consumer needs some seconds to get its partitions.
+        # Started before the import, because both need some seconds to get their partitions.
         stack.start("consumer-svc")
+        stack.start_alerts(receiver)
         _import(stack, options, samples)
         sampled = _by_target(stack, samples)
         names = {target_id: sample.name for target_id, sample in sampled.items()}
         producers = _started_producers(stack, options.producers)
         since = {i: producer.metric("producer_accounted_since_seconds") for i, producer in enumerate(producers, 1)}
-        _watch(stack, stop, options.duration_s, console, names)
+        _watch(stack, receiver, stop, options.duration_s, console, names)
         windows = stack.windows(since, _stop(producers))
         # With kept data a producer accounts for the slots since the last run, too: their rows belong to the comparison.
         first_s = min(window.start_ms for window in windows) / 1000
@@ -139,14 +143,18 @@ def _when_complete(compared: Callable[[], Comparison]) -> Comparison:
         time.sleep(0.2)
 
 
-def _watch(stack: Stack, stop: Stop, duration_s: float | None, console: Console, names: dict[int, str]) -> None:
-    """Show the table until the duration is over or a stop is requested."""
+def _watch(
+    stack: Stack, receiver: Receiver, stop: Stop, duration_s: float | None, console: Console, names: dict[int, str]
+) -> None:
+    """Show the table, and print each webhook, until the duration is over or a stop is requested."""
     console.print(hints(stack), highlight=False, soft_wrap=True)
     end = time.monotonic() + duration_s if duration_s is not None else float("inf")
     live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
     with live or contextlib.nullcontext():
         while not stop.wait(max(0.0, min(REFRESH_S, end - time.monotonic()))) and time.monotonic() < end:
             stack.check_running()
+            for line in receiver.new_lines():
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
             if live:
                 live.update(live_table(stack, names), refresh=True)
 

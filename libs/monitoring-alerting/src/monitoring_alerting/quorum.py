@@ -6,6 +6,7 @@ its results are late. A slot that is decided closes those before it: what comes 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from monitoring_alerting import basis, seats
@@ -36,6 +37,12 @@ _NAMES: dict[tuple[str, ...], tuple[str, ...]] = {}
 def shared_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """The same names, as one object for all that have them."""
     return _NAMES.setdefault(names, names)
+
+
+@lru_cache(maxsize=1024)
+def _shared_slot(slot: int) -> int:
+    """The same number, as one object for all targets that are at this slot."""
+    return slot
 
 
 class QuorumTrack:
@@ -230,7 +237,7 @@ class QuorumTrack:
                     self._stand().changed(phase, target.moment(slot), self.terms)
             if self.standing and (sees_again or phase is not None):
                 self._tell(target, target.moment(slot), slot, desk)
-        self.closed = max(self.closed, due)
+        self.closed = _shared_slot(max(self.closed, due))
 
     def _sees(self, target: Watched, slot: int) -> bool:
         """There are enough votes at a slot; whether that was told to be missing."""

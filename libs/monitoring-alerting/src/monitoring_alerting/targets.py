@@ -23,7 +23,8 @@ AHEAD_MS = 300_000
 _NOTHING_IS_DUE = -(1 << 62)
 
 
-@attrs.define
+# There may be a million of them, to which nothing refers weakly.
+@attrs.define(weakref_slot=False)
 class Watched:
     """An active target. Slots are numbered; times are milliseconds.
 
