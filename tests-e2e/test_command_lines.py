@@ -18,6 +18,7 @@ import consumer_svc.cli
 import dbadmin.cli
 import local_stack.cli
 import producer_svc.cli
+import status_svc.cli
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,7 @@ PROGRAMS: dict[str, click.Group] = {
     "producer-svc": producer_svc.cli.main,
     "consumer-svc": consumer_svc.cli.main,
     "alert-svc": alert_svc.cli.main,
+    "status-svc": status_svc.cli.main,
     "local-stack": local_stack.cli.main,
 }
 MODULES = {
@@ -35,6 +37,7 @@ MODULES = {
     "producer-svc": "producer_svc.cli",
     "consumer-svc": "consumer_svc.cli",
     "alert-svc": "alert_svc.cli",
+    "status-svc": "status_svc.cli",
 }
 # What takes long to import; none of it is needed to tell a version.
 HEAVY = {
@@ -51,7 +54,9 @@ HEAVY = {
     "rich",
     "sqlalchemy",
     "stamina",
+    "starlette",
     "structlog",
+    "uvicorn",
     "yaml",
 }
 

@@ -17,6 +17,7 @@ from consumer_svc.cli import main as consumer_svc
 from dbadmin.cli import main as dbadmin
 from monitoring_runtime import retry
 from producer_svc.cli import main as producer_svc
+from status_svc.cli import main as status_svc
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -87,6 +88,7 @@ PROGRAMS: dict[str, click.Command] = {
     "producer-svc": producer_svc,
     "consumer-svc": consumer_svc,
     "alert-svc": alert_svc,
+    "status-svc": status_svc,
 }
 # What other programs know.
 FOREIGN = {"SSL_CERT_FILE", "curl -I"}

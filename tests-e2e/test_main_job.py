@@ -224,7 +224,7 @@ def test_the_local_stack_watches_its_samples_and_accounts_for_all() -> None:
 
 
 def test_the_packages_install_and_run_from_wheels_alone(tmp_path: Path) -> None:
-    """Each of the eight is built into a wheel; a clean environment needs nothing of the checkout."""
+    """Each of the nine is built into a wheel; a clean environment needs nothing of the checkout."""
     root = Path(__file__).parents[1]
     packages = [*sorted((root / "libs").iterdir()), *sorted((root / "services").iterdir())]
     # It does not ship: what ships must run without it.
@@ -235,12 +235,12 @@ def test_the_packages_install_and_run_from_wheels_alone(tmp_path: Path) -> None:
     for package in packages:
         build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheels)]
         subprocess.run(build, cwd=package, check=True, capture_output=True)
-    assert len(list(wheels.glob("*.whl"))) == len(packages) == 8
+    assert len(list(wheels.glob("*.whl"))) == len(packages) == 9
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", str(python.parents[1])], check=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, *map(str, wheels.glob("*.whl"))], check=True)
-    for name in ("producer-svc", "consumer-svc", "dbadmin", "alert-svc", "local-stack"):
+    for name in ("producer-svc", "consumer-svc", "dbadmin", "alert-svc", "status-svc", "local-stack"):
         done = subprocess.run(
             [python.with_name(name), "--version"], check=True, capture_output=True, text=True, cwd=tmp_path
         )

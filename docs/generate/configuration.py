@@ -35,6 +35,7 @@ _TYPES = {
     Size: "size",
     Secret: "secret",
     SecretReference: "secret",
+    dict[str, str]: "labels",
 }
 
 
@@ -130,6 +131,8 @@ def _kind(annotation: Any) -> str:
     arguments = [argument for argument in get_args(annotation) if argument is not type(None)]
     if get_origin(annotation) is Annotated:
         return _bounded(_kind(arguments[0]), arguments[1:])
+    if annotation in _TYPES:
+        return _TYPES[annotation]
     if get_origin(annotation) is tuple:
         return f"list of {_kind(arguments[0])}"
     if arguments:

@@ -10,6 +10,7 @@ from monitoring_core.config.metrics import MetricsConfig
 from monitoring_core.config.monitor import EngineName, HttpVersion, MonitorConfig
 from monitoring_core.config.roles import Account, Role, RolesConfig
 from monitoring_core.config.sections import Config
+from monitoring_core.config.status import StatusConfig
 from monitoring_core.config.values import Secret, format_duration, parse_duration, written
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "RolesConfig",
     "Secret",
     "Setting",
+    "StatusConfig",
     "TimeSeries",
     "format_duration",
     "load_config",

@@ -25,6 +25,7 @@ class Role(enum.StrEnum):
     PRODUCER = "producer"
     CONSUMER = "consumer"
     ALERT = "alert"
+    STATUS = "status"
     READER = "reader"
 
 
@@ -49,6 +50,8 @@ class RolesConfig:
     consumer_password: SecretReference | None = None
     alert_user: Name | None = None
     alert_password: SecretReference | None = None
+    status_user: Name | None = None
+    status_password: SecretReference | None = None
     reader_user: Name | None = None
     reader_password: SecretReference | None = None
 

@@ -16,6 +16,7 @@ from monitoring_core.config.logging import LoggingConfig
 from monitoring_core.config.metrics import MetricsConfig
 from monitoring_core.config.monitor import MonitorConfig
 from monitoring_core.config.roles import Role, RolesConfig
+from monitoring_core.config.status import StatusConfig
 from monitoring_core.config.values.secrets import Secret, SecretReference
 
 
@@ -30,6 +31,7 @@ class Config:
     metrics: MetricsConfig
     logging: LoggingConfig
     roles: RolesConfig = attrs.field(factory=RolesConfig)
+    status: StatusConfig = attrs.field(factory=StatusConfig)
 
     def database_as(self, role: Role) -> DatabaseConfig | None:
         """The connection of a role, its password looked up now; None when it has no account of its own.

@@ -76,6 +76,24 @@ PRIVILEGES: dict[Role, dict[str, frozenset[str]]] = {
         CHANNEL_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
         PUBLISHER_TABLE: frozenset({"SELECT", "UPDATE"}),
     },
+    Role.STATUS: dict.fromkeys(
+        (
+            SCHEMA_VERSION_TABLE,
+            TARGET_VERSION_TABLE,
+            "website_target",
+            "website_status",
+            "website_availability_hourly",
+            "website_availability_daily",
+            "website_incident",
+            "website_check",
+            "website_reason_hourly",
+            "website_coverage_hourly",
+            TRANSITION_TABLE,
+            ACKNOWLEDGEMENT_TABLE,
+            WINDOW_TABLE,
+        ),
+        _READ,
+    ),
     Role.READER: dict.fromkeys(
         (
             "website_status",
@@ -101,6 +119,7 @@ _DATABASE: dict[Role, tuple[str, ...]] = {
     Role.PRODUCER: ("CONNECT",),
     Role.CONSUMER: ("CONNECT", "TEMPORARY"),
     Role.ALERT: ("CONNECT",),
+    Role.STATUS: ("CONNECT",),
     Role.READER: ("CONNECT",),
 }
 _PRESENT = """

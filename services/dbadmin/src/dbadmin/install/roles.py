@@ -86,8 +86,9 @@ def _grant(connection: psycopg.Connection[Any], config: Config) -> list[str]:
     if administrator is not None:
         _join(connection, administrator)
     grant_to_database(connection, config)
-    if reader := config.roles.user(Role.READER):
-        disable_jit_for(connection, reader, config.database.database)
+    for role in (Role.STATUS, Role.READER):
+        if reader := config.roles.user(role):
+            disable_jit_for(connection, reader, config.database.database)
     lines = hand_over(connection, schema, administrator) if administrator is not None else []
     return lines + grant_privileges(connection, schema, config.roles)
 

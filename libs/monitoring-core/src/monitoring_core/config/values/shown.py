@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 from monitoring_core.config.faults import clipped
 from monitoring_core.config.values.quantities import Size, format_duration, format_size, written_duration
@@ -42,4 +43,6 @@ def written(value: object) -> str:
             return str(value).lower()
         case tuple():
             return f"[{', '.join(map(written, value))}]"
+        case dict():
+            return json.dumps(value, ensure_ascii=False)
     return str(value)

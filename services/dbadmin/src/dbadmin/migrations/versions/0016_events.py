@@ -3,7 +3,7 @@
 from dbadmin.install.statements import run
 
 revision = "0016"
-down_revision = "0014"
+down_revision = "0015"
 # Everything added since then can be ignored by older services.
 oldest_served = "0001"
 

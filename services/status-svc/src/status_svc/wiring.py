@@ -1,0 +1,114 @@
+"""The one place that builds the adapters and joins them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+import structlog
+import uvicorn
+
+from monitoring_core.errors import OutageError, StopError
+from monitoring_runtime.endpoint import Endpoint
+from monitoring_runtime.health import Health
+from monitoring_runtime.logs import configure_logging
+from monitoring_runtime.stop import stop_on_signals
+from status_svc import __version__
+from status_svc.adapters.database import PostgresDatabase
+from status_svc.app import create_app
+from status_svc.context import Context
+from status_svc.metrics import Metrics
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from monitoring_core.config import Config, StatusConfig
+    from status_svc.ports import Database
+
+log = structlog.get_logger()
+
+LOOK_EVERY_S = 5.0
+# Streams of events last as long as their readers stay; a stop ends them after this time.
+SHUTDOWN_S = 5
+_LOOK = "SELECT FROM {website_status} LIMIT 0"
+
+
+def run(config: Config) -> None:
+    """Serve until it is stopped.
+
+    Raises:
+        StopError: the address cannot be listened on, or the schema is not for this release.
+    """
+    configure_logging(config.logging, "status-svc")
+    metrics, health = Metrics(), Health()
+    database = PostgresDatabase(config.database, config.status.pool_size, metrics)
+    server = uvicorn.Server(_settings(config.status, create_app(Context(config.status, database, metrics))))
+    with (
+        contextlib.closing(database),
+        stop_on_signals(),
+        _listening(config.status) as listener,
+        Endpoint(config.metrics, metrics.registry, health) as endpoint,
+    ):
+        log.info(
+            "starting",
+            version=__version__,
+            host=config.status.host,
+            port=listener.getsockname()[1],
+            postgresql=config.database.address,
+            metrics_port=endpoint.port,
+        )
+        asyncio.run(_serve(server, listener, database, health))
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, database: Database, health: Health) -> None:
+    """Serve until a signal comes: uvicorn takes it, and when it is done passes it on to the handlers of before."""
+    look = asyncio.create_task(_look(server, database, health))
+    await server.serve([listener])
+    look.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await look
+
+
+async def _look(server: uvicorn.Server, database: Database, health: Health) -> None:
+    """Say every few seconds whether this process can do its work; end it when it never can."""
+    while True:
+        health.beat()
+        try:
+            await database.rows(_LOOK)
+        except OutageError as error:
+            health.set_not_ready(str(error))
+        except StopError:
+            server.should_exit = True
+            raise
+        else:
+            health.set_ready()
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _listening(status: StatusConfig) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in status.host else socket.AF_INET
+        return socket.create_server((status.host, status.port), family=family, backlog=1024)
+    except OSError as error:
+        raise StopError(
+            f"status: cannot listen on {status.host}:{status.port}: {error.strerror or error} "
+            "(set status.port, 0 for any free port)"
+        ) from None
+
+
+def _settings(status: StatusConfig, app: Starlette) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(status.trusted_proxies),
+        forwarded_allow_ips=list(status.trusted_proxies),
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        h11_max_incomplete_event_size=16 * 1024,
+    )

@@ -1,0 +1,121 @@
+"""status-svc on a real PostgreSQL, as its own account, behind a real port."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import itertools
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import psycopg
+import pytest
+import requests
+import uvicorn
+import yaml
+
+from dbadmin.install.roles import create_roles
+from dbadmin.install.schema import create_schema
+from dbadmin.install.setup import create_database
+from monitoring_core.config import Role, StatusConfig, load_config
+from monitoring_testkit.database import connect
+from monitoring_testkit.fixtures.postgresql import postgres, server
+from status_svc.adapters.database import PostgresDatabase
+from status_svc.app import create_app
+from status_svc.context import Context
+from status_svc.metrics import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from psycopg.rows import TupleRow
+
+    from monitoring_core.config import Config, DatabaseConfig
+
+__all__ = ["config", "connection", "postgres", "serve", "server"]
+
+_names = itertools.count()
+
+
+@attrs.frozen
+class Served:
+    """A running service.
+
+    Attributes:
+        url: its beginning, without a slash at the end.
+    """
+
+    url: str
+    metrics: Metrics
+
+    def get(self, path: str, **options: object) -> requests.Response:
+        """Ask for a path; follows no redirects."""
+        return requests.get(self.url + path, timeout=30, allow_redirects=False, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def config(server: str, tmp_path: Path) -> Config:
+    """A schema of its own, and an account for status-svc."""
+    number = next(_names)
+    info = psycopg.conninfo.conninfo_to_dict(server)
+    content = {
+        "kafka": {"bootstrap_servers": "k:1"},
+        "database": {key: info[key] for key in ("host", "user")} | {"port": int(str(info["port"]))},
+        "roles": {"status_user": f"status {number}"},
+    }
+    content["database"]["database"] = f"status {number}"
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(content))
+    made = load_config(file, environ={})
+    create_database(made.database)
+    list(create_roles(made))
+    list(create_schema(made.database, dt.datetime.now(dt.UTC).date(), made.roles))
+    return made
+
+
+@pytest.fixture
+def connection(config: Config) -> Iterator[psycopg.Connection[TupleRow]]:
+    """A connection as the owner of the schema."""
+    with connect(config.database) as made:
+        yield made
+
+
+@pytest.fixture
+def serve(config: Config) -> Iterator[Callable[..., Served]]:
+    """Starts the service; its arguments replace settings."""
+    running = []
+
+    def start(database: DatabaseConfig | None = None, **settings: Any) -> Served:
+        account = database or config.database_as(Role.STATUS)
+        assert account
+        one = _running(account, attrs.evolve(StatusConfig(anonymous_read=True), **settings))
+        running.append(one)
+        return one.__enter__()
+
+    yield start
+    for one in running:
+        one.__exit__(None, None, None)
+
+
+@contextmanager
+def _running(account: DatabaseConfig, settings: StatusConfig) -> Iterator[Served]:
+    metrics = Metrics()
+    database = PostgresDatabase(account, settings.pool_size, metrics)
+    app = create_app(Context(settings, database, metrics))
+    running = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="off")
+    )
+    thread = threading.Thread(target=lambda: asyncio.run(running.serve()))
+    thread.start()
+    while not running.started and thread.is_alive():
+        thread.join(0.01)
+    try:
+        (port,) = {socket.getsockname()[1] for listener in running.servers for socket in listener.sockets}
+        yield Served(f"http://127.0.0.1:{port}", metrics)
+    finally:
+        running.should_exit = True
+        thread.join()
+        database.close()

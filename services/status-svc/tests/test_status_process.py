@@ -1,0 +1,112 @@
+"""status-svc as a process: what it says, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+import requests
+
+from monitoring_core.config import Role
+from monitoring_core.errors import OutageError
+from monitoring_testkit.waiting import until
+from status_svc.adapters.database import PostgresDatabase
+from status_svc.metrics import Metrics
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from monitoring_core.config import Config
+
+pytestmark = pytest.mark.integration_test
+
+
+def started(tmp_path: Path, *settings: str) -> subprocess.Popen[str]:
+    command = [str(Path(sys.executable).with_name("status-svc")), "run", "--config", str(tmp_path / "config.yaml")]
+    for setting in ("status.host=127.0.0.1", "status.port=0", "metrics.host=127.0.0.1", "metrics.port=0", *settings):
+        command += ["--set", setting]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def ports(process: subprocess.Popen[str]) -> tuple[int, int]:
+    assert process.stderr
+    line = json.loads(process.stderr.readline())
+    assert line["event"] == "starting", line
+    return line["port"], line["metrics_port"]
+
+
+def test_it_becomes_ready_and_ends_well_on_a_signal(config: Config, tmp_path: Path) -> None:
+    process = started(tmp_path)
+    port, metrics_port = ports(process)
+    until(lambda: requests.get(f"http://127.0.0.1:{metrics_port}/readyz", timeout=5).status_code == 200)
+    answer = requests.get(f"http://127.0.0.1:{port}/nothing", timeout=5)
+    assert answer.status_code == 404
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "Server" not in answer.headers
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+
+
+def test_a_schema_that_is_too_old_ends_it(
+    config: Config, connection: psycopg.Connection[tuple[object, ...]], tmp_path: Path
+) -> None:
+    connection.execute("UPDATE monitoring.schema_version SET version_num = '0014'")
+    process = started(tmp_path)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "schema monitoring is at revision 0014, too old for this service, which needs 0015" in said
+
+
+def test_a_port_that_is_taken_is_told(config: Config, tmp_path: Path) -> None:
+    process = started(tmp_path)
+    port, _ = ports(process)
+    second = started(tmp_path, f"status.port={port}")
+    _, said = second.communicate(timeout=20)
+    assert second.returncode == 1
+    assert f"status: cannot listen on 127.0.0.1:{port}: Address already in use" in said
+    process.terminate()
+    assert process.wait(10) == 0
+
+
+def test_a_statement_that_cannot_be_sent_is_an_outage(config: Config) -> None:
+    away = attrs.evolve(config.database, port=1)
+    database = PostgresDatabase(away, 1, Metrics())
+    with pytest.raises(OutageError, match="cannot be reached"):
+        asyncio.run(database.rows("SELECT 1"))
+    database.close()
+
+
+def test_too_many_statements_are_refused_at_once(config: Config) -> None:
+    account = config.database_as(Role.STATUS)
+    assert account
+    database = PostgresDatabase(account, 1, Metrics())
+
+    async def ask() -> list[object]:
+        return await asyncio.gather(
+            *(database.rows("SELECT pg_sleep(0.02)") for _ in range(40)), return_exceptions=True
+        )
+
+    outcomes = asyncio.run(ask())
+    assert sum(isinstance(one, OutageError) for one in outcomes) == 40 - 33
+    assert sum(isinstance(one, list) for one in outcomes) == 33
+    database.close()
+
+
+def test_its_account_reads_no_table_with_secrets(config: Config) -> None:
+    account = config.database_as(Role.STATUS)
+    assert account
+    database = PostgresDatabase(account, 1, Metrics())
+    for table in ("availability_monitor_config", "availability_result", "producer_lease", "alert_notification"):
+        with pytest.raises(OutageError, match="permission denied"):
+            asyncio.run(database.rows(f"SELECT FROM {{{table}}}"))
+    assert asyncio.run(database.rows("SELECT * FROM {website_target}")) == []
+    database.close()
