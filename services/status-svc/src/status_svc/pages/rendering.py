@@ -1,0 +1,156 @@
+"""Values in, HTML out. Every text is escaped by the environment; what must not be a link is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from status_svc.pages import charts, shown
+from status_svc.pages.model import WORST_FIRST, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from status_svc.pages.detail import Detail
+    from status_svc.pages.model import Component, Snapshot
+
+HERE = Path(__file__).parent
+# Of an overview; further components are on further parts.
+PART = 1_000
+_OPEN_INCIDENTS = 20
+_INCIDENTS = 200
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(HERE / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    auto_reload=False,
+)
+_ENVIRONMENT.filters.update(
+    text=shown.text,
+    link=shown.link,
+    percent=shown.percent,
+    moment=shown.moment,
+    iso=shown.iso,
+    day=shown.day,
+    seconds=shown.seconds,
+    lasting=shown.lasting,
+    words=lambda value: shown.text(value).replace("_", " "),
+    strip=charts.strip,
+    chart=charts.phases,
+)
+
+
+@attrs.frozen(kw_only=True)
+class View:
+    """Where a page is, and for whom.
+
+    Attributes:
+        title: the name of the site.
+        root: the way from the page to the overview, like "../".
+        static: the way from the page to the folder that has the folder static.
+        made_once: whether the page is a copy, which says how old it is and hears of no events.
+    """
+
+    title: str = "Status"
+    root: str = ""
+    static: str = ""
+    made_once: bool = False
+
+    def below(self) -> View:
+        """The same for a page one folder further down."""
+        return attrs.evolve(self, root=f"../{self.root}", static=f"../{self.static}")
+
+
+@attrs.frozen
+class Summary:
+    """All components in a sentence, and the state that colours it."""
+
+    state: State
+    words: str
+
+
+def summary(components: Iterable[Component]) -> Summary:
+    """What can be said of all of them: the worst first, and unknown is not up."""
+    counts = dict.fromkeys(WORST_FIRST, 0)
+    for one in components:
+        counts[one.state] += 1
+    watched = sum(counts.values()) - counts[State.PAUSED]
+    if not watched:
+        return Summary(State.UNKNOWN, "Nothing is watched")
+    if counts[State.UP] == watched:
+        return Summary(State.UP, "Everything is up")
+    said = (
+        (counts[State.DOWN], "down"),
+        (counts[State.PARTLY], "down at some locations"),
+        (counts[State.STALE], "without a fresh result"),
+        (counts[State.UNKNOWN], "unknown"),
+        (counts[State.NEW], "not checked yet"),
+    )
+    worst = next(state for state in WORST_FIRST if counts[state])
+    return Summary(worst, f"{', '.join(f'{n} {words}' for n, words in said if n)} of {watched}")
+
+
+def parts(snapshot: Snapshot) -> int:
+    """How many parts the overview has."""
+    return max(1, -(-len(snapshot.components) // PART))
+
+
+def overview(snapshot: Snapshot, view: View, part: int = 1) -> str:
+    """The overview. Args: part: from 1."""
+    ordered = [(group, one) for group, components in snapshot.groups.items() for one in components]
+    groups: dict[str, list[Component]] = {}
+    for group, one in ordered[(part - 1) * PART : part * PART]:
+        groups.setdefault(group, []).append(one)
+    opened = [one for one in snapshot.incidents if one.ended_at is None]
+    return _render(
+        "overview.html",
+        snapshot,
+        view,
+        page="overview",
+        summary=summary(snapshot.components),
+        groups=groups,
+        open_incidents=opened[:_OPEN_INCIDENTS],
+        more_incidents=max(0, len(opened) - _OPEN_INCIDENTS),
+        maintenance_now=[one for one in snapshot.maintenance if one.begins_at <= snapshot.at < one.ends_at],
+        pages=parts(snapshot),
+        part=part,
+    )
+
+
+def component(snapshot: Snapshot, one: Component, view: View, detail: Detail | None = None) -> str:
+    """The page of a component; with `detail` the inner one."""
+    incidents = [incident for incident in snapshot.incidents if incident.target_id == one.id][:_INCIDENTS]
+    return _render(
+        "component.html", snapshot, view.below(), page="component", one=one, detail=detail, incidents=incidents
+    )
+
+
+def incidents(snapshot: Snapshot, view: View) -> str:
+    """The incidents, the newest first."""
+    more = max(0, len(snapshot.incidents) - _INCIDENTS)
+    return _render(
+        "incidents.html", snapshot, view, page="incidents", incidents=snapshot.incidents[:_INCIDENTS], more=more
+    )
+
+
+def maintenance(snapshot: Snapshot, view: View) -> str:
+    """When maintenance is, will be and was."""
+    at, all_of_it = snapshot.at, snapshot.maintenance
+    return _render(
+        "maintenance.html",
+        snapshot,
+        view,
+        page="maintenance",
+        now=[one for one in all_of_it if one.begins_at <= at < one.ends_at],
+        coming=[one for one in all_of_it if one.begins_at > at],
+        past=[one for one in reversed(all_of_it) if one.ends_at <= at],
+    )
+
+
+def _render(template: str, snapshot: Snapshot, view: View, **values: Any) -> str:
+    return _ENVIRONMENT.get_template(template).render(at=snapshot.at, view=view, **values)
