@@ -36,10 +36,10 @@ def strip(component: Component) -> Markup:
         at += length
     paths = "".join(f'<path class="{level}" d="{path}"/>' for level, path in runs.items())
     # The dashes begin anew with each part of a path.
-    return Markup(
+    return Markup(  # noqa: S704 (numbers alone)
         f'<svg class="strip" viewBox="0 0 {at} 20" preserveAspectRatio="none" stroke-dasharray=".8 .2" role="img" '
         f'aria-label="{_in_words(component.days)}">{paths}</svg>'
-    )  # noqa: S704 (numbers alone)
+    )
 
 
 def _in_words(days: Sequence[Day]) -> str:
@@ -77,12 +77,12 @@ def phases(hours: Sequence[Hour]) -> Markup:
         f'<text x="{_LEFT + 14 + 110 * number}" y="9">{words}</text>'
         for number, (name, _, words) in enumerate(PHASES)
     )
-    return Markup(
+    return Markup(  # noqa: S704 (numbers alone)
         f'<svg class="chart" viewBox="0 -20 {_WIDTH} {_HEIGHT + 20}" role="img" '
         f'aria-label="Response time by phase, hour by hour; the figures are in the table below">'
         f'<g transform="translate(0 -18)">{key}'
         f'<text x="{_LEFT + 454}" y="9">Line: 95th percentile of all</text></g>{"".join(parts)}</svg>'
-    )  # noqa: S704 (numbers alone)
+    )
 
 
 def _total(hour: Hour) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
+
 from typing import TYPE_CHECKING
 
 import attrs
@@ -10,6 +10,7 @@ import attrs
 from status_svc.pages.model import State
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator, Sequence
 
 

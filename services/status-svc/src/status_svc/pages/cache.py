@@ -1,0 +1,183 @@
+"""The last snapshot, read anew at most once a second, however many ask for it.
+
+Whoever asks gets the last one at once, and the next one is read meanwhile. While PostgreSQL is away the last snapshot
+is shown with its moment, and after a minute nothing in it counts as up any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import attrs
+import psycopg
+import structlog
+
+from monitoring_core.clock import from_ms
+from monitoring_core.errors import OutageError
+from status_svc.pages import joining
+from status_svc.pages.model import State, public
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Awaitable, Callable
+
+    from monitoring_core.clock import Clock
+    from status_svc.pages.detail import Detail
+    from status_svc.pages.model import Component, Seen, Snapshot
+    from status_svc.pages.queries import Queries, Row
+
+T = TypeVar("T")
+log = structlog.get_logger()
+EVERY_S = 1.0
+# Roll-ups change when maintain has run, incidents with them.
+_DAYS_EVERY_S = 60.0
+_INCIDENTS_EVERY_S = 5.0
+# A database for which reading is work gets at least four times as long to rest.
+_REST = 4
+_OLD_S = 60.0
+_DETAILS = 200
+AWAY = (psycopg.Error, OutageError, TimeoutError)
+
+
+class NothingYetError(Exception):
+    """PostgreSQL was never reached, so there is nothing to show."""
+
+
+@attrs.frozen
+class Both:
+    """A snapshot as it is, and what the public sees of it."""
+
+    inner: Snapshot
+    public: Snapshot
+
+    def of(self, inner: bool) -> Snapshot:
+        """One of them."""
+        return self.inner if inner else self.public
+
+
+@attrs.define
+class _Kept(Generic[T]):
+    """What was read last, and when it is due again."""
+
+    value: T
+    due: float = float("-inf")
+
+
+class Cache:
+    """The snapshots of this process. All methods belong to one event loop."""
+
+    def __init__(self, queries: Queries, clock: Clock, *, name_label: str, group_label: str) -> None:
+        self._queries = queries
+        self._clock = clock
+        self._labels = {"name_label": name_label, "group_label": group_label}
+        self._last: Both | None = None
+        self._read_at = self._due = float("-inf")
+        self._reading: asyncio.Task[None] | None = None
+        self._days = _Kept(joining.Days())
+        self._incidents: _Kept[list[Row]] = _Kept([])
+        self._windows: _Kept[list[Row]] = _Kept([])
+        self._details: dict[int, tuple[float, asyncio.Task[Detail]]] = {}
+
+    async def current(self) -> Both:
+        """The last snapshot.
+
+        Raises:
+            NothingYetError: there was none yet, and PostgreSQL cannot be read.
+        """
+        if self._clock.monotonic() >= self._due and self._reading is None:
+            self._reading = asyncio.create_task(self._read())
+        if self._last is None and self._reading is not None:
+            await asyncio.shield(self._reading)
+        if self._last is None:
+            raise NothingYetError
+        return self._last
+
+    async def newest(self) -> Both:
+        """A snapshot that was read after the call, or is not due to be read anew yet. Raises: as `current`."""
+        found = await self.current()
+        if self._reading is not None:
+            await asyncio.shield(self._reading)
+        return self._last or found
+
+    async def detail(self, target_id: int) -> Detail:
+        """What only the page of one target shows, read at most once a second for each target.
+
+        Raises:
+            psycopg.Error, OutageError: PostgreSQL cannot be read.
+        """
+        now = self._clock.monotonic()
+        kept = self._details.get(target_id)
+        if kept is None or kept[0] <= now:
+            for old in [number for number, (due, task) in self._details.items() if due <= now and task.done()]:
+                del self._details[old]
+            if len(self._details) >= _DETAILS:
+                raise OutageError(f"more than {_DETAILS} targets are looked at in one second")
+            kept = now + EVERY_S, asyncio.create_task(self._read_detail(target_id))
+            self._details[target_id] = kept
+        return await asyncio.shield(kept[1])
+
+    async def _read_detail(self, target_id: int) -> Detail:
+        return joining.detail(*await self._queries.of_target(target_id, self._now()))
+
+    async def _read(self) -> None:
+        began = self._clock.monotonic()
+        try:
+            now = self._now()
+            self._last = await self._snapshot(now)
+            self._read_at = self._clock.monotonic()
+        except AWAY as error:
+            log.warning("PostgreSQL cannot be read: pages show what was read last", error=str(error).strip()[:500])
+            if self._last is not None and self._clock.monotonic() - self._read_at > _OLD_S:
+                self._last = Both(_stale(self._last.inner), _stale(self._last.public))
+        finally:
+            ended = self._clock.monotonic()
+            self._due = max(began + EVERY_S, ended + _REST * (ended - began))
+            self._reading = None
+
+    async def _snapshot(self, now: dt.datetime) -> Both:
+        status = await self._queries.status()
+        await self._renew(self._days, _DAYS_EVERY_S, lambda: self._read_days(now))
+        await self._renew(self._incidents, _INCIDENTS_EVERY_S, lambda: self._queries.incidents(now))
+        await self._renew(self._windows, _INCIDENTS_EVERY_S, self._queries.windows)
+        values = (self._days.value, self._incidents.value, self._windows.value)
+        # Beside the event loop, which answers meanwhile.
+        return await asyncio.to_thread(self._join, now, status, *values)
+
+    def _join(
+        self, now: dt.datetime, status: list[Row], days: joining.Days, incidents: list[Row], windows: list[Row]
+    ) -> Both:
+        inner = joining.snapshot(now, status, days, incidents, windows, **self._labels)
+        return Both(inner, public(inner, self._labels["name_label"]))
+
+    async def _read_days(self, now: dt.datetime) -> joining.Days:
+        return joining.Days(await self._queries.days(now), now)
+
+    async def _renew(self, kept: _Kept[T], every_s: float, read: Callable[[], Awaitable[T]]) -> None:
+        began = self._clock.monotonic()
+        if began >= kept.due:
+            kept.value = await read()
+            ended = self._clock.monotonic()
+            kept.due = max(began + every_s, ended + 5 * _REST * (ended - began))
+
+    def _now(self) -> dt.datetime:
+        return from_ms(self._clock.now_ms())
+
+    async def close(self) -> None:
+        """Let a read that is under way end."""
+        tasks = [task for task in (self._reading, *(task for _, task in self._details.values())) if task is not None]
+        with contextlib.suppress(Exception):
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _stale(snapshot: Snapshot) -> Snapshot:
+    components = tuple(
+        one if one.state is State.PAUSED else attrs.evolve(one, state=State.STALE, known=0, seen=_all_stale(one))
+        for one in snapshot.components
+    )
+    return attrs.evolve(snapshot, components=components)
+
+
+def _all_stale(component: Component) -> tuple[Seen, ...]:
+    return tuple(attrs.evolve(one, stale=True) for one in component.seen)

@@ -1,0 +1,182 @@
+"""From rows to what pages show: the locations of a target become one component, and their incidents one."""
+
+from __future__ import annotations
+
+import datetime as dt
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from monitoring_alerting.policies import matches
+from monitoring_alerting.windows import Window
+from status_svc.pages.detail import Alert, Check, Detail, Hour
+from status_svc.pages.model import DAYS, Component, Day, Incident, Maintenance, Seen, Snapshot, State, Update, combined
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+Row = dict[str, Any]
+_SEEN = tuple(field for field in Seen.__annotations__ if field != "state")
+_AROUND = dt.timedelta(days=30)
+_MOST_WINDOWS = 500
+NO_GROUP = "Other"
+
+
+class Days:
+    """The days of every target. Those of a target stay the same object as long as they are the same."""
+
+    def __init__(self, rows: Iterable[Row] = (), now: dt.datetime | None = None) -> None:
+        self._today = now.date() if now else None
+        self._of: dict[int, dict[dt.date, Day]] = {}
+        for row in rows:
+            day = Day(row["day"], row["up"], row["down"], row["unknown"])
+            self._of.setdefault(row["target_id"], {})[row["day"]] = day
+        self._joined: dict[int, tuple[Day, ...]] = {}
+
+    def of(self, target_id: int, today: dt.date) -> tuple[Day, ...]:
+        """The last 90 days of a target, the oldest first; of some, nothing may be known."""
+        if today != self._today:
+            self._today, self._joined = today, {}
+        if target_id not in self._joined:
+            known = self._of.get(target_id, {})
+            dates = (today - dt.timedelta(days=back) for back in range(DAYS - 1, -1, -1))
+            self._joined[target_id] = tuple(known.get(date) or Day(date) for date in dates)
+        return self._joined[target_id]
+
+
+def snapshot(
+    now: dt.datetime,
+    status: Iterable[Row],
+    days: Days,
+    incidents: Sequence[Row],
+    windows: Sequence[Row],
+    *,
+    name_label: str,
+    group_label: str,
+) -> Snapshot:
+    """All that there is to show.
+
+    Args:
+        status: the rows in the order of targets.
+        name_label: the label whose value is the name of a component; without it, the URL is.
+        group_label: the label whose value is its group.
+    """
+    components = tuple(
+        _component(list(rows), days, now.date(), name_label, group_label)
+        for _, rows in groupby(status, key=lambda row: row["target_id"])
+    )
+    names = {one.id: one.name for one in components}
+    return Snapshot(
+        at=now,
+        components=components,
+        incidents=merged(incidents, names),
+        maintenance=_maintenance(windows, components, now),
+    )
+
+
+def _component(rows: list[Row], days: Days, today: dt.date, name_label: str, group_label: str) -> Component:
+    first = rows[0]
+    labels: dict[str, str] = {str(name): str(value) for name, value in (first["labels"] or {}).items()}
+    seen = tuple(Seen(**{name: row[name] for name in _SEEN}) for row in rows)
+    state = combined(seen)
+    moments = [one.since for one in seen if one.since is not None and (one.state is state or state is State.PARTLY)]
+    return Component(
+        id=first["target_id"],
+        name=labels.get(name_label) or first["url"],
+        group=labels.get(group_label) or NO_GROUP,
+        state=state,
+        # Up since the last location came back, down since the first one failed.
+        since=(max if state is State.UP else min)(moments) if moments else None,
+        known=sum(one.state in (State.UP, State.DOWN) for one in seen),
+        places=sum(one.location is not None for one in seen),
+        days=days.of(first["target_id"], today),
+        url=first["url"],
+        labels=labels,
+        seen=seen,
+    )
+
+
+def merged(rows: Iterable[Row], names: Mapping[int, str]) -> tuple[Incident, ...]:
+    """Incidents at single locations, as one where they touch; the newest first. Targets without a name have none."""
+    found: list[Incident] = []
+    ordered = sorted((row for row in rows if row["target_id"] in names), key=lambda r: (r["target_id"], r["began_at"]))
+    for target_id, own in groupby(ordered, key=lambda row: row["target_id"]):
+        found += (_incident(names[target_id], together) for together in _touching(own))
+    return tuple(sorted(found, key=lambda one: (one.began_at, one.id), reverse=True))
+
+
+def _touching(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    together: list[Row] = []
+    end: dt.datetime | None = None
+    for row in rows:
+        if together and end is not None and row["began_at"] > end:
+            yield together
+            together = []
+        if not together:
+            end = row["ended_at"]
+        elif end is not None:
+            end = None if row["ended_at"] is None else max(end, row["ended_at"])
+        together.append(row)
+    if together:
+        yield together
+
+
+def _incident(name: str, rows: list[Row]) -> Incident:
+    first = rows[0]
+    ended = None if any(row["ended_at"] is None for row in rows) else max(row["ended_at"] for row in rows)
+    updates = [Update(at=first["began_at"], kind="Down")]
+    if ended is not None:
+        last = max(rows, key=lambda row: row["ended_at"])
+        updates.append(Update(at=ended, kind="Up again" if last["end_reason"] == "recovered" else "No longer watched"))
+    return Incident(
+        id=f"{first['target_id']}-{int(first['began_at'].timestamp())}",
+        target_id=first["target_id"],
+        name=name,
+        began_at=first["began_at"],
+        ended_at=ended,
+        locations=tuple(sorted({row["location"] for row in rows})),
+        reasons=tuple(sorted({row["reason"].replace("_", " ") for row in rows if row["reason"]})),
+        updates=tuple(updates),
+    )
+
+
+def _maintenance(rows: Iterable[Row], components: Sequence[Component], now: dt.datetime) -> tuple[Maintenance, ...]:
+    """When windows hold, from thirty days ago to thirty days ahead, in order. One that cannot be used never holds."""
+    found = []
+    for row in rows:
+        window = Window(
+            id=row["window_id"],
+            **{name: row[name] for name in ("match", "begins_at", "ends_at", "zone", "recurrence", "ended_at")},
+        )
+        try:
+            times = list(window.occurrences(now - _AROUND, now + _AROUND))
+        except ValueError:
+            continue
+        within = [one for one in components if matches(window.match, one.labels)] if times else []
+        names = tuple(sorted(one.name for one in within))
+        targets = frozenset(one.id for one in within)
+        for begin, end in times:
+            number = f"{window.id}-{int(begin.timestamp())}"
+            found.append(Maintenance(id=number, begins_at=begin, ends_at=end, names=names, targets=targets,
+                                     note=row["note"]))  # fmt: skip
+    nearest = sorted(found, key=lambda one: abs(one.begins_at - now))[:_MOST_WINDOWS]
+    return tuple(sorted(nearest, key=lambda one: (one.begins_at, one.id)))
+
+
+def detail(hours: Iterable[Row], checks: Iterable[Row], alerts: Iterable[Row]) -> Detail:
+    """What the inner page of a component shows beside its state."""
+    return Detail(
+        hours=tuple(Hour(**row) for row in hours),
+        checks=tuple(Check(**row) for row in checks),
+        alerts=tuple(_alert(row) for row in alerts),
+    )
+
+
+def _alert(row: Row) -> Alert:
+    notes = [row["cause"]] if row["cause"] else []
+    if row["silenced_window"] is not None:
+        notes.append(f"in maintenance window {row['silenced_window']}")
+    if row["acknowledged_at"] is not None:
+        by = f" by {row['acknowledged_by']}" if row["acknowledged_by"] else ""
+        notes.append(f"acknowledged{by}{': ' + row['note'] if row['note'] else ''}")
+    values = {name: row[name] for name in ("since", "state", "severity", "policy", "locations")}
+    return Alert(**values, note="; ".join(notes))

@@ -1,0 +1,113 @@
+"""What pages read from a real PostgreSQL is what the rows say."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from status_database import MINUTE, add, database, fetching, roll_up, store
+
+from monitoring_core.clock import SystemClock
+from monitoring_testkit import alert_rows
+from status_svc.pages import rendering
+from status_svc.pages.cache import Cache
+from status_svc.pages.model import State
+from status_svc.pages.queries import Queries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local_stack.servers import Postgres
+    from monitoring_core.config import DatabaseConfig
+    from monitoring_runtime.session import Session
+
+pytestmark = pytest.mark.integration_test
+
+
+@pytest.fixture(scope="module")
+def made(postgres: Postgres) -> Iterator[tuple[DatabaseConfig, Session]]:
+    """A target that is down at one of two places, one that is stale, one that is paused and one that is new."""
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    with database(postgres, "status_queries") as (config, connection):
+        shop = add(connection, "https://shop.example/", {"public_name": "Shop", "group": "Shops", "team": "a"})
+        stale = add(connection, "https://stale.example/", {"public_name": "Stale", "group": "Shops"})
+        add(connection, "https://paused.example/", active=False)
+        add(connection, "https://new.example/")
+        for back in range(30, 0, -1):
+            up: dict[str, Any] = {"dns_s": 0.01, "connect_s": 0.02, "tls_s": 0.03, "first_byte_s": 0.04,
+                                  "response_time_s": 0.1, "http_status": 200}  # fmt: skip
+            store(connection, shop, now - back * MINUTE, "up", certificate_expires_at=now + 90 * 1440 * MINUTE, **up)
+            failed = back <= 5
+            store(connection, shop, now - back * MINUTE, "down" if failed else "up", location="tokyo",
+                  error="<b>Connection refused</b>" if failed else None, **({} if failed else up))  # fmt: skip
+        store(connection, stale, now - 600 * MINUTE, "up")
+        alert_rows.store(connection, alert_rows.transition(shop, "firing", "suspected"))
+        connection.execute(
+            "INSERT INTO monitoring.maintenance_window (match, begins_at, ends_at, note) "
+            "VALUES ('{\"team\": \"a\"}', now() - interval '1 hour', now() + interval '1 hour', 'new disks')"
+        )
+        roll_up(config)
+        yield config, connection
+
+
+def cache_of(made: tuple[DatabaseConfig, Session], statements: list[str] | None = None) -> Cache:
+    config, connection = made
+    queries = Queries(fetching(connection, statements), config.schema)
+    return Cache(queries, SystemClock(), name_label="public_name", group_label="group")
+
+
+def test_the_components_are_what_the_rows_say(made: tuple[DatabaseConfig, Session]) -> None:
+    """State over the locations, days, incidents and maintenance; the public sees two of four."""
+    both = asyncio.run(cache_of(made).current())
+    shop, stale, paused, new = both.inner.components
+    assert [one.state for one in both.inner.components] == [State.PARTLY, State.STALE, State.PAUSED, State.NEW]
+    assert (shop.name, shop.group, shop.known, shop.places) == ("Shop", "Shops", 2, 2)
+    assert (paused.name, paused.group) == ("https://paused.example/", "Other")
+    assert sum(day.up + day.down for day in shop.days) == 60
+    assert shop.availability == 55 / 60
+    assert stale.coverage is not None
+    assert new.availability is None
+    (incident,) = both.inner.incidents
+    assert (incident.target_id, incident.locations, incident.ended_at) == (shop.id, ("tokyo",), None)
+    (window,) = both.inner.maintenance
+    assert (window.names, window.note) == (("Shop",), "new disks")
+    assert [one.name for one in both.public.components] == ["Shop", "Stale"]
+    assert both.public.maintenance[0].note is None
+    assert "shop.example" not in repr(both.public)
+
+
+def test_the_inner_page_of_a_target_has_its_checks_and_alerts(made: tuple[DatabaseConfig, Session]) -> None:
+    """Hours, the last fifty checks with what was seen, alerts and the certificate."""
+
+    async def page() -> str:
+        cache = cache_of(made)
+        inner = (await cache.current()).inner
+        detail = await cache.detail(inner.components[0].id)
+        assert len(detail.checks) == 50
+        assert detail.hours
+        assert [hour.dns_s for hour in detail.hours] == pytest.approx([0.01] * len(detail.hours))
+        assert [alert.policy for alert in detail.alerts] == ["website-down"]
+        return rendering.component(inner, inner.components[0], rendering.View(), detail)
+
+    html = asyncio.run(page())
+    assert "&lt;b&gt;Connection refused&lt;/b&gt;" in html
+    assert "Seen from berlin: expires at" in html
+
+
+def test_however_many_look_postgresql_is_read_once_a_second(made: tuple[DatabaseConfig, Session]) -> None:
+    """A thousand viewers at once cost what one costs, and so do ten thousand within a second."""
+    statements: list[str] = []
+
+    async def look() -> None:
+        cache = cache_of(made, statements)
+        await asyncio.gather(*(cache.current() for _ in range(1_000)))
+        assert len(statements) == 4
+        for _ in range(10_000):
+            await cache.current()
+        await cache.close()
+
+    asyncio.run(look())
+    assert sum("website_status" in one for one in statements) <= 2
+    assert sum("website_availability_daily" in one for one in statements) == 1

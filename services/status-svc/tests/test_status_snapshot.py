@@ -1,0 +1,134 @@
+"""From rows to what pages show: what is unknown or stale is never up, and incidents that touch are one."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from page_values import AT, MINUTE, component, days
+
+from status_svc.pages import joining, rendering
+from status_svc.pages.model import Day, Level, Seen, Snapshot, State, combined, public
+
+UP = Seen(location="a", status="up")
+DOWN = Seen(location="b", status="down", reason="timeout")
+UNKNOWN = Seen(location="c", status="unknown", reason="prober_error")
+STALE = Seen(location="d", status="unknown", reason="stale", stale=True)
+NEW = Seen(location="e", status="unknown", reason="not_checked_yet")
+NEVER = Seen(location=None, status="unknown", reason="not_checked_yet", stale=True)
+PAUSED = Seen(location="f", status="unknown", reason="inactive", active=False)
+
+
+@pytest.mark.parametrize(
+    ("seen", "state"),
+    [
+        ((UP,), State.UP),
+        ((UP, UP), State.UP),
+        ((UP, UNKNOWN), State.UP),
+        ((UP, DOWN), State.PARTLY),
+        ((UP, DOWN, UNKNOWN), State.PARTLY),
+        ((DOWN, UNKNOWN), State.DOWN),
+        ((UNKNOWN,), State.UNKNOWN),
+        ((UNKNOWN, STALE), State.STALE),
+        ((STALE,), State.STALE),
+        ((NEW,), State.NEW),
+        ((NEVER,), State.NEW),
+        ((PAUSED,), State.PAUSED),
+        ((), State.UNKNOWN),
+    ],
+)
+def test_a_state_over_all_locations(seen: tuple[Seen, ...], state: State) -> None:
+    """Locations that say nothing change nothing; when none says anything, it is not up."""
+    assert combined(seen) is state
+
+
+@pytest.mark.parametrize(
+    ("day", "level"),
+    [
+        (Day(AT.date(), up=1440), Level.GOOD),
+        (Day(AT.date(), up=1439, down=1), Level.FAIR),
+        (Day(AT.date(), up=1, down=1), Level.BAD),
+        (Day(AT.date(), down=5), Level.BAD),
+        (Day(AT.date()), Level.UNKNOWN),
+        (Day(AT.date(), unknown=1440), Level.UNKNOWN),
+        (Day(AT.date(), up=100, unknown=1340), Level.UNKNOWN),
+        (Day(AT.date(), up=99, down=1, unknown=1340), Level.FAIR),
+    ],
+)
+def test_a_day_of_which_little_is_known_is_not_good(day: Day, level: Level) -> None:
+    """But a failure that was seen is shown."""
+    assert day.level is level
+
+
+@pytest.mark.parametrize(
+    ("states", "state", "words"),
+    [
+        ([State.UP, State.UP], State.UP, "Everything is up"),
+        ([State.UP, State.PAUSED], State.UP, "Everything is up"),
+        ([State.UP, State.UNKNOWN], State.UNKNOWN, "1 unknown of 2"),
+        ([State.UP, State.STALE, State.DOWN], State.DOWN, "1 down, 1 without a fresh result of 3"),
+        ([State.PAUSED], State.UNKNOWN, "Nothing is watched"),
+        ([], State.UNKNOWN, "Nothing is watched"),
+    ],
+)
+def test_everything_is_up_only_when_all_of_it_is(states: list[State], state: State, words: str) -> None:
+    """What is unknown or stale is named, and colours the sentence."""
+    found = rendering.summary([component(n, state=one) for n, one in enumerate(states)])
+    assert (found.state, found.words) == (state, words)
+
+
+def test_figures_are_never_rounded_up() -> None:
+    """One failure in a million checks is not all up."""
+    one = component(days=days((999_999, 1, 0)))
+    assert "99.99 % available" in rendering.overview(Snapshot(at=AT, components=(one,)), rendering.View())
+
+
+def row(target: int, location: str, began: int, ended: int | None, end_reason: str = "recovered") -> dict[str, Any]:
+    """An incident; minutes from a moment on."""
+    return {
+        "target_id": target,
+        "location": location,
+        "began_at": AT + began * MINUTE,
+        "ended_at": None if ended is None else AT + ended * MINUTE,
+        "reason": "timeout",
+        "end_reason": None if ended is None else end_reason,
+    }
+
+
+def test_incidents_that_touch_are_one() -> None:
+    """One at each location, one within another, and two that follow each other."""
+    rows = [row(1, "b", 5, 20), row(1, "a", 0, 10), row(1, "a", 12, 15), row(1, "a", 21, 30), row(2, "a", 0, None)]
+    found = joining.merged(rows, {1: "one", 2: "two"})
+    lasted = [(one.target_id, one.began_at, one.ended_at) for one in found]
+    assert lasted == [
+        (1, AT + 21 * MINUTE, AT + 30 * MINUTE),
+        (2, AT, None),
+        (1, AT, AT + 20 * MINUTE),
+    ]
+    assert found[2].locations == ("a", "b")
+    assert [update.kind for update in found[2].updates] == ["Down", "Up again"]
+    assert [update.kind for update in found[1].updates] == ["Down"]
+
+
+def test_an_incident_that_ended_because_nobody_looks_is_not_resolved() -> None:
+    """A paused target may still be down."""
+    (found,) = joining.merged([row(1, "a", 0, 5, "deactivated")], {1: "one"})
+    assert found.updates[-1].kind == "No longer watched"
+
+
+def test_a_public_incident_has_no_target_without_a_public_name() -> None:
+    """Names of others stay inside."""
+    (found,) = joining.merged([row(1, "a", 0, 5)], {1: "one"})
+    snapshot = Snapshot(at=AT, components=(component(1, labels={}),), incidents=(found,))
+    assert public(snapshot, "public_name").incidents == ()
+
+
+def test_days_are_ninety_whatever_is_known() -> None:
+    """The oldest first, today last; a new day begins at midnight UTC."""
+    known = joining.Days([{"target_id": 1, "day": AT.date(), "up": 1, "down": 2, "unknown": 3}], AT)
+    own = known.of(1, AT.date())
+    assert (len(own), own[-1], own[0].availability) == (90, Day(AT.date(), 1, 2, 3), None)
+    assert known.of(1, AT.date()) is own
+    later = known.of(1, AT.date() + dt.timedelta(days=1))
+    assert (len(later), later[-1].availability, later[-2]) == (90, None, own[-1])
