@@ -1,7 +1,8 @@
 """The last snapshot, read anew at most once a second, however many ask for it.
 
-Whoever asks gets the last one at once, and the next one is read meanwhile. While PostgreSQL is away the last snapshot
-is shown with its moment, and after a minute nothing in it counts as up any more.
+Whoever asks gets the last one at once, and the next one is read meanwhile; after a time in which nobody asked, the
+first one waits. While PostgreSQL is away the last snapshot is shown with its moment, and after a minute nothing in it
+counts as up any more.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ EVERY_S = 1.0
 # Roll-ups change when maintain has run, incidents with them.
 _DAYS_EVERY_S = 60.0
 _INCIDENTS_EVERY_S = 5.0
+# An older snapshot is not shown while a newer one can be had.
+_FRESH_S = 3.0
 # A database for which reading is work gets at least four times as long to rest.
 _REST = 4
 _OLD_S = 60.0
@@ -74,6 +77,7 @@ class Cache:
         self._labels = {"name_label": name_label, "group_label": group_label}
         self._last: Both | None = None
         self._read_at = self._due = float("-inf")
+        self._failing = False
         self._reading: asyncio.Task[None] | None = None
         self._days = _Kept(joining.Days())
         self._incidents: _Kept[list[Row]] = _Kept([])
@@ -86,20 +90,15 @@ class Cache:
         Raises:
             NothingYetError: there was none yet, and PostgreSQL cannot be read.
         """
-        if self._clock.monotonic() >= self._due and self._reading is None:
+        now = self._clock.monotonic()
+        if now >= self._due and self._reading is None:
             self._reading = asyncio.create_task(self._read())
-        if self._last is None and self._reading is not None:
+        too_old = now - self._read_at > _FRESH_S and not self._failing
+        if self._reading is not None and (self._last is None or too_old):
             await asyncio.shield(self._reading)
         if self._last is None:
             raise NothingYetError
         return self._last
-
-    async def newest(self) -> Both:
-        """A snapshot that was read after the call, or is not due to be read anew yet. Raises: as `current`."""
-        found = await self.current()
-        if self._reading is not None:
-            await asyncio.shield(self._reading)
-        return self._last or found
 
     async def detail(self, target_id: int) -> Detail:
         """What only the page of one target shows, read at most once a second for each target.
@@ -127,7 +126,9 @@ class Cache:
             now = self._now()
             self._last = await self._snapshot(now)
             self._read_at = self._clock.monotonic()
+            self._failing = False
         except AWAY as error:
+            self._failing = True
             log.warning("PostgreSQL cannot be read: pages show what was read last", error=str(error).strip()[:500])
             if self._last is not None and self._clock.monotonic() - self._read_at > _OLD_S:
                 self._last = Both(_stale(self._last.inner), _stale(self._last.public))

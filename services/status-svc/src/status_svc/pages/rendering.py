@@ -22,6 +22,9 @@ HERE = Path(__file__).parent
 PART = 1_000
 _OPEN_INCIDENTS = 20
 _INCIDENTS = 200
+_LONGEST_ON_BADGE = 40
+# White letters have a contrast of at least 4.5 to 1 on each.
+_BADGES = {State.UP: "#1a7f37", State.PARTLY: "#8f6400", State.DOWN: "#c4222d", State.STALE: "#8f6400"}
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(HERE / "templates"),
     autoescape=True,
@@ -154,3 +157,11 @@ def maintenance(snapshot: Snapshot, view: View) -> str:
 
 def _render(template: str, snapshot: Snapshot, view: View, **values: Any) -> str:
     return _ENVIRONMENT.get_template(template).render(at=snapshot.at, view=view, **values)
+
+
+def badge(one: Component) -> str:
+    """A small picture of a component's state in words, for pages elsewhere (SVG)."""
+    name = shown.text(one.name, _LONGEST_ON_BADGE) or "?"
+    left, right = (12 + 7 * len(words) for words in (name, one.state.words))
+    template = _ENVIRONMENT.get_template("badge.svg")
+    return template.render(name=name, state=one.state, left=left, right=right, colour=_BADGES.get(one.state, "#5b626b"))

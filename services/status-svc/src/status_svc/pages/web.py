@@ -1,0 +1,150 @@
+"""The routes of the pages: the public view at /, the inner one at /inner/ behind a token."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from status_svc.pages import documents
+from status_svc.pages.bodies import Bodies, Body, body_of
+from status_svc.pages.cache import AWAY, Cache, NothingYetError
+from status_svc.pages.rendering import View
+from status_svc.pages.stream import Stream
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from monitoring_core.clock import Clock
+    from status_svc.pages.model import Snapshot
+    from status_svc.pages.queries import Queries
+
+_NO_STORE = {"Cache-Control": "no-store"}
+# Whoever stands in between asks each time whether it has changed, which costs next to nothing.
+_ASK = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+_LOGIN = {"WWW-Authenticate": 'Basic realm="status", charset="UTF-8"'} | _NO_STORE
+
+
+class Permits(Protocol):
+    """Says whether a request may see the inner view."""
+
+    async def __call__(self, request: Request) -> bool:
+        """Whether the request bears a token that permits it."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class PageSettings:
+    """How the pages look.
+
+    Attributes:
+        title: the name of the site.
+        base: the URL of the folder that has the public overview, with a slash at its end, for links in the feed.
+        name_label: the label whose value is the public name; targets without it are not public.
+        group_label: the label whose value is the group.
+    """
+
+    title: str = "Status"
+    base: str = ""
+    name_label: str = "public_name"
+    group_label: str = "group"
+
+
+class Pages:
+    """The pages, with the cache that they share."""
+
+    def __init__(self, queries: Queries, clock: Clock, settings: PageSettings, permits: Permits) -> None:
+        self._settings = settings
+        self._permits = permits
+        self._cache = Cache(queries, clock, name_label=settings.name_label, group_label=settings.group_label)
+        self._bodies = Bodies(clock)
+        self._streams = {inner: Stream(self._cache, inner=inner) for inner in (False, True)}
+        self._views = {
+            False: View(title=settings.title),
+            True: View(title=f"{settings.title} (inner)", static="../"),
+        }
+        self._static = {name: body_of(document) for name, document in documents.static().items()}
+
+    def routes(self) -> list[Route]:
+        """The routes. The last one takes every way that no other has."""
+        return [
+            Route("/static/{name}", self._static_file, methods=["GET"]),
+            Route("/events", self._public_events, methods=["GET"]),
+            Route("/inner/events", self._inner_events, methods=["GET"]),
+            Route("/inner/{name:path}", self._inner_document, methods=["GET"]),
+            Route("/{name:path}", self._public_document, methods=["GET"]),
+        ]
+
+    async def close(self) -> None:
+        """Let a read that is under way end."""
+        await self._cache.close()
+
+    async def _static_file(self, request: Request) -> Response:
+        body = self._static.get(request.path_params["name"])
+        return _not_found() if body is None else _response(request, body)
+
+    async def _public_events(self, request: Request) -> Response:
+        return self._events(inner=False)
+
+    async def _inner_events(self, request: Request) -> Response:
+        return self._events(inner=True) if await self._permits(request) else _login()
+
+    async def _public_document(self, request: Request) -> Response:
+        return await self._document(request, inner=False)
+
+    async def _inner_document(self, request: Request) -> Response:
+        return await self._document(request, inner=True) if await self._permits(request) else _login()
+
+    def _events(self, *, inner: bool) -> Response:
+        stream = self._streams[inner]
+        if stream.full:
+            return PlainTextResponse(
+                "Too many pages are open: this one stays as it is.\n",
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                headers=_NO_STORE | {"Retry-After": "60"},
+            )
+        headers = _NO_STORE | {"X-Accel-Buffering": "no"}
+        return StreamingResponse(stream.events(), media_type="text/event-stream", headers=headers)
+
+    async def _document(self, request: Request, *, inner: bool) -> Response:
+        name = request.path_params["name"] or "index.html"
+        try:
+            snapshot = (await self._cache.current()).of(inner)
+            body = await self._body(name, snapshot, inner=inner)
+        except (NothingYetError, *AWAY):
+            return PlainTextResponse(
+                "The database cannot be read at this moment. Try again in a minute.\n",
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                headers=_NO_STORE | {"Retry-After": "10"},
+            )
+        return _not_found() if body is None else _response(request, body, private=inner)
+
+    async def _body(self, name: str, snapshot: Snapshot, *, inner: bool) -> Body | None:
+        one = documents.component_of(name, snapshot)
+        detail = await self._cache.detail(one.id) if inner and one and name.startswith("components/") else None
+        base = "" if inner else self._settings.base
+        key = f"{'inner' if inner else 'public'}/{name}"
+        return await self._bodies.get(
+            key, snapshot, lambda: documents.make(name, snapshot, self._views[inner], base, detail)
+        )
+
+
+def _response(request: Request, body: Body, *, private: bool = False) -> Response:
+    headers = {"ETag": body.etag} | (_NO_STORE if private else _ASK)
+    if body.etag in [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    accepted = [part.split(";")[0].strip() for part in request.headers.get("accept-encoding", "").split(",")]
+    if "gzip" in accepted:
+        return Response(body.compressed, headers=headers | {"Content-Encoding": "gzip"}, media_type=body.media_type)
+    return Response(body.plain, headers=headers, media_type=body.media_type)
+
+
+def _not_found() -> Response:
+    return PlainTextResponse("There is no such page.\n", HTTPStatus.NOT_FOUND, headers=_NO_STORE)
+
+
+def _login() -> Response:
+    return PlainTextResponse("A token is needed: give it as the password.\n", HTTPStatus.UNAUTHORIZED, headers=_LOGIN)

@@ -1,0 +1,275 @@
+"""The pages over HTTP: whom they are for, what caches are told, and what is sent while PostgreSQL is away."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as Xml
+
+import icalendar
+import psycopg
+import pytest
+from hostile_texts import TEXTS
+from page_values import AT, component, everything
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from monitoring_core.testing.clock import FakeClock
+from status_svc.pages import calendars, feed, rendering
+from status_svc.pages.cache import Cache, NothingYetError
+from status_svc.pages.feed import ATOM
+from status_svc.pages.model import Snapshot, State
+from status_svc.pages.queries import Queries
+from status_svc.pages.stream import Stream
+from status_svc.pages.web import Pages, PageSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from psycopg import sql
+    from starlette.requests import Request
+
+
+class Rows:
+    """Answers statements without a database."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.asked: list[str] = []
+        self.status = [
+            status(1, "https://shop.internal.example/", {"public_name": "Shop", "group": "Shops"}),
+            status(2, "https://secret.internal.example/", {}),
+        ]
+
+    async def __call__(self, statement: sql.Composed, values: dict[str, Any]) -> list[dict[str, Any]]:
+        text = statement.as_string()
+        self.asked.append(text)
+        await asyncio.sleep(0)
+        if self.away:
+            raise psycopg.OperationalError("the server is away")
+        return self.status if "website_status" in text else []
+
+
+def status(target: int, url: str, labels: dict[str, str], **values: Any) -> dict[str, Any]:
+    return {
+        "target_id": target, "url": url, "location": "berlin", "status": "up", "reason": None, "since": AT,
+        "last_check_at": AT, "response_time_s": 0.1, "http_status": 200, "certificate_expires_at": None, "active": True,
+        "stale": False, "error": None, "remote_address": "10.0.0.1", "certificate_subject": None,
+        "certificate_issuer": None, "labels": labels,
+    } | values  # fmt: skip
+
+
+def clock() -> FakeClock:
+    return FakeClock(int(AT.timestamp() * 1_000))
+
+
+async def permits(request: Request) -> bool:
+    return request.headers.get("authorization") == "Bearer good"
+
+
+@pytest.fixture
+def rows() -> Rows:
+    return Rows()
+
+
+@pytest.fixture
+def client(rows: Rows) -> Iterator[TestClient]:
+    pages = Pages(Queries(rows, "monitoring"), clock(), PageSettings(title="Our shops"), permits)
+    with TestClient(Starlette(routes=pages.routes())) as made:
+        yield made
+
+
+GOOD = {"Authorization": "Bearer good"}
+
+
+@pytest.mark.parametrize("name", ["", "index.html", "components/1.html", "incidents.html", "maintenance.html",
+                                  "feed.atom", "maintenance.ics", "badges/1.svg"])  # fmt: skip
+def test_the_public_sees_no_target_that_has_no_public_name(client: TestClient, name: str) -> None:
+    """Nor a URL, an address or a location; whoever has a token sees more."""
+    answer = client.get(f"/{name}")
+    assert answer.status_code == 200
+    for internal in ("internal.example", "10.0.0.1", "berlin"):
+        assert internal not in answer.text
+    inner = client.get(f"/inner/{name}", headers=GOOD)
+    assert inner.status_code == 200
+    if name in ("", "components/1.html"):
+        assert "internal.example" in inner.text
+
+
+@pytest.mark.parametrize("name", ["", "components/2.html", "events", "incidents.html", "nothing"])
+def test_the_inner_view_is_behind_a_token(client: TestClient, name: str) -> None:
+    """Without one, a browser asks for it; nothing is kept by caches."""
+    answer = client.get(f"/inner/{name}")
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Basic realm=")
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("name", [
+    "components/2.html", "components/3.html", "components/0.html", "components/1", "components/1.svg", "badges/1.html",
+    "components/99999999999999999999.html", "components/-1.html", "index-1.html", "index-2.html", "inner",
+    "/evil.example/", "/evil.example", "static/../web.py", "static/nothing.css", "..%2f..%2fetc/passwd", "%5cevil.example",
+    "components/1.html/", "admin", "\u202e", "%00",
+])  # fmt: skip
+def test_there_is_no_other_page_and_no_redirect(client: TestClient, name: str) -> None:
+    """Also not to a page of another site."""
+    answer = client.get(f"http://testserver/{name}", follow_redirects=False)
+    assert answer.status_code == 404
+    assert "location" not in answer.headers
+
+
+def test_an_unchanged_page_is_not_sent_twice(client: TestClient) -> None:
+    """Compressed for whoever can read that, and 304 for whoever has it."""
+    first = client.get("/", headers={"Accept-Encoding": "gzip"})
+    assert first.headers["content-encoding"] == "gzip"
+    assert first.headers["cache-control"] == "no-cache"
+    again = client.get("/", headers={"If-None-Match": f'"other", W/{first.headers["etag"]}'})
+    assert (again.status_code, again.content) == (304, b"")
+    plain = client.get("/", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.text == first.text
+
+
+def test_before_the_first_read_a_page_says_that_the_database_is_away(client: TestClient, rows: Rows) -> None:
+    """503 with a time to come back, which no cache keeps."""
+    rows.away = True
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_while_postgresql_is_away_nothing_stays_up() -> None:
+    """The last snapshot is shown with its moment; after a minute all of it is stale, also at each location."""
+    rows, time = Rows(), clock()
+    cache = Cache(Queries(rows, "monitoring"), time, name_label="public_name", group_label="group")
+
+    async def look() -> None:
+        assert (await cache.current()).inner.components[0].state is State.UP
+        rows.away = True
+        time.advance(30)
+        assert (await cache.current()).inner.components[0].state is State.UP
+        time.advance(61)
+        await cache.current()
+        await cache.close()
+        shown = await cache.current()
+        assert [one.state for one in shown.inner.components] == [State.STALE, State.STALE]
+        assert [one.seen[0].state for one in shown.inner.components] == [State.STALE, State.STALE]
+        assert [one.state for one in shown.public.components] == [State.STALE]
+        assert shown.inner.at == AT
+        rows.away = False
+        time.advance(2)
+        await cache.current()
+        await cache.close()
+        assert (await cache.current()).inner.components[0].state is State.UP
+
+    asyncio.run(look())
+
+
+def test_without_a_first_read_there_is_nothing_to_show() -> None:
+    """And the next one is not tried at once."""
+    rows = Rows()
+    rows.away = True
+    cache = Cache(Queries(rows, "monitoring"), clock(), name_label="public_name", group_label="group")
+
+    async def look() -> None:
+        for _ in range(100):
+            with pytest.raises(NothingYetError):
+                await cache.current()
+        assert len(rows.asked) == 1
+
+    asyncio.run(look())
+
+
+def test_whoever_comes_after_a_quiet_time_sees_no_old_page() -> None:
+    """The first one waits for a new read."""
+    rows, time = Rows(), clock()
+    cache = Cache(Queries(rows, "monitoring"), time, name_label="public_name", group_label="group")
+
+    async def look() -> None:
+        await cache.current()
+        rows.status[0] |= {"status": "down"}
+        time.advance(3_600)
+        assert (await cache.current()).inner.components[0].state is State.DOWN
+
+    asyncio.run(look())
+
+
+def test_open_pages_hear_of_changes_from_one_read() -> None:
+    """The first event has everything, the next one what changed; a thousand readers cost one read a second."""
+    rows, time = Rows(), clock()
+    cache = Cache(Queries(rows, "monitoring"), time, name_label="public_name", group_label="group")
+    stream = Stream(cache, inner=True)
+
+    async def listen(found: list[dict[str, Any]]) -> None:
+        async for event in stream.events():
+            if event.startswith(b"event: state\ndata: "):
+                found.append(json.loads(event.split(b"data: ")[1]))
+                if len(found) == 2:
+                    return
+
+    async def look() -> list[list[dict[str, Any]]]:
+        heard: list[list[dict[str, Any]]] = [[] for _ in range(1_000)]
+        tasks = [asyncio.create_task(listen(found)) for found in heard]
+        while not all(heard):
+            await asyncio.sleep(0.01)
+        rows.status[1] |= {"status": "down"}
+        time.advance(2)
+        await asyncio.gather(*tasks)
+        return heard
+
+    heard = asyncio.run(look())
+    first, second = heard[0]
+    assert all(one == [first, second] for one in heard)
+    assert first["components"] == [[1, "up", "Up"], [2, "up", "Up"]]
+    assert first["summary"] == ["up", "Everything is up"]
+    assert second["components"] == [[2, "down", "Down"]]
+    assert sum("website_status" in one for one in rows.asked) == 2
+
+
+def test_the_feed_has_every_update(rows: Rows) -> None:
+    """Each with a name of its own, the newest first."""
+    snapshot, *_ = everything("Shop <b>", "https://shop.example/")
+    found = Xml.fromstring(feed.atom(snapshot, "Our shops", "https://status.example/"))
+    entries = found.findall(f"{{{ATOM}}}entry")
+    assert len(entries) == sum(len(one.updates) for one in snapshot.incidents)
+    assert len({entry.findtext(f"{{{ATOM}}}id") for entry in entries}) == len(entries)
+    assert entries[0].findtext(f"{{{ATOM}}}title") == "Shop <b>: Shop <b>"
+    link = entries[0].find(f"{{{ATOM}}}link")
+    assert link is not None
+    assert link.get("href") == "https://status.example/incidents.html#i1-1"
+    again = Xml.fromstring(feed.atom(snapshot, "Our shops", "https://status.example/"))
+    assert [e.findtext(f"{{{ATOM}}}id") for e in again.findall(f"{{{ATOM}}}entry")] == [
+        entry.findtext(f"{{{ATOM}}}id") for entry in entries
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name, text in TEXTS.items() if text.strip()])
+def test_feed_calendar_and_badge_hold_any_text(name: str) -> None:
+    """They stay well-formed, and nobody adds a line or an element."""
+    snapshot, one, _ = everything(TEXTS[name], "https://shop.example/")
+    found = Xml.fromstring(feed.atom(snapshot, TEXTS[name]))
+    assert {element.tag for element in found.iter()} == {
+        f"{{{ATOM}}}{tag}" for tag in ("feed", "id", "title", "updated", "link", "author", "name", "entry", "content")
+    }
+    badge = Xml.fromstring(rendering.badge(one))
+    assert [element.tag.split("}")[1] for element in badge.iter()] == ["svg", "title", "path", "path", "g", "text", "text"]
+    (event,) = icalendar.Calendar.from_ical(calendars.maintenance(snapshot, TEXTS[name])).walk("VEVENT")
+    assert set(event) == {"UID", "DTSTAMP", "DTSTART", "DTEND", "SUMMARY", "DESCRIPTION"}
+    assert (event.start, event.end - event.start) == (snapshot.maintenance[0].begins_at, dt.timedelta(minutes=2))
+
+
+def test_a_badge_says_the_state_in_words() -> None:
+    """A picture for other pages; colour is not all that it says."""
+    badge = rendering.badge(component(state=State.STALE))
+    assert "Shop 1: No fresh result" in badge
+
+
+def test_an_overview_of_more_than_a_thousand_has_parts() -> None:
+    """Each component is on one of them."""
+    snapshot = Snapshot(at=AT, components=tuple(component(number) for number in range(1, 2_502)))
+    pages = [rendering.overview(snapshot, rendering.View(), part) for part in (1, 2, 3)]
+    assert rendering.parts(snapshot) == 3
+    assert [page.count("<li id=") for page in pages] == [1_000, 1_000, 501]
+    assert 'href="index-3.html"' in pages[0]
