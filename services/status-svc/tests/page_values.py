@@ -24,6 +24,7 @@ def component(number: int = 1, **values: Any) -> Component:
     defaults: dict[str, Any] = {
         "id": number,
         "name": f"Shop {number}",
+        "public_name": f"Shop {number}",
         "group": "Shops",
         "state": State.UP,
         "since": AT - 60 * MINUTE,
@@ -51,7 +52,7 @@ def everything(text: str, url: str) -> tuple[Snapshot, Component, Detail]:
         certificate_issuer=text,
     )
     one = component(
-        name=text, group=text, url=url, labels={text: text, "public_name": text}, state=State.DOWN, seen=(seen,)
+        name=text, public_name=text, group=text, url=url, labels={text: text, "status_page": "public"}, state=State.DOWN, seen=(seen,)
     )
     snapshot = Snapshot(
         at=AT,

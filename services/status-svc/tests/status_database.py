@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+from string import Formatter
 from typing import TYPE_CHECKING, Any
 
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from dbadmin.history.maintain import maintain
@@ -15,13 +17,10 @@ from monitoring_core.config import DatabaseConfig
 from monitoring_runtime.postgres import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from psycopg import sql
+    from collections.abc import Iterator, Mapping
 
     from local_stack.servers import Postgres
     from monitoring_runtime.session import Session
-    from status_svc.pages.queries import Fetch
 
 MINUTE = dt.timedelta(minutes=1)
 
@@ -77,13 +76,19 @@ def roll_up(config: DatabaseConfig) -> None:
     list(maintain(config, dt.datetime.now(dt.UTC)))
 
 
-def fetching(connection: Session, statements: list[str] | None = None) -> Fetch:
-    """Runs statements on a connection. Args: statements: each is noted there."""
+class OneConnection:
+    """The port Database on one connection. Args: statements: each is noted there."""
 
-    async def fetch(statement: sql.Composed, values: dict[str, Any]) -> list[dict[str, Any]]:
-        if statements is not None:
-            statements.append(statement.as_string())
-        with connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(statement, values).fetchall()
+    def __init__(self, connection: Session, statements: list[str] | None = None) -> None:
+        self._connection = connection
+        self._statements = [] if statements is None else statements
 
-    return fetch
+    async def rows(self, statement: str, values: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
+        self._statements.append(statement)
+        fields = {field for _, field, _, _ in Formatter().parse(statement) if field}
+        composed = sql.SQL(statement).format(**{field: sql.Identifier("monitoring", field) for field in fields})
+        with self._connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(composed, values).fetchall()
+
+    async def tuples(self, statement: str, values: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
+        return [tuple(row.values()) for row in await self.rows(statement, values)]

@@ -55,10 +55,10 @@ def test_killed_at_any_moment_it_leaves_the_old_view_or_the_new_one(tmp_path: Pa
 
 def test_an_export_has_every_page_and_every_link_leads_to_a_file(tmp_path: Path) -> None:
     """Its pages say when they were made, hear of no events, and may be in any folder."""
-    parts = tuple(component(n, group=f"Group {n % 3}", labels={"public_name": f"Shop {n}"}) for n in range(2, 40))
+    parts = tuple(component(n, group=f"Group {n % 3}", labels={"status_page": "public"}) for n in range(2, 40))
     snapshot, *_ = everything("internal", "https://internal.example/")
-    one = attrs.evolve(snapshot.components[0], group="Shops", labels={"public_name": "Shop 1"})
-    shown = public(attrs.evolve(snapshot, components=(one, *parts)), "public_name")
+    one = attrs.evolve(snapshot.components[0], group="Shops", public_name="Shop 1", labels={"status_page": "public"})
+    shown = public(attrs.evolve(snapshot, components=(one, *parts)), {"status_page": "public"})
     directory = tmp_path / "www" / "status"
     count = export.write(directory, export.files(shown, "Our shops"))
     paths = [path for path in directory.resolve().rglob("*") if path.is_file()]

@@ -10,6 +10,7 @@ from page_values import everything
 
 from status_svc.pages import model, rendering, shown
 
+PUBLIC = {"status_page": "public"}
 GOOD_URL = "https://shop.example/"
 VOID = {"meta", "link", "img", "br", "path", "circle", "use", "rect", "polyline"}
 
@@ -51,7 +52,7 @@ def pages(text: str, url: str = GOOD_URL) -> dict[str, str]:
     """Every page, inner and public, with this text in every place."""
     snapshot, one, detail = everything(text, url)
     view = rendering.View(title=text)
-    public = model.public(snapshot, "public_name")
+    public = model.public(snapshot, PUBLIC)
     shown_publicly = public.components or snapshot.components
     return {
         "overview": rendering.overview(snapshot, view),
@@ -108,8 +109,8 @@ def test_a_public_page_has_nothing_internal() -> None:
             at=snapshot.at,
             components=(
                 model.Component(
-                    id=1, name="secret-word", group="Shops", state=one.state, since=one.since, known=0, places=1,
-                    days=one.days, url=one.url, labels={"public_name": "Shop", "secret-word": "secret-word"},
+                    id=1, name="secret-word", public_name="Shop", group="Shops", state=one.state, since=one.since, known=0, places=1,
+                    days=one.days, url=one.url, labels={"status_page": "public", "secret-word": "secret-word"},
                     seen=one.seen,
                 ),
             ),
@@ -122,7 +123,7 @@ def test_a_public_page_has_nothing_internal() -> None:
             ),
             maintenance=marked.maintenance,
         ),
-        "public_name",
+        PUBLIC,
     )  # fmt: skip
     assert "secret-word" not in repr(public)
     assert "internal.example" not in repr(public)
@@ -134,7 +135,7 @@ def test_a_public_page_has_nothing_internal() -> None:
 def test_a_component_without_a_public_name_is_not_public() -> None:
     """Nor are its incidents and its maintenance."""
     snapshot, *_ = everything("x", GOOD_URL)
-    public = model.public(snapshot, "another_label")
+    public = model.public(snapshot, {"status_page": "other"})
     assert (public.components, public.incidents, public.maintenance) == ((), (), ())
 
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as Xml
 
 import icalendar
-import psycopg
 import pytest
+from database_rows import PUBLIC, Rows, status
 from hostile_texts import TEXTS
 from page_values import AT, component, everything
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from monitoring_core.config import StatusConfig
 from monitoring_core.testing.clock import FakeClock
 from status_svc.pages import calendars, feed, rendering
 from status_svc.pages.cache import Cache, NothingYetError
@@ -23,42 +24,21 @@ from status_svc.pages.feed import ATOM
 from status_svc.pages.model import Snapshot, State
 from status_svc.pages.queries import Queries
 from status_svc.pages.stream import Stream
-from status_svc.pages.web import Pages, PageSettings
+from status_svc.pages.web import Pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from psycopg import sql
     from starlette.requests import Request
 
 
-class Rows:
-    """Answers statements without a database."""
-
-    def __init__(self) -> None:
-        self.away = False
-        self.asked: list[str] = []
-        self.status = [
-            status(1, "https://shop.internal.example/", {"public_name": "Shop", "group": "Shops"}),
-            status(2, "https://secret.internal.example/", {}),
-        ]
-
-    async def __call__(self, statement: sql.Composed, values: dict[str, Any]) -> list[dict[str, Any]]:
-        text = statement.as_string()
-        self.asked.append(text)
-        await asyncio.sleep(0)
-        if self.away:
-            raise psycopg.OperationalError("the server is away")
-        return self.status if "website_status" in text else []
+SETTINGS = StatusConfig(title="Our shops", cache=dt.timedelta(seconds=1))
 
 
-def status(target: int, url: str, labels: dict[str, str], **values: Any) -> dict[str, Any]:
-    return {
-        "target_id": target, "url": url, "location": "berlin", "status": "up", "reason": None, "since": AT,
-        "last_check_at": AT, "response_time_s": 0.1, "http_status": 200, "certificate_expires_at": None, "active": True,
-        "stale": False, "error": None, "remote_address": "10.0.0.1", "certificate_subject": None,
-        "certificate_issuer": None, "labels": labels,
-    } | values  # fmt: skip
+def two() -> Rows:
+    """A target that is public, and one that is not."""
+    labels = PUBLIC | {"name": "Shop", "group": "Shops"}
+    return Rows(status(1, "https://shop.internal.example/", labels), status(2, "https://secret.internal.example/", {}))
 
 
 def clock() -> FakeClock:
@@ -71,12 +51,12 @@ async def permits(request: Request) -> bool:
 
 @pytest.fixture
 def rows() -> Rows:
-    return Rows()
+    return two()
 
 
 @pytest.fixture
 def client(rows: Rows) -> Iterator[TestClient]:
-    pages = Pages(Queries(rows, "monitoring"), clock(), PageSettings(title="Our shops"), permits)
+    pages = Pages(Queries(rows), clock(), SETTINGS, permits)
     with TestClient(Starlette(routes=pages.routes())) as made:
         yield made
 
@@ -142,8 +122,8 @@ def test_before_the_first_read_a_page_says_that_the_database_is_away(client: Tes
 
 def test_while_postgresql_is_away_nothing_stays_up() -> None:
     """The last snapshot is shown with its moment; after a minute all of it is stale, also at each location."""
-    rows, time = Rows(), clock()
-    cache = Cache(Queries(rows, "monitoring"), time, name_label="public_name", group_label="group")
+    rows, time = two(), clock()
+    cache = Cache(Queries(rows), time, SETTINGS)
 
     async def look() -> None:
         assert (await cache.current()).inner.components[0].state is State.UP
@@ -169,9 +149,9 @@ def test_while_postgresql_is_away_nothing_stays_up() -> None:
 
 def test_without_a_first_read_there_is_nothing_to_show() -> None:
     """And the next one is not tried at once."""
-    rows = Rows()
+    rows = two()
     rows.away = True
-    cache = Cache(Queries(rows, "monitoring"), clock(), name_label="public_name", group_label="group")
+    cache = Cache(Queries(rows), clock(), SETTINGS)
 
     async def look() -> None:
         for _ in range(100):
@@ -184,8 +164,8 @@ def test_without_a_first_read_there_is_nothing_to_show() -> None:
 
 def test_whoever_comes_after_a_quiet_time_sees_no_old_page() -> None:
     """The first one waits for a new read."""
-    rows, time = Rows(), clock()
-    cache = Cache(Queries(rows, "monitoring"), time, name_label="public_name", group_label="group")
+    rows, time = two(), clock()
+    cache = Cache(Queries(rows), time, SETTINGS)
 
     async def look() -> None:
         await cache.current()
@@ -198,8 +178,8 @@ def test_whoever_comes_after_a_quiet_time_sees_no_old_page() -> None:
 
 def test_open_pages_hear_of_changes_from_one_read() -> None:
     """The first event has everything, the next one what changed; a thousand readers cost one read a second."""
-    rows, time = Rows(), clock()
-    cache = Cache(Queries(rows, "monitoring"), time, name_label="public_name", group_label="group")
+    rows, time = two(), clock()
+    cache = Cache(Queries(rows), time, SETTINGS)
     stream = Stream(cache, inner=True)
 
     async def listen(found: list[dict[str, Any]]) -> None:

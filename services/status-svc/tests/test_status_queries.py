@@ -7,9 +7,10 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from status_database import MINUTE, add, database, fetching, roll_up, store
+from status_database import MINUTE, OneConnection, add, database, roll_up, store
 
 from monitoring_core.clock import SystemClock
+from monitoring_core.config import StatusConfig
 from monitoring_testkit import alert_rows
 from status_svc.pages import rendering
 from status_svc.pages.cache import Cache
@@ -31,8 +32,8 @@ def made(postgres: Postgres) -> Iterator[tuple[DatabaseConfig, Session]]:
     """A target that is down at one of two places, one that is stale, one that is paused and one that is new."""
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     with database(postgres, "status_queries") as (config, connection):
-        shop = add(connection, "https://shop.example/", {"public_name": "Shop", "group": "Shops", "team": "a"})
-        stale = add(connection, "https://stale.example/", {"public_name": "Stale", "group": "Shops"})
+        shop = add(connection, "https://shop.example/", {"status_page": "public", "name": "Shop", "group": "Shops", "team": "a"})
+        stale = add(connection, "https://stale.example/", {"status_page": "public", "group": "Shops"})
         add(connection, "https://paused.example/", active=False)
         add(connection, "https://new.example/")
         for back in range(30, 0, -1):
@@ -53,9 +54,7 @@ def made(postgres: Postgres) -> Iterator[tuple[DatabaseConfig, Session]]:
 
 
 def cache_of(made: tuple[DatabaseConfig, Session], statements: list[str] | None = None) -> Cache:
-    config, connection = made
-    queries = Queries(fetching(connection, statements), config.schema)
-    return Cache(queries, SystemClock(), name_label="public_name", group_label="group")
+    return Cache(Queries(OneConnection(made[1], statements)), SystemClock(), StatusConfig())
 
 
 def test_the_components_are_what_the_rows_say(made: tuple[DatabaseConfig, Session]) -> None:
@@ -73,7 +72,7 @@ def test_the_components_are_what_the_rows_say(made: tuple[DatabaseConfig, Sessio
     assert (incident.target_id, incident.locations, incident.ended_at) == (shop.id, ("tokyo",), None)
     (window,) = both.inner.maintenance
     assert (window.names, window.note) == (("Shop",), "new disks")
-    assert [one.name for one in both.public.components] == ["Shop", "Stale"]
+    assert [one.name for one in both.public.components] == ["Shop", "stale.example"]
     assert both.public.maintenance[0].note is None
     assert "shop.example" not in repr(both.public)
 

@@ -121,7 +121,7 @@ def test_a_public_incident_has_no_target_without_a_public_name() -> None:
     """Names of others stay inside."""
     (found,) = joining.merged([row(1, "a", 0, 5)], {1: "one"})
     snapshot = Snapshot(at=AT, components=(component(1, labels={}),), incidents=(found,))
-    assert public(snapshot, "public_name").incidents == ()
+    assert public(snapshot, {"status_page": "public"}).incidents == ()
 
 
 def test_days_are_ninety_whatever_is_known() -> None:

@@ -32,8 +32,8 @@ def files(snapshot: Snapshot, title: str, base: str = "") -> Iterator[tuple[str,
         title: the name of the site.
         base: the URL of the folder in which the files will be, for links in the feed; it may be empty.
     """
-    for name, document in documents.static().items():
-        yield f"static/{name}", document.content
+    for name, fixed in documents.static().items():
+        yield f"static/{name}", fixed.content
     view = View(title=title, made_once=True)
     for name in documents.names(snapshot):
         document = documents.make(name, snapshot, view, base)

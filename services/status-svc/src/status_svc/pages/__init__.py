@@ -1,15 +1,24 @@
-"""Pages for people."""
+"""The pages for people: public and inner ones, and what is made of them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from monitoring_core.clock import SystemClock
+from status_svc.pages.queries import Queries
+from status_svc.pages.web import Pages
+
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.routing import BaseRoute
 
     from status_svc.context import Context
 
 
-def routes(_context: Context) -> list[BaseRoute]:
-    """The routes of the pages."""
-    return []
+def routes(context: Context) -> list[BaseRoute]:
+    """The routes of the pages; the last of them takes every way that no other has."""
+
+    async def permits(_request: Request) -> bool:
+        return context.settings.anonymous_read
+
+    return [*Pages(Queries(context.database), SystemClock(), context.settings, permits).routes()]

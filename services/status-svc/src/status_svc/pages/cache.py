@@ -1,4 +1,4 @@
-"""The last snapshot, read anew at most once a second, however many ask for it.
+"""The last snapshot, read anew at most as often as status.cache says, however many ask for it.
 
 Whoever asks gets the last one at once, and the next one is read meanwhile; after a time in which nobody asked, the
 first one waits. While PostgreSQL is away the last snapshot is shown with its moment, and after a minute nothing in it
@@ -12,7 +12,6 @@ import contextlib
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
-import psycopg
 import structlog
 
 from monitoring_core.clock import from_ms
@@ -25,23 +24,22 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from monitoring_core.clock import Clock
+    from monitoring_core.config import StatusConfig
     from status_svc.pages.detail import Detail
     from status_svc.pages.model import Component, Seen, Snapshot
     from status_svc.pages.queries import Queries, Row
 
 T = TypeVar("T")
 log = structlog.get_logger()
-EVERY_S = 1.0
 # Roll-ups change when maintain has run, incidents with them.
 _DAYS_EVERY_S = 60.0
 _INCIDENTS_EVERY_S = 5.0
-# An older snapshot is not shown while a newer one can be had.
-_FRESH_S = 3.0
+# A snapshot that is older by this is not shown while a newer one can be had.
+_LATE_S = 2.0
 # A database for which reading is work gets at least four times as long to rest.
 _REST = 4
 _OLD_S = 60.0
 _DETAILS = 200
-AWAY = (psycopg.Error, OutageError, TimeoutError)
 
 
 class NothingYetError(Exception):
@@ -71,10 +69,11 @@ class _Kept(Generic[T]):
 class Cache:
     """The snapshots of this process. All methods belong to one event loop."""
 
-    def __init__(self, queries: Queries, clock: Clock, *, name_label: str, group_label: str) -> None:
+    def __init__(self, queries: Queries, clock: Clock, settings: StatusConfig) -> None:
         self._queries = queries
         self._clock = clock
-        self._labels = {"name_label": name_label, "group_label": group_label}
+        self._settings = settings
+        self._every_s = settings.cache.total_seconds()
         self._last: Both | None = None
         self._read_at = self._due = float("-inf")
         self._failing = False
@@ -83,6 +82,11 @@ class Cache:
         self._incidents: _Kept[list[Row]] = _Kept([])
         self._windows: _Kept[list[Row]] = _Kept([])
         self._details: dict[int, tuple[float, asyncio.Task[Detail]]] = {}
+
+    @property
+    def every_s(self) -> float:
+        """How often there may be a new snapshot."""
+        return self._every_s
 
     async def current(self) -> Both:
         """The last snapshot.
@@ -93,7 +97,7 @@ class Cache:
         now = self._clock.monotonic()
         if now >= self._due and self._reading is None:
             self._reading = asyncio.create_task(self._read())
-        too_old = now - self._read_at > _FRESH_S and not self._failing
+        too_old = now - self._read_at > self._every_s + _LATE_S and not self._failing
         if self._reading is not None and (self._last is None or too_old):
             await asyncio.shield(self._reading)
         if self._last is None:
@@ -101,10 +105,10 @@ class Cache:
         return self._last
 
     async def detail(self, target_id: int) -> Detail:
-        """What only the page of one target shows, read at most once a second for each target.
+        """What only the page of one target shows, read no more often for each target.
 
         Raises:
-            psycopg.Error, OutageError: PostgreSQL cannot be read.
+            OutageError: PostgreSQL cannot be read, or too many targets are looked at.
         """
         now = self._clock.monotonic()
         kept = self._details.get(target_id)
@@ -112,8 +116,8 @@ class Cache:
             for old in [number for number, (due, task) in self._details.items() if due <= now and task.done()]:
                 del self._details[old]
             if len(self._details) >= _DETAILS:
-                raise OutageError(f"more than {_DETAILS} targets are looked at in one second")
-            kept = now + EVERY_S, asyncio.create_task(self._read_detail(target_id))
+                raise OutageError(f"more than {_DETAILS} targets are looked at at once")
+            kept = now + self._every_s, asyncio.create_task(self._read_detail(target_id))
             self._details[target_id] = kept
         return await asyncio.shield(kept[1])
 
@@ -127,14 +131,17 @@ class Cache:
             self._last = await self._snapshot(now)
             self._read_at = self._clock.monotonic()
             self._failing = False
-        except AWAY as error:
+        except Exception as error:  # whatever it is, pages show what was read last
             self._failing = True
-            log.warning("PostgreSQL cannot be read: pages show what was read last", error=str(error).strip()[:500])
+            if isinstance(error, OutageError):
+                log.warning("pages show what was read last", error=str(error))
+            else:
+                log.exception("pages show what was read last")
             if self._last is not None and self._clock.monotonic() - self._read_at > _OLD_S:
                 self._last = Both(_stale(self._last.inner), _stale(self._last.public))
         finally:
             ended = self._clock.monotonic()
-            self._due = max(began + EVERY_S, ended + _REST * (ended - began))
+            self._due = max(began + self._every_s, ended + _REST * (ended - began))
             self._reading = None
 
     async def _snapshot(self, now: dt.datetime) -> Both:
@@ -149,8 +156,9 @@ class Cache:
     def _join(
         self, now: dt.datetime, status: list[Row], days: joining.Days, incidents: list[Row], windows: list[Row]
     ) -> Both:
-        inner = joining.snapshot(now, status, days, incidents, windows, **self._labels)
-        return Both(inner, public(inner, self._labels["name_label"]))
+        labels = {"name_label": self._settings.name_label, "group_label": self._settings.group_label}
+        inner = joining.snapshot(now, status, days, incidents, windows, **labels)
+        return Both(inner, public(inner, self._settings.public_labels))
 
     async def _read_days(self, now: dt.datetime) -> joining.Days:
         return joining.Days(await self._queries.days(now), now)

@@ -44,7 +44,7 @@ def atom(snapshot: Snapshot, title: str, base: str = "") -> bytes:
                                        "href": f"{base}incidents.html#i{one.id}"})  # fmt: skip
         since = f"Since {iso(one.began_at)}." if one.ended_at is None else f"{iso(one.began_at)} to {iso(one.ended_at)}."
         _add(entry, "content", f"{text(update.text, _LONGEST_UPDATE)} {since}".strip())
-    return Xml.tostring(feed, encoding="utf-8", xml_declaration=True)
+    return bytes(Xml.tostring(feed, encoding="utf-8", xml_declaration=True))
 
 
 def _add(parent: Xml.Element, name: str, content: str) -> None:

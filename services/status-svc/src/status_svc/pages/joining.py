@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from monitoring_alerting.policies import matches
 from monitoring_alerting.windows import Window
@@ -57,7 +58,7 @@ def snapshot(
 
     Args:
         status: the rows in the order of targets.
-        name_label: the label whose value is the name of a component; without it, the URL is.
+        name_label: the label whose value is the name of a component; without it, the URL is, and in public its host.
         group_label: the label whose value is its group.
     """
     components = tuple(
@@ -82,6 +83,7 @@ def _component(rows: list[Row], days: Days, today: dt.date, name_label: str, gro
     return Component(
         id=first["target_id"],
         name=labels.get(name_label) or first["url"],
+        public_name=labels.get(name_label) or _host(first["url"]),
         group=labels.get(group_label) or NO_GROUP,
         state=state,
         # Up since the last location came back, down since the first one failed.
@@ -93,6 +95,13 @@ def _component(rows: list[Row], days: Days, today: dt.date, name_label: str, gro
         labels=labels,
         seen=seen,
     )
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "?"
+    except ValueError:
+        return "?"
 
 
 def merged(rows: Iterable[Row], names: Mapping[int, str]) -> tuple[Incident, ...]:

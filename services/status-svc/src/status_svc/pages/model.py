@@ -121,6 +121,7 @@ class Component:
     """A target as pages show it.
 
     Attributes:
+        public_name: its name on a public page.
         url: its URL; None on a public page.
         days: the last 90 UTC days, the oldest first, each there.
         state: what can be said of it now.
@@ -131,6 +132,7 @@ class Component:
 
     id: int
     name: str
+    public_name: str
     group: str
     state: State
     since: dt.datetime | None
@@ -242,13 +244,13 @@ def coverage(up: int, down: int, unknown: int) -> float | None:
     return (up + down) / due if due else None
 
 
-def public(snapshot: Snapshot, name_label: str) -> Snapshot:
-    """What everybody may see: the components that have a public name, and nothing internal of them.
+def public(snapshot: Snapshot, wanted: Mapping[str, str]) -> Snapshot:
+    """What everybody may see: the components with these labels, and nothing internal of them.
 
     Args:
-        name_label: the label whose value is the public name.
+        wanted: the labels that a target must have; without any, none is public.
     """
-    names = {one.id: one.labels[name_label] for one in snapshot.components if one.labels.get(name_label)}
+    names = {one.id: one.public_name for one in snapshot.components if wanted and wanted.items() <= one.labels.items()}
     return Snapshot(
         at=snapshot.at,
         components=tuple(
@@ -262,9 +264,13 @@ def public(snapshot: Snapshot, name_label: str) -> Snapshot:
             if one.target_id in names
         ),
         maintenance=tuple(
-            attrs.evolve(one, names=tuple(sorted(names[i] for i in one.targets & names.keys())), note=None,
-                         targets=one.targets & names.keys())
+            attrs.evolve(
+                one,
+                names=tuple(sorted(names[number] for number in one.targets & names.keys())),
+                note=None,
+                targets=one.targets & names.keys(),
+            )
             for one in snapshot.maintenance
             if one.targets & names.keys()
         ),
-    )  # fmt: skip
+    )

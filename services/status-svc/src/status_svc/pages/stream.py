@@ -10,7 +10,7 @@ import attrs
 import structlog
 
 from status_svc.pages import rendering
-from status_svc.pages.cache import EVERY_S, NothingYetError
+from status_svc.pages.cache import NothingYetError
 from status_svc.pages.shown import iso
 
 if TYPE_CHECKING:
@@ -85,8 +85,8 @@ class Stream:
                 pass
             except Exception:  # the next look may succeed, and the pages that are open wait for it
                 log.exception("pages that are open could not be told what has changed")
-            await asyncio.sleep(EVERY_S)
-            since_beat += EVERY_S
+            await asyncio.sleep(self._cache.every_s)
+            since_beat += self._cache.every_s
 
     def _changed(self, components: Iterable[Component]) -> list[Component]:
         states = {one.id: (str(one.state), one.state.words) for one in components}

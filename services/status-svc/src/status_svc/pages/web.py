@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-import attrs
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from monitoring_core.errors import OutageError
 from status_svc.pages import documents
 from status_svc.pages.bodies import Bodies, Body, body_of
-from status_svc.pages.cache import AWAY, Cache, NothingYetError
+from status_svc.pages.cache import Cache, NothingYetError
 from status_svc.pages.rendering import View
 from status_svc.pages.stream import Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.requests import Request
 
     from monitoring_core.clock import Clock
+    from monitoring_core.config import StatusConfig
     from status_svc.pages.model import Snapshot
     from status_svc.pages.queries import Queries
+
+    # Whether a request bears a token that permits it to see the inner view.
+    Permits = Callable[[Request], Awaitable[bool]]
 
 _NO_STORE = {"Cache-Control": "no-store"}
 # Whoever stands in between asks each time whether it has changed, which costs next to nothing.
@@ -28,38 +34,13 @@ _ASK = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 _LOGIN = {"WWW-Authenticate": 'Basic realm="status", charset="UTF-8"'} | _NO_STORE
 
 
-class Permits(Protocol):
-    """Says whether a request may see the inner view."""
-
-    async def __call__(self, request: Request) -> bool:
-        """Whether the request bears a token that permits it."""
-        ...
-
-
-@attrs.frozen(kw_only=True)
-class PageSettings:
-    """How the pages look.
-
-    Attributes:
-        title: the name of the site.
-        base: the URL of the folder that has the public overview, with a slash at its end, for links in the feed.
-        name_label: the label whose value is the public name; targets without it are not public.
-        group_label: the label whose value is the group.
-    """
-
-    title: str = "Status"
-    base: str = ""
-    name_label: str = "public_name"
-    group_label: str = "group"
-
-
 class Pages:
     """The pages, with the cache that they share."""
 
-    def __init__(self, queries: Queries, clock: Clock, settings: PageSettings, permits: Permits) -> None:
-        self._settings = settings
+    def __init__(self, queries: Queries, clock: Clock, settings: StatusConfig, permits: Permits) -> None:
+        self._base = f"{settings.public_url.rstrip('/')}/" if settings.public_url else ""
         self._permits = permits
-        self._cache = Cache(queries, clock, name_label=settings.name_label, group_label=settings.group_label)
+        self._cache = Cache(queries, clock, settings)
         self._bodies = Bodies(clock)
         self._streams = {inner: Stream(self._cache, inner=inner) for inner in (False, True)}
         self._views = {
@@ -114,18 +95,24 @@ class Pages:
         try:
             snapshot = (await self._cache.current()).of(inner)
             body = await self._body(name, snapshot, inner=inner)
-        except (NothingYetError, *AWAY):
+        except (NothingYetError, OutageError):
             return PlainTextResponse(
                 "The database cannot be read at this moment. Try again in a minute.\n",
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 headers=_NO_STORE | {"Retry-After": "10"},
             )
-        return _not_found() if body is None else _response(request, body, private=inner)
+        if body is None:
+            return _not_found()
+        answer = _response(request, body, private=inner)
+        if name.startswith("badges/") and not inner:
+            # It is there to be shown by other sites.
+            answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        return answer
 
     async def _body(self, name: str, snapshot: Snapshot, *, inner: bool) -> Body | None:
         one = documents.component_of(name, snapshot)
         detail = await self._cache.detail(one.id) if inner and one and name.startswith("components/") else None
-        base = "" if inner else self._settings.base
+        base = "" if inner else self._base
         key = f"{'inner' if inner else 'public'}/{name}"
         return await self._bodies.get(
             key, snapshot, lambda: documents.make(name, snapshot, self._views[inner], base, detail)

@@ -1,0 +1,66 @@
+"""The port Database with rows that a test makes up."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from monitoring_core.errors import OutageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+AT = dt.datetime(2026, 11, 26, 12, tzinfo=dt.UTC)
+PUBLIC = {"status_page": "public"}
+
+
+class Rows:
+    """Answers each statement with the rows of the view that it names first.
+
+    Attributes:
+        away: whether PostgreSQL is.
+        asked: every statement.
+    """
+
+    def __init__(self, *status: dict[str, Any], **others: list[dict[str, Any]]) -> None:
+        """Args: others: rows by the name of a view, which may be cut off."""
+        self.away = False
+        self.asked: list[str] = []
+        self.status = list(status)
+        self._others = others
+
+    async def rows(self, statement: str, values: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
+        self.asked.append(statement)
+        await asyncio.sleep(0)
+        if self.away:
+            raise OutageError("the server is away")
+        if "website_status" in statement:
+            return list(self.status)
+        return next((rows for name, rows in self._others.items() if name in statement), [])
+
+    async def tuples(self, statement: str, values: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
+        return [tuple(row.values()) for row in await self.rows(statement, values)]
+
+
+def status(target: int, url: str, labels: dict[str, str], **values: Any) -> dict[str, Any]:
+    """A row of website_status that is up."""
+    return {
+        "target_id": target,
+        "url": url,
+        "location": "berlin",
+        "status": "up",
+        "reason": None,
+        "since": AT,
+        "last_check_at": AT,
+        "response_time_s": 0.1,
+        "http_status": 200,
+        "certificate_expires_at": None,
+        "active": True,
+        "stale": False,
+        "error": None,
+        "remote_address": "10.0.0.1",
+        "certificate_subject": None,
+        "certificate_issuer": None,
+        "labels": labels,
+    } | values
