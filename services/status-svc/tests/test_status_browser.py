@@ -1,0 +1,303 @@
+"""The pages in a real Chromium: with and without JavaScript, on a phone and on a wide screen, by keyboard, printed."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import shutil
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from database_rows import PUBLIC, Rows, status
+from hostile_texts import TEXTS, URLS
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from serving import Site, served
+
+from monitoring_core.config import StatusConfig
+from monitoring_core.testing.clock import FakeClock
+from monitoring_testkit.needs import need
+from status_svc import export
+from status_svc.pages.cache import Cache
+from status_svc.pages.queries import Queries
+from status_svc.pages.shown import text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.integration_test
+
+NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
+REL = "noreferrer noopener nofollow"
+MINUTE, DAY = dt.timedelta(minutes=1), dt.timedelta(days=1)
+PAGES = ["", "components/1.html", "incidents.html", "maintenance.html", "inner/", "inner/components/1.html",
+         "inner/components/2.html", "inner/incidents.html", "inner/maintenance.html"]  # fmt: skip
+WIDTHS = (360, 768, 1920)
+# Rules that are not about what is wrong for sure are left out by axe itself; these are the standards that we keep.
+SETTINGS = StatusConfig(title="Our shops", cache=dt.timedelta(seconds=1), anonymous_read=True)
+STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def shop_rows() -> Rows:
+    """Every state, group, reason and kind of row that there is."""
+    long = "A shop with a name that is longer than a telephone is wide, and_then_some_without_any_space_at_all_in_it"
+    targets = [
+        status(1, "https://shop.example/", PUBLIC | {"name": "Shop", "group": "Shops"}, since=NOW - DAY),
+        status(2, f"https://shop.example/{'path/' * 60}", PUBLIC | {"name": long, "group": "Shops"}, status="down",
+               reason="connection_error", error="Connection refused " * 10, http_status=None, since=NOW - 5 * MINUTE,
+               certificate_expires_at=NOW + 20 * DAY, certificate_subject="shop.example", certificate_issuer="An authority"),
+        status(2, "https://shop.example/", PUBLIC | {"name": long, "group": "Shops"}, location="tokyo"),
+        status(3, "https://stale.example/", PUBLIC, status="unknown", reason="stale", stale=True),
+        status(4, "https://unknown.example/", PUBLIC, status="unknown", reason="prober_error"),
+        status(5, "https://new.example/", PUBLIC, status="unknown", reason="not_checked_yet", location=None),
+        status(6, "https://paused.example/", PUBLIC, status="unknown", reason="inactive", active=False),
+        status(7, "https://down.example/", PUBLIC, status="down", reason="timeout"),
+    ]  # fmt: skip
+    days = [
+        {"target_id": target, "day": (NOW - back * DAY).date(), "up": 1440 - failed, "down": failed, "unknown": back * 15}
+        for target in (1, 2)
+        for back, failed in ((n, (0, 3, 500)[n % 3]) for n in range(80))
+    ]
+    incidents = [
+        {"target_id": target, "location": "berlin", "began_at": NOW - back * DAY, "ended_at": ended,
+         "reason": "timeout", "end_reason": ended and "recovered"}
+        for target, back, ended in ((1, 3, NOW - 2 * DAY), (2, 1, None), (2, 9, NOW - 8 * DAY))
+    ]  # fmt: skip
+    windows = [
+        {"window_id": number, "match": {"group": "Shops"}, "begins_at": NOW + begin * DAY, "ends_at": NOW + (begin + 1) * DAY,
+         "zone": "Europe/Berlin", "recurrence": None, "ended_at": None, "note": "new disks"}
+        for number, begin in ((1, -0.5), (2, 3), (3, -9))
+    ]  # fmt: skip
+    hours = [
+        {"hour": NOW - back * 60 * MINUTE, "dns_s": 0.01, "connect_s": 0.02, "tls_s": 0.03, "first_byte_s": 0.1 + back / 500,
+         "p50_s": 0.2, "p95_s": 0.3 + back / 300}
+        for back in range(48, 0, -1)
+    ]  # fmt: skip
+    checks = [
+        {"scheduled_at": NOW - back * MINUTE, "location": "berlin", "status": ("up", "down", "unknown")[back % 3],
+         "reason": (None, "status_mismatch", "prober_error")[back % 3], "error": "Got 500 " * (back % 3),
+         "http_status": 500, "response_time_s": 0.2, "remote_address": "2001:db8::1", "addresses_tried": None,
+         "final_url": "https://shop.example/" + "x" * 300, "redirects": 2, "certificate_subject": "shop.example",
+         "certificate_issuer": "An authority", "http_version": "2", "tls_version": "1.3"}
+        for back in range(50)
+    ]  # fmt: skip
+    alerts = [
+        {"since": NOW - DAY, "state": "firing", "severity": "critical", "policy": "website-down", "locations": ["berlin"],
+         "cause": None, "silenced_window": 3, "acknowledged_at": NOW, "acknowledged_by": "me", "note": "I see"}
+    ]  # fmt: skip
+    return Rows(*targets, availability_daily=days, website_incident=incidents, maintenance_window=windows,
+                availability_hourly=hours, website_check=checks, alert_transition=alerts)  # fmt: skip
+
+
+def hostile_rows() -> Rows:
+    """A target for each hostile text and URL, which is everywhere in it."""
+    texts = [*TEXTS.values(), *(name for name in URLS)]
+    urls = list(URLS)
+    values = {"error": "", "reason": "timeout", "status": "down"}
+    return Rows(*(
+        status(n + 1, urls[n % len(urls)], PUBLIC | {"name": one, "group": one, one: one},
+               **values | {"error": one, "location": text(one), "certificate_subject": one})
+        for n, one in enumerate(texts)
+    ))  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    need("Chromium", None if path else "chromium, which Debian's package of this name has")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with served(shop_rows(), SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def hostile_site() -> Iterator[Site]:
+    with served(hostile_rows(), SETTINGS) as running:
+        yield running
+
+
+class Watched:
+    """A page of which everything that goes wrong is noted."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.wrong: list[str] = []
+        page.on("console", lambda message: self.wrong.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("dialog", lambda dialog: (self.wrong.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda request: self._request(request.url))
+
+    def _request(self, url: str) -> None:
+        if not url.startswith("http://127.0.0.1:"):
+            self.wrong.append(f"request to {url}")
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[Any]:
+    """Opens a page; at the end nothing must have gone wrong on it."""
+    pages: list[Watched] = []
+
+    def open_page(address: str, **options: Any) -> Page:
+        context = browser.new_context(**options)
+        watched = Watched(context.new_page())
+        pages.append(watched)
+        answer = watched.page.goto(address, wait_until="load")
+        assert answer
+        assert answer.status == 200
+        return watched.page
+
+    yield open_page
+    for watched in pages:
+        watched.page.context.close()
+        assert watched.wrong == []
+
+
+def test_no_page_scrolls_sideways(opened: Any, site: Site) -> None:
+    """Pages of every kind, from a phone to a wide screen, with JavaScript and without."""
+    for script in (True, False):
+        page = opened(site.address, java_script_enabled=script)
+        for name in PAGES:
+            page.goto(site.address + name)
+            for width in WIDTHS:
+                page.set_viewport_size({"width": width, "height": 900})
+                wide = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+                assert wide == [width, width] or wide[0] <= wide[1], (name, width, wide)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(opened: Any, site: Site, scheme: str) -> None:
+    """Contrast, names, order of headings, landmarks: on every page, in both schemes of colours, on both widths."""
+    axe = Axe()
+    page = opened(site.address, color_scheme=scheme)
+    for name in PAGES:
+        page.goto(site.address + name)
+        for width in (360, 1920):
+            page.set_viewport_size({"width": width, "height": 900})
+            found = axe.run(page, options={"runOnly": {"type": "tag", "values": STANDARDS}})
+            assert found.violations_count == 0, f"{name} at {width}: {found.generate_report()}"
+
+
+def test_without_javascript_a_page_says_the_same(opened: Any, site: Site) -> None:
+    """Every text but for its age."""
+    for name in PAGES:
+        with_script = opened(site.address + name)
+        with_script.evaluate("document.getElementById('age').remove()")
+        without = opened(site.address + name, java_script_enabled=False)
+        texts = [
+            [line for line in page.locator("main").inner_text().splitlines() if line.strip()]
+            for page in (with_script, without)
+        ]
+        assert texts[0] == texts[1]
+        assert len(texts[0]) > 1
+        for page in (with_script, without):
+            page.close()
+
+
+def test_every_bar_is_reached_by_keyboard_and_says_its_figures(opened: Any, site: Site) -> None:
+    """Tab goes from day to day; each shows its figures, and Enter leads to its row in the table."""
+    for name in ("components/1.html", "inner/components/1.html"):
+        page = opened(site.address + name)
+        said = []
+        for _ in range(200):
+            page.keyboard.press("Tab")
+            tip = page.evaluate(
+                "(() => { const one = document.activeElement.closest('.days a'); if (!one) return null;"
+                "const tip = one.querySelector('.tip'); const box = tip.getBoundingClientRect();"
+                "return [tip.textContent, getComputedStyle(tip).clipPath, box.left >= 0 && box.right <= innerWidth]; })()"
+            )
+            if tip:
+                said.append(tip)
+                if len(said) == 90:
+                    break
+        assert len({words for words, _, _ in said}) == 90
+        assert all(clip == "none" and inside for _, clip, inside in said)
+        assert all("available" in words or "nothing known" in words for words, _, _ in said)
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.querySelector('tr:target th').textContent") == f"{NOW.date()}"
+
+
+def test_an_open_page_hears_of_a_change(opened: Any, site: Site) -> None:
+    """In words, shape and colour, without being loaded again; the sentence of the overview, too."""
+    overview = opened(site.address)
+    component = opened(site.address + "components/1.html")
+    expect(overview.locator("#c1 .state b")).to_have_text("Up")
+    site.rows.status[0] |= {"status": "down", "reason": "timeout"}
+    try:
+        for page in (overview, component):
+            expect(page.locator("#c1 .state b")).to_have_text("Down", timeout=10_000)
+            assert page.locator("#c1 .state use").get_attribute("href") == "#down"
+            assert "down" in (page.locator("#c1 .state").get_attribute("class") or "").split()
+        expect(overview.locator("#summary")).to_contain_text("2 down")
+    finally:
+        site.rows.status[0] |= {"status": "up", "reason": None}
+    expect(overview.locator("#c1 .state b")).to_have_text("Up", timeout=10_000)
+    expect(overview.locator("#age")).to_have_text(", less than a minute ago")
+
+
+def test_hostile_text_is_text(opened: Any, hostile_site: Site) -> None:
+    """No dialog, no request to elsewhere, no page that changes; every text is seen as it is."""
+    page = opened(hostile_site.address + "inner/")
+    title = page.title()
+    shown = [" ".join(one.split()) for one in page.locator(".components bdi").all_inner_texts()]
+    for one in TEXTS.values():
+        if one.strip():
+            assert " ".join(text(one, 120).split()) in shown
+    for number in range(1, len(TEXTS) + len(URLS) + 1, 4):
+        for root in ("", "inner/"):
+            page.goto(f"{hostile_site.address}{root}components/{number}.html")
+            assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+            outside = page.eval_on_selector_all(
+                "a", "all => all.filter(a => a.origin !== location.origin).map(a => [a.protocol, a.rel])"
+            )
+            assert all(found in (["http:", REL], ["https:", REL]) for found in outside)
+    page.goto(hostile_site.address + "inner/")
+    assert page.title() == title
+
+
+def test_a_page_prints(opened: Any, site: Site) -> None:
+    """On white, whatever the scheme of colours, and without what only a screen needs."""
+    page = opened(site.address, color_scheme="dark")
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.locator("nav").first.is_visible()
+    assert len(page.pdf()) > 10_000
+
+
+def test_a_copy_says_how_old_it_is(opened: Any, site: Site, tmp_path: Any) -> None:
+    """From files alone, with and without JavaScript; after five minutes it says so loudly."""
+    before = FakeClock(int((NOW - 3 * 60 * MINUTE).timestamp() * 1_000))
+    cache = Cache(Queries(site.rows), before, StatusConfig())
+    snapshot = asyncio.run(cache.current()).public
+    export.write(tmp_path / "www", export.files(snapshot, "Our shops"))
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments, directory=str(tmp_path / "www"))
+
+        def log_message(self, *arguments: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            address = f"http://127.0.0.1:{server.server_address[1]}/"
+            page = opened(address)
+            expect(page.locator("#age")).to_have_text(", 3 hours ago")
+            expect(page.locator("#age")).to_have_class("old")
+            plain = opened(address, java_script_enabled=False)
+            assert "Made at" in plain.locator("footer").inner_text()
+            plain.click("text=Incidents >> nth=0")
+            assert plain.locator("h1").inner_text() == "Incidents"
+        finally:
+            server.shutdown()
+            thread.join()
