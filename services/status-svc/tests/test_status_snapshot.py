@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import database_rows
 import pytest
 from page_values import AT, MINUTE, component, days
 
@@ -132,3 +133,18 @@ def test_days_are_ninety_whatever_is_known() -> None:
     assert known.of(1, AT.date()) is own
     later = known.of(1, AT.date() + dt.timedelta(days=1))
     assert (len(later), later[-1].availability, later[-2]) == (90, None, own[-1])
+
+
+@pytest.mark.parametrize(
+    ("ups", "downs", "minute"),
+    [([5, 7], [], 7), ([], [5, 7], 5), ([1], [5], 5), ([9], [5, 7], 9), ([], [], None)],
+)
+def test_since_when_a_component_is_in_its_state(ups: list[int], downs: list[int], minute: int | None) -> None:
+    """Up since the last location came back, down since the first failed, down at some since there are both."""
+    rows = [
+        database_rows.status(1, "https://shop.example/", {}, location=f"{state} {n}", status=state, since=AT + n * MINUTE)
+        for state, moments in (("up", ups), ("down", downs))
+        for n in moments
+    ] or [database_rows.status(1, "https://shop.example/", {}, status="unknown", since=None)]
+    (found,) = joining.snapshot(AT, rows, joining.Days(), [], [], name_label="name", group_label="group").components
+    assert found.since == (None if minute is None else AT + minute * MINUTE)

@@ -79,15 +79,13 @@ def _component(rows: list[Row], days: Days, today: dt.date, name_label: str, gro
     labels: dict[str, str] = {str(name): str(value) for name, value in (first["labels"] or {}).items()}
     seen = tuple(Seen(**{name: row[name] for name in _SEEN}) for row in rows)
     state = combined(seen)
-    moments = [one.since for one in seen if one.since is not None and (one.state is state or state is State.PARTLY)]
     return Component(
         id=first["target_id"],
         name=labels.get(name_label) or first["url"],
         public_name=labels.get(name_label) or _host(first["url"]),
         group=labels.get(group_label) or NO_GROUP,
         state=state,
-        # Up since the last location came back, down since the first one failed.
-        since=(max if state is State.UP else min)(moments) if moments else None,
+        since=_since(seen, state),
         known=sum(one.state in (State.UP, State.DOWN) for one in seen),
         places=sum(one.location is not None for one in seen),
         days=days.of(first["target_id"], today),
@@ -95,6 +93,17 @@ def _component(rows: list[Row], days: Days, today: dt.date, name_label: str, gro
         labels=labels,
         seen=seen,
     )
+
+
+def _since(seen: Iterable[Seen], state: State) -> dt.datetime | None:
+    """Up since the last location came back, down since the first one failed, partly since there are both."""
+    moments: dict[State, list[dt.datetime]] = {}
+    for one in seen:
+        if one.since is not None:
+            moments.setdefault(one.state, []).append(one.since)
+    if state is State.PARTLY:
+        return max((min(moments[one]) for one in (State.UP, State.DOWN) if one in moments), default=None)
+    return (max if state is State.UP else min)(moments.get(state, []), default=None)
 
 
 def _host(url: str) -> str:
