@@ -61,12 +61,12 @@ def config(server: str, tmp_path: Path) -> Config:
     """A schema of its own, and an account for status-svc."""
     number = next(_names)
     info = psycopg.conninfo.conninfo_to_dict(server)
+    name = f"status {number}"
     content = {
         "kafka": {"bootstrap_servers": "k:1"},
-        "database": {key: info[key] for key in ("host", "user")} | {"port": int(str(info["port"]))},
-        "roles": {"status_user": f"status {number}"},
+        "database": {"host": info["host"], "user": info["user"], "port": int(str(info["port"])), "database": name},
+        "roles": {"status_user": name},
     }
-    content["database"]["database"] = f"status {number}"
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump(content))
     made = load_config(file, environ={})

@@ -95,4 +95,4 @@ URLS = {
     "https://shop.example/'><script>alert(1)</script>": True,
     "https://shop.example/{{7*7}}": True,
     "https://shop.example/" + "a" * 100_000: False,
-}  # fmt: skip
+}

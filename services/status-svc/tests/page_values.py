@@ -52,15 +52,27 @@ def everything(text: str, url: str) -> tuple[Snapshot, Component, Detail]:
         certificate_issuer=text,
     )
     one = component(
-        name=text, public_name=text, group=text, url=url, labels={text: text, "status_page": "public"}, state=State.DOWN, seen=(seen,)
+        name=text,
+        public_name=text,
+        group=text,
+        url=url,
+        labels={text: text, "status_page": "public"},
+        state=State.DOWN,
+        seen=(seen,),
     )
     snapshot = Snapshot(
         at=AT,
         components=(one,),
         incidents=(
             Incident(
-                id="1-1", target_id=1, name=text, began_at=AT - MINUTE, ended_at=None, locations=(text,),
-                reasons=(text,), updates=(Update(at=AT, kind=text, text=text),),
+                id="1-1",
+                target_id=1,
+                name=text,
+                began_at=AT - MINUTE,
+                ended_at=None,
+                locations=(text,),
+                reasons=(text,),
+                updates=(Update(at=AT, kind=text, text=text),),
             ),
         ),
         maintenance=(
@@ -68,16 +80,28 @@ def everything(text: str, url: str) -> tuple[Snapshot, Component, Detail]:
                 id="1-1", begins_at=AT - MINUTE, ends_at=AT + MINUTE, names=(text,), targets=frozenset({1}), note=text
             ),
         ),
-    )  # fmt: skip
+    )
     detail = Detail(
         hours=(Hour(hour=AT, dns_s=0.01, connect_s=0.02, tls_s=0.03, first_byte_s=0.04, p50_s=0.1, p95_s=0.2),),
         checks=(
             Check(
-                scheduled_at=AT, location=text, status="down", reason=text, error=text, http_status=500,
-                response_time_s=0.1, remote_address=text, addresses_tried=text, final_url=url, redirects=1,
-                certificate_subject=text, certificate_issuer=text, http_version=text, tls_version=text,
+                scheduled_at=AT,
+                location=text,
+                status="down",
+                reason=text,
+                error=text,
+                http_status=500,
+                response_time_s=0.1,
+                remote_address=text,
+                addresses_tried=text,
+                final_url=url,
+                redirects=1,
+                certificate_subject=text,
+                certificate_issuer=text,
+                http_version=text,
+                tls_version=text,
             ),
         ),
         alerts=(Alert(since=AT, state=text, severity=text, policy=text, locations=(text,), note=text),),
-    )  # fmt: skip
+    )
     return snapshot, one, detail

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from database_rows import Rows
+
     from monitoring_core.config import StatusConfig
 
 

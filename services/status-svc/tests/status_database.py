@@ -30,8 +30,8 @@ def database(postgres: Postgres, name: str) -> Iterator[tuple[DatabaseConfig, Se
     """A new database with the schema, and a connection to it."""
     config = DatabaseConfig(host=postgres.host, port=postgres.port, user=postgres.user, database=name)
     with connect(config, "test", database="postgres", autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # type: ignore[arg-type]  # names of tests
-        admin.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        admin.execute(f"CREATE DATABASE {name}")
     list(create_schema(config, dt.datetime.now(dt.UTC).date()))
     with connect(config, "test", autocommit=True) as made:
         yield config, made
@@ -64,7 +64,7 @@ def store(connection: Session, target_id: int, at: dt.datetime, status: str, **v
     columns, marks = ", ".join(row), ", ".join(["%s"] * len(row))
     with connection.transaction():
         connection.execute(
-            f"INSERT INTO monitoring.availability_result ({columns}) VALUES ({marks})",  # type: ignore[arg-type]
+            f"INSERT INTO monitoring.availability_result ({columns}) VALUES ({marks})",
             list(row.values()),
         )
         mark = "INSERT INTO monitoring.availability_dirty_hour VALUES (date_trunc('hour', %s::timestamptz, 'UTC'))"

@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from database_rows import PUBLIC, Rows, status
 from hostile_texts import TEXTS, URLS
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 from serving import Site, served
 
 from monitoring_core.config import StatusConfig
@@ -33,8 +33,17 @@ pytestmark = pytest.mark.integration_test
 NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
 REL = "noreferrer noopener nofollow"
 MINUTE, DAY = dt.timedelta(minutes=1), dt.timedelta(days=1)
-PAGES = ["", "components/1.html", "incidents.html", "maintenance.html", "inner/", "inner/components/1.html",
-         "inner/components/2.html", "inner/incidents.html", "inner/maintenance.html"]  # fmt: skip
+PAGES = [
+    "",
+    "components/1.html",
+    "incidents.html",
+    "maintenance.html",
+    "inner/",
+    "inner/components/1.html",
+    "inner/components/2.html",
+    "inner/incidents.html",
+    "inner/maintenance.html",
+]
 WIDTHS = (360, 768, 1920)
 # Rules that are not about what is wrong for sure are left out by axe itself; these are the standards that we keep.
 SETTINGS = StatusConfig(title="Our shops", cache=dt.timedelta(seconds=1), anonymous_read=True)
@@ -46,50 +55,116 @@ def shop_rows() -> Rows:
     long = "A shop with a name that is longer than a telephone is wide, and_then_some_without_any_space_at_all_in_it"
     targets = [
         status(1, "https://shop.example/", PUBLIC | {"name": "Shop", "group": "Shops"}, since=NOW - DAY),
-        status(2, f"https://shop.example/{'path/' * 60}", PUBLIC | {"name": long, "group": "Shops"}, status="down",
-               reason="connection_error", error="Connection refused " * 10, http_status=None, since=NOW - 5 * MINUTE,
-               certificate_expires_at=NOW + 20 * DAY, certificate_subject="shop.example", certificate_issuer="An authority"),
+        status(
+            2,
+            f"https://shop.example/{'path/' * 60}",
+            PUBLIC | {"name": long, "group": "Shops"},
+            status="down",
+            reason="connection_error",
+            error="Connection refused " * 10,
+            http_status=None,
+            since=NOW - 5 * MINUTE,
+            certificate_expires_at=NOW + 20 * DAY,
+            certificate_subject="shop.example",
+            certificate_issuer="An authority",
+        ),
         status(2, "https://shop.example/", PUBLIC | {"name": long, "group": "Shops"}, location="tokyo"),
         status(3, "https://stale.example/", PUBLIC, status="unknown", reason="stale", stale=True),
         status(4, "https://unknown.example/", PUBLIC, status="unknown", reason="prober_error"),
         status(5, "https://new.example/", PUBLIC, status="unknown", reason="not_checked_yet", location=None),
         status(6, "https://paused.example/", PUBLIC, status="unknown", reason="inactive", active=False),
         status(7, "https://down.example/", PUBLIC, status="down", reason="timeout"),
-    ]  # fmt: skip
+    ]
     days = [
-        {"target_id": target, "day": (NOW - back * DAY).date(), "up": 1440 - failed, "down": failed, "unknown": back * 15}
+        {
+            "target_id": target,
+            "day": (NOW - back * DAY).date(),
+            "up": 1440 - failed,
+            "down": failed,
+            "unknown": back * 15,
+        }
         for target in (1, 2)
         for back, failed in ((n, (0, 3, 500)[n % 3]) for n in range(80))
     ]
     incidents = [
-        {"target_id": target, "location": "berlin", "began_at": NOW - back * DAY, "ended_at": ended,
-         "reason": "timeout", "end_reason": ended and "recovered"}
+        {
+            "target_id": target,
+            "location": "berlin",
+            "began_at": NOW - back * DAY,
+            "ended_at": ended,
+            "reason": "timeout",
+            "end_reason": ended and "recovered",
+        }
         for target, back, ended in ((1, 3, NOW - 2 * DAY), (2, 1, None), (2, 9, NOW - 8 * DAY))
-    ]  # fmt: skip
+    ]
     windows = [
-        {"window_id": number, "match": {"group": "Shops"}, "begins_at": NOW + begin * DAY, "ends_at": NOW + (begin + 1) * DAY,
-         "zone": "Europe/Berlin", "recurrence": None, "ended_at": None, "note": "new disks"}
+        {
+            "window_id": number,
+            "match": {"group": "Shops"},
+            "begins_at": NOW + begin * DAY,
+            "ends_at": NOW + (begin + 1) * DAY,
+            "zone": "Europe/Berlin",
+            "recurrence": None,
+            "ended_at": None,
+            "note": "new disks",
+        }
         for number, begin in ((1, -0.5), (2, 3), (3, -9))
-    ]  # fmt: skip
+    ]
     hours = [
-        {"hour": NOW - back * 60 * MINUTE, "dns_s": 0.01, "connect_s": 0.02, "tls_s": 0.03, "first_byte_s": 0.1 + back / 500,
-         "p50_s": 0.2, "p95_s": 0.3 + back / 300}
+        {
+            "hour": NOW - back * 60 * MINUTE,
+            "dns_s": 0.01,
+            "connect_s": 0.02,
+            "tls_s": 0.03,
+            "first_byte_s": 0.1 + back / 500,
+            "p50_s": 0.2,
+            "p95_s": 0.3 + back / 300,
+        }
         for back in range(48, 0, -1)
-    ]  # fmt: skip
+    ]
     checks = [
-        {"scheduled_at": NOW - back * MINUTE, "location": "berlin", "status": ("up", "down", "unknown")[back % 3],
-         "reason": (None, "status_mismatch", "prober_error")[back % 3], "error": "Got 500 " * (back % 3),
-         "http_status": 500, "response_time_s": 0.2, "remote_address": "2001:db8::1", "addresses_tried": None,
-         "final_url": "https://shop.example/" + "x" * 300, "redirects": 2, "certificate_subject": "shop.example",
-         "certificate_issuer": "An authority", "http_version": "2", "tls_version": "1.3"}
+        {
+            "scheduled_at": NOW - back * MINUTE,
+            "location": "berlin",
+            "status": ("up", "down", "unknown")[back % 3],
+            "reason": (None, "status_mismatch", "prober_error")[back % 3],
+            "error": "Got 500 " * (back % 3),
+            "http_status": 500,
+            "response_time_s": 0.2,
+            "remote_address": "2001:db8::1",
+            "addresses_tried": None,
+            "final_url": "https://shop.example/" + "x" * 300,
+            "redirects": 2,
+            "certificate_subject": "shop.example",
+            "certificate_issuer": "An authority",
+            "http_version": "2",
+            "tls_version": "1.3",
+        }
         for back in range(50)
-    ]  # fmt: skip
+    ]
     alerts = [
-        {"since": NOW - DAY, "state": "firing", "severity": "critical", "policy": "website-down", "locations": ["berlin"],
-         "cause": None, "silenced_window": 3, "acknowledged_at": NOW, "acknowledged_by": "me", "note": "I see"}
-    ]  # fmt: skip
-    return Rows(*targets, availability_daily=days, website_incident=incidents, maintenance_window=windows,
-                availability_hourly=hours, website_check=checks, alert_transition=alerts)  # fmt: skip
+        {
+            "since": NOW - DAY,
+            "state": "firing",
+            "severity": "critical",
+            "policy": "website-down",
+            "locations": ["berlin"],
+            "cause": None,
+            "silenced_window": 3,
+            "acknowledged_at": NOW,
+            "acknowledged_by": "me",
+            "note": "I see",
+        }
+    ]
+    return Rows(
+        *targets,
+        availability_daily=days,
+        website_incident=incidents,
+        maintenance_window=windows,
+        availability_hourly=hours,
+        website_check=checks,
+        alert_transition=alerts,
+    )
 
 
 def hostile_rows() -> Rows:
@@ -97,11 +172,17 @@ def hostile_rows() -> Rows:
     texts = [*TEXTS.values(), *(name for name in URLS)]
     urls = list(URLS)
     values = {"error": "", "reason": "timeout", "status": "down"}
-    return Rows(*(
-        status(n + 1, urls[n % len(urls)], PUBLIC | {"name": one, "group": one, one: one},
-               **values | {"error": one, "location": text(one), "certificate_subject": one})
-        for n, one in enumerate(texts)
-    ))  # fmt: skip
+    return Rows(
+        *(
+            status(
+                n + 1,
+                urls[n % len(urls)],
+                PUBLIC | {"name": one, "group": one, one: one},
+                **values | {"error": one, "location": text(one), "certificate_subject": one},
+            )
+            for n, one in enumerate(texts)
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -134,8 +215,12 @@ class Watched:
         self.wrong: list[str] = []
         page.on("console", lambda message: self.wrong.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        page.on("dialog", lambda dialog: (self.wrong.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", self._dialog)
         page.on("request", lambda request: self._request(request.url))
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self.wrong.append(f"dialog {dialog.message}")
+        dialog.dismiss()
 
     def _request(self, url: str) -> None:
         if not url.startswith("http://127.0.0.1:"):
@@ -213,7 +298,8 @@ def test_every_bar_is_reached_by_keyboard_and_says_its_figures(opened: Any, site
             tip = page.evaluate(
                 "(() => { const one = document.activeElement.closest('.days a'); if (!one) return null;"
                 "const tip = one.querySelector('.tip'); const box = tip.getBoundingClientRect();"
-                "return [tip.textContent, getComputedStyle(tip).clipPath, box.left >= 0 && box.right <= innerWidth]; })()"
+                "const within = box.left >= 0 && box.right <= innerWidth;"
+                "return [tip.textContent, getComputedStyle(tip).clipPath, within]; })()"
             )
             if tip:
                 said.append(tip)

@@ -65,7 +65,7 @@ def test_an_export_has_every_page_and_every_link_leads_to_a_file(tmp_path: Path)
     assert len(paths) == count == 3 + 39 * 2 + 5
     for path in directory.resolve().rglob("*.html"):
         page = path.read_text()
-        assert "Made at <time id=\"made\" datetime=\"2026-11-26T12:00:00Z\">" in page
+        assert 'Made at <time id="made" datetime="2026-11-26T12:00:00Z">' in page
         assert "data-events" not in page
         assert "default-src 'none'" in page
         assert "internal.example" not in page

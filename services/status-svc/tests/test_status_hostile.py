@@ -109,22 +109,37 @@ def test_a_public_page_has_nothing_internal() -> None:
             at=snapshot.at,
             components=(
                 model.Component(
-                    id=1, name="secret-word", public_name="Shop", group="Shops", state=one.state, since=one.since, known=0, places=1,
-                    days=one.days, url=one.url, labels={"status_page": "public", "secret-word": "secret-word"},
+                    id=1,
+                    name="secret-word",
+                    public_name="Shop",
+                    group="Shops",
+                    state=one.state,
+                    since=one.since,
+                    known=0,
+                    places=1,
+                    days=one.days,
+                    url=one.url,
+                    labels={"status_page": "public", "secret-word": "secret-word"},
                     seen=one.seen,
                 ),
             ),
             incidents=tuple(
                 model.Incident(
-                    id=i.id, target_id=1, name=i.name, began_at=i.began_at, ended_at=None, locations=i.locations,
-                    reasons=i.reasons, updates=(model.Update(at=i.began_at, kind="down"),),
+                    id=i.id,
+                    target_id=1,
+                    name=i.name,
+                    began_at=i.began_at,
+                    ended_at=None,
+                    locations=i.locations,
+                    reasons=i.reasons,
+                    updates=(model.Update(at=i.began_at, kind="down"),),
                 )
                 for i in marked.incidents
             ),
             maintenance=marked.maintenance,
         ),
         PUBLIC,
-    )  # fmt: skip
+    )
     assert "secret-word" not in repr(public)
     assert "internal.example" not in repr(public)
     assert [one.name for one in public.components] == ["Shop"]

@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree as Xml
+from xml.etree import ElementTree as ET
 
 import attrs
 import icalendar
@@ -62,8 +62,19 @@ def get(site: Site, path: str, **headers: str) -> requests.Response:
         return session.send(request, timeout=10, allow_redirects=False)
 
 
-@pytest.mark.parametrize("name", ["", "index.html", "components/1.html", "incidents.html", "maintenance.html",
-                                  "feed.atom", "maintenance.ics", "badges/1.svg"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "index.html",
+        "components/1.html",
+        "incidents.html",
+        "maintenance.html",
+        "feed.atom",
+        "maintenance.ics",
+        "badges/1.svg",
+    ],
+)
 def test_the_public_sees_only_what_is_public(site: Site, name: str) -> None:
     """No target without the labels, and no URL, address or location of the others."""
     answer = get(site, name)
@@ -88,12 +99,32 @@ def test_the_inner_view_is_behind_a_token(site: Site, name: str) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("name", [
-    "components/2.html", "components/3.html", "components/0.html", "components/1", "components/1.svg", "badges/1.html",
-    "components/99999999999999999999.html", "components/-1.html", "index-1.html", "index-2.html", "inner",
-    "/evil.example/", "/evil.example", "static/../web.py", "static/nothing.css", "..%2f..%2fetc/passwd", "%5cevil.example",
-    "components/1.html/", "admin", "\u202e", "%00",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "components/2.html",
+        "components/3.html",
+        "components/0.html",
+        "components/1",
+        "components/1.svg",
+        "badges/1.html",
+        "components/99999999999999999999.html",
+        "components/-1.html",
+        "index-1.html",
+        "index-2.html",
+        "inner",
+        "/evil.example/",
+        "/evil.example",
+        "static/../web.py",
+        "static/nothing.css",
+        "..%2f..%2fetc/passwd",
+        "%5cevil.example",
+        "components/1.html/",
+        "admin",
+        "\u202e",
+        "%00",
+    ],
+)
 def test_there_is_no_other_page_and_no_redirect(site: Site, name: str) -> None:
     """Also not to a page of another site."""
     answer = get(site, name)
@@ -212,7 +243,7 @@ def test_open_pages_hear_of_changes_from_one_read() -> None:
 def test_the_feed_has_every_update(rows: Rows) -> None:
     """Each with a name of its own, the newest first."""
     snapshot, *_ = everything("Shop <b>", "https://shop.example/")
-    found = Xml.fromstring(feed.atom(snapshot, "Our shops", "https://status.example/"))
+    found = ET.fromstring(feed.atom(snapshot, "Our shops", "https://status.example/"))
     entries = found.findall(f"{{{ATOM}}}entry")
     assert len(entries) == sum(len(one.updates) for one in snapshot.incidents)
     assert len({entry.findtext(f"{{{ATOM}}}id") for entry in entries}) == len(entries)
@@ -220,7 +251,7 @@ def test_the_feed_has_every_update(rows: Rows) -> None:
     link = entries[0].find(f"{{{ATOM}}}link")
     assert link is not None
     assert link.get("href") == "https://status.example/incidents.html#i1-1"
-    again = Xml.fromstring(feed.atom(snapshot, "Our shops", "https://status.example/"))
+    again = ET.fromstring(feed.atom(snapshot, "Our shops", "https://status.example/"))
     assert [e.findtext(f"{{{ATOM}}}id") for e in again.findall(f"{{{ATOM}}}entry")] == [
         entry.findtext(f"{{{ATOM}}}id") for entry in entries
     ]
@@ -230,15 +261,26 @@ def test_the_feed_has_every_update(rows: Rows) -> None:
 def test_feed_calendar_and_badge_hold_any_text(name: str) -> None:
     """They stay well-formed, and nobody adds a line or an element."""
     snapshot, one, _ = everything(TEXTS[name], "https://shop.example/")
-    found = Xml.fromstring(feed.atom(snapshot, TEXTS[name]))
+    found = ET.fromstring(feed.atom(snapshot, TEXTS[name]))
     assert {element.tag for element in found.iter()} == {
         f"{{{ATOM}}}{tag}" for tag in ("feed", "id", "title", "updated", "link", "author", "name", "entry", "content")
     }
-    badge = Xml.fromstring(rendering.badge(one))
-    assert [element.tag.split("}")[1] for element in badge.iter()] == ["svg", "title", "path", "path", "g", "text", "text"]
+    badge = ET.fromstring(rendering.badge(one))
+    assert [element.tag.split("}")[1] for element in badge.iter()] == [
+        "svg",
+        "title",
+        "path",
+        "path",
+        "g",
+        "text",
+        "text",
+    ]
     (event,) = icalendar.Calendar.from_ical(calendars.maintenance(snapshot, TEXTS[name])).walk("VEVENT")
     assert set(event) == {"UID", "DTSTAMP", "DTSTART", "DTEND", "SUMMARY", "DESCRIPTION"}
-    assert (event.start, event.end - event.start) == (snapshot.maintenance[0].begins_at, dt.timedelta(minutes=2))
+    begins = snapshot.maintenance[0].begins_at
+    lines = event.to_ical().decode().splitlines()
+    for name, at in (("DTSTART", begins), ("DTEND", begins + dt.timedelta(minutes=2))):
+        assert f"{name}:{at:%Y%m%dT%H%M%SZ}" in lines
 
 
 def test_a_badge_says_the_state_in_words() -> None:

@@ -91,9 +91,8 @@ def test_too_many_statements_are_refused_at_once(config: Config) -> None:
     database = PostgresDatabase(account, 1, Metrics())
 
     async def ask() -> list[object]:
-        return await asyncio.gather(
-            *(database.rows("SELECT pg_sleep(0.02)") for _ in range(40)), return_exceptions=True
-        )
+        asked = (database.rows("SELECT pg_sleep(0.02)") for _ in range(40))
+        return list(await asyncio.gather(*asked, return_exceptions=True))
 
     outcomes = asyncio.run(ask())
     assert sum(isinstance(one, OutageError) for one in outcomes) == 40 - 33

@@ -32,17 +32,34 @@ def made(postgres: Postgres) -> Iterator[tuple[DatabaseConfig, Session]]:
     """A target that is down at one of two places, one that is stale, one that is paused and one that is new."""
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     with database(postgres, "status_queries") as (config, connection):
-        shop = add(connection, "https://shop.example/", {"status_page": "public", "name": "Shop", "group": "Shops", "team": "a"})
+        shop = add(
+            connection,
+            "https://shop.example/",
+            {"status_page": "public", "name": "Shop", "group": "Shops", "team": "a"},
+        )
         stale = add(connection, "https://stale.example/", {"status_page": "public", "group": "Shops"})
         add(connection, "https://paused.example/", active=False)
         add(connection, "https://new.example/")
         for back in range(30, 0, -1):
-            up: dict[str, Any] = {"dns_s": 0.01, "connect_s": 0.02, "tls_s": 0.03, "first_byte_s": 0.04,
-                                  "response_time_s": 0.1, "http_status": 200}  # fmt: skip
+            up: dict[str, Any] = {
+                "dns_s": 0.01,
+                "connect_s": 0.02,
+                "tls_s": 0.03,
+                "first_byte_s": 0.04,
+                "response_time_s": 0.1,
+                "http_status": 200,
+            }
             store(connection, shop, now - back * MINUTE, "up", certificate_expires_at=now + 90 * 1440 * MINUTE, **up)
             failed = back <= 5
-            store(connection, shop, now - back * MINUTE, "down" if failed else "up", location="tokyo",
-                  error="<b>Connection refused</b>" if failed else None, **({} if failed else up))  # fmt: skip
+            store(
+                connection,
+                shop,
+                now - back * MINUTE,
+                "down" if failed else "up",
+                location="tokyo",
+                error="<b>Connection refused</b>" if failed else None,
+                **({} if failed else up),
+            )
         store(connection, stale, now - 600 * MINUTE, "up")
         alert_rows.store(connection, alert_rows.transition(shop, "firing", "suspected"))
         connection.execute(

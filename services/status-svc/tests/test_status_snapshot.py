@@ -142,7 +142,9 @@ def test_days_are_ninety_whatever_is_known() -> None:
 def test_since_when_a_component_is_in_its_state(ups: list[int], downs: list[int], minute: int | None) -> None:
     """Up since the last location came back, down since the first failed, down at some since there are both."""
     rows = [
-        database_rows.status(1, "https://shop.example/", {}, location=f"{state} {n}", status=state, since=AT + n * MINUTE)
+        database_rows.status(
+            1, "https://shop.example/", {}, location=f"{state} {n}", status=state, since=AT + n * MINUTE
+        )
         for state, moments in (("up", ups), ("down", downs))
         for n in moments
     ] or [database_rows.status(1, "https://shop.example/", {}, status="unknown", since=None)]

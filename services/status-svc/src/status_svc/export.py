@@ -1,7 +1,7 @@
-"""The public view as files, for any web server: whoever reads them finds the old view or the new one, never a part.
+"""The public view as files, for any web server: a reader finds the old view or the new one, never a part.
 
 The folder that was asked for is a symbolic link. What it leads to is written beside it, in a hidden folder, and then
-the link is replaced, which is one step of the file system. The view before the last one is removed with the next export.
+the link is replaced, which is one step of the file system. The view before the last is removed with the next export.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ def _current(directory: Path) -> str | None:
         return None
     name = str(directory.readlink())
     if not name.startswith(_prefix(directory)):
-        raise StopError(f"{directory}: leads to {name}, which is not from an export: give a folder that does not exist yet")
+        raise StopError(
+            f"{directory}: leads to {name}, which is not from an export: give a folder that does not exist yet"
+        )
     return name
 
 

@@ -95,7 +95,9 @@ class Bodies:
 def body_of(document: Document) -> Body:
     """A document made ready to be sent."""
     compressed = gzip.compress(document.content, 6, mtime=0)
-    return Body(document.content, compressed, f'"{hashlib.sha256(document.content).hexdigest()[:32]}"', document.media_type)
+    return Body(
+        document.content, compressed, f'"{hashlib.sha256(document.content).hexdigest()[:32]}"', document.media_type
+    )
 
 
 def _made(make: Callable[[], Document | None]) -> Body | None:
@@ -105,7 +107,5 @@ def _made(make: Callable[[], Document | None]) -> Body | None:
 
 def _same(one: Snapshot, other: Snapshot) -> bool:
     return one is other or (
-        one.components == other.components
-        and one.incidents == other.incidents
-        and one.maintenance == other.maintenance
+        one.components == other.components and one.incidents == other.incidents and one.maintenance == other.maintenance
     )

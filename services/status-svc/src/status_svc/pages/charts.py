@@ -61,8 +61,9 @@ def phases(hours: Sequence[Hour]) -> Markup:
             height = (getattr(hour, field) or 0) * scale
             if height:
                 y -= height
-                parts.append(f'<rect class="{name}" x="{x:.1f}" y="{y:.1f}" width="{width * 0.85:.1f}" '
-                             f'height="{height:.1f}"/>')  # fmt: skip
+                parts.append(
+                    f'<rect class="{name}" x="{x:.1f}" y="{y:.1f}" width="{width * 0.85:.1f}" height="{height:.1f}"/>'
+                )
     known = [(number, hour.p95_s) for number, hour in enumerate(hours) if hour.p95_s is not None]
     line = " ".join(f"{_LEFT + (number + 0.42) * width:.1f},{ground - p95 * scale:.1f}" for number, p95 in known)
     parts.append(f'<polyline class="tail" points="{line}"/>')

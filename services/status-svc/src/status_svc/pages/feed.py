@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree as Xml
+from xml.etree import ElementTree as ET
 
 from status_svc.pages.shown import MAX_NAME, iso, text
 
@@ -28,24 +28,28 @@ def atom(snapshot: Snapshot, title: str, base: str = "") -> bytes:
     updates = [(one, update) for one in snapshot.incidents for update in one.updates]
     updates.sort(key=lambda pair: (pair[1].at, pair[0].id), reverse=True)
     newest = updates[0][1].at if updates else snapshot.at
-    feed = Xml.Element("feed", {"xmlns": ATOM})
+    feed = ET.Element("feed", {"xmlns": ATOM})
     _add(feed, "id", f"urn:uuid:{uuid.uuid5(_OURS, base or text(title))}")
     _add(feed, "title", f"{text(title, MAX_NAME)}: incidents")
     _add(feed, "updated", iso(newest))
-    Xml.SubElement(feed, "link", {"rel": "self", "href": f"{base}feed.atom"})
-    Xml.SubElement(feed, "link", {"rel": "alternate", "type": "text/html", "href": f"{base}incidents.html"})
-    _add(Xml.SubElement(feed, "author"), "name", text(title, MAX_NAME))
+    ET.SubElement(feed, "link", {"rel": "self", "href": f"{base}feed.atom"})
+    ET.SubElement(feed, "link", {"rel": "alternate", "type": "text/html", "href": f"{base}incidents.html"})
+    _add(ET.SubElement(feed, "author"), "name", text(title, MAX_NAME))
     for one, update in updates[:_ENTRIES]:
-        entry = Xml.SubElement(feed, "entry")
-        _add(entry, "id", f"urn:uuid:{uuid.uuid5(_OURS, f'{one.id}/{iso(update.at)}/{text(update.kind)}/{text(update.text, _LONGEST_UPDATE)}')}")
+        entry = ET.SubElement(feed, "entry")
+        known = f"{one.id}/{iso(update.at)}/{text(update.kind)}/{text(update.text, _LONGEST_UPDATE)}"
+        _add(entry, "id", f"urn:uuid:{uuid.uuid5(_OURS, known)}")
         _add(entry, "title", f"{text(one.name, MAX_NAME)}: {text(update.kind, 40)}")
         _add(entry, "updated", iso(update.at))
-        Xml.SubElement(entry, "link", {"rel": "alternate", "type": "text/html",
-                                       "href": f"{base}incidents.html#i{one.id}"})  # fmt: skip
-        since = f"Since {iso(one.began_at)}." if one.ended_at is None else f"{iso(one.began_at)} to {iso(one.ended_at)}."
+        ET.SubElement(
+            entry, "link", {"rel": "alternate", "type": "text/html", "href": f"{base}incidents.html#i{one.id}"}
+        )
+        since = (
+            f"Since {iso(one.began_at)}." if one.ended_at is None else f"{iso(one.began_at)} to {iso(one.ended_at)}."
+        )
         _add(entry, "content", f"{text(update.text, _LONGEST_UPDATE)} {since}".strip())
-    return bytes(Xml.tostring(feed, encoding="utf-8", xml_declaration=True))
+    return bytes(ET.tostring(feed, encoding="utf-8", xml_declaration=True))
 
 
-def _add(parent: Xml.Element, name: str, content: str) -> None:
-    Xml.SubElement(parent, name).text = content
+def _add(parent: ET.Element, name: str, content: str) -> None:
+    ET.SubElement(parent, name).text = content

@@ -174,8 +174,9 @@ def _maintenance(rows: Iterable[Row], components: Sequence[Component], now: dt.d
         targets = frozenset(one.id for one in within)
         for begin, end in times:
             number = f"{window.id}-{int(begin.timestamp())}"
-            found.append(Maintenance(id=number, begins_at=begin, ends_at=end, names=names, targets=targets,
-                                     note=row["note"]))  # fmt: skip
+            found.append(
+                Maintenance(id=number, begins_at=begin, ends_at=end, names=names, targets=targets, note=row["note"])
+            )
     nearest = sorted(found, key=lambda one: abs(one.begins_at - now))[:_MOST_WINDOWS]
     return tuple(sorted(nearest, key=lambda one: (one.begins_at, one.id)))
 
