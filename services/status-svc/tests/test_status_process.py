@@ -56,6 +56,29 @@ def test_it_becomes_ready_and_ends_well_on_a_signal(config: Config, tmp_path: Pa
     assert process.wait(10) == 0
 
 
+def exported(tmp_path: Path, *settings: str) -> subprocess.CompletedProcess[str]:
+    program = str(Path(sys.executable).with_name("status-svc"))
+    command = [program, "export", str(tmp_path / "site"), "--config", str(tmp_path / "config.yaml")]
+    for setting in settings:
+        command += ["--set", setting]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_the_public_page_is_written_as_files(config: Config, tmp_path: Path) -> None:
+    """Again and again; while PostgreSQL is away, what was written stays."""
+    for _ in range(2):
+        done = exported(tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.endswith(f"files written to {tmp_path / 'site'}\n")
+    page = (tmp_path / "site" / "index.html").read_bytes()
+    assert b"<html" in page
+    away = exported(tmp_path, "database.port=1", "database.host=127.0.0.1")
+    assert (away.returncode, away.stdout) == (1, "")
+    assert away.stderr.startswith("PostgreSQL at 127.0.0.1:1")
+    assert "Traceback" not in away.stderr
+    assert (tmp_path / "site" / "index.html").read_bytes() == page
+
+
 def test_a_schema_that_is_too_old_ends_it(
     config: Config, connection: psycopg.Connection[tuple[object, ...]], tmp_path: Path
 ) -> None:

@@ -93,6 +93,7 @@ def _with_config(command: Callable[..., Any], role: Callable[[], str | None]) ->
         "dbadmin check-config --config config.yaml",
         "producer-svc check-config --set monitor.timeout=5s",
         "consumer-svc check-config",
+        "status-svc check-config --set status.port=8081",
     ),
 )
 @config_options

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 import uvicorn
 
+from monitoring_core.clock import SystemClock
 from monitoring_core.errors import OutageError, StopError
 from monitoring_runtime.endpoint import Endpoint
 from monitoring_runtime.health import Health
@@ -19,9 +20,14 @@ from status_svc import __version__
 from status_svc.adapters.database import PostgresDatabase
 from status_svc.app import create_app
 from status_svc.context import Context
+from status_svc.export import files, write
 from status_svc.metrics import Metrics
+from status_svc.pages.cache import Cache
+from status_svc.pages.queries import Queries
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from starlette.applications import Starlette
 
     from monitoring_core.config import Config, StatusConfig
@@ -60,6 +66,19 @@ def run(config: Config) -> None:
             metrics_port=endpoint.port,
         )
         asyncio.run(_serve(server, listener, database, health))
+
+
+def export_once(config: Config, directory: Path) -> int:
+    """Write the public view of now as files; returns how many.
+
+    Raises:
+        OutageError: PostgreSQL is away.
+        StopError: the schema is not for this release, or the folder cannot be written.
+    """
+    configure_logging(config.logging, "status-svc")
+    with contextlib.closing(PostgresDatabase(config.database, config.status.pool_size, Metrics())) as database:
+        public = asyncio.run(Cache(Queries(database), SystemClock(), config.status).read()).public
+    return write(directory, files(public, config.status.title, config.status.public_url or ""))
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket, database: Database, health: Health) -> None:

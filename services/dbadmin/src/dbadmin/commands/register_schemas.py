@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     "register-schemas",
     epilog=examples(
         "dbadmin register-schemas",
-        "dbadmin register-schemas --set kafka.schema_registry_url=https://registry.example.org:8081",
+        "dbadmin register-schemas --set kafka.schema_registry_url=https://r:8081",
     ),
 )
 @config_options

@@ -104,6 +104,14 @@ class Cache:
             raise NothingYetError
         return self._last
 
+    async def read(self) -> Both:
+        """A snapshot that is read now.
+
+        Raises:
+            OutageError: PostgreSQL cannot be read.
+        """
+        return await self._snapshot(self._now())
+
     async def detail(self, target_id: int) -> Detail:
         """What only the page of one target shows, read no more often for each target.
 
