@@ -1,15 +1,39 @@
-"""Metrics of the websites, for Prometheus."""
+"""Metrics of the websites, for Prometheus, in the names of blackbox_exporter."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
+from starlette.responses import Response
+from starlette.routing import Route
+
+from status_svc.cached import Cached
+from status_svc.metrics_websites.places import Places
+from status_svc.metrics_websites.text import page
+
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.routing import BaseRoute
 
     from status_svc.context import Context
 
+# Prometheus documentation, "Exposition formats".
+_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-def routes(_context: Context) -> list[BaseRoute]:
+
+def routes(context: Context) -> list[BaseRoute]:
     """The routes of the metrics."""
-    return []
+    settings = context.settings
+    places = Places(context.database, settings.metric_labels, settings.max_metric_places)
+
+    async def make() -> bytes:
+        found, omitted = await places.read()
+        return await asyncio.to_thread(page, found, settings.metric_labels, omitted)
+
+    cached = Cached(make, settings.cache.total_seconds())
+
+    async def metrics(_request: Request) -> Response:
+        return Response(await cached.get(), headers={"Content-Type": _CONTENT_TYPE})
+
+    return [Route("/metrics/websites", metrics, methods=["GET"])]
