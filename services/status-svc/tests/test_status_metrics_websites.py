@@ -160,8 +160,7 @@ def test_a_certificate_is_told_after_its_end_and_while_checks_fail(
         "VALUES (%s, 'default', %s, 'up', %s)",
         (target, NOW - dt.timedelta(minutes=10), expired),
     )
-    down = {"status": Status.DOWN, "response_time_s": 0.1, "http_status": None}
-    write(config, check(target, reason=Reason.CONNECTION_ERROR, **down))
+    write(config, check(target, status=Status.DOWN, reason=Reason.CONNECTION_ERROR, http_status=None))
     found = samples(serve().get("/metrics/websites").text)
     place = {"instance": "https://a.example/", "location": "default"}
     assert of(found, "probe_success", **place) == 0

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from status_svc.cached import Cached
-from status_svc.metrics_websites.places import Places
+from status_svc.metrics_websites.places import Reader
 from status_svc.metrics_websites.text import page
 
 if TYPE_CHECKING:
@@ -25,11 +25,12 @@ _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 def routes(context: Context) -> list[BaseRoute]:
     """The routes of the metrics."""
     settings = context.settings
-    places = Places(context.database, settings.metric_labels, settings.max_metric_places)
+    reader = Reader(context.database, settings.metric_labels, settings.max_metric_places)
 
     async def make() -> bytes:
-        found, omitted = await places.read()
-        return await asyncio.to_thread(page, found, settings.metric_labels, omitted)
+        places, values, omitted = await reader.read()
+        labels = dict(zip(settings.metric_labels, values, strict=True))
+        return await asyncio.to_thread(page, places, labels, omitted)
 
     cached = Cached(make, settings.cache.total_seconds())
 

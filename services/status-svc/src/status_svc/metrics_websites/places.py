@@ -9,9 +9,11 @@ if TYPE_CHECKING:
 
     from status_svc.ports import Database
 
+Texts = tuple[str | None, ...]
 
-class Place(NamedTuple):
-    """A target as one location sees it. What is not known is None.
+
+class Places(NamedTuple):
+    """Targets as locations see them: of each attribute a value for each place, as text; None for what is not known.
 
     Attributes:
         url: without user name and password.
@@ -24,34 +26,34 @@ class Place(NamedTuple):
         tls_version: 1.2 or 1.3.
     """
 
-    target_id: int
-    url: str
-    location: str
-    status: str
-    reason: str | None
-    checked_at: float | None
-    response_time_s: float | None
-    http_status: int | None
-    expires_at: float | None
-    dns_s: float | None
-    connect_s: float | None
-    tls_s: float | None
-    first_byte_s: float | None
-    transfer_s: float | None
-    http_version: str | None
-    tls_version: str | None
-    redirects: int | None
-    body_bytes: int | None
+    target_id: Texts = ()
+    url: Texts = ()
+    location: Texts = ()
+    status: Texts = ()
+    reason: Texts = ()
+    checked_at: Texts = ()
+    response_time_s: Texts = ()
+    http_status: Texts = ()
+    expires_at: Texts = ()
+    dns_s: Texts = ()
+    connect_s: Texts = ()
+    tls_s: Texts = ()
+    first_byte_s: Texts = ()
+    transfer_s: Texts = ()
+    http_version: Texts = ()
+    tls_version: Texts = ()
+    redirects: Texts = ()
+    body_bytes: Texts = ()
 
 
 # The newest check is looked up for each row by its key: a join might read all results that there are. What a stale
 # check measured says nothing about now.
 _READ = """
-SELECT s.target_id, s.url, coalesce(s.location, ''), s.status, s.reason, extract(epoch FROM s.checked_at)::float8,
-    CASE WHEN NOT s.stale THEN s.response_time_s END, CASE WHEN NOT s.stale THEN s.http_status END,
-    extract(epoch FROM coalesce(c.chain_expires_at, s.certificate_expires_at))::float8,
-    c.dns_s, c.connect_s, c.tls_s, c.first_byte_s, c.transfer_s, c.http_version, c.tls_version, c.redirects,
-    c.body_bytes {labels}, s.omitted
+SELECT s.target_id::text, s.url, coalesce(s.location, ''), s.status, s.reason, extract(epoch FROM s.checked_at)::text,
+    CASE WHEN NOT s.stale THEN s.response_time_s END::text, CASE WHEN NOT s.stale THEN s.http_status END::text,
+    extract(epoch FROM coalesce(c.chain_expires_at, s.certificate_expires_at))::text, c.dns_s::text, c.connect_s::text,
+    c.tls_s::text, c.first_byte_s::text, c.transfer_s::text, c.http_version, c.tls_version, c.redirects::text,
+    c.body_bytes::text {labels}, s.omitted
 FROM (
     SELECT *, count(*) OVER () - %(most)s AS omitted FROM {{website_status}} WHERE active
     ORDER BY target_id, location LIMIT %(most)s
@@ -61,10 +63,10 @@ FROM (
     FROM {{website_check}} c WHERE NOT s.stale
     AND c.target_id = s.target_id AND c.location = s.location AND c.scheduled_at = s.last_check_at LIMIT 1
 ) c ON true ORDER BY s.target_id, s.location"""
-_WIDTH = len(Place._fields)
+_WIDTH = len(Places._fields)
 
 
-class Places:
+class Reader:
     """Reads all places, at most so many."""
 
     def __init__(self, database: Database, labels: Sequence[str], most: int) -> None:
@@ -74,12 +76,14 @@ class Places:
         self._statement = _READ.format(labels=columns)
         self._values = {"most": most} | {f"label_{number}": label for number, label in enumerate(labels)}
 
-    async def read(self) -> tuple[list[tuple[Place, tuple[str | None, ...]]], int]:
-        """Each place with the values of its labels, and how many places are left out.
+    async def read(self) -> tuple[Places, list[Texts], int]:
+        """All places, of each label its value for each place, and how many places are left out.
 
         Raises:
             OutageError: PostgreSQL does not answer.
         """
         rows = await self._database.tuples(self._statement, self._values)
-        omitted = max(0, rows[-1][-1]) if rows else 0
-        return [(Place(*row[:_WIDTH]), row[_WIDTH:-1]) for row in rows], omitted
+        if not rows:
+            return Places(), [() for _ in self._values.keys() - {"most"}], 0
+        columns = list(zip(*rows, strict=True))
+        return Places(*columns[:_WIDTH]), columns[_WIDTH:-1], max(0, rows[0][-1])
