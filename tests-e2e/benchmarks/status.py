@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 TARGETS = """
 INSERT INTO monitoring.availability_monitor_config (amc_url, amc_labels)
-SELECT format('https://www.website-%%s.example.com/status', i), 
+SELECT format('https://www.website-%%s.example.com/status', i),
     jsonb_build_object('team', (i %% 50)::text, 'name', i::text)
 FROM generate_series(1, %(targets)s) i"""
 # The newest two checks of each target from each location, one of fifty down.

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration_test
 
-NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
+
+def now() -> dt.datetime:
+    """This second: what was checked minutes ago is stale."""
+    return dt.datetime.now(dt.UTC).replace(microsecond=0)
+
+
 Samples = dict[str, dict[tuple[tuple[str, str], ...], float]]
 
 
@@ -44,7 +49,7 @@ def add(
 
 
 def check(target_id: int, ago_s: int = 5, **fields: Any) -> CheckResult:
-    at = NOW - dt.timedelta(seconds=ago_s)
+    at = now() - dt.timedelta(seconds=ago_s)
     return make_result(target_id=target_id, scheduled_at=at, started_at=at, finished_at=at, **fields)
 
 
@@ -54,7 +59,7 @@ def write(config: Config, *results: CheckResult) -> None:
         owner.execute(
             "INSERT INTO monitoring.availability_location (location, first_at) VALUES ('default', %s) "
             "ON CONFLICT DO NOTHING",
-            (NOW - dt.timedelta(days=1),),
+            (now() - dt.timedelta(days=1),),
         )
 
 
@@ -154,11 +159,11 @@ def test_a_certificate_is_told_after_its_end_and_while_checks_fail(
     config: Config, connection: psycopg.Connection[Any], serve: Callable[..., Any]
 ) -> None:
     target = add(connection, "https://a.example/")
-    expired = NOW - dt.timedelta(days=1)
+    expired = now() - dt.timedelta(days=1)
     connection.execute(
         "INSERT INTO monitoring.availability_state (target_id, location, scheduled_at, status, certificate_expires_at) "
         "VALUES (%s, 'default', %s, 'up', %s)",
-        (target, NOW - dt.timedelta(minutes=10), expired),
+        (target, now() - dt.timedelta(minutes=10), expired),
     )
     write(config, check(target, status=Status.DOWN, reason=Reason.CONNECTION_ERROR, http_status=None))
     found = samples(serve().get("/metrics/websites").text)
