@@ -37,6 +37,9 @@ PUBLISHER_TABLE = "alert_publisher"
 # The view by which alert-svc sees whether results are fresh.
 RESULT_TIME_VIEW = "alert_result_time"
 
+# Tokens of status-svc: hashes, never the tokens themselves.
+TOKEN_TABLE = "status_token"
+
 # Attribute of TargetRecord -> column.
 TARGET_COLUMNS = {
     "id": "amc_id",

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
 
 from monitoring_core.errors import OutageError
 from status_svc import api, metrics_websites, pages
 from status_svc.headers import Headers
+from status_svc.problems import ProblemError, problem
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -27,11 +28,32 @@ def create_app(context: Context) -> Starlette:
     return Starlette(
         routes=[*metrics_websites.routes(context), *api.routes(context), *pages.routes(context)],
         middleware=[Middleware(Headers, metrics=context.metrics)],
-        exception_handlers={OutageError: _outage},
+        exception_handlers={
+            OutageError: _outage,
+            ProblemError: _problem,
+            HTTPException: _http,
+            Exception: _fault,
+        },
     )
+
+
+async def _problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)
+    return problem(error.status, error.detail, error.headers)
+
+
+async def _http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, error.detail, error.headers)
 
 
 async def _outage(_request: Request, error: Exception) -> Response:
     """Say that it is for now; why is in the log, because it names servers and accounts."""
     log.warning("a request was not answered", error=str(error))
-    return PlainTextResponse("the database does not answer\n", 503, {"Retry-After": "5"})
+    return problem(503, "The database does not answer.", {"Retry-After": "5"})
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    """Say nothing of what went wrong: it may hold values of others. The log has its kind and its place."""
+    log.error("internal error", route=getattr(request.scope.get("route"), "path", None), error=type(error).__name__)
+    return problem(500, "Something went wrong; the log of the service has more.")

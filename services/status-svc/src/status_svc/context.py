@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from status_svc.access import Access
+
 if TYPE_CHECKING:
     from monitoring_core.config import StatusConfig
     from status_svc.metrics import Metrics
@@ -20,8 +22,14 @@ class Context:
         settings: the section `status` of the configuration.
         database: runs statements on the schema.
         metrics: of this process.
+        access: who may do what.
     """
 
     settings: StatusConfig
     database: Database
     metrics: Metrics
+    access: Access = attrs.field(init=False)
+
+    @access.default
+    def _access(self) -> Access:
+        return Access(self.settings, self.database)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 from starlette.routing import Route
 
+from monitoring_core.tokens import Scope
 from status_svc.cached import Cached
 from status_svc.metrics_websites.places import Reader
 from status_svc.metrics_websites.text import page
@@ -37,4 +38,4 @@ def routes(context: Context) -> list[BaseRoute]:
     async def metrics(_request: Request) -> Response:
         return Response(await cached.get(), headers={"Content-Type": _CONTENT_TYPE})
 
-    return [Route("/metrics/websites", metrics, methods=["GET"])]
+    return [Route("/metrics/websites", context.access.guard(Scope.READ, metrics), methods=["GET"])]

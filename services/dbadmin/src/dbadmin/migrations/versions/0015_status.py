@@ -1,4 +1,4 @@
-"""What status-svc reads: targets without what may be secret, and the last check of each from each location."""
+"""What status-svc reads: targets without what may be secret, and the tokens of those who ask."""
 
 from psycopg import sql
 
@@ -21,6 +21,21 @@ SELECT t.amc_id AS target_id, {URL} AS url, t.amc_active AS active, t.amc_check_
     t.amc_regexp AS regexp, t.amc_labels AS labels, t.amc_added_at AS added_at, t.amc_added_by AS added_by
 FROM {{schema}}.availability_monitor_config t
 """,  # noqa: S608
+    """
+CREATE TABLE {schema}.status_token (
+    token_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL,
+    hash bytea NOT NULL UNIQUE CHECK (length(hash) = 32),
+    scopes text[] NOT NULL CHECK (scopes <@ ARRAY['read', 'write'] AND cardinality(scopes) > 0),
+    added_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    added_by text NOT NULL DEFAULT session_user,
+    expires_at timestamptz,
+    revoked_at timestamptz
+)
+""",
+    "CREATE UNIQUE INDEX status_token_name ON {schema}.status_token (name) WHERE revoked_at IS NULL",
+    # Alerts are paged in the order in which they changed.
+    "CREATE INDEX alert_transition_sequence ON {schema}.alert_transition (sequence)",
 )
 COMMENTS = {
     "VIEW website_target": "The targets, without headers and bodies, which may hold secrets.",
@@ -35,6 +50,15 @@ COMMENTS = {
     "COLUMN website_target.labels": "Its labels: whose it is; null when it has none.",
     "COLUMN website_target.added_at": "When it was added; null for targets from before revision 0011.",
     "COLUMN website_target.added_by": "The account that added it; null for targets from before revision 0011.",
+    "TABLE status_token": "Tokens for status-svc, as hashes.",
+    "COLUMN status_token.token_id": "Number of the token.",
+    "COLUMN status_token.name": "Whose it is, or what for; no two that are valid have the same.",
+    "COLUMN status_token.hash": "SHA-256 of the token, which is random.",
+    "COLUMN status_token.scopes": "What it allows: read, write.",
+    "COLUMN status_token.added_at": "When it was added.",
+    "COLUMN status_token.added_by": "Who added it; an account of PostgreSQL.",
+    "COLUMN status_token.expires_at": "Until when it is valid; null for always.",
+    "COLUMN status_token.revoked_at": "When it was revoked; null while it is valid.",
 }
 
 
@@ -48,4 +72,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    run("DROP INDEX {schema}.alert_transition_sequence")
+    run("DROP TABLE {schema}.status_token")
     run("DROP VIEW {schema}.website_target")

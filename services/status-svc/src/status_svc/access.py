@@ -1,0 +1,115 @@
+"""Who may do what: tokens, and how many requests each client may make."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import attrs
+
+from monitoring_core.clock import SystemClock
+from monitoring_core.tokens import Scope, token_hash
+from status_svc.limits import Limits, network_of
+from status_svc.problems import ProblemError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from monitoring_core.config import StatusConfig
+    from status_svc.ports import Database
+
+    Endpoint = Callable[[Request], Awaitable[Response]]
+
+_KNOWN = """
+SELECT token_id, name, scopes FROM {status_token}
+WHERE hash = %(hash)s AND revoked_at IS NULL AND coalesce(expires_at > now(), true)"""
+_MOST_KEPT = 1_000
+_ASK = {"WWW-Authenticate": "Bearer"}
+
+
+@attrs.frozen
+class Token:
+    """A token that is valid.
+
+    Attributes:
+        name: whose it is.
+    """
+
+    id: int
+    name: str
+    scopes: frozenset[str]
+
+
+class Access:
+    """Lets requests in.
+
+    What the database says of a token is kept as long as answers are (`status.cache`): a token that is revoked works for
+    that long.
+    """
+
+    def __init__(self, settings: StatusConfig, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+        self._limits = Limits(settings.requests_per_minute)
+        self._clock = SystemClock()
+        self._kept: OrderedDict[bytes, tuple[float, Token]] = OrderedDict()
+
+    def guard(self, scope: Scope, endpoint: Endpoint) -> Endpoint:
+        """An endpoint that answers only whoever may. It finds the token at `request.state.token`, None without one."""
+
+        @functools.wraps(endpoint)
+        async def guarded(request: Request) -> Response:
+            request.state.token = await self.admit(request, scope)
+            return await endpoint(request)
+
+        return guarded
+
+    async def admit(self, request: Request, scope: Scope) -> Token | None:
+        """The token of a request that may do this; None for somebody without a token who may all the same.
+
+        Raises:
+            ProblemError: it may not, or there are too many of this client.
+        """
+        shown = request.headers.get("Authorization")
+        if shown is None:
+            self._count(_address(request))
+            if scope is Scope.READ and self._settings.anonymous_read:
+                return None
+            raise ProblemError(401, "Send a token: Authorization: Bearer TOKEN (dbadmin tokens add).", _ASK)
+        token = await self._token(request, shown)
+        self._count(token.id)
+        if scope not in token.scopes:
+            raise ProblemError(403, f"The token has no scope {scope}.")
+        return token
+
+    async def _token(self, request: Request, shown: str) -> Token:
+        kind, _, secret = shown.partition(" ")
+        key = token_hash(secret.strip()) if kind.lower() == "bearer" else b""
+        now = self._clock.monotonic()
+        if (kept := self._kept.get(key)) and now - kept[0] < self._settings.cache.total_seconds():
+            return kept[1]
+        # Tokens that are not known cost a statement each: they count for the address.
+        self._count(_address(request))
+        rows = await self._database.rows(_KNOWN, {"hash": key}) if key else []
+        if not rows:
+            self._kept.pop(key, None)
+            raise ProblemError(401, "The token is not known, has expired, or was revoked.", _ASK)
+        token = Token(rows[0]["token_id"], rows[0]["name"], frozenset(rows[0]["scopes"]))
+        self._kept[key] = now, token
+        self._kept.move_to_end(key)
+        if len(self._kept) > _MOST_KEPT:
+            self._kept.popitem(last=False)
+        return token
+
+    def _count(self, client: int | str) -> None:
+        if wait_s := self._limits.wait_s(client):
+            raise ProblemError(429, "Wait before you ask again.", {"Retry-After": str(math.ceil(wait_s))})
+
+
+def _address(request: Request) -> str:
+    return network_of(request.client.host) if request.client else ""

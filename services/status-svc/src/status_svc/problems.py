@@ -1,0 +1,51 @@
+"""Errors as a program reads them (RFC 9457)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.responses import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TITLES = {
+    400: "Bad request",
+    401: "A token is needed",
+    403: "The token does not allow this",
+    404: "There is no such thing",
+    405: "This method is not possible here",
+    409: "It conflicts with what there is",
+    412: "It has changed since",
+    413: "The request is too large",
+    415: "The content must be JSON",
+    422: "The content is not valid",
+    428: "If-Match is required",
+    429: "Too many requests",
+    500: "Internal error",
+    503: "Not available for now",
+}
+
+
+class ProblemError(Exception):
+    """Ends a request with an error.
+
+    Attributes:
+        status: the status code of HTTP.
+        detail: what is wrong and what to do, in a sentence; never a secret.
+        headers: further headers of the answer.
+    """
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers
+
+
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer that tells of an error."""
+    content = {"type": "about:blank", "title": _TITLES.get(status, "Error"), "status": status, "detail": detail}
+    own = {"Cache-Control": "no-store"} | dict(headers or {})
+    return Response(msgspec.json.encode(content), status, own, "application/problem+json")
