@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import functools
 import math
 from collections import OrderedDict
@@ -88,8 +90,8 @@ class Access:
         return token
 
     async def _token(self, request: Request, shown: str) -> Token:
-        kind, _, secret = shown.partition(" ")
-        key = token_hash(secret.strip()) if kind.lower() == "bearer" else b""
+        secret = _secret(shown)
+        key = token_hash(secret) if secret else b""
         now = self._clock.monotonic()
         if (kept := self._kept.get(key)) and now - kept[0] < self._settings.cache.total_seconds():
             return kept[1]
@@ -109,6 +111,18 @@ class Access:
     def _count(self, client: int | str) -> None:
         if wait_s := self._limits.wait_s(client):
             raise ProblemError(429, "Wait before you ask again.", {"Retry-After": str(math.ceil(wait_s))})
+
+
+def _secret(shown: str) -> str:
+    """The token of the field Authorization: a bearer's, or the password that a browser sends; else nothing."""
+    kind, _, value = shown.partition(" ")
+    match kind.lower():
+        case "bearer":
+            return value.strip()
+        case "basic":
+            with contextlib.suppress(ValueError):
+                return base64.b64decode(value, validate=True).decode().partition(":")[2]
+    return ""
 
 
 def _address(request: Request) -> str:

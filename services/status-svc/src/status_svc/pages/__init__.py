@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from monitoring_core.clock import SystemClock
+from monitoring_core.tokens import Scope
 from status_svc.pages.queries import Queries
 from status_svc.pages.web import Pages
+from status_svc.problems import ProblemError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -18,7 +21,13 @@ if TYPE_CHECKING:
 def routes(context: Context) -> list[BaseRoute]:
     """The routes of the pages; the last of them takes every way that no other has."""
 
-    async def permits(_request: Request) -> bool:
-        return context.settings.anonymous_read
+    async def permits(request: Request) -> bool:
+        try:
+            await context.access.admit(request, Scope.READ)
+        except ProblemError as problem:
+            if problem.status == HTTPStatus.TOO_MANY_REQUESTS:
+                raise
+            return False
+        return True
 
     return [*Pages(Queries(context.database), SystemClock(), context.settings, permits).routes()]
