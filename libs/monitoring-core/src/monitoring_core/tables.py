@@ -38,7 +38,7 @@ PUBLISHER_TABLE = "alert_publisher"
 RESULT_TIME_VIEW = "alert_result_time"
 
 # Tokens of status-svc: hashes, never the tokens themselves.
-TOKEN_TABLE = "status_token"  # noqa: S105 (a name)
+TOKEN_TABLE = "status_token"  # noqa: S105 - the name of a table
 
 # Attribute of TargetRecord -> column.
 TARGET_COLUMNS = {

@@ -6,7 +6,7 @@ import base64
 import binascii
 import datetime as dt
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MAX_LIMIT = 1_000
 DEFAULT_LIMIT = 100
 MAX_ID = 2**63 - 1
+Id = Annotated[int, msgspec.Meta(ge=0, le=MAX_ID)]
 _NUMBER = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
@@ -100,7 +101,10 @@ class Parameters:
             return None
         try:
             padded = value + "=" * (-len(value) % 4)
-            return msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True), type=kind)
+            place = base64.b64decode(padded, altchars=b"-_", validate=True)
+            if b"\\u0000" in place:
+                raise ValueError
+            return msgspec.json.decode(place, type=kind)
         except (binascii.Error, ValueError, msgspec.MsgspecError, UnicodeError):
             raise ProblemError(400, "cursor: take it as `next` of the page before gives it.") from None
 

@@ -9,7 +9,7 @@ import msgspec
 
 from status_svc.api import statements
 from status_svc.api.answers import answer
-from status_svc.api.parameters import Parameters, cursor_after, number
+from status_svc.api.parameters import Id, Parameters, cursor_after, number
 from status_svc.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Reads:
     async def incidents(self, request: Request) -> Response:
         """Incidents, the newest first."""
         parameters = Parameters(request, *_PAGE, *_CHOICE, "open", "from", "until")
-        limit, after = parameters.limit(), parameters.cursor(tuple[dt.datetime, int, str])
+        limit, after = parameters.limit(), parameters.cursor(tuple[dt.datetime, Id, str])
         values = {
             "target_id": parameters.number("target_id"),
             "label": msgspec.json.encode(parameters.label()).decode(),
@@ -97,7 +97,7 @@ class Reads:
             "target_id": parameters.number("target_id"),
             "label": msgspec.json.encode(parameters.label()).decode(),
             "open": parameters.truth("open"),
-            "after": parameters.cursor(int),
+            "after": parameters.cursor(Id),
             "limit": limit + 1,
         }
         rows = await self._database.rows(statements.ALERTS, values)
@@ -109,7 +109,7 @@ class Reads:
         limit = parameters.limit()
         values = {
             "ended": parameters.truth("ended"),
-            "after": parameters.cursor(int),
+            "after": parameters.cursor(Id),
             "limit": limit + 1,
         }
         rows = await self._database.rows(statements.MAINTENANCE, values)
@@ -137,7 +137,7 @@ class Reads:
             "target_id": parameters.number("target_id"),
             "label": msgspec.json.encode(parameters.label()).decode(),
             "active": active,
-            "after": parameters.cursor(int) or 0,
+            "after": parameters.cursor(Id) or 0,
             "limit": limit + 1,
         }
         return await self._database.rows(statements.TARGETS, values)

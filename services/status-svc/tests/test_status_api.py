@@ -1,0 +1,170 @@
+"""The API on real rows: what it answers is what its description says."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+
+from consumer_svc.adapters.postgres import PostgresWriter
+from dbadmin.tokens import add_token, read_tokens, revoke_token
+from monitoring_core.errors import StopError
+from monitoring_core.result import Reason, Status
+from monitoring_core.testing.builders import make_result
+from monitoring_core.tokens import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import psycopg
+
+    from monitoring_core.config import Config
+
+    Connection = psycopg.Connection[Any]
+    Serve = Callable[..., Any]
+
+pytestmark = pytest.mark.integration_test
+
+PAGES = ("/targets", "/targets/1/results", "/status", "/incidents", "/alerts", "/maintenance", "/reports/availability")
+
+
+@pytest.fixture
+def rows(config: Config, connection: Connection) -> None:
+    """Three targets; two checks of each, of which the second is down; two maintenance windows."""
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    for number in range(3):
+        connection.execute(
+            "INSERT INTO monitoring.availability_monitor_config (amc_url, amc_labels) VALUES (%s, %s)",
+            (f"https://user:secret@{number}.example/", json.dumps({"team": "shop" if number else "it's {}"})),
+        )
+    results = []
+    for target_id in (1, 2, 3):
+        for ago_s, fields in ((60, {}), (5, {"status": Status.DOWN, "reason": Reason.TIMEOUT})):
+            at = now - dt.timedelta(seconds=ago_s)
+            one = make_result(target_id=target_id, scheduled_at=at, started_at=at, finished_at=at, **fields)
+            results.append(one)
+    PostgresWriter(config.database).write(results)
+    for _ in range(2):
+        connection.execute(
+            "INSERT INTO monitoring.maintenance_window (match, begins_at, ends_at, zone) "
+            "VALUES ('{\"team\": \"shop\"}', now(), now() + interval '1 hour', 'UTC')"
+        )
+
+
+def validate(document: dict[str, Any], path: str, content: object) -> None:
+    pattern = "/targets/{target_id}/results" if path.endswith("/results") else path
+    given = document["paths"][pattern]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    jsonschema.validate(
+        content, document | given, jsonschema.Draft202012Validator, format_checker=jsonschema.FormatChecker()
+    )
+
+
+@pytest.mark.usefixtures("rows")
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_is_as_described_and_pages_join_without_a_gap(path: str, serve: Serve) -> None:
+    served = serve()
+    document = served.get("/api/v1/openapi.json").json()
+    whole = served.get("/api/v1" + path)
+    assert whole.status_code == 200, whole.text
+    validate(document, path, whole.json())
+    assert "secret" not in whole.text
+    joined, cursor = [], None
+    while cursor is not None or not joined:
+        page = served.get("/api/v1" + path, params={"limit": 1} | ({"cursor": cursor} if cursor else {})).json()
+        validate(document, path, page)
+        joined += page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert [stable(item) for item in joined] == [stable(item) for item in whole.json()["items"]]
+    assert bool(joined) == (path != "/alerts")
+
+
+def stable(item: dict[str, Any]) -> dict[str, Any]:
+    """What does not change from one moment to the next."""
+    return {name: value for name, value in item.items() if name not in ("age_s", "duration_s")}
+
+
+@pytest.mark.usefixtures("rows")
+def test_labels_choose_and_one_target_has_its_own_path(serve: Serve) -> None:
+    served = serve()
+    found = served.get("/api/v1/targets", params={"label": "team=shop"}).json()["items"]
+    assert [item["target_id"] for item in found] == [2, 3]
+    one = served.get("/api/v1/targets/1").json()
+    assert (one["url"], one["labels"]) == ("https://0.example/", {"team": "it's {}"})
+    gone = served.get("/api/v1/targets/99")
+    assert (gone.status_code, gone.headers["Content-Type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.usefixtures("rows")
+def test_who_has_it_already_gets_nothing(serve: Serve) -> None:
+    served = serve()
+    tag = served.get("/api/v1/targets").headers["ETag"]
+    again = served.get("/api/v1/targets", headers={"If-None-Match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def encoded(place: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+
+
+@pytest.mark.usefixtures("rows")
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": "0"},
+        {"limit": "1001"},
+        {"limit": ["1", "2"]},
+        {"nothing": "1"},
+        {"cursor": "?"},
+        {"cursor": encoded("x")},
+        {"cursor": encoded(2**70)},
+        {"cursor": encoded(-1)},
+        {"label": "team"},
+        {"label": "team=\0"},
+        {"target_id": "9223372036854775808"},
+    ],
+)
+def test_wrong_parameters_are_refused(query: dict[str, Any], serve: Serve) -> None:
+    answer = serve().get("/api/v1/alerts", params=query)
+    assert (answer.status_code, answer.json()["status"]) == (400, 400)
+
+
+def test_a_cursor_with_a_nul_is_refused(serve: Serve) -> None:
+    cursor = encoded(["2026-01-01T00:00:00Z", 1, "\0"])
+    assert serve().get("/api/v1/incidents", params={"cursor": cursor}).status_code == 400
+
+
+def test_only_tokens_that_are_valid_and_may_read_are_let_in(
+    config: Config, connection: Connection, serve: Serve
+) -> None:
+    reader = add_token(config.database, "reader", [Scope.READ], None)
+    writer = add_token(config.database, "writer", [Scope.WRITE], None)
+    late = add_token(config.database, "late", [Scope.READ], 0)
+    served = serve(anonymous_read=False, cache=dt.timedelta(0))
+
+    def status(token: str | None) -> int:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return int(served.get("/api/v1/targets", headers=headers).status_code)
+
+    assert [status(token) for token in (None, reader, writer, late, "mon_other")] == [401, 200, 403, 401, 401]
+    assert served.get("/metrics/websites").status_code == 401
+    with pytest.raises(StopError, match="already"):
+        add_token(config.database, "reader", [Scope.READ], None)
+    revoke_token(config.database, "reader")
+    assert status(reader) == 401
+    assert [token["state"] for token in read_tokens(config.database)] == ["revoked", "valid", "expired"]
+    (kept,) = connection.execute("SELECT string_agg(t::text, '') FROM monitoring.status_token t").fetchone() or ("",)
+    assert kept
+    assert reader not in kept
+
+
+def test_too_many_requests_are_told_to_wait(serve: Serve) -> None:
+    served = serve(requests_per_minute=2)
+    answers = [served.get("/api/v1/maintenance") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert int(answers[-1].headers["Retry-After"]) > 0
