@@ -48,6 +48,12 @@ def rows(config: Config, connection: Connection) -> None:
             one = make_result(target_id=target_id, scheduled_at=at, started_at=at, finished_at=at, **fields)
             results.append(one)
     PostgresWriter(config.database).write(results)
+    for target_id in (1, 2, 3):
+        connection.execute(
+            "INSERT INTO monitoring.availability_incident (target_id, location, began_at, reason, checks) "
+            "VALUES (%s, 'default', %s, 'timeout', 1)",
+            (target_id, now),
+        )
     for _ in range(2):
         connection.execute(
             "INSERT INTO monitoring.maintenance_window (match, begins_at, ends_at, zone) "
@@ -72,7 +78,8 @@ def test_every_page_is_as_described_and_pages_join_without_a_gap(path: str, serv
     assert whole.status_code == 200, whole.text
     validate(document, path, whole.json())
     assert "secret" not in whole.text
-    joined, cursor = [], None
+    joined: list[dict[str, Any]] = []
+    cursor = None
     while cursor is not None or not joined:
         page = served.get("/api/v1" + path, params={"limit": 1} | ({"cursor": cursor} if cursor else {})).json()
         validate(document, path, page)
@@ -161,6 +168,20 @@ def test_only_tokens_that_are_valid_and_may_read_are_let_in(
     (kept,) = connection.execute("SELECT string_agg(t::text, '') FROM monitoring.status_token t").fetchone() or ("",)
     assert kept
     assert reader not in kept
+
+
+def test_a_browser_shows_the_token_as_a_password(config: Config, serve: Serve) -> None:
+    """The inner pages are for whoever may read, by whatever name."""
+    token = add_token(config.database, "night", [Scope.READ], None)
+    served = serve(anonymous_read=False)
+
+    def status(password: str) -> int:
+        name = base64.b64encode(f"anybody:{password}".encode()).decode()
+        return int(served.get("/inner/", headers={"Authorization": f"Basic {name}"}).status_code)
+
+    assert [served.get("/inner/").status_code, status("wrong"), status(token)] == [401, 401, 200]
+    assert served.get("/inner/", headers={"Authorization": "Basic ?"}).status_code == 401
+    assert served.get("/").status_code == 200
 
 
 def test_too_many_requests_are_told_to_wait(serve: Serve) -> None:

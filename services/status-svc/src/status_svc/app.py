@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from monitoring_core.errors import OutageError
 from status_svc import api, metrics_websites, pages
 from status_svc.headers import Headers
+from status_svc.ports import RefusedError
 from status_svc.problems import ProblemError, problem
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def create_app(context: Context) -> Starlette:
         middleware=[Middleware(Headers, metrics=context.metrics)],
         exception_handlers={
             OutageError: _outage,
+            RefusedError: _refused,
             ProblemError: _problem,
             HTTPException: _http,
             Exception: _fault,
@@ -51,6 +53,10 @@ async def _outage(_request: Request, error: Exception) -> Response:
     """Say that it is for now; why is in the log, because it names servers and accounts."""
     log.warning("a request was not answered", error=str(error))
     return problem(503, "The database does not answer.", {"Retry-After": "5"})
+
+
+async def _refused(_request: Request, _error: Exception) -> Response:
+    return problem(400, "The database refuses a value of the request.")
 
 
 async def _fault(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""Statements on PostgreSQL from threads, each with a connection of its own (docs/adr/0018)."""
+"""Statements on PostgreSQL from threads, each with a connection of its own (docs/adr/0019)."""
 
 from __future__ import annotations
 
