@@ -118,6 +118,17 @@ class Decider:
                 track.pass_time(target, self)
         return self._drain()
 
+    def is_quiet(self, target_id: int) -> bool:
+        """Whether further even results of a target would change nothing that is ever told; see course.py."""
+        target, tracks = self._targets[target_id]
+        return target.shift == 0 and all(track.is_quiet(target) for track in tracks)
+
+    def pass_over(self, target_id: int, until: int) -> None:
+        """Take it that the results of a quiet target go on evenly up to those that are due at a moment (ms)."""
+        target, tracks = self._targets[target_id]
+        for track in tracks:
+            track.pass_over(target, until)
+
     @property
     def memory(self) -> Memory:
         """All that it has come to, to be kept before the next result: a view, not a copy."""
