@@ -5,11 +5,7 @@ from __future__ import annotations
 # The oldest revision that has every table and column that the service's code uses. dbadmin knows the newest.
 PRODUCER_NEEDS = "0011"
 CONSUMER_NEEDS = "0010"
-<<<<<<< HEAD
-ALERT_NEEDS = "0016"
-=======
 ALERT_NEEDS = "0017"
->>>>>>> fa9ee32 (Add alert-svc backtest: what policies would have told on the stored results, compared with what was told or with other policies)
 
 # The present revision, and the oldest one whose services it still serves; {versions} is the quoted name of the table.
 # to_jsonb gives NULL for oldest_served where the table is older than the column.

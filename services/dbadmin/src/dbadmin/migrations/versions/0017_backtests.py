@@ -3,7 +3,7 @@
 from dbadmin.install.statements import run
 
 revision = "0017"
-down_revision = "0014"
+down_revision = "0016"
 # Everything added since then can be ignored by older services.
 oldest_served = "0001"
 
