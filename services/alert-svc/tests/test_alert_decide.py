@@ -67,6 +67,26 @@ def test_the_clock_may_run_on(files: list[str]) -> None:
     )
 
 
+def test_what_is_due_before_the_clock_stops_is_decided_when_it_is_due(files: list[str]) -> None:
+    """However far the clock runs on, and whether a wake or the end of the input finds it."""
+    told = []
+    for until in ("2026-11-24T10:30:00Z", "2026-11-25T10:00:00Z"):
+        lines = lines_of("uuuuuu") + b"\n" + encode(result(6, "berlin", "d", 1))
+        told.append(decide(files, lines, "--until", until).stdout)
+    assert told[0] == told[1] != ""
+    one = json.loads(told[0].splitlines()[0])
+    assert one["state"] == "undetermined"
+    assert one["decided_at"] == one["at"]
+
+
+def test_slots_that_nobody_wakes_for_are_decided_when_their_results_are_late(tmp_path: Path, files: list[str]) -> None:
+    """Two of three locations see it down, and the third one never says a word."""
+    (tmp_path / "alerts.yaml").write_text(POLICIES.replace("virginia]}", "virginia]}\n    failures: {at_least: 1}"))
+    lines = b"\n".join(encode(result(minute, name, "d", 1)) for minute, name in ((0, "berlin"), (1, "tokyo")))
+    shown = [decide(files, lines, "--until", f"2026-11-24T10:0{minute}:30Z").stdout for minute in (5, 9)]
+    assert shown[0] == shown[1] != ""
+
+
 def test_lines_that_are_no_results_are_told(files: list[str]) -> None:
     """The others are decided all the same, and the status says so."""
     done = decide(files, b"nonsense\n" + lines_of("uuddddd"))

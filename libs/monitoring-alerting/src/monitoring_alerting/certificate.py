@@ -52,6 +52,14 @@ class CertificateTrack:
         if desk.now is not None:
             self._judge(target, desk.now, desk, None)
 
+    def is_quiet(self, target: Watched) -> bool:
+        """Whether the clock alone tells what is next, as long as the certificate is the same."""
+        wake = self.next_wake(target)
+        return wake is None or (self.wakes_at is not None and self.wakes_at <= wake)
+
+    def pass_over(self, target: Watched, until: int) -> None:
+        """Nothing has changed."""
+
     def next_wake(self, target: Watched) -> int | None:
         """When the next step is reached."""
         end = self._end()

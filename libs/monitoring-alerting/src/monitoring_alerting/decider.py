@@ -13,6 +13,7 @@ from monitoring_alerting.missed import MissedTrack
 from monitoring_alerting.parents import Parents
 from monitoring_alerting.policies import CertificatePolicy, Kind, MissedPolicy, Policies, Policy, QuorumPolicy
 from monitoring_alerting.quorum import QuorumTrack
+from monitoring_alerting.targets import LATE_INTERVALS
 from monitoring_alerting.terms import Terms
 from monitoring_core.clock import to_ms
 
@@ -54,6 +55,8 @@ class Decider:
     def __init__(self, policies: Policies, targets: Iterable[Watched]) -> None:
         self.unknown = self.ahead = 0
         self._clock = ResultClock()
+        # While something is done that was due before the clock's last move: when it was due.
+        self._due_at: int | None = None
         self._policies = policies
         self._terms: dict[str, Terms] = {}
         self._targets: dict[int, tuple[Watched, Tracks]] = {}
@@ -65,8 +68,11 @@ class Decider:
 
     @property
     def now(self) -> int | None:
-        """Where the clock stands, in milliseconds; None before there is a time."""
-        return self._clock.now
+        """Where the clock stands, in milliseconds; None before there is a time.
+
+        What is due between two of its moves is done as if it stood at that moment.
+        """
+        return self._clock.now if self._due_at is None else self._due_at
 
     def take(self, result: CheckResult) -> list[Transition]:
         """What a result changes."""
@@ -105,8 +111,23 @@ class Decider:
         """What the clock has made due for targets that have no further results."""
         for target, tracks in self._targets.values():
             for track in tracks:
+                if isinstance(track, QuorumTrack) and self.now is not None and track.newest > track.closed:
+                    self._due_at = min(target.moment(track.newest + LATE_INTERVALS), self.now)
+                    track.pass_time(target, self)
+                    self._due_at = None
                 track.pass_time(target, self)
         return self._drain()
+
+    def is_quiet(self, target_id: int) -> bool:
+        """Whether further even results of a target would change nothing that is ever told; see course.py."""
+        target, tracks = self._targets[target_id]
+        return target.shift == 0 and all(track.is_quiet(target) for track in tracks)
+
+    def pass_over(self, target_id: int, until: int) -> None:
+        """Take it that the results of a quiet target go on evenly up to those that are due at a moment (ms)."""
+        target, tracks = self._targets[target_id]
+        for track in tracks:
+            track.pass_over(target, until)
 
     @property
     def memory(self) -> Memory:
@@ -235,8 +256,10 @@ class Decider:
             target, tracks = self._targets.get(target_id, (None, ()))
             track = _of_kind(tracks, kind)
             if target and track and track.wakes_at == at:
+                self._due_at = at if before is None else max(at, before)
                 track.pass_time(target, self)
                 self._arm(target, track)
+        self._due_at = None
 
     def _drain(self) -> list[Transition]:
         said, self._said = self._said, []

@@ -44,6 +44,16 @@ class Counted:
             self.said |= 1 << self.newest - slot
         self.hours[hour] = self.hours.get(hour, 0) + 1
 
+    def fill(self, target: Watched, last: int) -> None:
+        """Count all slots up to a last one."""
+        while self.newest < last:
+            hour = target.moment(self.newest + 1) // HOUR_MS
+            end = min(last, -((target.phase - (hour + 1) * HOUR_MS) // target.interval) - 1)
+            self.hours[hour] = self.hours.get(hour, 0) + end - self.newest
+            gap = min(end - self.newest, WIDTH)
+            self.said = (self.said << gap | (1 << gap) - 1) & ((1 << WIDTH) - 1)
+            self.newest = end
+
 
 class MissedTrack:
     """The coverage of a target.
@@ -81,6 +91,18 @@ class MissedTrack:
         while self.hour is not None and desk.now is not None and desk.now >= self._judged_at(target, self.hour):
             self._judge(target, self.hour, desk)
             self.hour += 1
+
+    def is_quiet(self, target: Watched) -> bool:
+        """Always: what is covered can be counted without results."""
+        return True
+
+    def pass_over(self, target: Watched, until: int) -> None:
+        """Count every slot before a moment at the locations that are there."""
+        newest = max((one.newest for one in self.counted.values()), default=NEVER)
+        last = -((target.phase - until) // target.interval) - 1
+        for counted in self.counted.values():
+            if counted.newest >= newest - 1:
+                counted.fill(target, last)
 
     def next_wake(self, target: Watched) -> int | None:
         """When the hour is over."""

@@ -110,6 +110,15 @@ class QuorumTrack:
             elif standing.waits:
                 self._tell(target, target.moment(self.closed), self.closed, desk)
 
+    def is_quiet(self, target: Watched) -> bool:
+        """Whether there is nothing to tell, and nothing to remember of results that were not good."""
+        votes = self.terms.blind_ms is None or self.blind_from >= target.moment(self.newest)
+        return votes and self.newest != NEVER and self.standing is None and self.evidence is None
+
+    def pass_over(self, target: Watched, until: int) -> None:
+        """Take it that there were votes for good at every slot before a moment."""
+        self.blind_from = max(self.blind_from, until)
+
     def next_wake(self, target: Watched) -> int | None:
         """When it is to be told that votes are missing, or that flapping has ended."""
         standing = self.standing

@@ -54,7 +54,7 @@ class Transition(Struct, frozen=True, kw_only=True):
         id: the same whoever computes it: a hash of the alert, the state and the slot.
         alert_id: the same for all transitions of one alert, from its first sign to its end.
         at: the slot that decided it; for what no slot decides, the moment at which the time was up.
-        decided_at: where the clock stood.
+        decided_at: where the clock stood; for what became due between two of its moves, when that was due.
         locations: those that the state rests on: failing ones, recovered ones, or ones that say nothing.
         since: the first slot at which enough locations were bad, or the first moment without enough votes.
         cause: why an alert ended without its results: the policy or the target has gone.

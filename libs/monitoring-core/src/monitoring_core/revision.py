@@ -5,7 +5,7 @@ from __future__ import annotations
 # The oldest revision that has every table and column that the service's code uses. dbadmin knows the newest.
 PRODUCER_NEEDS = "0011"
 CONSUMER_NEEDS = "0010"
-ALERT_NEEDS = "0016"
+ALERT_NEEDS = "0017"
 STATUS_NEEDS = "0015"
 
 # The present revision, and the oldest one whose services it still serves; {versions} is the quoted name of the table.

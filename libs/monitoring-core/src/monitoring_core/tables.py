@@ -36,6 +36,8 @@ CHANNEL_TABLE = "alert_channel"
 PUBLISHER_TABLE = "alert_publisher"
 # The view by which alert-svc sees whether results are fresh.
 RESULT_TIME_VIEW = "alert_result_time"
+# The view of results that a backtest reads.
+ALERT_RESULT_VIEW = "alert_result"
 
 # Tokens of status-svc: hashes, never the tokens themselves.
 TOKEN_TABLE = "status_token"  # noqa: S105 - the name of a table

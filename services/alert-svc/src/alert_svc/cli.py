@@ -13,6 +13,7 @@ COMMANDS = {
     "ack": "alert_svc.commands.ack:ack",
     "check-config": "alert_svc.commands.check_config:check_config",
     "decide": "alert_svc.commands.decide:decide",
+    "backtest": "alert_svc.commands.backtest:backtest",
     "test-channel": "alert_svc.commands.test_channel:test_channel",
 }
 
@@ -25,6 +26,7 @@ COMMANDS = {
         "alert-svc run --policies alerts.yaml",
         "alert-svc list --open",
         "alert-svc check-config --policies alerts.yaml",
+        "alert-svc backtest --policies new.yaml --since 30d",
         "alert-svc decide --targets websites.csv < results.jsonl",
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ import structlog
 
 from alert_svc import __version__
 from alert_svc.adapters.alerts import PostgresAlerts
+from alert_svc.adapters.history import PostgresHistory
 from alert_svc.adapters.postgres import PostgresStore
 from alert_svc.alongside import alongside
 from alert_svc.events.metrics import Metrics as EventMetrics
@@ -31,8 +33,10 @@ from monitoring_runtime.stop import stop_on_signals
 from monitoring_runtime.topic_states import KafkaTopicStates
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from alert_svc.backtest.ports import History
     from monitoring_core.config import Config
 
 log = structlog.get_logger()
@@ -88,3 +92,8 @@ def run(config: Config, policies: Path, group: str | None) -> None:
 def alerts(config: Config) -> PostgresAlerts:
     """The alerts in the database."""
     return PostgresAlerts(config.database)
+
+
+def history(config: Config) -> Callable[[], History]:
+    """Opens what is stored of results and alerts; other processes may call it, too."""
+    return partial(PostgresHistory, config.database, round(config.monitor.check_interval.total_seconds()))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
 
-from alert_svc.commands.options import policies_option
+from alert_svc.commands.options import Moment, policies_option
 from monitoring_alerting.decider import Decider
 from monitoring_alerting.policies import load_policies
 from monitoring_alerting.targets import Watched
@@ -23,26 +22,13 @@ from monitoring_core.targets.files import FileFormat, read_targets
 from monitoring_runtime.groups import examples
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterable, Iterator
 
     from monitoring_alerting.transition import Transition
     from monitoring_core.result import CheckResult
 
 _MAX_SHOWN = 100
-
-
-class Moment(click.ParamType[dt.datetime]):
-    """A moment like 2026-11-24T10:00:00Z; without an offset it is UTC."""
-
-    name = "moment"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> dt.datetime:
-        """The moment in UTC."""
-        try:
-            moment = dt.datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is not a moment like 2026-11-24T10:00:00Z", param, ctx)
-        return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
 
 
 class Interval(click.ParamType[int]):

@@ -11,6 +11,7 @@ from monitoring_core.config import Role
 from monitoring_core.tables import (
     ACKNOWLEDGEMENT_TABLE,
     ALERT_POSITION_TABLE,
+    ALERT_RESULT_VIEW,
     ALERT_SNAPSHOT_TABLE,
     ALERT_TARGET_VIEW,
     ATTEMPT_TABLE,
@@ -70,6 +71,7 @@ PRIVILEGES: dict[Role, dict[str, frozenset[str]]] = {
         ALERT_POSITION_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
         ALERT_SNAPSHOT_TABLE: frozenset({"SELECT", "INSERT", "DELETE"}),
         RESULT_TIME_VIEW: _READ,
+        ALERT_RESULT_VIEW: _READ,
         NOTIFICATION_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
         ATTEMPT_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
         TOLD_TABLE: frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"}),

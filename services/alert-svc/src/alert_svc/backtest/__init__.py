@@ -1,0 +1,1 @@
+"""Backtests: what policies would have told on the results that are stored."""
