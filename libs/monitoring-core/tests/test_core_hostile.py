@@ -126,7 +126,10 @@ def test_no_override_makes_the_loader_raise_anything_but_its_own_error(file: Pat
 FILES = {
     "line break in a name": (
         '"a\\nb": 1',
-        r"config.yaml:3 a\nb: no such section; there are monitor, kafka, database, consumer, metrics, logging, roles",
+        (
+            r"config.yaml:3 a\nb: no such section; "
+            "there are monitor, kafka, database, consumer, metrics, logging, roles, status"
+        ),
     ),
     "lone surrogate": ('metrics: {host: "\\ud800"}', "config.yaml:3: metrics.host: is not valid Unicode"),
     "lone surrogate as a name": ('"\\ud800": 1', "config.yaml:3: the file: is not valid Unicode"),

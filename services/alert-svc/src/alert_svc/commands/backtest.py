@@ -68,7 +68,7 @@ class Since(Moment):
 @click.command(
     epilog=examples(
         "alert-svc backtest --policies new.yaml --since 30d",
-        "alert-svc backtest --policies new.yaml --against alerts.yaml --since 7d --label team=shop",
+        "alert-svc backtest --policies new.yaml --against alerts.yaml",
         "alert-svc backtest --policies new.yaml --since 30d -o json | jq .totals",
     )
 )
