@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.exposition import generate_latest
 
 import alert_svc
+import alert_svc.events.metrics
 import alert_svc.metrics
 import alert_svc.notify.metrics
 import consumer_svc
@@ -41,6 +42,7 @@ def registry(service: str) -> CollectorRegistry:
         return consumer_svc.metrics.Metrics().registry
     found = alert_svc.metrics.Metrics().registry
     alert_svc.notify.metrics.Metrics(found).queue(["ops"], {}, [])
+    alert_svc.events.metrics.Metrics(found)
     return found
 
 

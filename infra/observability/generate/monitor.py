@@ -342,6 +342,22 @@ count(*) AS value FROM monitoring.alert_attempt WHERE $__timeFilter(began_at) AN
             width=6,
         ),
         Panel(
+            "Waiting events",
+            "Events of alerts that are not in their topic yet. Runbook: Events are missing in the topic of alerts.",
+            (f"max({_series('alert_events_waiting')})",),
+            "short",
+            ("waiting",),
+            width=6,
+        ),
+        Panel(
+            "Published events",
+            "Events that a process has put into the topic of alerts, and how often Kafka or PostgreSQL was away.",
+            (_increase("alert_events_published_total"), _increase("alert_event_outages_total")),
+            "short",
+            ("published {{instance}}", "away {{instance}}"),
+            width=6,
+        ),
+        Panel(
             "Heartbeats",
             "Heartbeats by outcome. Runbook: The heartbeat is missing.",
             (f"sum by (outcome) ({_increase('alert_heartbeats_total')})",),
