@@ -99,8 +99,8 @@ def test_a_complete_database_passes_everything(installed: Config) -> None:
         database = installed.database_as(role)
         assert database
         login, *trial = postgres.check_login(role, database, [role])
-        findings = 1 if role in (Role.STATUS, Role.READER) else 2  # who only reads has nothing to try
-        assert [login.level, *(finding.level for finding in trial)] == [Level.PASS] * findings
+        count = 1 if role in (Role.STATUS, Role.READER) else 2  # who only reads has nothing to try
+        assert [login.level, *(finding.level for finding in trial)] == [Level.PASS] * count
 
 
 FAULTS: dict[str, tuple[str, str]] = {
