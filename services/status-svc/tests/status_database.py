@@ -19,6 +19,8 @@ from monitoring_runtime.postgres import connect
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import psycopg
+
     from local_stack.servers import Postgres
     from monitoring_runtime.session import Session
 
@@ -37,7 +39,9 @@ def database(postgres: Postgres, name: str) -> Iterator[tuple[DatabaseConfig, Se
         yield config, made
 
 
-def add(connection: Session, url: str, labels: dict[str, str] | None = None, *, active: bool = True) -> int:
+def add(
+    connection: psycopg.Connection[Any], url: str, labels: dict[str, str] | None = None, *, active: bool = True
+) -> int:
     """Add a target that has been active for two days; returns its id."""
     found = connection.execute(
         "INSERT INTO monitoring.availability_monitor_config (amc_url, amc_labels, amc_active_since, amc_active) "
@@ -48,7 +52,7 @@ def add(connection: Session, url: str, labels: dict[str, str] | None = None, *, 
     return int(found[0])
 
 
-def store(connection: Session, target_id: int, at: dt.datetime, status: str, **values: Any) -> None:
+def store(connection: psycopg.Connection[Any], target_id: int, at: dt.datetime, status: str, **values: Any) -> None:
     """As a consumer does: a row, and the mark of its hour."""
     reason = {"up": None, "down": "timeout", "unknown": "missed_window"}[status]
     row = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
-from typing import TYPE_CHECKING, Any
+import random
+from typing import TYPE_CHECKING, Any, ClassVar
 from xml.etree import ElementTree as ET
 
 import attrs
@@ -14,15 +15,15 @@ import pytest
 import requests
 from database_rows import PUBLIC, Rows, status
 from hostile_texts import TEXTS
-from page_values import AT, component, everything
+from page_values import AT, component, days, everything
 from serving import Site, served
 
 from monitoring_core.config import StatusConfig
 from monitoring_core.testing.clock import FakeClock
-from status_svc.pages import calendars, feed, rendering
+from status_svc.pages import bodies, calendars, documents, feed, rendering
 from status_svc.pages.cache import Cache, NothingYetError
 from status_svc.pages.feed import ATOM
-from status_svc.pages.model import Snapshot, State
+from status_svc.pages.model import Component, Snapshot, State
 from status_svc.pages.queries import Queries
 from status_svc.pages.stream import Stream
 
@@ -296,3 +297,53 @@ def test_an_overview_of_more_than_a_thousand_has_parts() -> None:
     assert rendering.parts(snapshot) == 3
     assert [page.count("<li id=") for page in pages] == [1_000, 1_000, 501]
     assert 'href="index-3.html"' in pages[0]
+
+
+def test_a_thousand_components_are_at_most_a_hundred_kilobytes() -> None:
+    """Compressed, with names and days that are all different."""
+    rng = random.Random(20_261_126)
+    components = tuple(
+        component(
+            number,
+            name=f"{rng.choice(WORDS)} {rng.choice(WORDS)} {rng.randrange(10_000)}",
+            group=f"Group {number % 20}",
+            state=rng.choices([State.UP, State.DOWN, State.PARTLY, State.STALE], [95, 2, 2, 1])[0],
+            days=days(*(
+                (1440 - failed, failed, rng.choice([0, 0, 0, 7]))
+                for failed in rng.choices([0, 1, 20, 200], [96, 2, 1, 1], k=90)
+            )),
+        )
+        for number in range(1, 1_001)
+    )  # fmt: skip
+    page = rendering.overview(Snapshot(at=AT, components=components), rendering.View())
+    assert page.count("<li id=") == 1_000
+    assert len(bodies.body_of(documents.Document(page.encode(), documents.HTML)).compressed) <= 100_000
+
+
+class Counted(tuple[Component, ...]):
+    """Components that count how often they are compared."""
+
+    __slots__ = ()
+    compared: ClassVar[list[object]] = []
+
+    def __eq__(self, other: object) -> bool:
+        self.compared.append(other)
+        return tuple.__eq__(self, other)
+
+    __hash__ = tuple.__hash__
+
+
+def test_a_snapshot_is_compared_once_with_that_of_a_page_that_is_kept() -> None:
+    """Not with each request, which a thousand components would slow."""
+    kept, last = (Snapshot(at=AT, components=Counted((component(),))) for _ in range(2))
+
+    async def ask() -> None:
+        made = bodies.Bodies(clock())
+        for snapshot in (kept, *[last] * 100):
+            assert await made.get("page", snapshot, lambda: documents.Document(b"page", documents.HTML))
+
+    asyncio.run(ask())
+    assert len(Counted.compared) == 1
+
+
+WORDS = ["Shop", "Checkout", "Payments", "Search", "Mail", "Archive", "Reports", "Telephony", "Images", "Login"]

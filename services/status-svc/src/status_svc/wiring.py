@@ -23,6 +23,7 @@ from status_svc.context import Context
 from status_svc.export import files, write
 from status_svc.metrics import Metrics
 from status_svc.pages.cache import Cache
+from status_svc.pages.documents import base
 from status_svc.pages.queries import Queries
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def export_once(config: Config, directory: Path) -> int:
     configure_logging(config.logging, "status-svc")
     with contextlib.closing(PostgresDatabase(config.database, config.status.pool_size, Metrics())) as database:
         public = asyncio.run(Cache(Queries(database), SystemClock(), config.status).read()).public
-    return write(directory, files(public, config.status.title, config.status.public_url or ""))
+    return write(directory, files(public, config.status.title, base(config.status)))
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket, database: Database, health: Health) -> None:

@@ -66,6 +66,8 @@ class Bodies:
         kept = self._kept.get(key)
         now = self._clock.monotonic()
         if kept and now - kept.made_at < _AGAIN_S and _same(kept.snapshot, snapshot):
+            # So that the next one who asks need not compare again.
+            self._kept[key] = attrs.evolve(kept, snapshot=snapshot)
             return kept.body
         if key not in self._making:
             self._making[key] = asyncio.create_task(self._make(key, snapshot, make))

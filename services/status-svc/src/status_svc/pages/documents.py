@@ -13,6 +13,7 @@ from status_svc.pages import calendars, feed, rendering
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from monitoring_core.config import StatusConfig
     from status_svc.pages.detail import Detail
     from status_svc.pages.model import Component, Snapshot
     from status_svc.pages.rendering import View
@@ -30,6 +31,11 @@ class Document:
 
     content: bytes
     media_type: str
+
+
+def base(settings: StatusConfig) -> str:
+    """The URL of the folder that has the overview, with a slash at its end; empty when nobody has said."""
+    return f"{settings.public_url.rstrip('/')}/" if settings.public_url else ""
 
 
 def names(snapshot: Snapshot) -> Iterator[str]:

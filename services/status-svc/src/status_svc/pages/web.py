@@ -38,7 +38,7 @@ class Pages:
     """The pages, with the cache that they share."""
 
     def __init__(self, queries: Queries, clock: Clock, settings: StatusConfig, permits: Permits) -> None:
-        self._base = f"{settings.public_url.rstrip('/')}/" if settings.public_url else ""
+        self._base = documents.base(settings)
         self._permits = permits
         self._cache = Cache(queries, clock, settings)
         self._bodies = Bodies(clock)

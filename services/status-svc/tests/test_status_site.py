@@ -1,0 +1,98 @@
+"""The pages on a real PostgreSQL, read with the rights of status-svc alone: by browsers, by many, and as files."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+from status_database import MINUTE, add, roll_up, store
+
+from dbadmin.tokens import add_token
+from monitoring_core.tokens import Scope
+from status_svc.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from monitoring_core.config import Config
+
+pytestmark = pytest.mark.integration_test
+SECOND = dt.timedelta(seconds=1)
+
+
+@pytest.fixture
+def shop(config: Config, connection: psycopg.Connection[Any]) -> int:
+    """A public target with one result of half an hour ago and one of now."""
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    number = add(connection, "https://shop.internal.example/", {"status_page": "public", "name": "Shop"})
+    for back in (30, 0):
+        store(connection, number, now - back * MINUTE, "up", response_time_s=0.1)
+    roll_up(config.database)
+    return number
+
+
+def test_a_browser_sends_the_token_as_a_password(config: Config, shop: int, serve: Callable[..., Any]) -> None:
+    """A program as a bearer; without a valid one, a browser asks again. The public needs none."""
+    token = add_token(config.database, "me", [Scope.READ], None)
+    writer = add_token(config.database, "writer", [Scope.WRITE], None)
+    site = serve(anonymous_read=False)
+    inner = f"/inner/components/{shop}.html"
+    answer = site.get(inner, auth=("anything", token))
+    assert answer.status_code == 200
+    assert "https://shop.internal.example/" in answer.text
+    assert site.get(inner, headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    for wrong in (("me", "mon_other"), ("me", ""), (token, "x")):
+        refused = site.get(inner, auth=wrong)
+        assert refused.status_code == 401
+        assert refused.headers["WWW-Authenticate"].startswith("Basic ")
+    for header in ("Basic", "Basic !", "Basic bWU=", "Digest x"):
+        assert site.get(inner, headers={"Authorization": header}).status_code == 401
+    assert site.get(inner, auth=("me", writer)).status_code == 401
+    assert "shop.internal" not in site.get(f"/components/{shop}.html").text
+
+
+def test_a_thousand_views_cost_postgresql_what_one_costs(shop: int, serve: Callable[..., Any]) -> None:
+    """Counted where statements are run: one a second of the status, and four in all the first time."""
+    site = serve(cache=SECOND)
+    counted = site.metrics.statements
+    began = time.monotonic()
+    with ThreadPoolExecutor(16) as viewers:
+        answers = list(
+            viewers.map(lambda n: site.get(("/", f"/components/{shop}.html", "/feed.atom")[n % 3]), range(1_000))
+        )
+    assert {answer.status_code for answer in answers} == {200}
+    seconds = time.monotonic() - began
+    # The status every second, and incidents and windows every five.
+    most = 4 + seconds + 2 * seconds / 5
+    assert counted._value.get() <= most < 200
+
+
+def test_an_export_links_to_where_the_pages_are(config: Config, shop: int, tmp_path: Path) -> None:
+    """Read with the rights of status-svc; a slash at the end of the URL makes no difference."""
+    directory, file = tmp_path / "www", tmp_path / "config.yaml"
+    for url in ("https://status.example/shops", "https://status.example/shops/"):
+        command = ["export", str(directory), "--config", str(file), "--set", f"status.public_url={url}"]
+        done = CliRunner().invoke(main, command)
+        assert done.exit_code == 0, done.output
+        assert '"https://status.example/shops/incidents.html"' in (directory / "feed.atom").read_text()
+        page = (directory / "components" / f"{shop}.html").read_text()
+        assert "Shop" in page
+        assert "internal" not in page
+
+
+def test_a_target_that_is_stale_in_the_database_is_stale_on_the_page(
+    config: Config, connection: psycopg.Connection[Any], serve: Callable[..., Any]
+) -> None:
+    """It was up, but nothing came for an hour."""
+    number = add(connection, "https://old.example/", {"status_page": "public", "name": "Old"})
+    store(connection, number, dt.datetime.now(dt.UTC) - 60 * MINUTE, "up")
+    roll_up(config.database)
+    page = serve().get("/").text
+    assert "1 without a fresh result of 1" in page
+    assert "Everything is up" not in page
