@@ -106,6 +106,24 @@ class RevisionGuard:
         self._config = config
         self._was_fit = False
 
+    def connect(self, application_name: str, *, statement_timeout_s: float | None = None) -> Session:
+        """A new connection to a schema that is fit; each statement is a transaction of its own.
+
+        Args:
+            application_name, statement_timeout_s: as in `connect`.
+
+        Raises:
+            OutageError, StopError: as `check`; StopError also as `connect`.
+            psycopg.Error: the connection cannot be made, or the revision not be read.
+        """
+        connection = connect(self._config, application_name, autocommit=True, statement_timeout_s=statement_timeout_s)
+        try:
+            self.check(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
     def check(self, connection: psycopg.Connection[Any]) -> None:
         """Look at the schema's revision, on each new connection before it is used.
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import shutil
 import tempfile
-import time
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from local_stack.processes import Child, free_port
+from monitoring_testkit.servers.ready import wait_until_ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PROGRAM = "prometheus-alertmanager"
 _CONFIG = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
-_START_S = 30
 
 
 def missing() -> str | None:
@@ -63,21 +62,8 @@ def alertmanager(port: int = 0) -> Iterator[Alertmanager]:
     ]
     child = Child("Alertmanager", [_PROGRAM, *arguments], home / "log")
     try:
-        _await(child, f"http://127.0.0.1:{port}/-/ready")
+        wait_until_ready(child, f"http://127.0.0.1:{port}/-/ready")
         yield Alertmanager(f"http://127.0.0.1:{port}")
     finally:
         child.stop()
         shutil.rmtree(home, ignore_errors=True)
-
-
-def _await(child: Child, url: str) -> None:
-    deadline = time.monotonic() + _START_S
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=1).close()  # noqa: S310
-        except OSError:
-            if child.status is not None or time.monotonic() > deadline:
-                raise AssertionError(f"Alertmanager does not start: {child.last_lines()}") from None
-            time.sleep(0.05)
-        else:
-            return

@@ -6,7 +6,6 @@ import contextlib
 import json
 import shutil
 import tempfile
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -17,11 +16,10 @@ import attrs
 import yaml
 
 from local_stack.processes import Child, free_port
+from monitoring_testkit.servers.ready import wait_until_ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-_START_S = 30
 
 
 def missing() -> str | None:
@@ -88,21 +86,8 @@ def prometheus(jobs: Mapping[str, int], rules: Sequence[Path] = (), interval_s: 
     ]
     child = Child("Prometheus", ["prometheus", *arguments], home / "log")
     try:
-        _await(child, f"http://127.0.0.1:{port}/-/ready")
+        wait_until_ready(child, f"http://127.0.0.1:{port}/-/ready")
         yield Prometheus(f"http://127.0.0.1:{port}")
     finally:
         child.stop()
         shutil.rmtree(home, ignore_errors=True)
-
-
-def _await(child: Child, url: str) -> None:
-    deadline = time.monotonic() + _START_S
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=1).close()  # noqa: S310
-        except OSError:
-            if child.status is not None or time.monotonic() > deadline:
-                raise AssertionError(f"Prometheus does not start: {child.last_lines()}") from None
-            time.sleep(0.05)
-        else:
-            return

@@ -20,7 +20,7 @@ from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.revision import ALERT_NEEDS
 from monitoring_core.tables import ALERT_RESULT_VIEW, ALERT_TARGET_VIEW, TRANSITION_TABLE, WINDOW_TABLE
 from monitoring_core.targets import TargetRecord
-from monitoring_runtime.postgres import RevisionGuard, Trouble, connect, diagnose, explain
+from monitoring_runtime.postgres import RevisionGuard, Trouble, diagnose, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -182,10 +182,8 @@ class PostgresHistory:
 
     def _opened(self) -> Session:
         if self._connection is None:
-            self._connection = connect(
-                self._config, "alert-svc", autocommit=True, statement_timeout_s=STATEMENT_TIMEOUT_S
-            )
-            RevisionGuard(ALERT_NEEDS, self._config).check(self._connection)
+            guard = RevisionGuard(ALERT_NEEDS, self._config)
+            self._connection = guard.connect("alert-svc", statement_timeout_s=STATEMENT_TIMEOUT_S)
             # Cursors need a transaction, whose results are read to their end; other processes use the other cores.
             self._connection.autocommit = False
             settings = {

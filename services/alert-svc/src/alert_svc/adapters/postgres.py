@@ -23,7 +23,7 @@ from monitoring_core.tables import (
     TRANSITION_TABLE,
 )
 from monitoring_core.targets import TargetRecord
-from monitoring_runtime.postgres import RevisionGuard, connect, explain
+from monitoring_runtime.postgres import RevisionGuard, explain
 from monitoring_runtime.sqlstates import Fate, fate
 
 if TYPE_CHECKING:
@@ -192,13 +192,7 @@ class PostgresStore:
 
     def _opened(self) -> Session:
         if self._connection is None:
-            connection = connect(self._config, "alert-svc", autocommit=True, statement_timeout_s=STATEMENT_TIMEOUT_S)
-            try:
-                self._guard.check(connection)
-            except BaseException:
-                connection.close()
-                raise
-            self._connection = connection
+            self._connection = self._guard.connect("alert-svc", statement_timeout_s=STATEMENT_TIMEOUT_S)
         return self._connection
 
     def _close(self) -> None:

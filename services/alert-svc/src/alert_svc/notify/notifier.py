@@ -20,7 +20,7 @@ from alert_svc.notify.safe import line
 from monitoring_core.errors import OutageError
 from monitoring_core.revision import ALERT_NEEDS
 from monitoring_runtime.background import in_background
-from monitoring_runtime.postgres import RevisionGuard, connect, explain
+from monitoring_runtime.postgres import RevisionGuard, explain
 from monitoring_runtime.retry import OUTAGE
 
 if TYPE_CHECKING:
@@ -138,13 +138,7 @@ class Notifier:
 
     def _connected(self) -> Session:
         if self._connection is None:
-            connection = connect(self._database, _APPLICATION_NAME, autocommit=True, statement_timeout_s=_STATEMENT_S)
-            try:
-                self._guard.check(connection)
-            except BaseException:
-                connection.close()
-                raise
-            self._connection = connection
+            self._connection = self._guard.connect(_APPLICATION_NAME, statement_timeout_s=_STATEMENT_S)
         return self._connection
 
     def _lost(self, error: Exception) -> None:

@@ -12,7 +12,7 @@ from consumer_svc.adapters.statements import statements
 from consumer_svc.ports import RefusedError, WriteCounts
 from monitoring_core.errors import OutageError, StopError
 from monitoring_core.revision import CONSUMER_NEEDS
-from monitoring_runtime.postgres import RevisionGuard, connect, explain, first_line
+from monitoring_runtime.postgres import RevisionGuard, explain, first_line
 from monitoring_runtime.sqlstates import Fate, fate
 
 if TYPE_CHECKING:
@@ -162,13 +162,7 @@ class PostgresWriter:
 
     def _connect(self) -> Session:
         if self._connection is None:
-            connection = connect(self._config, "consumer-svc", autocommit=True)
-            try:
-                self._guard.check(connection)
-            except BaseException:
-                connection.close()
-                raise
-            self._connection = connection
+            self._connection = self._guard.connect("consumer-svc")
         return self._connection
 
     def _failure(self, error: psycopg.Error) -> Exception:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from monitoring_core.errors import OutageError, StopError
+from monitoring_core.errors import OutageError
 from monitoring_core.revision import PRODUCER_NEEDS
 from monitoring_core.tables import LEASE_TABLE, TARGET_TABLE, TARGET_VERSION_TABLE
-from monitoring_runtime.postgres import RevisionGuard, connect, explain
+from monitoring_runtime.postgres import RevisionGuard, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,14 +67,7 @@ class ProducerConnection:
 
     def _opened(self) -> Session:
         if self._connection is None:
-            self._connection = connect(
-                self.config, "producer-svc", autocommit=True, statement_timeout_s=STATEMENT_TIMEOUT_S
-            )
-            try:
-                self._guard.check(self._connection)
-            except (OutageError, StopError):
-                self._close()
-                raise
+            self._connection = self._guard.connect("producer-svc", statement_timeout_s=STATEMENT_TIMEOUT_S)
         return self._connection
 
     def _close(self) -> None:

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row, tuple_row
 
 from monitoring_core.errors import OutageError
 from monitoring_core.revision import STATUS_NEEDS
-from monitoring_runtime.postgres import RevisionGuard, connect, explain
+from monitoring_runtime.postgres import RevisionGuard, explain
 from monitoring_runtime.sqlstates import Fate, fate
 from status_svc.ports import RefusedError
 
@@ -91,12 +91,7 @@ class PostgresDatabase:
     def _connection(self) -> Session:
         connection: Session | None = getattr(self._local, "connection", None)
         if connection is None or connection.closed:
-            connection = connect(self._config, "status-svc", autocommit=True, statement_timeout_s=STATEMENT_TIMEOUT_S)
-            try:
-                self._guard.check(connection)
-            except BaseException:
-                connection.close()
-                raise
+            connection = self._guard.connect("status-svc", statement_timeout_s=STATEMENT_TIMEOUT_S)
             self._local.connection = connection
         return connection
 
