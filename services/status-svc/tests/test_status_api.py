@@ -171,16 +171,17 @@ def test_only_tokens_that_are_valid_and_may_read_are_let_in(
 
 
 def test_a_browser_shows_the_token_as_a_password(config: Config, serve: Serve) -> None:
-    """The inner pages are for whoever may read, by whatever name."""
+    """The inner pages are for whoever may read, by whatever name; the API takes no such password."""
     token = add_token(config.database, "night", [Scope.READ], None)
     served = serve(anonymous_read=False)
 
-    def status(password: str) -> int:
+    def status(password: str, path: str = "/inner/") -> int:
         name = base64.b64encode(f"anybody:{password}".encode()).decode()
-        return int(served.get("/inner/", headers={"Authorization": f"Basic {name}"}).status_code)
+        return int(served.get(path, headers={"Authorization": f"Basic {name}"}).status_code)
 
     assert [served.get("/inner/").status_code, status("wrong"), status(token)] == [401, 401, 200]
     assert served.get("/inner/", headers={"Authorization": "Basic ?"}).status_code == 401
+    assert [status(token, path) for path in ("/api/v1/targets", "/metrics/websites")] == [401, 401]
     assert served.get("/").status_code == 200
 
 

@@ -71,8 +71,12 @@ class Access:
 
         return guarded
 
-    async def admit(self, request: Request, scope: Scope) -> Token | None:
+    async def admit(self, request: Request, scope: Scope, *, browser: bool = False) -> Token | None:
         """The token of a request that may do this; None for somebody without a token who may all the same.
+
+        Args:
+            browser: whether the token may also be the password that a browser keeps. A browser shows it whatever site
+                made it ask, so this is for pages alone, which change nothing.
 
         Raises:
             ProblemError: it may not, or there are too many of this client.
@@ -83,14 +87,13 @@ class Access:
             if scope is Scope.READ and self._settings.anonymous_read:
                 return None
             raise ProblemError(401, "Send a token: Authorization: Bearer TOKEN (dbadmin tokens add).", _ASK)
-        token = await self._token(request, shown)
+        token = await self._token(request, _secret(shown, browser=browser))
         self._count(token.id)
         if scope not in token.scopes:
             raise ProblemError(403, f"The token has no scope {scope}.")
         return token
 
-    async def _token(self, request: Request, shown: str) -> Token:
-        secret = _secret(shown)
+    async def _token(self, request: Request, secret: str) -> Token:
         key = token_hash(secret) if secret else b""
         now = self._clock.monotonic()
         if (kept := self._kept.get(key)) and now - kept[0] < self._settings.cache.total_seconds():
@@ -113,15 +116,14 @@ class Access:
             raise ProblemError(429, "Wait before you ask again.", {"Retry-After": str(math.ceil(wait_s))})
 
 
-def _secret(shown: str) -> str:
-    """The token of the field Authorization: a bearer's, or the password that a browser sends; else nothing."""
+def _secret(shown: str, *, browser: bool) -> str:
+    """The token in the field Authorization: a bearer's or, from a browser, the password; else nothing."""
     kind, _, value = shown.partition(" ")
-    match kind.lower():
-        case "bearer":
-            return value.strip()
-        case "basic":
-            with contextlib.suppress(ValueError):
-                return base64.b64decode(value, validate=True).decode().partition(":")[2]
+    if kind.lower() == "bearer":
+        return value.strip()
+    if browser and kind.lower() == "basic":
+        with contextlib.suppress(ValueError):
+            return base64.b64decode(value, validate=True).decode().partition(":")[2]
     return ""
 
 

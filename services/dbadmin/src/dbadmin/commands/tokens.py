@@ -25,9 +25,7 @@ def tokens_group() -> None:
     """Tokens that let programs and people into status-svc."""
 
 
-@tokens_group.command(
-    "add", epilog=examples("dbadmin tokens add prometheus", "dbadmin tokens add deploy --scope write --valid 90d")
-)
+@tokens_group.command("add", epilog=examples("dbadmin tokens add prometheus", "dbadmin tokens add grafana --valid 90d"))
 @click.argument("name")
 @click.option(
     "--scope",
@@ -36,7 +34,7 @@ def tokens_group() -> None:
     multiple=True,
     default=[str(Scope.READ)],
     show_default=True,
-    help="What it allows. Repeatable.",
+    help="What it allows; nothing asks for write yet. Repeatable.",
 )
 @click.option("--valid", "valid_s", type=Duration(whole=True), metavar="DURATION", help="How long. [default: always]")
 @config_options

@@ -23,7 +23,7 @@ def routes(context: Context) -> list[BaseRoute]:
 
     async def permits(request: Request) -> bool:
         try:
-            await context.access.admit(request, Scope.READ)
+            await context.access.admit(request, Scope.READ, browser=True)
         except ProblemError as problem:
             if problem.status == HTTPStatus.TOO_MANY_REQUESTS:
                 raise
