@@ -77,5 +77,5 @@ class ProducerConnection:
 
 
 def milliseconds(expression: str) -> str:
-    """SQL that turns a moment into milliseconds since the epoch, rounded up: no slot before the moment is due from it."""
+    """SQL that turns a moment into milliseconds since the epoch, rounded up: no slot before it is due."""
     return f"ceil(extract(epoch FROM {expression}) * 1000)::bigint"
