@@ -6,7 +6,7 @@ import datetime as dt
 import enum
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 from msgspec.structs import astuple, replace
 
 SCHEMA_VERSION = 1
@@ -58,7 +58,7 @@ _Moment = Annotated[dt.datetime, Meta(tz=True)]
 _Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 
 
-class CheckResult(Struct, frozen=True, kw_only=True, gc=False):
+class CheckResult(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """One slot of one target seen from one location, with its verdict and what was measured.
 
     Its identity is `(target_id, scheduled_at, location)`. Times of day are UTC; durations are seconds and leave out
@@ -143,7 +143,10 @@ class CheckResult(Struct, frozen=True, kw_only=True, gc=False):
         Annotated[str, Meta(max_length=MAX_NAME_LENGTH)] | None,
         Meta(description="Whom the certificate that ends first names, when it is not the website's own."),
     ] = None
-    schema_version: Annotated[int, Meta(ge=1, description="The major version of this format.")] = SCHEMA_VERSION
+    # By a factory, because a message leaves out every field that has its default value, and this one it must not.
+    schema_version: Annotated[int, Meta(ge=1, description="The major version of this format.")] = field(
+        default_factory=lambda: SCHEMA_VERSION
+    )
 
     @property
     def key(self) -> tuple[int, dt.datetime, str]:

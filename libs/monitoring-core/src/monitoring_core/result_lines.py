@@ -17,7 +17,7 @@ _LINE_BREAKS = str.maketrans({character: f"\\u{ord(character):04x}" for characte
 
 def to_line(result: msgspec.Struct) -> str:
     """The fields of a result, or of what is made of results, by name; no line break, whatever the website sent."""
-    return msgspec.json.encode(result).decode().translate(_LINE_BREAKS)
+    return msgspec.json.encode(msgspec.structs.asdict(result)).decode().translate(_LINE_BREAKS)
 
 
 def from_line(line: str) -> CheckResult:

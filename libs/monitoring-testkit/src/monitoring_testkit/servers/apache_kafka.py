@@ -50,7 +50,8 @@ class ApacheKafka:
         """Make the broker's configuration and storage in `directory`; `start` starts the broker.
 
         Args:
-            optimised: let Java optimise as in production, which starts more slowly; for benchmarks.
+            optimised: as in production, let Java optimise, which starts more slowly, and let the first members of a
+                group wait for each other; for benchmarks.
 
         Raises:
             StopError: Maven cannot fetch the jars, or the storage cannot be made.
@@ -70,6 +71,8 @@ class ApacheKafka:
             "log.dirs": str(directory / "data"),
         }
         settings |= tls.broker_settings() if tls else {}
+        if optimised:
+            settings["group.initial.rebalance.delay.ms"] = "3000"
         self._properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         _java("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(self._properties), "--standalone")
 
