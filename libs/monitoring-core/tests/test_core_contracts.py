@@ -58,6 +58,7 @@ def test_the_phase_never_changes() -> None:
     assert [phase_ms(i, 60) for i in (1, 2, 3, 1_000_000)] == PHASES
 
 
+MOMENTS = [name for name, kind in RESULT_COLUMNS.items() if kind == "timestamptz"]
 PHASES = [2465, 8110, 19053, 59847]
 
 
@@ -125,6 +126,15 @@ def test_the_golden_messages_stay_readable(file: Path) -> None:
     SCHEMA.validate(json.loads(message))
     known = {name: value for name, value in json.loads(message).items() if name != "added_later" and value is not None}
     assert json.loads(encode(result)) == known | {"schema_version": 1}
+
+
+@pytest.mark.parametrize("name", MOMENTS)
+def test_every_moment_of_a_message_is_in_utc(name: str) -> None:
+    """An offset of 0 is UTC, however it is written; another zone's time is refused, in each field."""
+    message = json.loads(encode(make_result()))
+    assert decode(json.dumps(message | {name: "2026-01-01T00:00:00+00:00"}).encode())
+    with pytest.raises(DecodeError, match="must be in UTC"):
+        decode(json.dumps(message | {name: "2026-01-01T00:00:00+01:00"}).encode())
 
 
 def test_a_result_is_its_row() -> None:

@@ -51,7 +51,8 @@ class Batch:
 
     def add(self, messages: Iterable[Received]) -> None:
         """Add messages, decoded or as poison."""
-        spans = self.spans
+        # Every message passes through here: what is looked up often is looked up once.
+        spans, results, size_bytes = self.spans, self.results, 0
         for message in messages:
             partition, offset = message.partition(), message.offset()
             span = spans.get(partition)
@@ -61,7 +62,16 @@ class Batch:
             if offset != span.end and not self._skipped(partition, span, offset):
                 continue
             span.end = offset + 1
-            self._add(message)
+            value, key = message.value(), message.key()
+            size_bytes += len(value or b"")
+            try:
+                result = decode(value)
+                if key != encode_key(result):
+                    raise DecodeError(DecodeReason.WRONG_KEY, f"the key is {key!r}, not {encode_key(result)!r}")
+                results.append((message, result))
+            except DecodeError as error:
+                self.poison.append(Poison(message, str(error.reason), error.detail))
+        self.size_bytes += size_bytes
         self.read.update((partition, span.end) for partition, span in spans.items())
 
     def drop(self, partitions: Collection[int]) -> None:
@@ -71,17 +81,6 @@ class Batch:
         self.spans = {number: span for number, span in self.spans.items() if number not in partitions}
         kept = [message for message, _ in self.results] + [one.message for one in self.poison]
         self.size_bytes = sum(len(message.value() or b"") for message in kept)
-
-    def _add(self, message: Received) -> None:
-        value, key = message.value(), message.key()
-        try:
-            result = decode(value)
-            if key != encode_key(result):
-                raise DecodeError(DecodeReason.WRONG_KEY, f"the key is {key!r}, not {encode_key(result)!r}")
-            self.results.append((message, result))
-        except DecodeError as error:
-            self.poison.append(Poison(message, str(error.reason), error.detail))
-        self.size_bytes += len(value or b"")
 
     def _skipped(self, partition: int, span: Span, offset: int) -> bool:
         """Note the offsets that a message leaves out; False when it leaves out none, but comes a second time."""
