@@ -5,20 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import re
 import ssl
-import warnings
 from functools import lru_cache
 from pathlib import Path
 
 import attrs
 import certifi
-from cryptography import x509
-from cryptography.utils import CryptographyDeprecationWarning
 
 from monitoring_core.clock import EPOCH
 
 _DEBIAN_BUNDLE = "ca-certificates.crt"
-# Of serial numbers that are not positive, which authorities of many machines have. It would stand before every result.
-warnings.filterwarnings("ignore", "Parsed a serial number", CryptographyDeprecationWarning)
 
 
 @attrs.frozen
@@ -38,12 +33,11 @@ class Certificate:
 @lru_cache(maxsize=1_000)
 def read_certificate(der: bytes) -> Certificate | None:
     """What a certificate says; None when it cannot be read."""
-    try:
-        certificate = x509.load_der_x509_certificate(der)
-        subject, issuer = (name.rfc4514_string() for name in (certificate.subject, certificate.issuer))
-        return Certificate(certificate.not_valid_after_utc, subject, issuer)
-    except (ValueError, x509.InvalidVersion):
-        return None
+    # The library takes 8 MB, which a producer of websites without TLS does not need.
+    from producer_svc.checks.x509 import contents
+
+    found = contents(der)
+    return Certificate(*found) if found else None
 
 
 @lru_cache(maxsize=1_000)

@@ -7,15 +7,6 @@ import stat
 from pathlib import Path
 
 import attrs
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
 
 from monitoring_core.config.values import SecretSources
 from monitoring_core.result import Reason
@@ -67,32 +58,13 @@ class ClientCertificates:
         if not stat.S_ISREG(status.st_mode):  # a pipe, for one, may never be read to its end
             raise ValueError(f"{path} is no file")
         if known is None or known.changed_ns != status.st_mtime_ns:
+            # The library takes 8 MB, which few producers need for this.
+            from producer_svc.checks.x509 import certificate_and_key
+
             secret = SecretSources({}, self._directory).finder({"file": name})()
-            pem, expires_at = _parsed(secret.reveal().encode())
+            pem, expires_at = certificate_and_key(secret.reveal().encode())
             known = self._known[name] = ClientCertificate(name, status.st_mtime_ns, pem, expires_at)
         return known
-
-
-def _parsed(text: bytes) -> tuple[bytes, dt.datetime]:
-    """The certificates and the key of a text in PEM, and when the first certificate ends, which is the key's own.
-
-    Raises:
-        ValueError: they do not stand in it.
-    """
-    try:
-        certificates, key = x509.load_pem_x509_certificates(text), load_pem_private_key(text, None)
-        own, other = (
-            one.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-            for one in (certificates[0].public_key(), key.public_key())
-        )
-        parts = [certificate.public_bytes(Encoding.PEM) for certificate in certificates]
-        parts.append(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        # Not what the library says: no part of a key must come into a result.
-        own, other = b"", b"none"
-    if own != other:
-        raise ValueError("the file does not hold a certificate and its key, not encrypted, in PEM")
-    return b"".join(parts), certificates[0].not_valid_after_utc
 
 
 def unusable(name: str, why: str) -> EndingError:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import requests
 import urllib3.exceptions
 
+import producer_svc.checks.x509  # noqa: F401 - imported by the first check, it would hold up all others
 from monitoring_core.result import Reason
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.answer import BodyError, LenientResponse
