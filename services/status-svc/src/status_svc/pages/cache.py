@@ -80,6 +80,7 @@ class Cache:
         self._reading: asyncio.Task[None] | None = None
         self._days = _Kept(joining.Days())
         self._incidents: _Kept[list[Row]] = _Kept([])
+        self._notes: _Kept[list[Row]] = _Kept([])
         self._windows: _Kept[list[Row]] = _Kept([])
         self._details: dict[int, tuple[float, asyncio.Task[Detail]]] = {}
 
@@ -156,16 +157,16 @@ class Cache:
         status = await self._queries.status()
         await self._renew(self._days, _DAYS_EVERY_S, lambda: self._read_days(now))
         await self._renew(self._incidents, _INCIDENTS_EVERY_S, lambda: self._queries.incidents(now))
+        await self._renew(self._notes, _INCIDENTS_EVERY_S, lambda: self._queries.notes(now))
         await self._renew(self._windows, _INCIDENTS_EVERY_S, self._queries.windows)
-        values = (self._days.value, self._incidents.value, self._windows.value)
+        lists = (self._incidents.value, self._notes.value, self._windows.value)
         # Beside the event loop, which answers meanwhile.
-        return await asyncio.to_thread(self._join, now, status, *values)
+        return await asyncio.to_thread(self._join, now, status, self._days.value, *lists)
 
-    def _join(
-        self, now: dt.datetime, status: list[Row], days: joining.Days, incidents: list[Row], windows: list[Row]
-    ) -> Both:
+    def _join(self, now: dt.datetime, status: list[Row], days: joining.Days, *lists: list[Row]) -> Both:
+        incidents, notes, windows = lists
         labels = {"name_label": self._settings.name_label, "group_label": self._settings.group_label}
-        inner = joining.snapshot(now, status, days, incidents, windows, **labels)
+        inner = joining.snapshot(now, status, days, incidents, notes, windows, **labels)
         return Both(inner, public(inner, self._settings.public_labels))
 
     async def _read_days(self, now: dt.datetime) -> joining.Days:

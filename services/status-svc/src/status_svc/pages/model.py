@@ -156,11 +156,16 @@ class Component:
 
 @attrs.frozen(kw_only=True)
 class Update:
-    """One step of an incident: that it began or ended, or what a person had to say."""
+    """One step of an incident: that it began or ended, or what a person had to say.
+
+    Attributes:
+        public: whether a public page shows it.
+    """
 
     at: dt.datetime
     kind: str
     text: str = ""
+    public: bool = True
 
 
 @attrs.frozen(kw_only=True)
@@ -259,7 +264,13 @@ def public(snapshot: Snapshot, wanted: Mapping[str, str]) -> Snapshot:
             if one.id in names
         ),
         incidents=tuple(
-            attrs.evolve(one, name=names[one.target_id], locations=(), reasons=())
+            attrs.evolve(
+                one,
+                name=names[one.target_id],
+                locations=(),
+                reasons=(),
+                updates=tuple(update for update in one.updates if update.public),
+            )
             for one in snapshot.incidents
             if one.target_id in names
         ),
