@@ -13,6 +13,7 @@ import attrs
 import psycopg
 import pytest
 import requests
+import structlog
 import uvicorn
 import yaml
 
@@ -58,6 +59,14 @@ class Served:
     def send(self, method: str, path: str, **options: object) -> requests.Response:
         """Send a request; follows no redirects."""
         return requests.request(method, self.url + path, timeout=30, allow_redirects=False, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def _log_of_its_own() -> Iterator[None]:
+    """What a test makes of the log, by what a command does first, is gone after it."""
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture
