@@ -50,18 +50,21 @@ FROM generate_series(1, %(targets)s) i, generate_series(1, %(places)s) place, ge
     LATERAL (SELECT i %% 50 = 0 AS down) d"""
 # What an installation of this size has beside results: an incident, an alert and a note of each tenth target.
 MORE = (
-    """INSERT INTO monitoring.availability_incident (target_id, location, began_at, ended_at, reason, checks, end_reason)
+    """
+INSERT INTO monitoring.availability_incident (target_id, location, began_at, ended_at, reason, checks, end_reason)
 SELECT i, 'place-1', now() - i * interval '20 s', now() - (i - 3) * interval '20 s', 'timeout', 1, 'recovered'
 FROM generate_series(11, %(targets)s, 10) i ON CONFLICT DO NOTHING""",
-    """INSERT INTO monitoring.alert_transition (transition_id, alert_id, target_id, policy, kind, severity, state, before, at,
-    since, locations, evidence, url)
+    """
+INSERT INTO monitoring.alert_transition (transition_id, alert_id, target_id, policy, kind, severity, state, before,
+    at, since, locations, evidence, url)
 SELECT i || '-' || state, md5(i::text), i, 'down', 'down', 'critical', state, 'ok', now(), now(), '{place-1}', '[]', ''
 FROM generate_series(1, %(targets)s, 10) i, unnest(ARRAY['firing', 'resolved']) state""",
-    """INSERT INTO monitoring.incident_note (target_id, began_at, kind, text)
+    """
+INSERT INTO monitoring.incident_note (target_id, began_at, kind, text)
 SELECT i, now() - i * interval '20 s', 'identified', repeat('word ', 40) FROM generate_series(1, %(targets)s, 10) i""",
-    """INSERT INTO monitoring.maintenance_window (begins_at, ends_at)
+    """
+INSERT INTO monitoring.maintenance_window (begins_at, ends_at)
 SELECT now(), now() + interval '1 hour' FROM generate_series(1, 1000) i WHERE %(targets)s > 0""",
-    "VACUUM ANALYZE",
 )
 MARK = """
 INSERT INTO monitoring.availability_dirty_hour
@@ -173,7 +176,8 @@ def main() -> None:
         fill(config, arguments.api_targets, 1)
         with connect(config, "benchmark", autocommit=True) as connection:
             for statement in MORE:
-                connection.execute(statement.encode(), {"targets": arguments.api_targets} if "%(" in statement else None)
+                connection.execute(statement.encode(), {"targets": arguments.api_targets})
+            connection.execute("VACUUM ANALYZE")
         with served(config) as url:
             for path, parameters in PATHS.items():
                 found[path] = page_through(url, path, parameters, arguments.requests)

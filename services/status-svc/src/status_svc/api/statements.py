@@ -17,11 +17,14 @@ WHERE target_id > %(after)s AND (%(target_id)s::bigint IS NULL OR target_id = %(
 AND (%(label)s::jsonb = '{{{{}}}}' OR labels @> %(label)s::jsonb)
 AND (active = %(active)s::boolean) IS NOT FALSE
 ORDER BY target_id LIMIT %(limit)s"""
+# Each target by itself: for many at once the view reads the newest results of all targets there are.
 STATUS = """
-SELECT target_id, url, location, status, reason, since, last_check_at, response_time_s, http_status,
-    certificate_expires_at, availability_today, active, checked_at, extract(epoch FROM age)::float8 AS age_s, stale,
-    error, remote_address, certificate_subject, certificate_issuer, labels
-FROM {website_status} WHERE target_id = ANY(%(ids)s::bigint[]) ORDER BY target_id, location"""
+SELECT s.* FROM unnest(%(ids)s::bigint[]) AS one (target_id) CROSS JOIN LATERAL (
+    SELECT target_id, url, location, status, reason, since, last_check_at, response_time_s, http_status,
+        certificate_expires_at, availability_today, active, checked_at, extract(epoch FROM age)::float8 AS age_s, stale,
+        error, remote_address, certificate_subject, certificate_issuer, labels
+    FROM {website_status} v WHERE v.target_id = one.target_id OFFSET 0
+) s ORDER BY s.target_id, s.location"""
 RESULTS = """
 SELECT target_id, url, location, scheduled_at, started_at, finished_at, status, reason, error, http_status,
     response_time_s, queue_delay_s, dns_s, connect_s, tls_s, first_byte_s, transfer_s, body_bytes, regexp_matched,

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from monitoring_alerting.policies import matches
 from monitoring_alerting.windows import Window
 from status_svc.pages.detail import Alert, Check, Detail, Hour
-from status_svc.pages.model import DAYS, Component, Day, Incident, Maintenance, Seen, Snapshot, State, Update, combined
+from status_svc.pages.model import DAYS, Board, Component, Day, Incident, Maintenance, Seen, State, Update, combined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -44,7 +44,7 @@ class Days:
         return self._joined[target_id]
 
 
-def snapshot(
+def board(
     now: dt.datetime,
     status: Iterable[Row],
     days: Days,
@@ -54,7 +54,7 @@ def snapshot(
     *,
     name_label: str,
     group_label: str,
-) -> Snapshot:
+) -> Board:
     """All that there is to show.
 
     Args:
@@ -67,7 +67,7 @@ def snapshot(
         for _, rows in groupby(status, key=lambda row: row["target_id"])
     )
     names = {one.id: one.name for one in components}
-    return Snapshot(
+    return Board(
         at=now,
         components=components,
         incidents=merged(incidents, notes, names),

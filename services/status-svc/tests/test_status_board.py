@@ -10,7 +10,7 @@ import pytest
 from page_values import AT, MINUTE, component, days
 
 from status_svc.pages import feed, joining, rendering
-from status_svc.pages.model import Day, Level, Seen, Snapshot, State, combined, public
+from status_svc.pages.model import Board, Day, Level, Seen, State, combined, public
 
 UP = Seen(location="a", status="up")
 DOWN = Seen(location="b", status="down", reason="timeout")
@@ -82,7 +82,7 @@ def test_everything_is_up_only_when_all_of_it_is(states: list[State], state: Sta
 def test_figures_are_never_rounded_up() -> None:
     """One failure in a million checks is not all up."""
     one = component(days=days((999_999, 1, 0)))
-    assert "99.99 % available" in rendering.overview(Snapshot(at=AT, components=(one,)), rendering.View())
+    assert "99.99 % available" in rendering.overview(Board(at=AT, components=(one,)), rendering.View())
 
 
 def row(target: int, location: str, began: int, ended: int | None, end_reason: str = "recovered") -> dict[str, Any]:
@@ -146,7 +146,7 @@ def test_a_note_belongs_to_the_incident_that_was_then() -> None:
 def test_the_public_sees_the_notes_that_are_for_it() -> None:
     notes = [note(1, 0, 1, "identified", text="db-7 is out"), note(1, 0, 2, "monitoring", text="A fix", public=True)]
     incidents = joining.merged([row(1, "a", 0, None)], notes, {1: "one"})
-    inner = Snapshot(at=AT, components=(component(1, labels={"status_page": "public"}),), incidents=incidents)
+    inner = Board(at=AT, components=(component(1, labels={"status_page": "public"}),), incidents=incidents)
     shown = public(inner, {"status_page": "public"})
     assert [update.text for update in shown.incidents[0].updates] == ["", "A fix"]
     for page in (rendering.incidents(shown, rendering.View()), feed.atom(shown, "Our shops").decode()):
@@ -158,8 +158,8 @@ def test_the_public_sees_the_notes_that_are_for_it() -> None:
 def test_a_public_incident_has_no_target_without_a_public_name() -> None:
     """Names of others stay inside."""
     (found,) = joining.merged([row(1, "a", 0, 5)], [], {1: "one"})
-    snapshot = Snapshot(at=AT, components=(component(1, labels={}),), incidents=(found,))
-    assert public(snapshot, {"status_page": "public"}).incidents == ()
+    board = Board(at=AT, components=(component(1, labels={}),), incidents=(found,))
+    assert public(board, {"status_page": "public"}).incidents == ()
 
 
 def test_days_are_ninety_whatever_is_known() -> None:
@@ -185,5 +185,5 @@ def test_since_when_a_component_is_in_its_state(ups: list[int], downs: list[int]
         for state, moments in (("up", ups), ("down", downs))
         for n in moments
     ] or [database_rows.status(1, "https://shop.example/", {}, status="unknown", since=None)]
-    (found,) = joining.snapshot(AT, rows, joining.Days(), [], [], [], name_label="name", group_label="group").components
+    (found,) = joining.board(AT, rows, joining.Days(), [], [], [], name_label="name", group_label="group").components
     assert found.since == (None if minute is None else AT + minute * MINUTE)
