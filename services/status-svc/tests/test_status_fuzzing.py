@@ -72,4 +72,5 @@ def test_schemathesis_finds_nothing(config: Config, serve: Callable[..., Served]
         "--no-color",
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    print(done.stdout)
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
