@@ -82,7 +82,7 @@ def configured(postgres: Postgres, broker: str, directory: Path, database: str, 
             "schema": schema,
         },
         # A name for each role, of at most 63 bytes.
-        "roles": {f"{role}_user": f"{accounts[:30]}{role[:2]}" for role in Role},
+        "roles": {f"{role}_user": f"{accounts[:30]}{number}" for number, role in enumerate(Role)},
     }
     file = directory / "config.yaml"
     file.write_text(yaml.safe_dump(content))

@@ -330,7 +330,6 @@ EVERYBODY = (
     "DROP TABLE monitoring.availability_result_default",
     "TRUNCATE monitoring.availability_result",
     "DELETE FROM monitoring.availability_result",
-    "DELETE FROM monitoring.availability_monitor_config",
     "UPDATE monitoring.schema_version SET version_num = '9999'",
     "CREATE ROLE mine",
     "CREATE DATABASE mine",
@@ -373,6 +372,29 @@ FORBIDDEN: dict[Role, tuple[str, ...]] = {
         "INSERT INTO monitoring.maintenance_window (begins_at, ends_at) VALUES (now(), now() + interval '1h')",
         "CREATE TEMP TABLE mine (x int)",
     ),
+    Role.STATUS: (
+        "SELECT amc_headers FROM monitoring.availability_monitor_config",
+        "SELECT * FROM monitoring.availability_result",
+        "SELECT * FROM monitoring.status_write",
+        "INSERT INTO monitoring.availability_monitor_config (amc_url) VALUES ('http://x/')",
+        "INSERT INTO monitoring.maintenance_window (begins_at, ends_at) VALUES (now(), now() + interval '1h')",
+        "INSERT INTO monitoring.alert_acknowledgement (alert_id) VALUES ('x')",
+        "UPDATE monitoring.incident_note SET public = true",
+        "UPDATE monitoring.status_token SET scopes = '{read,write}'",
+        "CREATE TEMP TABLE mine (x int)",
+    ),
+    Role.STATUS_WRITER: (
+        "SELECT * FROM monitoring.availability_result",
+        "SELECT * FROM monitoring.status_token",
+        "UPDATE monitoring.status_write SET token = 'x'",
+        "DELETE FROM monitoring.status_write",
+        "DELETE FROM monitoring.incident_note",
+        "DELETE FROM monitoring.maintenance_window",
+        "UPDATE monitoring.alert_transition SET noticed = true",
+        "UPDATE monitoring.availability_monitor_config_history SET changed_by = 'x'",
+        "TRUNCATE monitoring.availability_monitor_config",
+        "CREATE TEMP TABLE mine (x int)",
+    ),
     Role.READER: (
         "UPDATE monitoring.alert_transition SET noticed = true",
         "SELECT * FROM monitoring.alert_target",
@@ -394,7 +416,8 @@ def test_what_a_part_must_not_do_fails(config: Config) -> None:
     """Each of these statements is refused for want of a right, not for any other reason."""
     for role, statements in FORBIDDEN.items():
         with connect(account(config, role)) as connection:
-            for statement in (*EVERYBODY, *statements):
+            deleting = () if role is Role.STATUS_WRITER else ("DELETE FROM monitoring.availability_monitor_config",)
+            for statement in (*EVERYBODY, *deleting, *statements):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     connection.execute(statement)
 

@@ -1,4 +1,4 @@
-"""How long status-svc takes for metrics and pages: `hatch run bench:status`. See README.md."""
+"""How long status-svc takes for metrics and for the API: `hatch run bench:status`. See README.md."""
 
 from __future__ import annotations
 
@@ -48,6 +48,24 @@ FROM generate_series(1, %(targets)s) i, generate_series(1, %(places)s) place, ge
     LATERAL (SELECT date_trunc('minute', now()) - ago * interval '1 minute' + i %% 60 * interval '1 second'
         - interval '1 minute' AS at) slot,
     LATERAL (SELECT i %% 50 = 0 AS down) d"""
+# What an installation of this size has beside results: an incident, an alert and a note of each tenth target.
+MORE = (
+    """
+INSERT INTO monitoring.availability_incident (target_id, location, began_at, ended_at, reason, checks, end_reason)
+SELECT i, 'place-1', now() - i * interval '20 s', now() - (i - 3) * interval '20 s', 'timeout', 1, 'recovered'
+FROM generate_series(11, %(targets)s, 10) i ON CONFLICT DO NOTHING""",
+    """
+INSERT INTO monitoring.alert_transition (transition_id, alert_id, target_id, policy, kind, severity, state, before,
+    at, since, locations, evidence, url)
+SELECT i || '-' || state, md5(i::text), i, 'down', 'down', 'critical', state, 'ok', now(), now(), '{place-1}', '[]', ''
+FROM generate_series(1, %(targets)s, 10) i, unnest(ARRAY['firing', 'resolved']) state""",
+    """
+INSERT INTO monitoring.incident_note (target_id, began_at, kind, text)
+SELECT i, now() - i * interval '20 s', 'identified', repeat('word ', 40) FROM generate_series(1, %(targets)s, 10) i""",
+    """
+INSERT INTO monitoring.maintenance_window (begins_at, ends_at)
+SELECT now(), now() + interval '1 hour' FROM generate_series(1, 1000) i WHERE %(targets)s > 0""",
+)
 MARK = """
 INSERT INTO monitoring.availability_dirty_hour
 SELECT generate_series(date_trunc('hour', now() - interval '1 hour', 'UTC'), now(), interval '1 hour')"""
@@ -111,10 +129,40 @@ def scrape(url: str, rounds: int) -> dict[str, float]:
     return {"median s": statistics.median(times), "longest s": max(times), "MB": size / 1e6, "series": series}
 
 
+PATHS: dict[str, dict[str, str]] = {
+    "/targets": {},
+    "/targets?label": {"label": "team=7"},
+    "/status": {},
+    "/status?label": {"label": "team=7"},
+    "/incidents": {},
+    "/alerts": {},
+    "/notes": {},
+    "/maintenance": {},
+    "/reports/availability": {},
+}
+
+
+def page_through(url: str, path: str, parameters: dict[str, str], requests_each: int) -> dict[str, float]:
+    """Times of pages of a hundred, one after another from the first one on; at the end it begins again."""
+    session, times, cursor, bytes_each = requests.Session(), [], None, 0
+    for _ in range(requests_each):
+        given = parameters | ({"cursor": cursor} if cursor else {})
+        began = time.monotonic()
+        answer = session.get(f"{url}/api/v1{path.partition('?')[0]}", params=given, timeout=60)
+        times.append(time.monotonic() - began)
+        assert answer.status_code == 200, answer.text
+        cursor, bytes_each = answer.json()["next"], len(answer.content)
+    times.sort()
+    percentiles = {f"p{p} ms": 1_000 * times[min(len(times) - 1, len(times) * p // 100)] for p in (50, 95)}
+    return percentiles | {"longest ms": 1_000 * times[-1], "kB": bytes_each / 1_000}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--targets", type=int, default=10_000, help="Targets of the scrape, each from three locations.")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--api-targets", type=int, default=100_000, help="Targets of the API, each from one location.")
+    parser.add_argument("--requests", type=int, default=100, help="Requests for each path of the API.")
     parser.add_argument("--json", type=Path, default=Path("bench-status.json"), metavar="FILE")
     arguments = parser.parse_args()
     found: dict[str, dict[str, float]] = {}
@@ -125,8 +173,16 @@ def main() -> None:
         fill(config, arguments.targets, 3)
         with served(config) as url:
             found["/metrics/websites"] = scrape(url, arguments.rounds)
+        fill(config, arguments.api_targets, 1)
+        with connect(config, "benchmark", autocommit=True) as connection:
+            for statement in MORE:
+                connection.execute(statement.encode(), {"targets": arguments.api_targets})
+            connection.execute("VACUUM ANALYZE")
+        with served(config) as url:
+            for path, parameters in PATHS.items():
+                found[path] = page_through(url, path, parameters, arguments.requests)
     for name, values in found.items():
-        print(f"{name:<28}", "  ".join(f"{key}: {value:,.3g}" for key, value in values.items()), flush=True)
+        print(f"{name:<24}", "  ".join(f"{key}: {value:,.3g}" for key, value in values.items()), flush=True)
     arguments.json.write_text(json.dumps(found, indent=2) + "\n")
 
 

@@ -38,14 +38,16 @@ _REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\nConne
 
 
 @contextlib.contextmanager
-def serving(config: DatabaseConfig, folder: Path, core: int) -> Iterator[tuple[int, int]]:
-    """status-svc as a process on one core; gives its port and its process ID."""
+def serving(
+    config: DatabaseConfig, folder: Path, cache: str = "1s", core: int | None = None
+) -> Iterator[tuple[int, int]]:
+    """status-svc as a process, on one core or on any; gives its port and its process ID."""
     file = folder / "config.yaml"
     database = {"host": config.host, "port": config.port, "user": config.user, "database": config.database}
     file.write_text(json.dumps({"kafka": {"bootstrap_servers": "k:1"}, "database": database}))
     program = str(Path(sys.executable).with_name("status-svc"))
-    command = ["taskset", "-c", str(core), program, "run", "--config", str(file)]
-    for setting in ("status.host=127.0.0.1", "status.port=0", "status.cache=1s", "metrics.enabled=false"):
+    command = [*([] if core is None else ["taskset", "-c", str(core)]), program, "run", "--config", str(file)]
+    for setting in ("status.host=127.0.0.1", "status.port=0", f"status.cache={cache}", "metrics.enabled=false"):
         command += ["--set", setting]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
@@ -99,7 +101,7 @@ def main() -> None:
         with connect(config, "benchmark", autocommit=True) as connection:
             connection.execute(DAYS.encode(), {"targets": arguments.targets})
             connection.execute(PUBLIC.replace("%%", "%").encode())
-        with serving(config, Path(name), cores[-1]) as (port, pid):
+        with serving(config, Path(name), core=cores[-1]) as (port, pid):
             asyncio.run(load(port, 10, 1))
             before = processor_s(pid)
             times, size = asyncio.run(load(port, arguments.a_second, arguments.seconds))

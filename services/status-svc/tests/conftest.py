@@ -13,6 +13,7 @@ import attrs
 import psycopg
 import pytest
 import requests
+import structlog
 import uvicorn
 import yaml
 
@@ -53,7 +54,19 @@ class Served:
 
     def get(self, path: str, **options: object) -> requests.Response:
         """Ask for a path; follows no redirects."""
-        return requests.get(self.url + path, timeout=30, allow_redirects=False, **options)  # type: ignore[arg-type]
+        return self.send("GET", path, **options)
+
+    def send(self, method: str, path: str, **options: object) -> requests.Response:
+        """Send a request; follows no redirects."""
+        return requests.request(method, self.url + path, timeout=30, allow_redirects=False, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def _log_of_its_own() -> Iterator[None]:
+    """What a test makes of the log, by what a command does first, is gone after it."""
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture
@@ -65,7 +78,7 @@ def config(server: str, tmp_path: Path) -> Config:
     content = {
         "kafka": {"bootstrap_servers": "k:1"},
         "database": {"host": info["host"], "user": info["user"], "port": int(str(info["port"])), "database": name},
-        "roles": {"status_user": name},
+        "roles": {"status_user": name, "status_writer_user": f"{name} writer"},
     }
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump(content))
@@ -90,8 +103,10 @@ def serve(config: Config) -> Iterator[Callable[..., Served]]:
 
     def start(database: DatabaseConfig | None = None, **settings: Any) -> Served:
         account = database or config.database_as(Role.STATUS)
+        writer = config.database_as(Role.STATUS_WRITER)
         assert account
-        one = _running(account, attrs.evolve(StatusConfig(anonymous_read=True), **settings))
+        assert writer
+        one = _running(account, writer, attrs.evolve(StatusConfig(anonymous_read=True), **settings))
         running.append(one)
         return one.__enter__()
 
@@ -101,10 +116,11 @@ def serve(config: Config) -> Iterator[Callable[..., Served]]:
 
 
 @contextmanager
-def _running(account: DatabaseConfig, settings: StatusConfig) -> Iterator[Served]:
+def _running(account: DatabaseConfig, writer: DatabaseConfig, settings: StatusConfig) -> Iterator[Served]:
     metrics = Metrics()
     database = PostgresDatabase(account, settings.pool_size, metrics)
-    app = create_app(Context(settings, database, metrics))
+    writing = PostgresDatabase(writer, 2, metrics) if settings.writes else None
+    app = create_app(Context(settings, database, metrics, writing))
     running = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="off")
     )
@@ -119,3 +135,5 @@ def _running(account: DatabaseConfig, settings: StatusConfig) -> Iterator[Served
         running.should_exit = True
         thread.join()
         database.close()
+        if writing:
+            writing.close()

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 from status_svc.pages.detail import Alert, Check, Detail, Hour
-from status_svc.pages.model import Component, Day, Incident, Maintenance, Seen, Snapshot, State, Update
+from status_svc.pages.model import Board, Component, Day, Incident, Maintenance, Seen, State, Update
 
 AT = dt.datetime(2026, 11, 26, 12, tzinfo=dt.UTC)
 MINUTE = dt.timedelta(minutes=1)
@@ -35,8 +35,8 @@ def component(number: int = 1, **values: Any) -> Component:
     return Component(**defaults | values)
 
 
-def everything(text: str, url: str) -> tuple[Snapshot, Component, Detail]:
-    """A snapshot in which every text is `text` and every URL is `url`."""
+def everything(text: str, url: str) -> tuple[Board, Component, Detail]:
+    """A board in which every text is `text` and every URL is `url`."""
     seen = Seen(
         location=text,
         status="down",
@@ -60,7 +60,7 @@ def everything(text: str, url: str) -> tuple[Snapshot, Component, Detail]:
         state=State.DOWN,
         seen=(seen,),
     )
-    snapshot = Snapshot(
+    board = Board(
         at=AT,
         components=(one,),
         incidents=(
@@ -104,4 +104,4 @@ def everything(text: str, url: str) -> tuple[Snapshot, Component, Detail]:
         ),
         alerts=(Alert(since=AT, state=text, severity=text, policy=text, locations=(text,), note=text),),
     )
-    return snapshot, one, detail
+    return board, one, detail

@@ -365,8 +365,8 @@ def test_a_copy_says_how_old_it_is(opened: Any, site: Site, tmp_path: Any) -> No
     cache = Cache(Queries(site.rows), before, StatusConfig())
     # Another thread, because Playwright has an event loop in this one.
     with ThreadPoolExecutor(1) as beside:
-        snapshot = beside.submit(lambda: asyncio.run(cache.current())).result().public
-    export.write(tmp_path / "www", export.files(snapshot, "Our shops"))
+        board = beside.submit(lambda: asyncio.run(cache.current())).result().public
+    export.write(tmp_path / "www", export.files(board, "Our shops"))
 
     class Quiet(SimpleHTTPRequestHandler):
         def __init__(self, *arguments: Any) -> None:

@@ -17,7 +17,7 @@ from page_values import AT, component, everything
 
 from monitoring_core.errors import StopError
 from status_svc import export
-from status_svc.pages.model import Snapshot, public
+from status_svc.pages.model import Board, public
 
 KILLS = 40
 
@@ -56,9 +56,9 @@ def test_killed_at_any_moment_it_leaves_the_old_view_or_the_new_one(tmp_path: Pa
 def test_an_export_has_every_page_and_every_link_leads_to_a_file(tmp_path: Path) -> None:
     """Its pages say when they were made, hear of no events, and may be in any folder."""
     parts = tuple(component(n, group=f"Group {n % 3}", labels={"status_page": "public"}) for n in range(2, 40))
-    snapshot, *_ = everything("internal", "https://internal.example/")
-    one = attrs.evolve(snapshot.components[0], group="Shops", public_name="Shop 1", labels={"status_page": "public"})
-    shown = public(attrs.evolve(snapshot, components=(one, *parts)), {"status_page": "public"})
+    board, *_ = everything("internal", "https://internal.example/")
+    one = attrs.evolve(board.components[0], group="Shops", public_name="Shop 1", labels={"status_page": "public"})
+    shown = public(attrs.evolve(board, components=(one, *parts)), {"status_page": "public"})
     directory = tmp_path / "www" / "status"
     count = export.write(directory, export.files(shown, "Our shops"))
     paths = [path for path in directory.resolve().rglob("*") if path.is_file()]
@@ -129,5 +129,5 @@ def test_an_export_leaves_those_beside_it(tmp_path: Path, monkeypatch: pytest.Mo
 def test_an_empty_view_can_be_exported(tmp_path: Path) -> None:
     """Before there is a component."""
     directory = tmp_path / "public"
-    export.write(directory, export.files(Snapshot(at=AT), "Status"))
+    export.write(directory, export.files(Board(at=AT), "Status"))
     assert "There is no component to show yet." in (directory / "index.html").read_text()

@@ -50,15 +50,15 @@ class Structure(HTMLParser):
 
 def pages(text: str, url: str = GOOD_URL) -> dict[str, str]:
     """Every page, inner and public, with this text in every place."""
-    snapshot, one, detail = everything(text, url)
+    board, one, detail = everything(text, url)
     view = rendering.View(title=text)
-    public = model.public(snapshot, PUBLIC)
-    shown_publicly = public.components or snapshot.components
+    public = model.public(board, PUBLIC)
+    shown_publicly = public.components or board.components
     return {
-        "overview": rendering.overview(snapshot, view),
-        "component": rendering.component(snapshot, one, view, detail),
-        "incidents": rendering.incidents(snapshot, view),
-        "maintenance": rendering.maintenance(snapshot, view),
+        "overview": rendering.overview(board, view),
+        "component": rendering.component(board, one, view, detail),
+        "incidents": rendering.incidents(board, view),
+        "maintenance": rendering.maintenance(board, view),
         "public overview": rendering.overview(public, view),
         "public component": rendering.component(public, shown_publicly[0], view),
         "public incidents": rendering.incidents(public, view),
@@ -101,12 +101,12 @@ def test_a_page_links_to_websites_alone(url: str) -> None:
 
 def test_a_public_page_has_nothing_internal() -> None:
     """No URL, address, error, location, reason, label or note; the public name alone."""
-    snapshot, *_ = everything("harmless", "https://internal.example/")
+    board, *_ = everything("harmless", "https://internal.example/")
     marked = everything("secret-word", "https://internal.example/")[0]
     one = marked.components[0]
     public = model.public(
-        model.Snapshot(
-            at=snapshot.at,
+        model.Board(
+            at=board.at,
             components=(
                 model.Component(
                     id=1,
@@ -149,8 +149,8 @@ def test_a_public_page_has_nothing_internal() -> None:
 
 def test_a_component_without_a_public_name_is_not_public() -> None:
     """Nor are its incidents and its maintenance."""
-    snapshot, *_ = everything("x", GOOD_URL)
-    public = model.public(snapshot, {"status_page": "other"})
+    board, *_ = everything("x", GOOD_URL)
+    public = model.public(board, {"status_page": "other"})
     assert (public.components, public.incidents, public.maintenance) == ((), (), ())
 
 

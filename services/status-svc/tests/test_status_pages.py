@@ -23,7 +23,7 @@ from monitoring_core.testing.clock import FakeClock
 from status_svc.pages import bodies, calendars, documents, feed, rendering
 from status_svc.pages.cache import Cache, NothingYetError
 from status_svc.pages.feed import ATOM
-from status_svc.pages.model import Component, Snapshot, State
+from status_svc.pages.model import Board, Component, State
 from status_svc.pages.queries import Queries
 from status_svc.pages.stream import Stream
 
@@ -154,7 +154,7 @@ def test_before_the_first_read_a_page_says_that_the_database_is_away(site: Site,
 
 
 def test_while_postgresql_is_away_nothing_stays_up() -> None:
-    """The last snapshot is shown with its moment; after a minute all of it is stale, also at each location."""
+    """The last board is shown with its moment; after a minute all of it is stale, also at each location."""
     rows, time = two(), clock()
     cache = Cache(Queries(rows), time, SETTINGS)
 
@@ -243,16 +243,16 @@ def test_open_pages_hear_of_changes_from_one_read() -> None:
 
 def test_the_feed_has_every_update(rows: Rows) -> None:
     """Each with a name of its own, the newest first."""
-    snapshot, *_ = everything("Shop <b>", "https://shop.example/")
-    found = ET.fromstring(feed.atom(snapshot, "Our shops", "https://status.example/"))
+    board, *_ = everything("Shop <b>", "https://shop.example/")
+    found = ET.fromstring(feed.atom(board, "Our shops", "https://status.example/"))
     entries = found.findall(f"{{{ATOM}}}entry")
-    assert len(entries) == sum(len(one.updates) for one in snapshot.incidents)
+    assert len(entries) == sum(len(one.updates) for one in board.incidents)
     assert len({entry.findtext(f"{{{ATOM}}}id") for entry in entries}) == len(entries)
     assert entries[0].findtext(f"{{{ATOM}}}title") == "Shop <b>: Shop <b>"
     link = entries[0].find(f"{{{ATOM}}}link")
     assert link is not None
     assert link.get("href") == "https://status.example/incidents.html#i1-1"
-    again = ET.fromstring(feed.atom(snapshot, "Our shops", "https://status.example/"))
+    again = ET.fromstring(feed.atom(board, "Our shops", "https://status.example/"))
     assert [e.findtext(f"{{{ATOM}}}id") for e in again.findall(f"{{{ATOM}}}entry")] == [
         entry.findtext(f"{{{ATOM}}}id") for entry in entries
     ]
@@ -261,8 +261,8 @@ def test_the_feed_has_every_update(rows: Rows) -> None:
 @pytest.mark.parametrize("name", [name for name, text in TEXTS.items() if text.strip()])
 def test_feed_calendar_and_badge_hold_any_text(name: str) -> None:
     """They stay well-formed, and nobody adds a line or an element."""
-    snapshot, one, _ = everything(TEXTS[name], "https://shop.example/")
-    found = ET.fromstring(feed.atom(snapshot, TEXTS[name]))
+    board, one, _ = everything(TEXTS[name], "https://shop.example/")
+    found = ET.fromstring(feed.atom(board, TEXTS[name]))
     assert {element.tag for element in found.iter()} == {
         f"{{{ATOM}}}{tag}" for tag in ("feed", "id", "title", "updated", "link", "author", "name", "entry", "content")
     }
@@ -276,9 +276,9 @@ def test_feed_calendar_and_badge_hold_any_text(name: str) -> None:
         "text",
         "text",
     ]
-    (event,) = icalendar.Calendar.from_ical(calendars.maintenance(snapshot, TEXTS[name])).walk("VEVENT")
+    (event,) = icalendar.Calendar.from_ical(calendars.maintenance(board, TEXTS[name])).walk("VEVENT")
     assert set(event) == {"UID", "DTSTAMP", "DTSTART", "DTEND", "SUMMARY", "DESCRIPTION"}
-    begins = snapshot.maintenance[0].begins_at
+    begins = board.maintenance[0].begins_at
     lines = event.to_ical().decode().splitlines()
     for name, at in (("DTSTART", begins), ("DTEND", begins + dt.timedelta(minutes=2))):
         assert f"{name}:{at:%Y%m%dT%H%M%SZ}" in lines
@@ -292,9 +292,9 @@ def test_a_badge_says_the_state_in_words() -> None:
 
 def test_an_overview_of_more_than_a_thousand_has_parts() -> None:
     """Each component is on one of them."""
-    snapshot = Snapshot(at=AT, components=tuple(component(number) for number in range(1, 2_502)))
-    pages = [rendering.overview(snapshot, rendering.View(), part) for part in (1, 2, 3)]
-    assert rendering.parts(snapshot) == 3
+    board = Board(at=AT, components=tuple(component(number) for number in range(1, 2_502)))
+    pages = [rendering.overview(board, rendering.View(), part) for part in (1, 2, 3)]
+    assert rendering.parts(board) == 3
     assert [page.count("<li id=") for page in pages] == [1_000, 1_000, 501]
     assert 'href="index-3.html"' in pages[0]
 
@@ -315,7 +315,7 @@ def test_a_thousand_components_are_at_most_a_hundred_kilobytes() -> None:
         )
         for number in range(1, 1_001)
     )  # fmt: skip
-    page = rendering.overview(Snapshot(at=AT, components=components), rendering.View())
+    page = rendering.overview(Board(at=AT, components=components), rendering.View())
     assert page.count("<li id=") == 1_000
     assert len(bodies.body_of(documents.Document(page.encode(), documents.HTML)).compressed) <= 100_000
 
@@ -333,14 +333,14 @@ class Counted(tuple[Component, ...]):
     __hash__ = tuple.__hash__
 
 
-def test_a_snapshot_is_compared_once_with_that_of_a_page_that_is_kept() -> None:
+def test_a_board_is_compared_once_with_that_of_a_page_that_is_kept() -> None:
     """Not with each request, which a thousand components would slow."""
-    kept, last = (Snapshot(at=AT, components=Counted((component(),))) for _ in range(2))
+    kept, last = (Board(at=AT, components=Counted((component(),))) for _ in range(2))
 
     async def ask() -> None:
         made = bodies.Bodies(clock())
-        for snapshot in (kept, *[last] * 100):
-            assert await made.get("page", snapshot, lambda: documents.Document(b"page", documents.HTML))
+        for board in (kept, *[last] * 100):
+            assert await made.get("page", board, lambda: documents.Document(b"page", documents.HTML))
 
     asyncio.run(ask())
     assert len(Counted.compared) == 1

@@ -41,6 +41,9 @@ ALERT_RESULT_VIEW = "alert_result"
 
 # Tokens of status-svc: hashes, never the tokens themselves.
 TOKEN_TABLE = "status_token"  # noqa: S105 - the name of a table
+# What people say of incidents, and what was written through the API.
+NOTE_TABLE = "incident_note"
+WRITE_TABLE = "status_write"
 
 # Attribute of TargetRecord -> column.
 TARGET_COLUMNS = {

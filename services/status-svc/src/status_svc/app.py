@@ -41,7 +41,7 @@ def create_app(context: Context) -> Starlette:
 
 async def _problem(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)
-    return problem(error.status, error.detail, error.headers)
+    return problem(error.status, error.detail, error.headers, error.errors)
 
 
 async def _http(_request: Request, error: Exception) -> Response:

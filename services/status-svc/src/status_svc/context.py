@@ -11,7 +11,7 @@ from status_svc.access import Access
 if TYPE_CHECKING:
     from monitoring_core.config import StatusConfig
     from status_svc.metrics import Metrics
-    from status_svc.ports import Database
+    from status_svc.ports import Database, Writer
 
 
 @attrs.frozen
@@ -22,12 +22,14 @@ class Context:
         settings: the section `status` of the configuration.
         database: runs statements on the schema.
         metrics: of this process.
+        writer: writes to it; None where nobody may.
         access: who may do what.
     """
 
     settings: StatusConfig
     database: Database
     metrics: Metrics
+    writer: Writer | None = None
     access: Access = attrs.field(init=False)
 
     @access.default

@@ -21,22 +21,22 @@ from status_svc.pages.rendering import View
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from status_svc.pages.model import Snapshot
+    from status_svc.pages.model import Board
 
 
-def files(snapshot: Snapshot, title: str, base: str = "") -> Iterator[tuple[str, bytes]]:
+def files(board: Board, title: str, base: str = "") -> Iterator[tuple[str, bytes]]:
     """Every file of a view, by its way from the overview.
 
     Args:
-        snapshot: what the public may see.
+        board: what the public may see.
         title: the name of the site.
         base: the URL of the folder in which the files will be, for links in the feed; it may be empty.
     """
     for name, fixed in documents.static().items():
         yield f"static/{name}", fixed.content
     view = View(title=title, made_once=True)
-    for name in documents.names(snapshot):
-        document = documents.make(name, snapshot, view, base)
+    for name in documents.names(board):
+        document = documents.make(name, board, view, base)
         assert document is not None, name
         yield name, document.content
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    # Runs one statement of a transaction; gives its rows, each by the names of its columns.
+    Run = Callable[[str, Mapping[str, object]], list[dict[str, Any]]]
+
+T = TypeVar("T")
 
 
 class Database(Protocol):
@@ -25,6 +30,22 @@ class Database(Protocol):
 
     async def tuples(self, statement: str, values: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
         """All rows of a statement: for many rows, because dictionaries cost more."""
+        ...
+
+
+class Writer(Protocol):
+    """The schema as an account sees it that may write.
+
+    Raises, from every method: what Database raises.
+    """
+
+    async def write(self, who: str, work: Callable[[Run], T]) -> T:
+        """Do something in one transaction, of which nothing remains when it raises.
+
+        Args:
+            who: in whose name; the tables write it down beside the account.
+            work: is called in a thread, with what runs statements like those of Database.
+        """
         ...
 
 

@@ -8,7 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _TITLES = {
     400: "Bad request",
@@ -35,17 +35,28 @@ class ProblemError(Exception):
         status: the status code of HTTP.
         detail: what is wrong and what to do, in a sentence; never a secret.
         headers: further headers of the answer.
+        errors: each thing that is wrong with the content, when there are several.
     """
 
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, detail: str, headers: Mapping[str, str] | None = None, errors: Sequence[str] = ()
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = headers
+        self.errors = errors
 
 
-def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, errors: Sequence[str] = ()) -> Response:
     """The answer that tells of an error."""
-    content = {"type": "about:blank", "title": _TITLES.get(status, "Error"), "status": status, "detail": detail}
+    content: dict[str, object] = {
+        "type": "about:blank",
+        "title": _TITLES.get(status, "Error"),
+        "status": status,
+        "detail": detail,
+    }
+    if errors:
+        content["errors"] = errors
     own = {"Cache-Control": "no-store"} | dict(headers or {})
     return Response(msgspec.json.encode(content), status, own, "application/problem+json")

@@ -11,6 +11,7 @@ import structlog
 import uvicorn
 
 from monitoring_core.clock import SystemClock
+from monitoring_core.config import Role
 from monitoring_core.errors import OutageError, StopError
 from monitoring_runtime.endpoint import Endpoint
 from monitoring_runtime.health import Health
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
 
-    from monitoring_core.config import Config, StatusConfig
+    from monitoring_core.config import Config, DatabaseConfig, StatusConfig
     from status_svc.ports import Database
 
 log = structlog.get_logger()
@@ -39,6 +40,8 @@ log = structlog.get_logger()
 LOOK_EVERY_S = 5.0
 # Streams of events last as long as their readers stay; a stop ends them after this time.
 SHUTDOWN_S = 5
+# Connections that write: writes are few, and those that change targets wait for each other anyway.
+WRITERS = 2
 _LOOK = "SELECT FROM {website_status} LIMIT 0"
 
 
@@ -46,14 +49,18 @@ def run(config: Config) -> None:
     """Serve until it is stopped.
 
     Raises:
-        StopError: the address cannot be listened on, or the schema is not for this release.
+        ConfigError: a password is not where the configuration says.
+        StopError: the address cannot be listened on, the schema is not for this release, or there is no account that
+            writes where writes are on.
     """
     configure_logging(config.logging, "status-svc")
     metrics, health = Metrics(), Health()
     database = PostgresDatabase(config.database, config.status.pool_size, metrics)
-    server = uvicorn.Server(_settings(config.status, create_app(Context(config.status, database, metrics))))
+    writer = PostgresDatabase(_writing(config), WRITERS, metrics) if config.status.writes else None
+    server = uvicorn.Server(_settings(config.status, create_app(Context(config.status, database, metrics, writer))))
     with (
         contextlib.closing(database),
+        contextlib.closing(writer) if writer else contextlib.nullcontext(),
         stop_on_signals(),
         _listening(config.status) as listener,
         Endpoint(config.metrics, metrics.registry, health) as endpoint,
@@ -80,6 +87,15 @@ def export_once(config: Config, directory: Path) -> int:
     with contextlib.closing(PostgresDatabase(config.database, config.status.pool_size, Metrics())) as database:
         public = asyncio.run(Cache(Queries(database), SystemClock(), config.status).read()).public
     return write(directory, files(public, config.status.title, base(config.status)))
+
+
+def _writing(config: Config) -> DatabaseConfig:
+    """How this service connects to write: never as the account that only reads."""
+    if account := config.database_as(Role.STATUS_WRITER):
+        return account
+    if config.roles.user(Role.STATUS):
+        raise StopError("status.writes: needs roles.status_writer_user, because roles.status_user may not write")
+    return config.database
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket, database: Database, health: Health) -> None:

@@ -26,6 +26,7 @@ class Role(enum.StrEnum):
     CONSUMER = "consumer"
     ALERT = "alert"
     STATUS = "status"
+    STATUS_WRITER = "status_writer"
     READER = "reader"
 
 
@@ -52,6 +53,8 @@ class RolesConfig:
     alert_password: SecretReference | None = None
     status_user: Name | None = None
     status_password: SecretReference | None = None
+    status_writer_user: Name | None = None
+    status_writer_password: SecretReference | None = None
     reader_user: Name | None = None
     reader_password: SecretReference | None = None
 

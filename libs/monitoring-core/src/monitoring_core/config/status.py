@@ -30,6 +30,7 @@ class StatusConfig:
         Annotated[str, Matching(r"https?://[^\s\0@?#]{1,500}", "a URL like https://status.example.org")] | None
     ) = None
     anonymous_read: bool = False
+    writes: bool = False
     public_labels: dict[str, str] = attrs.field(factory=lambda: {"status_page": "public"})
     name_label: Annotated[str, Matching(r"[^\0]{1,100}", "the name of a label")] = "name"
     group_label: Annotated[str, Matching(r"[^\0]{1,100}", "the name of a label")] = "group"

@@ -25,7 +25,7 @@ def check_rights(connection: psycopg.Connection[Any], config: Config, role: Role
     """Whether the account of a part may do all that the part does."""
     user = config.roles.user(role)
     if user is None:
-        if role in (Role.READER, Role.ADMINISTRATOR):
+        if role in (Role.READER, Role.ADMINISTRATOR, Role.STATUS_WRITER):
             return
         user = connection.info.user
     subject, schema = f"rights of the {role}", config.database.schema

@@ -49,6 +49,8 @@ _OLD = (
     ("alert_transition", "stored_at < %(horizon)s"),
     ("alert_notification", "done_at < %(horizon)s"),
     ("alert_acknowledgement", "acknowledged_at < %(horizon)s"),
+    ("incident_note", "noted_at < %(horizon)s"),
+    ("status_write", "written_at < %(horizon)s"),
     ("maintenance_window", "coalesce(ended_at, CASE WHEN recurrence IS NULL THEN ends_at END) < %(horizon)s"),
 )
 

@@ -20,6 +20,7 @@ from monitoring_core.tables import (
     GAP_TABLE,
     LATER_TABLE,
     LEASE_TABLE,
+    NOTE_TABLE,
     NOTIFICATION_TABLE,
     POSITION_TABLE,
     PUBLISHER_TABLE,
@@ -33,6 +34,7 @@ from monitoring_core.tables import (
     TOLD_TABLE,
     TRANSITION_TABLE,
     WINDOW_TABLE,
+    WRITE_TABLE,
 )
 from monitoring_runtime.commands import counted
 
@@ -95,9 +97,23 @@ PRIVILEGES: dict[Role, dict[str, frozenset[str]]] = {
             ACKNOWLEDGEMENT_TABLE,
             WINDOW_TABLE,
             TOKEN_TABLE,
+            NOTE_TABLE,
         ),
         _READ,
     ),
+    Role.STATUS_WRITER: {
+        SCHEMA_VERSION_TABLE: _READ,
+        # A change is judged together with all that the target has.
+        TARGET_TABLE: frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"}),
+        "website_target": _READ,
+        "website_incident": _READ,
+        TRANSITION_TABLE: _READ,
+        ACKNOWLEDGEMENT_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
+        WINDOW_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
+        NOTE_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
+        # Nobody changes it later.
+        WRITE_TABLE: frozenset({"SELECT", "INSERT"}),
+    },
     Role.READER: dict.fromkeys(
         (
             "website_status",
@@ -124,6 +140,7 @@ _DATABASE: dict[Role, tuple[str, ...]] = {
     Role.CONSUMER: ("CONNECT", "TEMPORARY"),
     Role.ALERT: ("CONNECT",),
     Role.STATUS: ("CONNECT",),
+    Role.STATUS_WRITER: ("CONNECT",),
     Role.READER: ("CONNECT",),
 }
 _PRESENT = """

@@ -1,4 +1,4 @@
-"""Statements on PostgreSQL from threads, each with a connection of its own (docs/adr/0019)."""
+"""Statements on PostgreSQL from threads, each with a connection of its own (docs/adr/0019, 0020)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import string
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -21,14 +21,16 @@ from monitoring_runtime.sqlstates import Fate, fate
 from status_svc.ports import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from psycopg.rows import RowFactory
 
     from monitoring_core.config import DatabaseConfig
     from monitoring_runtime.session import Session
     from status_svc.metrics import Metrics
+    from status_svc.ports import Run
 
+T = TypeVar("T")
 STATEMENT_TIMEOUT_S = 10.0
 # More than this many wait for a thread: whoever comes then is told to come again, instead of waiting for long.
 WAITING_A_THREAD = 32
@@ -52,33 +54,40 @@ class PostgresDatabase:
 
     async def rows(self, statement: str, values: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
         """What status_svc.ports.Database.rows promises."""
-        return await self._run(statement, values, dict_row)
+        return await self._in_thread(lambda connection: self._all(connection, statement, values, dict_row))
 
     async def tuples(self, statement: str, values: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
         """What status_svc.ports.Database.tuples promises."""
-        return await self._run(statement, values, tuple_row)
+        return await self._in_thread(lambda connection: self._all(connection, statement, values, tuple_row))
+
+    async def write(self, who: str, work: Callable[[Run], T]) -> T:
+        """What status_svc.ports.Writer.write promises."""
+
+        def written(connection: Session) -> T:
+            # The defaults of the columns that say who (revision 0018) read this setting.
+            connection.execute("SELECT set_config('monitoring.actor', %s, true)", (who,))
+            return work(lambda statement, values: self._all(connection, statement, values, dict_row))
+
+        return await self._in_thread(written)
 
     def close(self) -> None:
         """End all threads, after the statements that they are at; no statement may follow."""
         self._threads.shutdown(cancel_futures=True)
 
-    async def _run(self, statement: str, values: Mapping[str, object] | None, factory: RowFactory[Any]) -> list[Any]:
+    async def _in_thread(self, job: Callable[[Session], T]) -> T:
         if self._present >= self._most:
             raise OutageError("too many statements wait for PostgreSQL (see status.pool_size)")
         self._present += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self._execute, statement, values, factory)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._in_transaction, job)
         finally:
             self._present -= 1
 
-    def _execute(self, statement: str, values: Mapping[str, object] | None, factory: RowFactory[Any]) -> list[Any]:
+    def _in_transaction(self, job: Callable[[Session], T]) -> T:
         try:
             connection = self._connection()
-            with connection.transaction(), connection.cursor(row_factory=factory) as cursor:
-                self._metrics.statements.inc()
-                cursor.execute(_composed(statement, self._config.schema), values)
-                return cursor.fetchall() if cursor.description else []
+            with connection.transaction():
+                return job(connection)
         except psycopg.Error as error:
             if (why := fate(error)) is Fate.SET_ASIDE:
                 raise RefusedError(error.diag.message_primary or "refused", error.diag.constraint_name) from None
@@ -86,7 +95,19 @@ class PostgresDatabase:
                 raise
             self._metrics.outages.inc()
             self._disconnect()
-            raise OutageError(explain(error, self._config, "cannot show the status")) from None
+            raise OutageError(explain(error, self._config, "cannot serve the status")) from None
+
+    def _all(
+        self,
+        connection: Session,
+        statement: str,
+        values: Mapping[str, object] | None,
+        factory: RowFactory[Any],
+    ) -> list[Any]:
+        with connection.cursor(row_factory=factory) as cursor:
+            self._metrics.statements.inc()
+            cursor.execute(_composed(statement, self._config.schema), values)
+            return cursor.fetchall() if cursor.description else []
 
     def _connection(self) -> Session:
         connection: Session | None = getattr(self._local, "connection", None)

@@ -1,169 +1,38 @@
-"""The description of the API (OpenAPI 3.1). A test holds it to what the routes do."""
+"""The description of the API (OpenAPI 3.1). Tests hold it to what the routes do."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from status_svc import __version__
-from status_svc.api.parameters import DEFAULT_LIMIT, MAX_ID, MAX_LIMIT
-
-Schema = dict[str, Any]
-
-_TEXT: Schema = {"type": "string"}
-_MAYBE_TEXT: Schema = {"type": ["string", "null"]}
-_ID: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
-_COUNT: Schema = {"type": "integer", "minimum": 0}
-_MAYBE_COUNT: Schema = {"type": ["integer", "null"]}
-_MAYBE_NUMBER: Schema = {"type": ["number", "null"]}
-_MOMENT: Schema = {"type": "string", "format": "date-time"}
-_MAYBE_MOMENT: Schema = {"type": ["string", "null"], "format": "date-time"}
-_TRUTH: Schema = {"type": "boolean"}
-_LABELS: Schema = {"type": ["object", "null"], "additionalProperties": {"type": "string"}}
-_STATUS: Schema = {"enum": ["up", "down", "unknown"]}
-
-_OBJECTS: dict[str, dict[str, Schema]] = {
-    "Target": {
-        "target_id": _ID,
-        "url": _TEXT | {"description": "Without user name and password."},
-        "active": _TRUTH,
-        "check_interval_s": _MAYBE_COUNT,
-        "timeout_s": _MAYBE_NUMBER,
-        "method": _MAYBE_TEXT,
-        "expected_status": _MAYBE_TEXT,
-        "regexp": _MAYBE_TEXT,
-        "labels": _LABELS,
-        "added_at": _MAYBE_MOMENT,
-        "added_by": _MAYBE_TEXT,
-    },
-    "Status": {
-        "target_id": _ID,
-        "url": _TEXT,
-        "location": _MAYBE_TEXT,
-        "status": _STATUS,
-        "reason": _MAYBE_TEXT,
-        "since": _MAYBE_MOMENT,
-        "last_check_at": _MAYBE_MOMENT,
-        "response_time_s": _MAYBE_NUMBER,
-        "http_status": _MAYBE_COUNT,
-        "certificate_expires_at": _MAYBE_MOMENT,
-        "availability_today": _MAYBE_NUMBER,
-        "active": _TRUTH,
-        "checked_at": _MAYBE_MOMENT,
-        "age_s": _MAYBE_NUMBER,
-        "stale": _TRUTH,
-        "error": _MAYBE_TEXT,
-        "remote_address": _MAYBE_TEXT,
-        "certificate_subject": _MAYBE_TEXT,
-        "certificate_issuer": _MAYBE_TEXT,
-        "labels": _LABELS,
-    },
-    "Result": {
-        "target_id": _ID,
-        "url": _MAYBE_TEXT,
-        "location": _TEXT,
-        "scheduled_at": _MOMENT,
-        "started_at": _MAYBE_MOMENT,
-        "finished_at": _MAYBE_MOMENT,
-        "status": _STATUS,
-        "reason": _MAYBE_TEXT,
-        "error": _MAYBE_TEXT,
-        "http_status": _MAYBE_COUNT,
-        "response_time_s": _MAYBE_NUMBER,
-        "queue_delay_s": _MAYBE_NUMBER,
-        "dns_s": _MAYBE_NUMBER,
-        "connect_s": _MAYBE_NUMBER,
-        "tls_s": _MAYBE_NUMBER,
-        "first_byte_s": _MAYBE_NUMBER,
-        "transfer_s": _MAYBE_NUMBER,
-        "body_bytes": _MAYBE_COUNT,
-        "regexp_matched": {"type": ["boolean", "null"]},
-        "remote_address": _MAYBE_TEXT,
-        "addresses_tried": _MAYBE_TEXT,
-        "final_url": _MAYBE_TEXT,
-        "redirects": _MAYBE_COUNT,
-        "certificate_expires_at": _MAYBE_MOMENT,
-        "certificate_subject": _MAYBE_TEXT,
-        "certificate_issuer": _MAYBE_TEXT,
-        "chain_expires_at": _MAYBE_MOMENT,
-        "chain_expires_subject": _MAYBE_TEXT,
-        "http_version": _MAYBE_TEXT,
-        "tls_version": _MAYBE_TEXT,
-        "producer_id": _COUNT,
-    },
-    "Incident": {
-        "target_id": _ID,
-        "url": _MAYBE_TEXT,
-        "location": _TEXT,
-        "began_at": _MOMENT,
-        "ended_at": _MAYBE_MOMENT,
-        "duration_s": _MAYBE_NUMBER,
-        "reason": _MAYBE_TEXT,
-        "checks": _COUNT,
-        "end_reason": _MAYBE_TEXT,
-        "labels": _LABELS,
-    },
-    "Alert": {
-        "sequence": _COUNT,
-        "alert_id": _TEXT,
-        "state": {"enum": ["ok", "suspected", "firing", "recovering", "resolved", "undetermined", "flapping"]},
-        "severity": _TEXT,
-        "policy": _TEXT,
-        "kind": _TEXT,
-        "target_id": _ID,
-        "url": _TEXT,
-        "labels": _LABELS,
-        "since": _MOMENT,
-        "at": _MOMENT,
-        "locations": {"type": "array", "items": _TEXT},
-        "cause": _MAYBE_TEXT,
-        "silenced_window": _MAYBE_COUNT,
-        "step_s": _MAYBE_COUNT,
-        "acknowledged_at": _MAYBE_MOMENT,
-        "acknowledged_by": _MAYBE_TEXT,
-        "note": _MAYBE_TEXT,
-    },
-    "Window": {
-        "window_id": _ID,
-        "match": {"type": "object", "additionalProperties": {"type": "string"}},
-        "begins_at": _MOMENT,
-        "ends_at": _MOMENT,
-        "zone": _TEXT,
-        "recurrence": _MAYBE_TEXT,
-        "ended_at": _MAYBE_MOMENT,
-        "note": _MAYBE_TEXT,
-        "added_at": _MOMENT,
-        "added_by": _TEXT,
-    },
-    "Availability": {
-        "target_id": _ID,
-        "url": _TEXT,
-        "labels": _LABELS,
-        "location": _MAYBE_TEXT,
-        "up": _COUNT,
-        "down": _COUNT,
-        "unknown": _COUNT,
-        "availability": _MAYBE_NUMBER | {"description": "Share of the checks that were up among those up or down."},
-        "coverage": _MAYBE_NUMBER | {"description": "Share of the slots whose check was up or down."},
-    },
-    "Problem": {
-        "type": _TEXT,
-        "title": _TEXT,
-        "status": {"type": "integer"},
-        "detail": _TEXT,
-    },
-}
+from status_svc.api.parameters import DEFAULT_LIMIT, MAX_LIMIT
+from status_svc.api.shapes import (
+    EXAMPLES,
+    ID,
+    KEY,
+    MAYBE_TEXT,
+    MOMENT,
+    OBJECTS,
+    PROBLEM,
+    SENT,
+    TEXT,
+    TRUTH,
+    Schema,
+    of_fields,
+)
 
 _QUERY: dict[str, Schema] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-    "cursor": _TEXT | {"description": "`next` of the page before."},
+    "cursor": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "description": "`next` of the page before."},
     "label": {"type": "string", "pattern": "^[^=\\u0000]+=[^\\u0000]*$", "description": "Targets with this label."},
-    "target_id": _ID,
-    "active": _TRUTH,
-    "open": _TRUTH,
-    "ended": _TRUTH,
-    "location": _TEXT,
-    "from": _MOMENT,
-    "until": _MOMENT,
+    "target_id": ID,
+    "active": TRUTH,
+    "open": TRUTH,
+    "ended": TRUTH,
+    "location": TEXT,
+    "from": MOMENT,
+    "until": MOMENT,
 }
 _DAYS: dict[str, Schema] = {name: {"type": "string", "format": "date"} for name in ("from", "until")}
 
@@ -189,6 +58,7 @@ _PATHS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
         ("limit", "cursor", "label", "target_id", "open", "from", "until"),
         "Incident",
     ),
+    "/notes": ("listNotes", "Notes on incidents, the newest first.", ("limit", "cursor", "target_id"), "Note"),
     "/alerts": (
         "listAlerts",
         "Alerts, each as it is now, the one that changed last first.",
@@ -208,6 +78,55 @@ _PATHS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
         "Availability",
     ),
 }
+# By path and method: the name of the operation, what it does, what is sent, what it gives with which status code, and
+# which further errors there are.
+_WRITES: dict[str, dict[str, tuple[str, str, str, tuple[str, str], tuple[str, ...]]]] = {
+    "/targets": {"post": ("addTarget", "Add a target.", "NewTarget", ("201", "Target"), ("409",))},
+    "/targets/{target_id}": {
+        "patch": (
+            "changeTarget",
+            "Change the fields of a target that are named.",
+            "TargetChange",
+            ("200", "Target"),
+            ("404", "409", "412", "428"),
+        ),
+        "delete": ("deleteTarget", "Delete a target; its results stay.", "", ("204", ""), ("404", "412", "428")),
+    },
+    "/maintenance": {"post": ("addWindow", "Add a maintenance window.", "NewWindow", ("201", "Window"), ())},
+    "/maintenance/{window_id}/end": {
+        "post": ("endWindow", "End a maintenance window now and for good.", "", ("200", "Window"), ("404",))
+    },
+    "/alerts/{alert_id}/acknowledgement": {
+        "put": (
+            "acknowledgeAlert",
+            "Note that somebody looks after an alert: nobody else is called.",
+            "NewAcknowledgement",
+            ("200", "Acknowledgement"),
+            ("404",),
+        )
+    },
+    "/notes": {
+        "post": ("addNote", "Say something of an incident.", "NewNote", ("201", "Note"), ("409",)),
+    },
+    "/notes/{note_id}": {
+        "delete": ("withdrawNote", "Withdraw a note: nothing shows it any more.", "", ("204", ""), ("404",))
+    },
+}
+_FURTHER = {
+    "404": "There is no such thing.",
+    "409": "It conflicts with what there is.",
+    "412": "It has changed since.",
+    "413": "The content is too large.",
+    "415": "The content must be JSON.",
+    "422": "The content is not valid.",
+    "428": "If-Match is required.",
+}
+_OF_PATH: dict[str, Schema] = {
+    "target_id": ID,
+    "window_id": ID,
+    "note_id": ID,
+    "alert_id": {"type": "string", "pattern": "^[0-9A-Za-z-]{1,64}$"},
+}
 _ERRORS = {
     "400": "A parameter is wrong.",
     "401": "A token is needed.",
@@ -217,56 +136,97 @@ _ERRORS = {
 }
 
 
-def document() -> dict[str, Any]:
-    """The description as a document."""
+def document(*, writes: bool) -> dict[str, Any]:
+    """The description as a document. Args: writes: whether anything may be written."""
+    paths: dict[str, dict[str, Schema]] = {path: {"get": _read(path, *about)} for path, about in _PATHS.items()}
+    objects = {name: of_fields(fields, *fields) for name, fields in OBJECTS.items()}
+    if writes:
+        for path, methods in _WRITES.items():
+            for method, about in methods.items():
+                paths.setdefault(path, {})[method] = _write(path, method, *about)
+        objects |= SENT
     return {
         "openapi": "3.1.0",
         "info": {"title": "Status of websites", "version": __version__, "license": {"name": "Apache-2.0"}},
         "servers": [{"url": "/api/v1"}],
         "security": [{}, {"token": []}],
-        "paths": {path: {"get": _operation(path, *about)} for path, about in _PATHS.items()},
+        "paths": paths,
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-            "schemas": {name: _object(fields) for name, fields in _OBJECTS.items()},
+            "schemas": objects | {"Problem": PROBLEM},
         },
     }
 
 
-def _operation(path: str, name: str, about: str, parameters: tuple[str, ...], item: str) -> Schema:
-    of_path = [{"name": "target_id", "in": "path", "required": True, "schema": _ID}] if "{" in path else []
+def _read(path: str, name: str, about: str, parameters: tuple[str, ...], item: str) -> Schema:
     kinds = _QUERY | (_DAYS if path.startswith("/reports") else {})
     of_query = [{"name": one, "in": "query", "schema": kinds[one]} for one in parameters]
-    errors = _ERRORS | ({"404": "There is no such target."} if of_path else {})
-    given = _page(path, item) if item else _reference("Target")
+    errors = _ERRORS | ({"404": _FURTHER["404"]} if "{" in path else {})
     return {
         "operationId": name,
         "summary": about,
-        "parameters": of_path + of_query,
+        "parameters": _of_path(path) + of_query,
         "responses": {
-            "200": {
-                "description": "What was asked for.",
-                "headers": {"ETag": {"schema": _TEXT}},
-                "content": {"application/json": {"schema": given}},
-            },
+            "200": _answer(_page(path, item) if item else _reference("Target")),
             "304": {"description": "Nothing has changed since If-None-Match."},
-            **{
-                code: {
-                    "description": text,
-                    "content": {"application/problem+json": {"schema": _reference("Problem")}},
-                }
-                for code, text in errors.items()
-            },
-        },
+        }
+        | _problems(errors),
     }
+
+
+def _write(
+    path: str, method: str, name: str, about: str, sent: str, given: tuple[str, str], further: tuple[str, ...]
+) -> Schema:
+    status, item = given
+    codes = (*further, *(("413", "415", "422") if sent else ()))
+    headers = (
+        [_header("If-Match", "The ETag of the target as it is known.") | {"required": True}] if "428" in codes else []
+    )
+    if method == "post" and sent:
+        headers.append(_header("Idempotency-Key", "The same request with the same key is done once.", KEY))
+    operation: Schema = {
+        "operationId": name,
+        "summary": about,
+        "security": [{"token": []}],
+        "parameters": _of_path(path) + headers,
+        "responses": {status: _answer(_reference(item)) if item else {"description": "Done."}}
+        | _problems(_ERRORS | {code: _FURTHER[code] for code in codes}),
+    }
+    if status == "201":
+        operation["responses"][status]["headers"]["Location"] = {"schema": TEXT}
+    if sent:
+        kinds = ("application/merge-patch+json", "application/json") if method == "patch" else ("application/json",)
+        content = {kind: {"schema": _reference(sent), "example": EXAMPLES[sent]} for kind in kinds}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _of_path(path: str) -> list[Schema]:
+    names = re.findall(r"{(\w+)}", path)
+    return [{"name": name, "in": "path", "required": True, "schema": _OF_PATH[name]} for name in names]
+
+
+def _header(name: str, about: str, schema: Schema = TEXT) -> Schema:
+    return {"name": name, "in": "header", "required": False, "description": about, "schema": schema}
+
+
+def _answer(schema: Schema) -> Schema:
+    return {
+        "description": "What was asked for, or is now.",
+        "headers": {"ETag": {"schema": TEXT}},
+        "content": {"application/json": {"schema": schema}},
+    }
+
+
+def _problems(errors: dict[str, str]) -> dict[str, Schema]:
+    content = {"application/problem+json": {"schema": _reference("Problem")}}
+    return {code: {"description": text, "content": content} for code, text in sorted(errors.items())}
 
 
 def _page(path: str, item: str) -> Schema:
     days: dict[str, Schema] = _DAYS if path.startswith("/reports") else {}
-    return _object(days | {"items": {"type": "array", "items": _reference(item)}, "next": _MAYBE_TEXT})
-
-
-def _object(fields: dict[str, Schema]) -> Schema:
-    return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+    fields = days | {"items": {"type": "array", "items": _reference(item)}, "next": MAYBE_TEXT}
+    return of_fields(fields, *fields)
 
 
 def _reference(name: str) -> Schema:

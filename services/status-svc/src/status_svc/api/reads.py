@@ -115,6 +115,18 @@ class Reads:
         rows = await self._database.rows(statements.MAINTENANCE, values)
         return _page(request, rows, limit, lambda row: row["window_id"])
 
+    async def notes(self, request: Request) -> Response:
+        """Notes on incidents, the newest first."""
+        parameters = Parameters(request, *_PAGE, "target_id")
+        limit = parameters.limit()
+        values = {
+            "target_id": parameters.number("target_id"),
+            "after": parameters.cursor(Id),
+            "limit": limit + 1,
+        }
+        rows = await self._database.rows(statements.NOTES, values)
+        return _page(request, rows, limit, lambda row: row["note_id"])
+
     async def availability(self, request: Request) -> Response:
         """Availability and coverage of targets over whole UTC days."""
         parameters = Parameters(request, *_PAGE, *_CHOICE, "from", "until")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from monitoring_core.tables import TARGET_COLUMNS
+
 _TARGET = """
-SELECT target_id, url, active, check_interval_s, timeout_s, method, expected_status, regexp, labels, added_at, added_by
+SELECT target_id, url, active, check_interval_s, timeout_s, method, expected_status, regexp, labels, added_at, added_by,
+    follow_redirects, verify_tls, forbidden_regexp, connect_to, address_family, further_regexps,
+    further_forbidden_regexps, expected_headers, expected_json, degraded_above_s, secret_headers, client_certificate,
+    version
 FROM {website_target}"""
 TARGET = f"{_TARGET} WHERE target_id = %(target_id)s"
 # An id that is asked for comes alone. Labels are compared only where there are any: most pages ask for none.
@@ -12,11 +17,14 @@ WHERE target_id > %(after)s AND (%(target_id)s::bigint IS NULL OR target_id = %(
 AND (%(label)s::jsonb = '{{{{}}}}' OR labels @> %(label)s::jsonb)
 AND (active = %(active)s::boolean) IS NOT FALSE
 ORDER BY target_id LIMIT %(limit)s"""
+# Each target by itself: for many at once the view reads the newest results of all targets there are.
 STATUS = """
-SELECT target_id, url, location, status, reason, since, last_check_at, response_time_s, http_status,
-    certificate_expires_at, availability_today, active, checked_at, extract(epoch FROM age)::float8 AS age_s, stale,
-    error, remote_address, certificate_subject, certificate_issuer, labels
-FROM {website_status} WHERE target_id = ANY(%(ids)s::bigint[]) ORDER BY target_id, location"""
+SELECT s.* FROM unnest(%(ids)s::bigint[]) AS one (target_id) CROSS JOIN LATERAL (
+    SELECT target_id, url, location, status, reason, since, last_check_at, response_time_s, http_status,
+        certificate_expires_at, availability_today, active, checked_at, extract(epoch FROM age)::float8 AS age_s, stale,
+        error, remote_address, certificate_subject, certificate_issuer, labels
+    FROM {website_status} v WHERE v.target_id = one.target_id OFFSET 0
+) s ORDER BY s.target_id, s.location"""
 RESULTS = """
 SELECT target_id, url, location, scheduled_at, started_at, finished_at, status, reason, error, http_status,
     response_time_s, queue_delay_s, dns_s, connect_s, tls_s, first_byte_s, transfer_s, body_bytes, regexp_matched,
@@ -49,11 +57,18 @@ AND (t.target_id = %(target_id)s::bigint) IS NOT FALSE
 AND (%(label)s::jsonb = '{{}}' OR t.labels @> %(label)s::jsonb)
 AND ((t.state NOT IN ('ok', 'resolved')) = %(open)s::boolean) IS NOT FALSE
 ORDER BY t.sequence DESC LIMIT %(limit)s"""
-MAINTENANCE = """
-SELECT window_id, match, begins_at, ends_at, zone, recurrence, ended_at, note, added_at, added_by
-FROM {maintenance_window} WHERE window_id < coalesce(%(after)s::bigint, 9223372036854775807)
+_WINDOW = "window_id, match, begins_at, ends_at, zone, recurrence, ended_at, note, added_at, added_by"
+MAINTENANCE = f"""
+SELECT {_WINDOW}
+FROM {{maintenance_window}} WHERE window_id < coalesce(%(after)s::bigint, 9223372036854775807)
 AND ((ended_at IS NOT NULL) = %(ended)s::boolean) IS NOT FALSE
 ORDER BY window_id DESC LIMIT %(limit)s"""
+_NOTE = "note_id, target_id, began_at, noted_at, kind, text, public, added_by"
+NOTES = f"""
+SELECT {_NOTE} FROM {{incident_note}}
+WHERE note_id < coalesce(%(after)s::bigint, 9223372036854775807) AND withdrawn_at IS NULL
+AND (target_id = %(target_id)s::bigint) IS NOT FALSE
+ORDER BY note_id DESC LIMIT %(limit)s"""
 # Every slot ends as one row: coverage is the share of them that has a verdict.
 AVAILABILITY = """
 SELECT t.target_id, t.url, t.labels, d.location, coalesce(d.up, 0) AS up, coalesce(d.down, 0) AS down,
@@ -66,3 +81,60 @@ FROM {website_target} t LEFT JOIN (
     GROUP BY target_id, location
 ) d ON d.target_id = t.target_id
 WHERE t.target_id = ANY(%(ids)s::bigint[]) ORDER BY t.target_id, d.location"""
+
+# What follows writes.
+
+_COLUMNS = {name: column for name, column in TARGET_COLUMNS.items() if name != "id"}
+_OBJECTS = (
+    "headers",
+    "labels",
+    "further_regexps",
+    "further_forbidden_regexps",
+    "expected_headers",
+    "expected_json",
+    "secret_headers",
+)
+_VALUES = {name: f"%({name})s::jsonb" if name in _OBJECTS else f"%({name})s" for name in _COLUMNS}
+ADD_TARGET = f"""
+INSERT INTO {{availability_monitor_config}} ({", ".join(_COLUMNS.values())}) VALUES ({", ".join(_VALUES.values())})
+ON CONFLICT (amc_url) DO NOTHING RETURNING amc_id"""
+TARGET_OF_URL = "SELECT amc_id FROM {availability_monitor_config} WHERE amc_url = %(url)s"
+LOCK_TARGET = f"""
+SELECT amc_id AS id, {", ".join(f"{column} AS {name}" for name, column in _COLUMNS.items())}
+FROM {{availability_monitor_config}} WHERE amc_id = %(target_id)s FOR UPDATE"""
+CHANGE_TARGET = f"""
+UPDATE {{availability_monitor_config}} SET {", ".join(f"{_COLUMNS[name]} = {value}" for name, value in _VALUES.items())}
+WHERE amc_id = %(id)s"""
+DELETE_TARGET = "DELETE FROM {availability_monitor_config} WHERE amc_id = %(target_id)s"
+ADD_WINDOW = f"""
+INSERT INTO {{maintenance_window}} (match, begins_at, ends_at, zone, recurrence, note)
+VALUES (%(match)s::jsonb, %(begins_at)s, %(ends_at)s, %(zone)s, %(recurrence)s, %(note)s) RETURNING {_WINDOW}"""
+# When it was ended before, that stays.
+END_WINDOW = f"""
+UPDATE {{maintenance_window}} SET ended_at = coalesce(ended_at, now()) WHERE window_id = %(window_id)s
+RETURNING {_WINDOW}"""
+ALERT_IS_KNOWN = "SELECT 1 AS known FROM {alert_transition} WHERE alert_id = %(alert_id)s LIMIT 1"
+# Whoever looks after it first stays named, as with `alert-svc ack`.
+ACKNOWLEDGE = """
+INSERT INTO {alert_acknowledgement} AS old (alert_id, acknowledged_by, note) VALUES (%(alert_id)s, %(by)s, %(note)s)
+ON CONFLICT (alert_id) DO UPDATE SET note = coalesce(excluded.note, old.note)
+RETURNING alert_id, acknowledged_at, acknowledged_by, note"""
+# The incident that is meant: the open one, or the one that was at a moment.
+INCIDENT = """
+SELECT coalesce(%(began_at)s::timestamptz, max(began_at)) AS began_at FROM {website_incident}
+WHERE target_id = %(target_id)s AND CASE WHEN %(began_at)s::timestamptz IS NULL THEN ended_at IS NULL
+    ELSE %(began_at)s::timestamptz BETWEEN began_at AND coalesce(ended_at, 'infinity') END
+HAVING count(*) > 0"""
+ADD_NOTE = f"""
+INSERT INTO {{incident_note}} (target_id, began_at, kind, text, public)
+VALUES (%(target_id)s, %(began_at)s, %(kind)s, %(text)s, %(public)s) RETURNING {_NOTE}"""
+WITHDRAW_NOTE = """
+UPDATE {incident_note} SET withdrawn_at = coalesce(withdrawn_at, now()) WHERE note_id = %(note_id)s RETURNING note_id"""
+HOLD_KEY = "SELECT pg_advisory_xact_lock(hashtextextended(%(idempotency_key)s, %(token_id)s))"
+EARLIER = """
+SELECT request, status, location, answer FROM {status_write}
+WHERE token_id = %(token_id)s AND idempotency_key = %(idempotency_key)s"""
+WRITTEN = """
+INSERT INTO {status_write} (token_id, token, operation, subject, idempotency_key, request, status, location, answer)
+VALUES (%(token_id)s, %(token)s, %(operation)s, %(subject)s, %(idempotency_key)s, %(request)s, %(status)s, %(location)s,
+    %(answer)s)"""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from monitoring_core.clock import Clock
     from status_svc.pages.documents import Document
-    from status_svc.pages.model import Snapshot
+    from status_svc.pages.model import Board
 
 # While nothing changes, a page says this long that it is as of then; its script hears of the time since.
 _AGAIN_S = 10.0
@@ -41,7 +41,7 @@ class Body:
 @attrs.frozen
 class _Kept:
     body: Body
-    snapshot: Snapshot
+    board: Board
     made_at: float
 
 
@@ -54,33 +54,33 @@ class Bodies:
         self._making: dict[str, asyncio.Task[Body | None]] = {}
         self._bytes = 0
 
-    async def get(self, key: str, snapshot: Snapshot, make: Callable[[], Document | None]) -> Body | None:
+    async def get(self, key: str, board: Board, make: Callable[[], Document | None]) -> Body | None:
         """The body of a document; None when `make` makes none.
 
         While the next one is made, whoever asks gets the last one.
 
         Args:
             key: names the document.
-            make: makes it from the snapshot, in a thread.
+            make: makes it from the board, in a thread.
         """
         kept = self._kept.get(key)
         now = self._clock.monotonic()
-        if kept and now - kept.made_at < _AGAIN_S and _same(kept.snapshot, snapshot):
+        if kept and now - kept.made_at < _AGAIN_S and _same(kept.board, board):
             # So that the next one who asks need not compare again.
-            self._kept[key] = attrs.evolve(kept, snapshot=snapshot)
+            self._kept[key] = attrs.evolve(kept, board=board)
             return kept.body
         if key not in self._making:
-            self._making[key] = asyncio.create_task(self._make(key, snapshot, make))
+            self._making[key] = asyncio.create_task(self._make(key, board, make))
         if kept and now - kept.made_at < _FRESH_S:
             return kept.body
         return await asyncio.shield(self._making[key])
 
-    async def _make(self, key: str, snapshot: Snapshot, make: Callable[[], Document | None]) -> Body | None:
+    async def _make(self, key: str, board: Board, make: Callable[[], Document | None]) -> Body | None:
         try:
             made_at = self._clock.monotonic()
             body = await asyncio.to_thread(_made, make)
             if body is not None:
-                self._keep(key, _Kept(body, snapshot, made_at))
+                self._keep(key, _Kept(body, board, made_at))
             return body
         finally:
             del self._making[key]
@@ -107,7 +107,7 @@ def _made(make: Callable[[], Document | None]) -> Body | None:
     return None if document is None else body_of(document)
 
 
-def _same(one: Snapshot, other: Snapshot) -> bool:
+def _same(one: Board, other: Board) -> bool:
     return one is other or (
         one.components == other.components and one.incidents == other.incidents and one.maintenance == other.maintenance
     )

@@ -1,7 +1,7 @@
-"""The last snapshot, read anew at most as often as status.cache says, however many ask for it.
+"""The last board, read anew at most as often as status.cache says, however many ask for it.
 
 Whoever asks gets the last one at once, and the next one is read meanwhile; after a time in which nobody asked, the
-first one waits. While PostgreSQL is away the last snapshot is shown with its moment, and after a minute nothing in it
+first one waits. While PostgreSQL is away the last board is shown with its moment, and after a minute nothing in it
 counts as up any more.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from monitoring_core.clock import Clock
     from monitoring_core.config import StatusConfig
     from status_svc.pages.detail import Detail
-    from status_svc.pages.model import Component, Seen, Snapshot
+    from status_svc.pages.model import Board, Component, Seen
     from status_svc.pages.queries import Queries, Row
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 # Roll-ups change when maintain has run, incidents with them.
 _DAYS_EVERY_S = 60.0
 _INCIDENTS_EVERY_S = 5.0
-# A snapshot that is older by this is not shown while a newer one can be had.
+# A board that is older by this is not shown while a newer one can be had.
 _LATE_S = 2.0
 # A database for which reading is work gets at least four times as long to rest.
 _REST = 4
@@ -48,12 +48,12 @@ class NothingYetError(Exception):
 
 @attrs.frozen
 class Both:
-    """A snapshot as it is, and what the public sees of it."""
+    """A board as it is, and what the public sees of it."""
 
-    inner: Snapshot
-    public: Snapshot
+    inner: Board
+    public: Board
 
-    def of(self, inner: bool) -> Snapshot:
+    def of(self, inner: bool) -> Board:
         """One of them."""
         return self.inner if inner else self.public
 
@@ -67,7 +67,7 @@ class _Kept(Generic[T]):
 
 
 class Cache:
-    """The snapshots of this process. All methods belong to one event loop."""
+    """The boards of this process. All methods belong to one event loop."""
 
     def __init__(self, queries: Queries, clock: Clock, settings: StatusConfig) -> None:
         self._queries = queries
@@ -80,16 +80,17 @@ class Cache:
         self._reading: asyncio.Task[None] | None = None
         self._days = _Kept(joining.Days())
         self._incidents: _Kept[list[Row]] = _Kept([])
+        self._notes: _Kept[list[Row]] = _Kept([])
         self._windows: _Kept[list[Row]] = _Kept([])
         self._details: dict[int, tuple[float, asyncio.Task[Detail]]] = {}
 
     @property
     def every_s(self) -> float:
-        """How often there may be a new snapshot."""
+        """How often there may be a new board."""
         return self._every_s
 
     async def current(self) -> Both:
-        """The last snapshot.
+        """The last board.
 
         Raises:
             NothingYetError: there was none yet, and PostgreSQL cannot be read.
@@ -105,12 +106,12 @@ class Cache:
         return self._last
 
     async def read(self) -> Both:
-        """A snapshot that is read now.
+        """A board that is read now.
 
         Raises:
             OutageError: PostgreSQL cannot be read.
         """
-        return await self._snapshot(self._now())
+        return await self._board(self._now())
 
     async def detail(self, target_id: int) -> Detail:
         """What only the page of one target shows, read no more often for each target.
@@ -136,7 +137,7 @@ class Cache:
         began = self._clock.monotonic()
         try:
             now = self._now()
-            self._last = await self._snapshot(now)
+            self._last = await self._board(now)
             self._read_at = self._clock.monotonic()
             self._failing = False
         except Exception as error:  # whatever it is, pages show what was read last
@@ -152,20 +153,20 @@ class Cache:
             self._due = max(began + self._every_s, ended + _REST * (ended - began))
             self._reading = None
 
-    async def _snapshot(self, now: dt.datetime) -> Both:
+    async def _board(self, now: dt.datetime) -> Both:
         status = await self._queries.status()
         await self._renew(self._days, _DAYS_EVERY_S, lambda: self._read_days(now))
         await self._renew(self._incidents, _INCIDENTS_EVERY_S, lambda: self._queries.incidents(now))
+        await self._renew(self._notes, _INCIDENTS_EVERY_S, lambda: self._queries.notes(now))
         await self._renew(self._windows, _INCIDENTS_EVERY_S, self._queries.windows)
-        values = (self._days.value, self._incidents.value, self._windows.value)
+        lists = (self._incidents.value, self._notes.value, self._windows.value)
         # Beside the event loop, which answers meanwhile.
-        return await asyncio.to_thread(self._join, now, status, *values)
+        return await asyncio.to_thread(self._join, now, status, self._days.value, *lists)
 
-    def _join(
-        self, now: dt.datetime, status: list[Row], days: joining.Days, incidents: list[Row], windows: list[Row]
-    ) -> Both:
+    def _join(self, now: dt.datetime, status: list[Row], days: joining.Days, *lists: list[Row]) -> Both:
+        incidents, notes, windows = lists
         labels = {"name_label": self._settings.name_label, "group_label": self._settings.group_label}
-        inner = joining.snapshot(now, status, days, incidents, windows, **labels)
+        inner = joining.board(now, status, days, incidents, notes, windows, **labels)
         return Both(inner, public(inner, self._settings.public_labels))
 
     async def _read_days(self, now: dt.datetime) -> joining.Days:
@@ -188,12 +189,12 @@ class Cache:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _stale(snapshot: Snapshot) -> Snapshot:
+def _stale(board: Board) -> Board:
     components = tuple(
         one if one.state is State.PAUSED else attrs.evolve(one, state=State.STALE, known=0, seen=_all_stale(one))
-        for one in snapshot.components
+        for one in board.components
     )
-    return attrs.evolve(snapshot, components=components)
+    return attrs.evolve(board, components=components)
 
 
 def _all_stale(component: Component) -> tuple[Seen, ...]:

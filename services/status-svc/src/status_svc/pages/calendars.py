@@ -9,25 +9,25 @@ from icalendar import Calendar, Event
 from status_svc.pages.shown import MAX_NAME, text
 
 if TYPE_CHECKING:
-    from status_svc.pages.model import Snapshot
+    from status_svc.pages.model import Board
 
 _NAMES = 20
 
 
-def maintenance(snapshot: Snapshot, title: str) -> bytes:
+def maintenance(board: Board, title: str) -> bytes:
     """The calendar: an event for each time in which a window holds, thirty days back and ahead."""
     calendar = Calendar()
     calendar.add("prodid", "-//website-availability-monitor//status-svc//EN")
     calendar.add("version", "2.0")
     calendar.add("name", f"{text(title, MAX_NAME)}: maintenance")
     calendar.add("x-wr-calname", f"{text(title, MAX_NAME)}: maintenance")
-    for one in snapshot.maintenance:
+    for one in board.maintenance:
         names = ", ".join(text(name, MAX_NAME) for name in one.names[:_NAMES]) or "no component"
         if len(one.names) > _NAMES:
             names += f" and {len(one.names) - _NAMES} more"
         event = Event()
         event.add("uid", f"maintenance-{one.id}@website-availability-monitor")
-        event.add("dtstamp", snapshot.at)
+        event.add("dtstamp", board.at)
         event.add("dtstart", one.begins_at)
         event.add("dtend", one.ends_at)
         event.add("summary", f"Maintenance: {names}")

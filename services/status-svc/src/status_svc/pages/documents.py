@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from monitoring_core.config import StatusConfig
     from status_svc.pages.detail import Detail
-    from status_svc.pages.model import Component, Snapshot
+    from status_svc.pages.model import Board, Component
     from status_svc.pages.rendering import View
 
 HTML = "text/html; charset=utf-8"
@@ -38,53 +38,53 @@ def base(settings: StatusConfig) -> str:
     return f"{settings.public_url.rstrip('/')}/" if settings.public_url else ""
 
 
-def names(snapshot: Snapshot) -> Iterator[str]:
+def names(board: Board) -> Iterator[str]:
     """The documents that there are, by their way from the overview. What one links to is before it."""
-    for one in snapshot.components:
+    for one in board.components:
         yield f"components/{one.id}.html"
         yield f"badges/{one.id}.svg"
     yield from ("incidents.html", "maintenance.html", "feed.atom", "maintenance.ics")
-    yield from (f"index-{part}.html" for part in range(2, rendering.parts(snapshot) + 1))
+    yield from (f"index-{part}.html" for part in range(2, rendering.parts(board) + 1))
     yield "index.html"
 
 
-def component_of(name: str, snapshot: Snapshot) -> Component | None:
+def component_of(name: str, board: Board) -> Component | None:
     """The component that a document is about."""
     found = _OF_COMPONENT.fullmatch(name)
     if found is None or (found[1] == "components") != (found[3] == "html"):
         return None
-    return snapshot.component(int(found[2]))
+    return board.component(int(found[2]))
 
 
-def make(name: str, snapshot: Snapshot, view: View, base: str = "", detail: Detail | None = None) -> Document | None:
+def make(name: str, board: Board, view: View, base: str = "", detail: Detail | None = None) -> Document | None:
     """A document; None when there is none of this name.
 
     Args:
         base: the URL of the folder that has the overview, for links in the feed; it may be empty.
         detail: for the inner page of a component.
     """
-    if one := component_of(name, snapshot):
+    if one := component_of(name, board):
         if name.startswith("badges/"):
             return Document(rendering.badge(one).encode(), SVG)
-        return Document(rendering.component(snapshot, one, view, detail).encode(), HTML)
+        return Document(rendering.component(board, one, view, detail).encode(), HTML)
     if name == "feed.atom":
-        return Document(feed.atom(snapshot, view.title, base), "application/atom+xml; charset=utf-8")
+        return Document(feed.atom(board, view.title, base), "application/atom+xml; charset=utf-8")
     if name == "maintenance.ics":
-        return Document(calendars.maintenance(snapshot, view.title), "text/calendar; charset=utf-8")
-    page = _page(name, snapshot, view)
+        return Document(calendars.maintenance(board, view.title), "text/calendar; charset=utf-8")
+    page = _page(name, board, view)
     return None if page is None else Document(page.encode(), HTML)
 
 
-def _page(name: str, snapshot: Snapshot, view: View) -> str | None:
+def _page(name: str, board: Board, view: View) -> str | None:
     if name in ("", "index.html"):
-        return rendering.overview(snapshot, view)
+        return rendering.overview(board, view)
     if name == "incidents.html":
-        return rendering.incidents(snapshot, view)
+        return rendering.incidents(board, view)
     if name == "maintenance.html":
-        return rendering.maintenance(snapshot, view)
+        return rendering.maintenance(board, view)
     found = _PART.fullmatch(name)
-    if found and 2 <= int(found[1]) <= rendering.parts(snapshot):
-        return rendering.overview(snapshot, view, int(found[1]))
+    if found and 2 <= int(found[1]) <= rendering.parts(board):
+        return rendering.overview(board, view, int(found[1]))
     return None
 
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 from status_svc.pages.shown import MAX_NAME, iso, text
 
 if TYPE_CHECKING:
-    from status_svc.pages.model import Snapshot
+    from status_svc.pages.model import Board
 
 ATOM = "http://www.w3.org/2005/Atom"
 _ENTRIES = 200
@@ -18,16 +18,16 @@ _LONGEST_UPDATE = 4_000
 _OURS = uuid.uuid5(uuid.NAMESPACE_URL, "website-availability-monitor/incidents")
 
 
-def atom(snapshot: Snapshot, title: str, base: str = "") -> bytes:
+def atom(board: Board, title: str, base: str = "") -> bytes:
     """The feed.
 
     Args:
         title: the name of the site.
         base: the URL of the folder that has the feed; without it, links are relative.
     """
-    updates = [(one, update) for one in snapshot.incidents for update in one.updates]
+    updates = [(one, update) for one in board.incidents for update in one.updates]
     updates.sort(key=lambda pair: (pair[1].at, pair[0].id), reverse=True)
-    newest = updates[0][1].at if updates else snapshot.at
+    newest = updates[0][1].at if updates else board.at
     feed = ET.Element("feed", {"xmlns": ATOM})
     _add(feed, "id", f"urn:uuid:{uuid.uuid5(_OURS, base or text(title))}")
     _add(feed, "title", f"{text(title, MAX_NAME)}: incidents")

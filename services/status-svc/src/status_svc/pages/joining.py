@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from monitoring_alerting.policies import matches
 from monitoring_alerting.windows import Window
 from status_svc.pages.detail import Alert, Check, Detail, Hour
-from status_svc.pages.model import DAYS, Component, Day, Incident, Maintenance, Seen, Snapshot, State, Update, combined
+from status_svc.pages.model import DAYS, Board, Component, Day, Incident, Maintenance, Seen, State, Update, combined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -44,16 +44,17 @@ class Days:
         return self._joined[target_id]
 
 
-def snapshot(
+def board(
     now: dt.datetime,
     status: Iterable[Row],
     days: Days,
     incidents: Sequence[Row],
+    notes: Sequence[Row],
     windows: Sequence[Row],
     *,
     name_label: str,
     group_label: str,
-) -> Snapshot:
+) -> Board:
     """All that there is to show.
 
     Args:
@@ -66,10 +67,10 @@ def snapshot(
         for _, rows in groupby(status, key=lambda row: row["target_id"])
     )
     names = {one.id: one.name for one in components}
-    return Snapshot(
+    return Board(
         at=now,
         components=components,
-        incidents=merged(incidents, names),
+        incidents=merged(incidents, notes, names),
         maintenance=_maintenance(windows, components, now),
     )
 
@@ -113,12 +114,19 @@ def _host(url: str) -> str:
         return "?"
 
 
-def merged(rows: Iterable[Row], names: Mapping[int, str]) -> tuple[Incident, ...]:
-    """Incidents at single locations, as one where they touch; the newest first. Targets without a name have none."""
+def merged(rows: Iterable[Row], notes: Iterable[Row], names: Mapping[int, str]) -> tuple[Incident, ...]:
+    """Incidents at single locations, as one where they touch; the newest first. Targets without a name have none.
+
+    Args:
+        notes: what people said of incidents; each belongs to the one that was at its `began_at`.
+    """
+    said: dict[int, list[Row]] = {}
+    for note in notes:
+        said.setdefault(note["target_id"], []).append(note)
     found: list[Incident] = []
     ordered = sorted((row for row in rows if row["target_id"] in names), key=lambda r: (r["target_id"], r["began_at"]))
     for target_id, own in groupby(ordered, key=lambda row: row["target_id"]):
-        found += (_incident(names[target_id], together) for together in _touching(own))
+        found += (_incident(names[target_id], together, said.get(target_id, ())) for together in _touching(own))
     return tuple(sorted(found, key=lambda one: (one.began_at, one.id), reverse=True))
 
 
@@ -138,13 +146,18 @@ def _touching(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield together
 
 
-def _incident(name: str, rows: list[Row]) -> Incident:
+def _incident(name: str, rows: list[Row], notes: Iterable[Row]) -> Incident:
     first = rows[0]
     ended = None if any(row["ended_at"] is None for row in rows) else max(row["ended_at"] for row in rows)
     updates = [Update(at=first["began_at"], kind="Down")]
     if ended is not None:
         last = max(rows, key=lambda row: row["ended_at"])
         updates.append(Update(at=ended, kind="Up again" if last["end_reason"] == "recovered" else "No longer watched"))
+    updates += (
+        Update(at=note["noted_at"], kind=note["kind"].capitalize(), text=note["text"], public=note["public"])
+        for note in notes
+        if first["began_at"] <= note["began_at"] and (ended is None or note["began_at"] <= ended)
+    )
     return Incident(
         id=f"{first['target_id']}-{int(first['began_at'].timestamp())}",
         target_id=first["target_id"],
@@ -153,7 +166,7 @@ def _incident(name: str, rows: list[Row]) -> Incident:
         ended_at=ended,
         locations=tuple(sorted({row["location"] for row in rows})),
         reasons=tuple(sorted({row["reason"].replace("_", " ") for row in rows if row["reason"]})),
-        updates=tuple(updates),
+        updates=tuple(sorted(updates, key=lambda update: update.at)),
     )
 
 

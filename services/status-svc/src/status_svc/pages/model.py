@@ -156,11 +156,16 @@ class Component:
 
 @attrs.frozen(kw_only=True)
 class Update:
-    """One step of an incident: that it began or ended, or what a person had to say."""
+    """One step of an incident: that it began or ended, or what a person had to say.
+
+    Attributes:
+        public: whether a public page shows it.
+    """
 
     at: dt.datetime
     kind: str
     text: str = ""
+    public: bool = True
 
 
 @attrs.frozen(kw_only=True)
@@ -201,7 +206,7 @@ class Maintenance:
 
 
 @attrs.frozen(kw_only=True)
-class Snapshot:
+class Board:
     """All that the pages of one view show, as of one moment."""
 
     at: dt.datetime
@@ -244,23 +249,29 @@ def coverage(up: int, down: int, unknown: int) -> float | None:
     return (up + down) / due if due else None
 
 
-def public(snapshot: Snapshot, wanted: Mapping[str, str]) -> Snapshot:
+def public(board: Board, wanted: Mapping[str, str]) -> Board:
     """What everybody may see: the components with these labels, and nothing internal of them.
 
     Args:
         wanted: the labels that a target must have; without any, none is public.
     """
-    names = {one.id: one.public_name for one in snapshot.components if wanted and wanted.items() <= one.labels.items()}
-    return Snapshot(
-        at=snapshot.at,
+    names = {one.id: one.public_name for one in board.components if wanted and wanted.items() <= one.labels.items()}
+    return Board(
+        at=board.at,
         components=tuple(
             attrs.evolve(one, name=names[one.id], url=None, labels={}, seen=())
-            for one in snapshot.components
+            for one in board.components
             if one.id in names
         ),
         incidents=tuple(
-            attrs.evolve(one, name=names[one.target_id], locations=(), reasons=())
-            for one in snapshot.incidents
+            attrs.evolve(
+                one,
+                name=names[one.target_id],
+                locations=(),
+                reasons=(),
+                updates=tuple(update for update in one.updates if update.public),
+            )
+            for one in board.incidents
             if one.target_id in names
         ),
         maintenance=tuple(
@@ -270,7 +281,7 @@ def public(snapshot: Snapshot, wanted: Mapping[str, str]) -> Snapshot:
                 note=None,
                 targets=one.targets & names.keys(),
             )
-            for one in snapshot.maintenance
+            for one in board.maintenance
             if one.targets & names.keys()
         ),
     )

@@ -26,6 +26,10 @@ _INCIDENTS = """
 SELECT target_id, location, began_at, ended_at, reason, end_reason
 FROM {website_incident} WHERE coalesce(ended_at, now()) > %(today)s::timestamptz - make_interval(days => %(days)s)
 ORDER BY began_at DESC LIMIT %(limit)s"""
+_NOTES = """
+SELECT target_id, began_at, noted_at, kind, text, public FROM {incident_note}
+WHERE withdrawn_at IS NULL AND noted_at > %(today)s::timestamptz - make_interval(days => %(days)s)
+ORDER BY note_id DESC LIMIT %(limit)s"""
 _WINDOWS = """
 SELECT window_id, match, begins_at, ends_at, zone, recurrence, ended_at, note FROM {maintenance_window}
 ORDER BY window_id"""
@@ -48,6 +52,7 @@ FROM (
     ORDER BY alert_id, sequence DESC
 ) t LEFT JOIN {alert_acknowledgement} a USING (alert_id) ORDER BY t.at DESC LIMIT 20"""
 _MOST_INCIDENTS = 5_000
+_MOST_NOTES = 5_000
 
 
 class Queries:
@@ -67,6 +72,10 @@ class Queries:
     async def incidents(self, now: dt.datetime) -> list[Row]:
         """Incidents at each location that are open or ended in the last 90 days, the newest first."""
         return await self._run(_INCIDENTS, today=now, days=DAYS, limit=_MOST_INCIDENTS)
+
+    async def notes(self, now: dt.datetime) -> list[Row]:
+        """What people said of incidents in the last 90 days, the newest first."""
+        return await self._run(_NOTES, today=now, days=DAYS, limit=_MOST_NOTES)
 
     async def windows(self) -> list[Row]:
         """All maintenance windows."""

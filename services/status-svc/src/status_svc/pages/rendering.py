@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from status_svc.pages.detail import Detail
-    from status_svc.pages.model import Component, Snapshot
+    from status_svc.pages.model import Board, Component
 
 HERE = Path(__file__).parent
 # Of an overview; further components are on further parts.
@@ -98,55 +98,51 @@ def summary(components: Iterable[Component]) -> Summary:
     return Summary(worst, f"{', '.join(f'{n} {words}' for n, words in said if n)} of {watched}")
 
 
-def parts(snapshot: Snapshot) -> int:
+def parts(board: Board) -> int:
     """How many parts the overview has."""
-    return max(1, -(-len(snapshot.components) // PART))
+    return max(1, -(-len(board.components) // PART))
 
 
-def overview(snapshot: Snapshot, view: View, part: int = 1) -> str:
+def overview(board: Board, view: View, part: int = 1) -> str:
     """The overview. Args: part: from 1."""
-    ordered = [(group, one) for group, components in snapshot.groups.items() for one in components]
+    ordered = [(group, one) for group, components in board.groups.items() for one in components]
     groups: dict[str, list[Component]] = {}
     for group, one in ordered[(part - 1) * PART : part * PART]:
         groups.setdefault(group, []).append(one)
-    opened = [one for one in snapshot.incidents if one.ended_at is None]
+    opened = [one for one in board.incidents if one.ended_at is None]
     return _render(
         "overview.html",
-        snapshot,
+        board,
         view,
         page="overview",
-        summary=summary(snapshot.components),
+        summary=summary(board.components),
         groups=groups,
         open_incidents=opened[:_OPEN_INCIDENTS],
         more_incidents=max(0, len(opened) - _OPEN_INCIDENTS),
-        maintenance_now=[one for one in snapshot.maintenance if one.begins_at <= snapshot.at < one.ends_at],
-        pages=parts(snapshot),
+        maintenance_now=[one for one in board.maintenance if one.begins_at <= board.at < one.ends_at],
+        pages=parts(board),
         part=part,
     )
 
 
-def component(snapshot: Snapshot, one: Component, view: View, detail: Detail | None = None) -> str:
+def component(board: Board, one: Component, view: View, detail: Detail | None = None) -> str:
     """The page of a component; with `detail` the inner one."""
-    incidents = [incident for incident in snapshot.incidents if incident.target_id == one.id][:_INCIDENTS]
-    return _render(
-        "component.html", snapshot, view.below(), page="component", one=one, detail=detail, incidents=incidents
-    )
+    incidents = [incident for incident in board.incidents if incident.target_id == one.id][:_INCIDENTS]
+    return _render("component.html", board, view.below(), page="component", one=one, detail=detail, incidents=incidents)
 
 
-def incidents(snapshot: Snapshot, view: View) -> str:
+def incidents(board: Board, view: View) -> str:
     """The incidents, the newest first."""
-    more = max(0, len(snapshot.incidents) - _INCIDENTS)
-    return _render(
-        "incidents.html", snapshot, view, page="incidents", incidents=snapshot.incidents[:_INCIDENTS], more=more
-    )
+    more = max(0, len(board.incidents) - _INCIDENTS)
+    return _render("incidents.html", board, view, page="incidents", incidents=board.incidents[:_INCIDENTS], more=more)
 
 
-def maintenance(snapshot: Snapshot, view: View) -> str:
+def maintenance(board: Board, view: View) -> str:
     """When maintenance is, will be and was."""
-    at, all_of_it = snapshot.at, snapshot.maintenance
+    at, all_of_it = board.at, board.maintenance
     return _render(
         "maintenance.html",
-        snapshot,
+        board,
         view,
         page="maintenance",
         now=[one for one in all_of_it if one.begins_at <= at < one.ends_at],
@@ -155,8 +151,8 @@ def maintenance(snapshot: Snapshot, view: View) -> str:
     )
 
 
-def _render(template: str, snapshot: Snapshot, view: View, **values: Any) -> str:
-    return _ENVIRONMENT.get_template(template).render(at=snapshot.at, view=view, **values)
+def _render(template: str, board: Board, view: View, **values: Any) -> str:
+    return _ENVIRONMENT.get_template(template).render(at=board.at, view=view, **values)
 
 
 def badge(one: Component) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from status_svc.pages.cache import Cache
-    from status_svc.pages.model import Component, Snapshot
+    from status_svc.pages.model import Board, Component
 
 log = structlog.get_logger()
 # So that a proxy does not take the connection for dead, and the page knows that nothing has changed.
@@ -76,10 +76,10 @@ class Stream:
         since_beat = 0.0
         while True:
             try:
-                snapshot = (await self._cache.current()).of(self._inner)
-                changed = self._changed(snapshot.components)
+                board = (await self._cache.current()).of(self._inner)
+                changed = self._changed(board.components)
                 if changed or self._last is None or since_beat >= _BEAT_S:
-                    self._tell(snapshot, changed)
+                    self._tell(board, changed)
                     since_beat = 0.0
             except NothingYetError:
                 pass
@@ -94,17 +94,17 @@ class Stream:
         self._told = states
         return changed
 
-    def _tell(self, snapshot: Snapshot, changed: list[Component]) -> None:
+    def _tell(self, board: Board, changed: list[Component]) -> None:
         number = self._last.number + 1 if self._last else 1
-        self._last = _Change(number, _event(snapshot, changed), _event(snapshot, snapshot.components))
+        self._last = _Change(number, _event(board, changed), _event(board, board.components))
         self._next, before = asyncio.Event(), self._next
         before.set()
 
 
-def _event(snapshot: Snapshot, components: Iterable[Component]) -> bytes:
-    summary = rendering.summary(snapshot.components)
+def _event(board: Board, components: Iterable[Component]) -> bytes:
+    summary = rendering.summary(board.components)
     data = {
-        "at": iso(snapshot.at),
+        "at": iso(board.at),
         "summary": [summary.state, summary.words],
         "components": [[one.id, one.state, one.state.words] for one in components],
     }

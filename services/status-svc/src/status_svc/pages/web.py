@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from monitoring_core.clock import Clock
     from monitoring_core.config import StatusConfig
-    from status_svc.pages.model import Snapshot
+    from status_svc.pages.model import Board
     from status_svc.pages.queries import Queries
 
     # Whether a request bears a token that permits it to see the inner view.
@@ -93,8 +93,8 @@ class Pages:
     async def _document(self, request: Request, *, inner: bool) -> Response:
         name = request.path_params["name"] or "index.html"
         try:
-            snapshot = (await self._cache.current()).of(inner)
-            body = await self._body(name, snapshot, inner=inner)
+            board = (await self._cache.current()).of(inner)
+            body = await self._body(name, board, inner=inner)
         except (NothingYetError, OutageError):
             return PlainTextResponse(
                 "The database cannot be read at this moment. Try again in a minute.\n",
@@ -109,14 +109,12 @@ class Pages:
             answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         return answer
 
-    async def _body(self, name: str, snapshot: Snapshot, *, inner: bool) -> Body | None:
-        one = documents.component_of(name, snapshot)
+    async def _body(self, name: str, board: Board, *, inner: bool) -> Body | None:
+        one = documents.component_of(name, board)
         detail = await self._cache.detail(one.id) if inner and one and name.startswith("components/") else None
         base = "" if inner else self._base
         key = f"{'inner' if inner else 'public'}/{name}"
-        return await self._bodies.get(
-            key, snapshot, lambda: documents.make(name, snapshot, self._views[inner], base, detail)
-        )
+        return await self._bodies.get(key, board, lambda: documents.make(name, board, self._views[inner], base, detail))
 
 
 def _response(request: Request, body: Body, *, private: bool = False) -> Response:

@@ -9,8 +9,8 @@ import database_rows
 import pytest
 from page_values import AT, MINUTE, component, days
 
-from status_svc.pages import joining, rendering
-from status_svc.pages.model import Day, Level, Seen, Snapshot, State, combined, public
+from status_svc.pages import feed, joining, rendering
+from status_svc.pages.model import Board, Day, Level, Seen, State, combined, public
 
 UP = Seen(location="a", status="up")
 DOWN = Seen(location="b", status="down", reason="timeout")
@@ -82,7 +82,7 @@ def test_everything_is_up_only_when_all_of_it_is(states: list[State], state: Sta
 def test_figures_are_never_rounded_up() -> None:
     """One failure in a million checks is not all up."""
     one = component(days=days((999_999, 1, 0)))
-    assert "99.99 % available" in rendering.overview(Snapshot(at=AT, components=(one,)), rendering.View())
+    assert "99.99 % available" in rendering.overview(Board(at=AT, components=(one,)), rendering.View())
 
 
 def row(target: int, location: str, began: int, ended: int | None, end_reason: str = "recovered") -> dict[str, Any]:
@@ -100,7 +100,7 @@ def row(target: int, location: str, began: int, ended: int | None, end_reason: s
 def test_incidents_that_touch_are_one() -> None:
     """One at each location, one within another, and two that follow each other."""
     rows = [row(1, "b", 5, 20), row(1, "a", 0, 10), row(1, "a", 12, 15), row(1, "a", 21, 30), row(2, "a", 0, None)]
-    found = joining.merged(rows, {1: "one", 2: "two"})
+    found = joining.merged(rows, [], {1: "one", 2: "two"})
     lasted = [(one.target_id, one.began_at, one.ended_at) for one in found]
     assert lasted == [
         (1, AT + 21 * MINUTE, AT + 30 * MINUTE),
@@ -114,15 +114,52 @@ def test_incidents_that_touch_are_one() -> None:
 
 def test_an_incident_that_ended_because_nobody_looks_is_not_resolved() -> None:
     """A paused target may still be down."""
-    (found,) = joining.merged([row(1, "a", 0, 5, "deactivated")], {1: "one"})
+    (found,) = joining.merged([row(1, "a", 0, 5, "deactivated")], [], {1: "one"})
     assert found.updates[-1].kind == "No longer watched"
+
+
+def note(target: int, about: int, at: int, kind: str, **values: Any) -> dict[str, Any]:
+    """What somebody says at one minute of the incident that was at another."""
+    row = {"target_id": target, "began_at": AT + about * MINUTE, "noted_at": AT + at * MINUTE, "kind": kind}
+    return row | {"text": "words", "public": False} | values
+
+
+def test_a_note_belongs_to_the_incident_that_was_then() -> None:
+    """Whenever it was written: also after its end, and in the order in which things were said."""
+    rows = [row(1, "a", 0, 10), row(1, "a", 21, None), row(2, "a", 0, 10)]
+    notes = [
+        note(1, 0, 30, "resolved"),
+        note(1, 5, 6, "identified"),
+        note(1, 21, 22, "investigating"),
+        note(1, 15, 16, "monitoring"),
+        note(3, 5, 6, "monitoring"),
+    ]
+    found = {one.id: [update.kind for update in one.updates] for one in joining.merged(rows, notes, {1: "a", 2: "b"})}
+    at = int(AT.timestamp())
+    assert found == {
+        f"1-{at}": ["Down", "Identified", "Up again", "Resolved"],
+        f"1-{at + 21 * 60}": ["Down", "Investigating"],
+        f"2-{at}": ["Down", "Up again"],
+    }
+
+
+def test_the_public_sees_the_notes_that_are_for_it() -> None:
+    notes = [note(1, 0, 1, "identified", text="db-7 is out"), note(1, 0, 2, "monitoring", text="A fix", public=True)]
+    incidents = joining.merged([row(1, "a", 0, None)], notes, {1: "one"})
+    inner = Board(at=AT, components=(component(1, labels={"status_page": "public"}),), incidents=incidents)
+    shown = public(inner, {"status_page": "public"})
+    assert [update.text for update in shown.incidents[0].updates] == ["", "A fix"]
+    for page in (rendering.incidents(shown, rendering.View()), feed.atom(shown, "Our shops").decode()):
+        assert "A fix" in page
+        assert "db-7" not in page
+    assert "db-7 is out" in rendering.component(inner, inner.components[0], rendering.View())
 
 
 def test_a_public_incident_has_no_target_without_a_public_name() -> None:
     """Names of others stay inside."""
-    (found,) = joining.merged([row(1, "a", 0, 5)], {1: "one"})
-    snapshot = Snapshot(at=AT, components=(component(1, labels={}),), incidents=(found,))
-    assert public(snapshot, {"status_page": "public"}).incidents == ()
+    (found,) = joining.merged([row(1, "a", 0, 5)], [], {1: "one"})
+    board = Board(at=AT, components=(component(1, labels={}),), incidents=(found,))
+    assert public(board, {"status_page": "public"}).incidents == ()
 
 
 def test_days_are_ninety_whatever_is_known() -> None:
@@ -148,5 +185,5 @@ def test_since_when_a_component_is_in_its_state(ups: list[int], downs: list[int]
         for state, moments in (("up", ups), ("down", downs))
         for n in moments
     ] or [database_rows.status(1, "https://shop.example/", {}, status="unknown", since=None)]
-    (found,) = joining.snapshot(AT, rows, joining.Days(), [], [], name_label="name", group_label="group").components
+    (found,) = joining.board(AT, rows, joining.Days(), [], [], [], name_label="name", group_label="group").components
     assert found.since == (None if minute is None else AT + minute * MINUTE)

@@ -1,0 +1,283 @@
+"""What the API takes and gives, as schemas of JSON Schema (2020-12)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monitoring_core.result import MAX_URL_LENGTH
+from monitoring_core.targets.contents import MAX_BODY_LENGTH, MAX_HEADERS, METHODS
+from monitoring_core.targets.expectations import MAX_EXPECTATIONS
+from monitoring_core.targets.place import FAMILIES
+from monitoring_core.targets.record import MAX_INTERVAL_S, MIN_INTERVAL_S
+from monitoring_core.targets.regexp import MAX_REGEXP_LENGTH
+from status_svc.api.contents import MAX_LABELS, MAX_TEXT, NOTE_KINDS, RECURRENCE
+from status_svc.api.parameters import MAX_ID
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+MAYBE_TEXT: Schema = {"type": ["string", "null"]}
+ID: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+MAYBE_COUNT: Schema = {"type": ["integer", "null"]}
+MAYBE_NUMBER: Schema = {"type": ["number", "null"]}
+MOMENT: Schema = {"type": "string", "format": "date-time"}
+MAYBE_MOMENT: Schema = {"type": ["string", "null"], "format": "date-time"}
+TRUTH: Schema = {"type": "boolean"}
+MAYBE_TRUTH: Schema = {"type": ["boolean", "null"]}
+MAYBE_TEXTS: Schema = {"type": ["array", "null"], "items": TEXT}
+LABELS: Schema = {"type": ["object", "null"], "additionalProperties": {"type": "string"}}
+MAYBE_TIME: Schema = {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 300}
+MAYBE_REGEXP: Schema = {"type": ["string", "null"], "maxLength": MAX_REGEXP_LENGTH}
+KEY: Schema = {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"}
+STATUS: Schema = {"enum": ["up", "down", "unknown"]}
+
+
+def of_fields(fields: dict[str, Schema], *required: str) -> Schema:
+    """An object that has these fields and no other."""
+    return {"type": "object", "properties": fields, "required": list(required), "additionalProperties": False}
+
+
+OBJECTS: dict[str, dict[str, Schema]] = {
+    "Target": {
+        "target_id": ID,
+        "url": TEXT | {"description": "Without user name and password."},
+        "active": TRUTH,
+        "check_interval_s": MAYBE_COUNT,
+        "timeout_s": MAYBE_NUMBER,
+        "method": MAYBE_TEXT,
+        "expected_status": MAYBE_TEXT,
+        "regexp": MAYBE_TEXT,
+        "labels": LABELS,
+        "added_at": MAYBE_MOMENT,
+        "added_by": MAYBE_TEXT,
+        "follow_redirects": MAYBE_TRUTH,
+        "verify_tls": MAYBE_TRUTH,
+        "forbidden_regexp": MAYBE_TEXT,
+        "connect_to": MAYBE_TEXT,
+        "address_family": MAYBE_TEXT,
+        "further_regexps": MAYBE_TEXTS,
+        "further_forbidden_regexps": MAYBE_TEXTS,
+        "expected_headers": LABELS,
+        "expected_json": {"type": ["object", "null"]},
+        "degraded_above_s": MAYBE_NUMBER,
+        "secret_headers": MAYBE_TEXTS,
+        "client_certificate": MAYBE_TEXT,
+        "version": TEXT | {"description": "Another one after every change."},
+    },
+    "Status": {
+        "target_id": ID,
+        "url": TEXT,
+        "location": MAYBE_TEXT,
+        "status": STATUS,
+        "reason": MAYBE_TEXT,
+        "since": MAYBE_MOMENT,
+        "last_check_at": MAYBE_MOMENT,
+        "response_time_s": MAYBE_NUMBER,
+        "http_status": MAYBE_COUNT,
+        "certificate_expires_at": MAYBE_MOMENT,
+        "availability_today": MAYBE_NUMBER,
+        "active": TRUTH,
+        "checked_at": MAYBE_MOMENT,
+        "age_s": MAYBE_NUMBER,
+        "stale": TRUTH,
+        "error": MAYBE_TEXT,
+        "remote_address": MAYBE_TEXT,
+        "certificate_subject": MAYBE_TEXT,
+        "certificate_issuer": MAYBE_TEXT,
+        "labels": LABELS,
+    },
+    "Result": {
+        "target_id": ID,
+        "url": MAYBE_TEXT,
+        "location": TEXT,
+        "scheduled_at": MOMENT,
+        "started_at": MAYBE_MOMENT,
+        "finished_at": MAYBE_MOMENT,
+        "status": STATUS,
+        "reason": MAYBE_TEXT,
+        "error": MAYBE_TEXT,
+        "http_status": MAYBE_COUNT,
+        "response_time_s": MAYBE_NUMBER,
+        "queue_delay_s": MAYBE_NUMBER,
+        "dns_s": MAYBE_NUMBER,
+        "connect_s": MAYBE_NUMBER,
+        "tls_s": MAYBE_NUMBER,
+        "first_byte_s": MAYBE_NUMBER,
+        "transfer_s": MAYBE_NUMBER,
+        "body_bytes": MAYBE_COUNT,
+        "regexp_matched": {"type": ["boolean", "null"]},
+        "remote_address": MAYBE_TEXT,
+        "addresses_tried": MAYBE_TEXT,
+        "final_url": MAYBE_TEXT,
+        "redirects": MAYBE_COUNT,
+        "certificate_expires_at": MAYBE_MOMENT,
+        "certificate_subject": MAYBE_TEXT,
+        "certificate_issuer": MAYBE_TEXT,
+        "chain_expires_at": MAYBE_MOMENT,
+        "chain_expires_subject": MAYBE_TEXT,
+        "http_version": MAYBE_TEXT,
+        "tls_version": MAYBE_TEXT,
+        "producer_id": COUNT,
+    },
+    "Incident": {
+        "target_id": ID,
+        "url": MAYBE_TEXT,
+        "location": TEXT,
+        "began_at": MOMENT,
+        "ended_at": MAYBE_MOMENT,
+        "duration_s": MAYBE_NUMBER,
+        "reason": MAYBE_TEXT,
+        "checks": COUNT,
+        "end_reason": MAYBE_TEXT,
+        "labels": LABELS,
+    },
+    "Alert": {
+        "sequence": COUNT,
+        "alert_id": TEXT,
+        "state": {"enum": ["ok", "suspected", "firing", "recovering", "resolved", "undetermined", "flapping"]},
+        "severity": TEXT,
+        "policy": TEXT,
+        "kind": TEXT,
+        "target_id": ID,
+        "url": TEXT,
+        "labels": LABELS,
+        "since": MOMENT,
+        "at": MOMENT,
+        "locations": {"type": "array", "items": TEXT},
+        "cause": MAYBE_TEXT,
+        "silenced_window": MAYBE_COUNT,
+        "step_s": MAYBE_COUNT,
+        "acknowledged_at": MAYBE_MOMENT,
+        "acknowledged_by": MAYBE_TEXT,
+        "note": MAYBE_TEXT,
+    },
+    "Window": {
+        "window_id": ID,
+        "match": {"type": "object", "additionalProperties": {"type": "string"}},
+        "begins_at": MOMENT,
+        "ends_at": MOMENT,
+        "zone": TEXT,
+        "recurrence": MAYBE_TEXT,
+        "ended_at": MAYBE_MOMENT,
+        "note": MAYBE_TEXT,
+        "added_at": MOMENT,
+        "added_by": TEXT,
+    },
+    "Note": {
+        "note_id": ID,
+        "target_id": ID,
+        "began_at": MOMENT | {"description": "A moment within the incident."},
+        "noted_at": MOMENT,
+        "kind": {"enum": list(NOTE_KINDS)},
+        "text": TEXT,
+        "public": TRUTH,
+        "added_by": TEXT,
+    },
+    "Acknowledgement": {
+        "alert_id": TEXT,
+        "acknowledged_at": MOMENT,
+        "acknowledged_by": MAYBE_TEXT,
+        "note": MAYBE_TEXT,
+    },
+    "Availability": {
+        "target_id": ID,
+        "url": TEXT,
+        "labels": LABELS,
+        "location": MAYBE_TEXT,
+        "up": COUNT,
+        "down": COUNT,
+        "unknown": COUNT,
+        "availability": MAYBE_NUMBER | {"description": "Share of the checks that were up among those up or down."},
+        "coverage": MAYBE_NUMBER | {"description": "Share of the slots whose check was up or down."},
+    },
+}
+PROBLEM: Schema = {
+    "type": "object",
+    "properties": {
+        "type": TEXT,
+        "title": TEXT,
+        "status": {"type": "integer"},
+        "detail": TEXT,
+        "errors": {"type": "array", "items": TEXT},
+    },
+    "required": ["type", "title", "status", "detail"],
+    "additionalProperties": False,
+}
+
+# What is sent. What else is wrong with a target, a window or a note is told by 422.
+TARGET_FIELDS: dict[str, Schema] = {
+    "url": {"type": "string", "minLength": 1, "maxLength": MAX_URL_LENGTH},
+    "active": TRUTH,
+    "check_interval_s": {"type": ["integer", "null"], "minimum": MIN_INTERVAL_S, "maximum": MAX_INTERVAL_S},
+    "timeout_s": MAYBE_TIME,
+    "method": {"enum": [*METHODS, None]},
+    "expected_status": MAYBE_TEXT,
+    "headers": LABELS | {"description": "No answer shows them."},
+    "follow_redirects": MAYBE_TRUTH,
+    "verify_tls": MAYBE_TRUTH,
+    "labels": LABELS,
+    "body": MAYBE_TEXT | {"maxLength": MAX_BODY_LENGTH, "description": "No answer shows it."},
+    "regexp": MAYBE_REGEXP,
+    "forbidden_regexp": MAYBE_REGEXP,
+    "further_regexps": MAYBE_TEXTS | {"maxItems": MAX_EXPECTATIONS},
+    "further_forbidden_regexps": MAYBE_TEXTS | {"maxItems": MAX_EXPECTATIONS},
+    "connect_to": MAYBE_TEXT,
+    "address_family": {"enum": [*FAMILIES, None]},
+    "expected_headers": LABELS,
+    "expected_json": {"type": ["object", "null"]},
+    "degraded_above_s": MAYBE_TIME,
+    "secret_headers": MAYBE_TEXTS | {"maxItems": MAX_HEADERS},
+    "client_certificate": MAYBE_TEXT,
+}
+MAYBE_NOTE: Schema = {"type": ["string", "null"], "maxLength": MAX_TEXT}
+SENT: dict[str, Schema] = {
+    "NewTarget": of_fields(TARGET_FIELDS, "url"),
+    "TargetChange": of_fields(TARGET_FIELDS)
+    | {"description": "A merge patch (RFC 7396): what is not named stays, and null is the default."},
+    "NewWindow": of_fields(
+        {
+            "match": {
+                "type": "object",
+                "additionalProperties": {"type": "string", "maxLength": 1_000},
+                "maxProperties": MAX_LABELS,
+                "description": "The labels that targets must have; none for all targets.",
+            },
+            "begins_at": MAYBE_MOMENT | {"description": "Now, unless it is stated."},
+            "ends_at": MOMENT,
+            "zone": {"type": "string", "maxLength": 100, "default": "UTC"},
+            "recurrence": {"type": ["string", "null"], "pattern": RECURRENCE},
+            "note": MAYBE_NOTE,
+        },
+        "match",
+        "ends_at",
+    ),
+    "NewAcknowledgement": of_fields({"note": MAYBE_NOTE}),
+    "NewNote": of_fields(
+        {
+            "target_id": ID,
+            "kind": {"enum": list(NOTE_KINDS)},
+            "text": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT},
+            "public": TRUTH | {"default": False, "description": "Whether the public pages show it."},
+            "began_at": MAYBE_MOMENT | {"description": "A moment within the incident; the open one otherwise."},
+        },
+        "target_id",
+        "kind",
+        "text",
+    ),
+}
+
+EXAMPLES: dict[str, object] = {
+    "NewTarget": {"url": "https://shop.example.org/health", "labels": {"team": "shop"}, "check_interval_s": 30},
+    "TargetChange": {"labels": {"team": None}, "expected_status": "200-299", "regexp": "is well"},
+    "NewWindow": {
+        "match": {"team": "shop"},
+        "begins_at": "2030-01-05T22:00:00Z",
+        "ends_at": "2030-01-06T02:00:00Z",
+        "zone": "Europe/Berlin",
+        "recurrence": "FREQ=WEEKLY;BYDAY=SA",
+        "note": "New disks",
+    },
+    "NewAcknowledgement": {"note": "The provider knows."},
+    "NewNote": {"target_id": 1, "kind": "identified", "text": "A disk is full.", "public": True},
+}
