@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _DAY = dt.timedelta(days=1)
+_MINUTE = dt.timedelta(minutes=1)
 LONGEST = 366 * _DAY
 # Occurrences are computed for a time ahead, and again when that is over.
 _AHEAD = 8 * _DAY
@@ -45,6 +46,16 @@ class Window:
 
     def problem(self) -> str | None:
         """What is wrong with it, in a sentence; None when nothing is."""
+        problem = self._problem_as_stated()
+        if problem is None and self.recurrence is not None:
+            try:
+                self._starts(self.recurrence, self.begins_at, self.begins_at + _AHEAD)
+            except ValueError as error:
+                return str(error)
+        return problem
+
+    def _problem_as_stated(self) -> str | None:
+        """What is wrong with it, as far as that is seen without following its recurrence."""
         if self.ends_at <= self.begins_at:
             return "it must end after it begins"
         if self.ends_at - self.begins_at > LONGEST:
@@ -53,7 +64,7 @@ class Window:
             zoneinfo.ZoneInfo(self.zone)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
             return f"{self.zone!r} is no time zone like Europe/Berlin"
-        return self._problem_of(self.recurrence) if self.recurrence is not None else None
+        return _problem_of(self.recurrence) if self.recurrence is not None else None
 
     def occurrences(self, begin: dt.datetime, end: dt.datetime) -> Iterator[tuple[dt.datetime, dt.datetime]]:
         """When it holds, as far as that touches the time from `begin` until `end`, in order.
@@ -65,7 +76,7 @@ class Window:
         Raises:
             ValueError: the window has a problem.
         """
-        if problem := self.problem():
+        if problem := self._problem_as_stated():
             raise ValueError(problem)
         length = self.ends_at - self.begins_at
         until = end if self.ended_at is None else min(end, self.ended_at)
@@ -80,28 +91,22 @@ class Window:
     def _starts(self, rule: str, begin: dt.datetime, end: dt.datetime) -> list[dt.datetime]:
         if begin >= end:
             return []
-        event = Event()
-        event.start = self.begins_at.astimezone(zoneinfo.ZoneInfo(self.zone))
-        event.end = event.start + dt.timedelta(minutes=1)
-        event.add("rrule", vRecur.from_ical(rule))
-        calendar = Calendar()
-        calendar.add_component(event)
-        found = recurring_ical_events.of(calendar).between(begin, end)
+        try:
+            event = Event()
+            event.start = self.begins_at.astimezone(zoneinfo.ZoneInfo(self.zone))
+            event.end = event.start + dt.timedelta(minutes=1)
+            event.add("rrule", vRecur.from_ical(rule))
+            calendar = Calendar()
+            calendar.add_component(event)
+            found = recurring_ical_events.of(calendar).between(begin, end)
+        except Exception as error:  # what the library says of a rule that it cannot follow
+            raise ValueError(f"{rule!r} cannot be followed: {type(error).__name__}") from None
         # Through UTC, because the arithmetic of one zone ignores its changes.
         return sorted(one.start.astimezone(dt.UTC) for one in found)
 
-    def _problem_of(self, rule: str) -> str | None:
-        try:
-            (often,) = vRecur.from_ical(rule).get("FREQ", [""])
-        except (ValueError, TypeError):
-            often = ""
-        if str(often).upper() not in _EVERY_SO_OFTEN:
-            return f"{rule!r} is no RRULE like FREQ=WEEKLY;BYDAY=SU, at most once an hour"
-        try:
-            self._starts(rule, self.begins_at, self.begins_at + _AHEAD)
-        except Exception as error:  # what the library says of a rule that it cannot follow
-            return f"{rule!r} cannot be followed: {type(error).__name__}"
-        return None
+
+# When it begins and ends.
+_Occurrence = tuple[dt.datetime, dt.datetime, Window]
 
 
 class Windows:
@@ -115,10 +120,11 @@ class Windows:
         self._windows = list(windows)
         self.faulty: dict[int, str] = {}
         self._from = self._until = dt.datetime.min.replace(tzinfo=dt.UTC)
-        self._known: list[tuple[dt.datetime, dt.datetime, Window]] = []
+        # By the first label that they ask for; None for those that ask for none.
+        self._known: dict[tuple[str, str] | None, list[_Occurrence]] = {}
         self._minute: dt.datetime | None = None
-        # Those that touch the minute, by the first label that they ask for; None for those that ask for none.
-        self._near: dict[tuple[str, str] | None, list[tuple[dt.datetime, dt.datetime, Window]]] = {}
+        # Of those, the ones that touch the minute, for each label that was asked about.
+        self._near: dict[tuple[str, str] | None, list[_Occurrence]] = {}
 
     def holding(self, moment: dt.datetime, labels: Mapping[str, str]) -> int | None:
         """The window that holds for a target with these labels, the one that ends last of several; None for none."""
@@ -128,25 +134,44 @@ class Windows:
         found = [
             (end, window.id)
             for asked in (None, *labels.items())
-            for begin, end, window in self._near.get(asked, ())
+            for begin, end, window in self._touching(asked, minute)
             if begin <= moment < end and matches(window.match, labels)
         ]
         return max(found)[1] if found else None
 
     def _look_at(self, minute: dt.datetime) -> None:
-        end = minute + dt.timedelta(minutes=1)
-        if minute < self._from or end > self._until:
-            self._from, self._until = minute - _DAY, minute + _AHEAD
-            self._known = [one for window in self._windows for one in self._occurrences(window)]
         self._minute = minute
         self._near = {}
-        for one in self._known:
-            if one[0] < end and one[1] > minute:
-                self._near.setdefault(next(iter(one[2].match.items()), None), []).append(one)
+        if minute >= self._from and minute + _MINUTE <= self._until:
+            return
+        self._from, self._until = minute - _DAY, minute + _AHEAD
+        self._known = {}
+        for window in self._windows:
+            for one in self._occurrences(window):
+                self._known.setdefault(next(iter(window.match.items()), None), []).append(one)
 
-    def _occurrences(self, window: Window) -> Iterator[tuple[dt.datetime, dt.datetime, Window]]:
+    def _touching(self, asked: tuple[str, str] | None, minute: dt.datetime) -> list[_Occurrence]:
+        if asked not in self._known:
+            return []
+        near = self._near.get(asked)
+        if near is None:
+            end = minute + _MINUTE
+            near = self._near[asked] = [one for one in self._known[asked] if one[0] < end and one[1] > minute]
+        return near
+
+    def _occurrences(self, window: Window) -> Iterator[_Occurrence]:
         try:
             for begin, end in window.occurrences(self._from, self._until):
                 yield begin, end, window
         except ValueError as error:
             self.faulty[window.id] = str(error)
+
+
+def _problem_of(rule: str) -> str | None:
+    try:
+        (often,) = vRecur.from_ical(rule).get("FREQ", [""])
+    except (ValueError, TypeError):
+        often = ""
+    if str(often).upper() not in _EVERY_SO_OFTEN:
+        return f"{rule!r} is no RRULE like FREQ=WEEKLY;BYDAY=SU, at most once an hour"
+    return None
