@@ -100,7 +100,7 @@ def test_many_targets_are_remembered_in_parts_of_bounded_size() -> None:
     kept = list(parts(POLICIES, decider.memory))
     assert len(kept) == 1 + 3
     _, other = recalled(kept)
-    assert [one.id for one, _ in other.memory.targets] == list(range(1, 2_502))
+    assert [one.id for one, *_ in other.memory.targets] == list(range(1, 2_502))
 
 
 def test_what_another_release_remembered_is_not_misread() -> None:

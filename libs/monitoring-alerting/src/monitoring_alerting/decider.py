@@ -18,14 +18,17 @@ from monitoring_alerting.terms import Terms
 from monitoring_core.clock import to_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from monitoring_alerting.targets import Watched
     from monitoring_alerting.transition import Note, Parent, Transition
     from monitoring_core.result import CheckResult
 
+    Tracks = Sequence["AnyTrack"]
+    # A target with its tracks: one tuple, because there may be a million of them.
+    Tracked = tuple[Watched, *tuple["AnyTrack", ...]]
+
 AnyTrack = QuorumTrack | CertificateTrack | MissedTrack
-Tracks = tuple[AnyTrack, ...]
 # The interval that counts for the clock where a result is of no target that is known.
 _USUAL_INTERVAL_MS = 60_000
 
@@ -41,7 +44,7 @@ class Memory:
 
     clock: ResultClock
     waits: dict[int, set[int]]
-    targets: Iterable[tuple[Watched, Tracks]]
+    targets: Iterable[Tracked]
 
 
 class Decider:
@@ -59,7 +62,7 @@ class Decider:
         self._due_at: int | None = None
         self._policies = policies
         self._terms: dict[str, Terms] = {}
-        self._targets: dict[int, tuple[Watched, Tracks]] = {}
+        self._targets: dict[int, Tracked] = {}
         self._parents = Parents()
         self._wakes: list[tuple[int, int, Kind]] = []
         self._said: list[Transition] = []
@@ -86,7 +89,7 @@ class Decider:
         if known is None:
             self.unknown += 1
             return self._drain()
-        target, tracks = known
+        target, *tracks = known
         slot = target.slot(due_at)
         if slot < 0 or slot > target.last(self.now):
             self.ahead += 1
@@ -109,7 +112,7 @@ class Decider:
 
     def finish(self) -> list[Transition]:
         """What the clock has made due for targets that have no further results."""
-        for target, tracks in self._targets.values():
+        for target, *tracks in self._targets.values():
             for track in tracks:
                 if isinstance(track, QuorumTrack) and self.now is not None and track.newest > track.closed:
                     self._due_at = min(target.moment(track.newest + LATE_INTERVALS), self.now)
@@ -120,12 +123,12 @@ class Decider:
 
     def is_quiet(self, target_id: int) -> bool:
         """Whether further even results of a target would change nothing that is ever told; see course.py."""
-        target, tracks = self._targets[target_id]
+        target, *tracks = self._targets[target_id]
         return target.shift == 0 and all(track.is_quiet(target) for track in tracks)
 
     def pass_over(self, target_id: int, until: int) -> None:
         """Take it that the results of a quiet target go on evenly up to those that are due at a moment (ms)."""
-        target, tracks = self._targets[target_id]
+        target, *tracks = self._targets[target_id]
         for track in tracks:
             track.pass_over(target, until)
 
@@ -139,9 +142,9 @@ class Decider:
         """A decider that goes on from what another one under the same policies had come to."""
         decider = cls(policies, ())
         decider._clock = memory.clock
-        decider._targets = {target.id: (target, tracks) for target, tracks in memory.targets}
-        decider._parents = Parents.of(policies, [target for target, _ in decider._targets.values()], memory.waits)
-        for target, tracks in decider._targets.values():
+        decider._targets = {tracked[0].id: tracked for tracked in memory.targets}
+        decider._parents = Parents.of(policies, [target for target, *_ in decider._targets.values()], memory.waits)
+        for target, *tracks in decider._targets.values():
             for track in tracks:
                 if track.wakes_at is not None:
                     heapq.heappush(decider._wakes, (track.wakes_at, target.id, track.policy.kind))
@@ -162,19 +165,19 @@ class Decider:
         self._terms = {policy.name: Terms.of(policy) for policy in policies.all if isinstance(policy, QuorumPolicy)}
         before, self._targets = self._targets, {}
         for target in targets:
-            old, tracks = before.pop(target.id, (target, ()))
+            old, *tracks = before.pop(target.id, (target,))
             if old.interval == target.interval:
                 target.shift = old.shift
             else:
                 for track in tracks:
                     track.change_interval(old, target)
-            self._targets[target.id] = target, self._tracks(target, tracks)
-        for target, tracks in before.values():
+            self._targets[target.id] = (target, *self._tracks(target, tracks))
+        for target, *tracks in before.values():
             for track in tracks:
                 track.withdraw(target, "the target was deleted or deactivated", self)
-        self._parents = Parents.of(policies, [target for target, _ in self._targets.values()])
+        self._parents = Parents.of(policies, [target for target, *_ in self._targets.values()])
         self._wakes.clear()
-        for target, tracks in self._targets.values():
+        for target, *tracks in self._targets.values():
             for track in tracks:
                 # What is armed already stays so, unless it is to wake earlier now.
                 wake = track.next_wake(target)
@@ -198,10 +201,10 @@ class Decider:
 
     def _down(self, target_id: int) -> tuple[Watched, QuorumTrack] | None:
         known = self._targets.get(target_id)
-        track = _of_kind(known[1], Kind.DOWN) if known else None
+        track = _of_kind(known[1:], Kind.DOWN) if known else None
         return (known[0], track) if known and isinstance(track, QuorumTrack) else None
 
-    def _tracks(self, target: Watched, before: Tracks) -> Tracks:
+    def _tracks(self, target: Watched, before: Tracks) -> list[AnyTrack]:
         """The tracks of a target, those that go on among them."""
         tracks: list[AnyTrack] = []
         left = {track.policy.kind: track for track in before}
@@ -217,7 +220,7 @@ class Decider:
                     tracks[-1].begin(target, self.now)
         for old in left.values():
             old.withdraw(target, "the policy no longer holds for the target", self)
-        return tuple(tracks)
+        return tracks
 
     def _track(self, policy: Policy) -> AnyTrack:
         if isinstance(policy, CertificatePolicy):
@@ -229,7 +232,7 @@ class Decider:
     def _look_again(self, parent: Watched) -> None:
         """Tell what waits for a parent, as soon as that is decided."""
         for target_id in self._parents.waiting(parent.id):
-            target, tracks = self._targets[target_id]
+            target, *tracks = self._targets[target_id]
             for track in tracks:
                 track.pass_time(target, self)
 
@@ -239,7 +242,7 @@ class Decider:
             heapq.heappush(self._wakes, (track.wakes_at, target.id, track.policy.kind))
 
     def _begin(self, now: int) -> None:
-        for target, tracks in self._targets.values():
+        for target, *tracks in self._targets.values():
             for track in tracks:
                 track.begin(target, now)
                 if track.wakes_at is None:
@@ -253,7 +256,7 @@ class Decider:
             self._begin(now)
         while self._wakes and self._wakes[0][0] <= now:
             at, target_id, kind = heapq.heappop(self._wakes)
-            target, tracks = self._targets.get(target_id, (None, ()))
+            target, *tracks = self._targets.get(target_id, (None,))
             track = _of_kind(tracks, kind)
             if target and track and track.wakes_at == at:
                 self._due_at = at if before is None else max(at, before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Raw, Struct
@@ -21,6 +22,9 @@ from monitoring_alerting.standing import Standing
 from monitoring_alerting.targets import Watched, shared_labels
 from monitoring_alerting.terms import Terms
 from monitoring_alerting.transition import Evidence
+
+if TYPE_CHECKING:
+    from monitoring_alerting.decider import Tracked
 
 # Raised by whoever changes what is written here.
 FORMAT = 1
@@ -90,7 +94,7 @@ def parts(policies: Policies, memory: Memory) -> Iterator[bytes]:
     raw = [Raw(encoder.encode(policy)) for policy in policies.all]
     yield part(_Head(FORMAT, raw, memory.clock, memory.waits))
     kept: list[_Target] = []
-    for target, tracks in memory.targets:
+    for target, *tracks in memory.targets:
         kept.append(_kept_target(target, tracks))
         if len(kept) == _TARGETS_A_PART:
             yield part(kept)
@@ -110,15 +114,14 @@ def recalled(kept: Iterable[bytes]) -> tuple[Policies, Decider]:
     policies = Policies(tuple(_policy(raw) for raw in head.policies))
     tracks = _Tracks(policies)
     decoder = msgspec.msgpack.Decoder(list[_Target])
-    targets = [
-        (
-            Watched(one.id, one.name, shared_labels(frozenset(one.labels.items())), one.interval, one.phase, one.shift),
-            tuple(tracks.recalled(track) for track in one.tracks),
-        )
-        for part in each
-        for one in decoder.decode(part)
-    ]
+    targets = [_tracked(one, tracks) for part in each for one in decoder.decode(part)]
     return policies, Decider.recalled(policies, Memory(head.clock, head.waits, targets))
+
+
+def _tracked(kept: _Target, tracks: _Tracks) -> Tracked:
+    labels = shared_labels(frozenset(kept.labels.items()))
+    target = Watched(kept.id, kept.name, labels, kept.interval, kept.phase, kept.shift)
+    return (target, *(tracks.recalled(track) for track in kept.tracks))
 
 
 def _head(part: bytes) -> _Head:
