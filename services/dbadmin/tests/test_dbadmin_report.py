@@ -492,3 +492,35 @@ def test_a_cut_hour_is_exact_without_its_rows_when_all_its_checks_are_alike(
     # The other one is the hour in which the location was first seen.
     assert report.inexact_hours == (2 if gone else 0)
     assert (line.outside.up, line.outside.down) == ((60 + 20 + 60, 0) if gone else (60 + 20 + 14 + 60, 1))
+
+
+def test_the_view_of_what_was_due_follows_what_is_done_to_a_target(connection: psycopg.Connection[Any]) -> None:
+    """By the triggers of the table, not by rows that a test made up: times never overlap, and none is left out."""
+    connection.execute("INSERT INTO monitoring.availability_location VALUES ('here', now() - interval '1 day')")
+    connection.execute("SET search_path TO monitoring")
+    table = "availability_monitor_config"
+    for statement in (
+        f"INSERT INTO {table} (amc_id, amc_url, amc_check_interval_s) VALUES (7, 'https://me:secret@a.example/', 60)",
+        f"UPDATE {table} SET amc_timeout_s = 3, amc_url = 'https://me:secret@b.example/'",
+        f"UPDATE {table} SET amc_check_interval_s = 300",
+        f"UPDATE {table} SET amc_check_interval_s = NULL",
+        f"UPDATE {table} SET amc_active = false",
+        f"UPDATE {table} SET amc_check_interval_s = 90",
+        f"UPDATE {table} SET amc_active = true, amc_labels = '{{}}'",
+        f"DELETE FROM {table}",
+        f"INSERT INTO {table} (amc_id, amc_url, amc_active) VALUES (7, 'https://c.example/', false)",
+        f"UPDATE {table} SET amc_active = true",
+    ):
+        connection.execute(statement)
+    found = connection.execute(
+        "SELECT check_interval_s, due_from, due_until, url, labels FROM website_due ORDER BY due_from"
+    ).fetchall()
+    assert [row[0] for row in found] == [60, 300, 60, 90, 60]
+    assert [row[3] for row in found] == ["https://b.example/"] * 4 + ["https://c.example/"]
+    assert [row[4] for row in found] == [{}] * 4 + [None]
+    begins, ends = [row[1] for row in found], [row[2] for row in found]
+    assert ends[-1] is None
+    assert all(begin < end for begin, end in zip(begins, ends, strict=False) if end)
+    assert ends[:2] == begins[1:3]  # an edit leaves no gap
+    assert ends[2] < begins[3]  # a pause does
+    assert ends[3] < begins[4]
