@@ -39,6 +39,7 @@ COMMANDS: list[tuple[click.Command, str]] = [
     (dbadmin.cli.main, "targets deactivate 1"),
     (dbadmin.cli.main, "targets test http://a/"),
     (dbadmin.cli.main, "targets history 1"),
+    (dbadmin.cli.main, "report --month 2026-10"),
     (dbadmin.cli.main, "locations list"),
     (dbadmin.cli.main, "locations forget here"),
     (dbadmin.cli.main, "plan"),

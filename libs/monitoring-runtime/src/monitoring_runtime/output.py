@@ -7,7 +7,7 @@ import datetime as dt
 import enum
 import io
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 import yaml
@@ -23,6 +23,8 @@ class Output(enum.StrEnum):
     JSON = "json"
     YAML = "yaml"
     CSV = "csv"
+    HTML = "html"
+    PDF = "pdf"
 
 
 def output_option(*choices: Output) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -38,15 +40,18 @@ def output_option(*choices: Output) -> Callable[[Callable[..., None]], Callable[
     )
 
 
-def write_rows(rows: Iterable[Mapping[str, object]], columns: Sequence[str], output: Output) -> int:
+def write_rows(
+    rows: Iterable[Mapping[str, object]], columns: Sequence[str], output: Output, file: TextIO | None = None
+) -> int:
     """Print rows as one list of JSON or YAML, or as CSV with a header, as soon as each is there; returns their number.
 
     Args:
         columns: the columns of CSV, in order; each row has them all.
+        file: where to; None for the standard output.
     """
     count = 0
     begin, end = {Output.JSON: ("[", "]\n"), Output.YAML: ("", ""), Output.CSV: (_csv_line(columns), "")}[output]
-    click.echo(begin, nl=False)
+    click.echo(begin, nl=False, file=file)
     for count, row in enumerate(rows, start=1):
         if output is Output.CSV:
             text = _csv_line(_csv_text(row[name]) for name in columns)
@@ -54,10 +59,10 @@ def write_rows(rows: Iterable[Mapping[str, object]], columns: Sequence[str], out
             text = yaml.safe_dump([plain(row)], sort_keys=False, allow_unicode=True)
         else:
             text = f"{',' if count > 1 else ''}\n{json.dumps(plain(row), ensure_ascii=False)}"
-        click.echo(text, nl=False)
+        click.echo(text, nl=False, file=file)
     if output is Output.YAML and not count:
         end = "[]\n"
-    click.echo(f"\n{end}" if output is Output.JSON and count else end, nl=False)
+    click.echo(f"\n{end}" if output is Output.JSON and count else end, nl=False, file=file)
     return count
 
 

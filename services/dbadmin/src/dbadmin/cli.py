@@ -16,6 +16,7 @@ COMMANDS = {
     "create-topics": "dbadmin.commands.create_topics:create_topics_command",
     "register-schemas": "dbadmin.commands.register_schemas:register_schemas_command",
     "status": "dbadmin.commands.status:status_command",
+    "report": "dbadmin.commands.report:report_command",
     "targets": "dbadmin.commands.targets.group:targets_group",
     "maintenance": "dbadmin.commands.maintenance:maintenance_group",
     "tokens": "dbadmin.commands.tokens:tokens_group",

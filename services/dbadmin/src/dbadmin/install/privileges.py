@@ -123,6 +123,10 @@ PRIVILEGES: dict[Role, dict[str, frozenset[str]]] = {
             "website_check",
             "website_reason_hourly",
             "website_coverage_hourly",
+            # Of these a report is made: what was due, and how far maintain has come.
+            "website_due",
+            "availability_progress",
+            "availability_dirty_day",
             TRANSITION_TABLE,
             ACKNOWLEDGEMENT_TABLE,
             WINDOW_TABLE,
