@@ -2,8 +2,8 @@
 
 from dbadmin.install.statements import run
 
-revision = "0018"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 # Everything added since then can be ignored by older services.
 oldest_served = "0001"
 
