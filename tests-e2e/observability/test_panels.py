@@ -7,6 +7,7 @@ import math
 import tempfile
 import threading
 import time
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,6 +103,11 @@ def _start(stack: Stack, hook: Receiver) -> dict[str, int]:
         "consumer": stack.start("consumer-svc 1"),
         "alert": stack.start("alert-svc 1", "--policies", str(policies)),
     }
+    page = stack.start_status()
+    services["status"] = stack.services["status-svc"]
+    # A route has series once it was asked for.
+    with urllib.request.urlopen(page, timeout=10) as answer:
+        answer.read()
     return {name: service.port for name, service in services.items()}
 
 
