@@ -17,6 +17,7 @@ import yaml
 
 from alert_svc.notify.load import load_alerts
 from monitoring_core.config import load_config
+from monitoring_core.config.values import Secret
 
 from .engine import IMAGES, ROOT, headings_with_commands, rendered
 
@@ -197,7 +198,8 @@ def test_status_is_configured_without_kafka(overlay: str, tmp_path: Path) -> Non
         (tmp_path / key).write_text(f"-----BEGIN X-----\n{text}" if "certificate" in key else text)
     environ = {name: text.replace("/run/secrets/monitoring/", f"{tmp_path}/") for name, text in settings.items()}
     config = load_config(ROOT / "infra/config/config.yaml", environ=environ)
-    assert (config.database.user, config.kafka.access_key) == ("<user name>", None)
+    assert isinstance(config.database.user, Secret)
+    assert (config.database.user.reveal(), config.kafka.access_key) == ("<user name>", None)
     service = next(found for found in objects if found["kind"] == "Service" and found["metadata"]["name"] == "status")
     ports = {port["name"]: port["containerPort"] for port in pods(overlay)["status"]["containers"][0]["ports"]}
     assert ports == {"http": config.status.port, "metrics": config.metrics.port}
