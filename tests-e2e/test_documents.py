@@ -180,3 +180,13 @@ def test_links_lead_somewhere(page: Path) -> None:
         target = page.parent / path if path else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_pictures_are_small() -> None:
+    """A README is read on slow lines, too; no picture lies there that none shows."""
+    pictures = sorted((ROOT / "docs/pictures").glob("*.png"))
+    assert pictures
+    readme = (ROOT / "README.md").read_text()
+    for picture in pictures:
+        assert picture.stat().st_size < 60_000, picture
+        assert f"({picture.relative_to(ROOT)})" in readme, picture

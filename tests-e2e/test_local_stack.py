@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from local_stack.processes import script
+from local_stack.processes import free_port, script
+from monitoring_testkit.needs import need
 from monitoring_testkit.waiting import until
 
 if TYPE_CHECKING:
@@ -56,8 +63,8 @@ def test_ctrl_c_ends_it_in_order_and_leaves_nothing(folder: Path) -> None:
     )
     assert process.stderr
     line = process.stderr.readline()
-    assert b"psql" in line, line + process.stderr.read()
-    assert len(processes_of(str(folder))) >= 5
+    assert b"Open http://127.0.0.1:" in line, line + process.stderr.read()
+    assert len(processes_of(str(folder))) >= 7
     time.sleep(4)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -77,9 +84,9 @@ def test_what_is_killed_leaves_nothing_either(folder: Path, number: signal.Signa
     )
     assert process.stderr
     line = process.stderr.readline()
-    assert b"psql" in line, line + process.stderr.read()
+    assert b"Open http://127.0.0.1:" in line, line + process.stderr.read()
     time.sleep(2)
-    assert len(processes_of(str(folder))) >= 6
+    assert len(processes_of(str(folder))) >= 7
     process.send_signal(number)
     process.communicate(timeout=10)
     until(lambda: processes_of(str(folder)) == [] and list(folder.iterdir()) == [], 60)
@@ -91,7 +98,7 @@ def test_kept_data_survives_a_kill(folder: Path) -> None:
     command = [script("local-stack"), "up", "--interval", "2s", "--data", str(data)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stderr
-    assert b"psql" in process.stderr.readline()
+    assert b"Open http://127.0.0.1:" in process.stderr.readline()
     time.sleep(3)
     process.kill()
     process.communicate(timeout=10)
@@ -135,6 +142,75 @@ def test_the_last_table_has_every_row_that_the_comparison_counts() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     table = done.stderr[done.stderr.rindex(" website ") :].splitlines()[1:]
     assert sum(int(line.split()[-1]) for line in table) >= json.loads(done.stdout)["rows"]
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    need("Chromium", None if path else "chromium, which Debian's package of this name has")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+def test_a_newcomer_sees_a_website_fail_and_recover(folder: Path, browser: Browser) -> None:
+    """On the page that is named first, which is never loaded again: the website's state, and then its incident."""
+    port = free_port()
+    command = [script("local-stack"), "up", "--interval", "1s", "--url", f"http://127.0.0.1:{port}/"]
+    began = time.monotonic()
+    process = subprocess.Popen(
+        command, env=narrow(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        assert process.stderr
+        said = process.stderr.readline().decode()
+        address = re.fullmatch(r"Open (http://127\.0\.0\.1:\d+/inner/) in a browser\.\n", said)
+        assert address, said + process.stderr.read().decode()
+        page = browser.new_page()
+        page.goto(address[1])
+        state = page.locator("#c1 .state b")
+        expect(state).to_have_text("Down", timeout=60_000)
+        with website_at(port):
+            expect(state).to_have_text("Up", timeout=30_000)
+        expect(state).to_have_text("Down", timeout=30_000)
+        page.click("#c1 a")
+        assert "connection" in page.locator("main").inner_text().lower()
+        incidents = browser.new_page()
+        until(lambda: len(incident_lines(incidents, address[1])) == 2, 60)
+        assert time.monotonic() - began < 300
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def incident_lines(page: Page, root: str) -> list[str]:
+    """The incidents of which the page tells."""
+    page.goto(f"{root}incidents.html")
+    return page.locator("article").all_inner_texts()
+
+
+@contextlib.contextmanager
+def website_at(port: int) -> Iterator[None]:
+    """A website that answers at this port as long as the block lasts."""
+
+    class Fine(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            """Write nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", port), Fine) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_a_newcomer_sees_alerts(folder: Path) -> None:

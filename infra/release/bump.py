@@ -11,7 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-IMAGES = {"producer-svc": "producer", "consumer-svc": "consumer", "alert-svc": "alert", "dbadmin": "dbadmin"}
+IMAGES = {
+    "producer-svc": "producer",
+    "consumer-svc": "consumer",
+    "alert-svc": "alert",
+    "status-svc": "status",
+    "dbadmin": "dbadmin",
+}
 
 
 def version(package: Path, *part: str) -> str:

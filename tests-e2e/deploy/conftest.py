@@ -1,4 +1,4 @@
-"""A Docker engine with the three images, and a Kubernetes with them. In CI they must be there; elsewhere tests skip."""
+"""A Docker engine with the images, and a Kubernetes with them. In CI they must be there; elsewhere tests skip."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def base_image(engine: DockerEngine) -> str:
 
 @pytest.fixture(scope="session")
 def images(engine: DockerEngine, base_image: str) -> DockerEngine:
-    """The engine with monitoring_producer, monitoring_consumer and monitoring_dbadmin, built as documented."""
+    """The engine with all images, built as documented."""
     commands = "".join(blocks(ROOT / "infra/README.md", "Images")).splitlines()
     assert len(commands) == len(IMAGES)
     for command in commands:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 ROOT = Path(__file__).parents[2]
-IMAGES = ("producer", "consumer", "alert", "dbadmin")
+IMAGES = ("producer", "consumer", "alert", "status", "dbadmin")
 DEFAULT_BASE = "python:3.13-slim"
 STAND_IN = "monitoring-test-base"
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "website-availability-monitor"

@@ -81,7 +81,7 @@ class SecurePostgres:
 
     def __init__(self, host: str, authority: Authority) -> None:
         self.host, self.port, self.password = host, free_port(), 'it\'s a "secret"'
-        self.role_passwords = {"producer": "producer's", "consumer": "consumer's", "alert": "alert's"}
+        self.role_passwords = {name: f"{name}'s" for name in ("producer", "consumer", "alert", "status")}
         self._authority = authority
         # Not below pytest's folders, which other users may not enter.
         self._directory = Path(tempfile.mkdtemp(prefix="secure-postgresql-"))
@@ -183,10 +183,12 @@ class SecurePostgres:
 def secrets(authority: Authority, postgres: SecurePostgres, name: str) -> dict[str, str]:
     """The content of a service's Secret, by key."""
     certificate, key = authority.client(name)
-    return {
+    kafka = {
         "kafka_access_key": key,
         "kafka_access_certificate": certificate,
         "kafka_ca_certificate": authority.certificate,
+    }
+    return ({} if name == "status" else kafka) | {
         "database_username": f"monitoring_{name}" if name in postgres.role_passwords else OWNER,
         "database_password": postgres.role_passwords.get(name, postgres.password),
         "database_ca_certificate": authority.certificate,

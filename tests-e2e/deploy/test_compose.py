@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,6 +105,15 @@ def project(images: DockerEngine, base_image: str, tmp_path_factory: pytest.Temp
     made.compose("down --volumes --remove-orphans")
 
 
+def shown(path: str, token: str = "") -> str:
+    """What status-svc answers on the port that Compose publishes."""
+    request = urllib.request.Request(f"http://127.0.0.1:8080/{path}")
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
 def test_one_command_brings_everything_up_and_the_main_job_is_done(project: Project) -> None:
     """In the order of health; websites become rows, scaled out too; stopped and started with all data kept."""
     project.documented("Start with Compose")
@@ -110,6 +121,12 @@ def test_one_command_brings_everything_up_and_the_main_job_is_done(project: Proj
     assert "1 added" in said
     until(lambda: project.rows() >= 1, 180, lambda: project.compose("logs --tail 20"))
     assert project.compose("ps --all --quiet setup | xargs docker inspect --format '{{.State.ExitCode}}'") == "0"
+    project.documented("See it with Compose")
+    token = (project.directory / "infra/compose/secrets/status_token").read_text().strip()
+    until(lambda: "probe_success{" in shown("metrics/websites", token), 180, lambda: project.compose("logs status"))
+    assert "<h1" in shown("")
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        shown("metrics/websites")
     project.documented("Stop with Compose")
     project.compose("up --detach")
     until(lambda: "postgres" in project.compose("ps --services --status running"), 180)
@@ -126,12 +143,12 @@ def test_services_have_what_their_pods_have(project: Project) -> None:
         *SERVERS.values(),
         *(f"monitoring_{i}" for i in IMAGES),
     }
-    for name in ("producer", "consumer", "alert", "setup", "dbadmin"):
+    for name in ("producer", "consumer", "alert", "status", "setup", "dbadmin"):
         service = services[name]
         assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
         assert service["stop_grace_period"] == "45s"
         assert int(service["mem_limit"]) == 512 << 20
         passwords = [value for key, value in service["environment"].items() if "PASSWORD" in key]
         assert all(value.startswith("{file: /run/secrets/") for value in passwords)
-    for name in ("producer", "consumer", "alert"):
+    for name in ("producer", "consumer", "alert", "status"):
         assert [secret["source"] for secret in services[name]["secrets"]] == [f"{name}_password"]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import urllib.request
 from typing import TYPE_CHECKING
 
 import attrs
@@ -29,8 +30,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.deployment
 
-PACKAGES = {"producer": "producer-svc", "consumer": "consumer-svc", "alert": "alert-svc", "dbadmin": "dbadmin"}
-ARGUMENTS = {"producer": ("run", "--id", "1"), "consumer": ("run",), "alert": ("run",)}
+PACKAGES = {
+    "producer": "producer-svc",
+    "consumer": "consumer-svc",
+    "alert": "alert-svc",
+    "status": "status-svc",
+    "dbadmin": "dbadmin",
+}
+ARGUMENTS = {"producer": ("run", "--id", "1"), "consumer": ("run",), "alert": ("run",), "status": ("run",)}
 INTERVAL_S = 2
 OUTBOX = "monitoring-test-outbox"
 SETTINGS = [
@@ -45,7 +52,7 @@ SETTINGS = [
 
 @attrs.define
 class Containers:
-    """Containers of the four images against secured servers of this machine."""
+    """Containers of the images against secured servers of this machine."""
 
     engine: DockerEngine
     directory: Path
@@ -65,6 +72,8 @@ class Containers:
         return [
             *hardened(image),
             *("--network", "host", "--env-file", str(ROOT / "infra/k8s/base/settings.env")),
+            # As its pod, status-svc gets nothing of Kafka.
+            *(() if image == "status" else ("--env-file", str(ROOT / "infra/k8s/base/kafka.env"))),
             *("--volume", f"{config}:/etc/monitoring/config.yaml:ro"),
             *("--volume", f"{config.with_name('alerts.yaml')}:/etc/monitoring/alerts.yaml:ro"),
             *("--volume", f"{self.directory / (secrets_of or image)}:/run/secrets/monitoring:ro"),
@@ -82,7 +91,7 @@ class Containers:
     def dbadmin(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run dbadmin to its end, with the accounts that `setup` makes."""
         roles = []
-        for role in ("producer", "consumer", "alert"):
+        for role in ("producer", "consumer", "alert", "status"):
             secret = self.directory / role / "database_password"
             roles += ["--volume", f"{secret}:/run/secrets/roles/{role}_password:ro"]
             roles += set_of(
@@ -196,6 +205,22 @@ def test_every_slot_becomes_one_row_and_a_stop_loses_none(containers: Containers
         containers.stop(name)
 
 
+def test_status_shows_pages_as_its_own_account(containers: Containers) -> None:
+    """Healthy with a root file system that is read-only, within its limits, as an account that reads views alone."""
+    port = free_port()
+    options = [*containers.options("status"), *set_of([f"MONITORING__METRICS__PORT={free_port()}"])]
+    options += set_of(["MONITORING__STATUS__HOST=127.0.0.1", f"MONITORING__STATUS__PORT={port}"])
+    name = "monitoring-test-status"
+    containers.engine(
+        "run", "--detach", "--name", name, *options, "--health-interval", "1s", "monitoring_status", "run"
+    )
+    containers.names.append(name)
+    containers.until_healthy(name)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+        assert b"<h1" in answer.read()
+    containers.stop(name)
+
+
 @pytest.mark.parametrize(
     ("key", "content", "expected"),
     [
@@ -216,7 +241,10 @@ def test_every_slot_becomes_one_row_and_a_stop_loses_none(containers: Containers
 def test_a_wrong_or_missing_secret_is_one_plain_line_and_status_2(
     containers: Containers, image: str, key: str, content: str | None, expected: str
 ) -> None:
-    """Before anything is connected, whichever service it is."""
+    """Before anything is connected, whichever service it is; status-svc has no secrets of Kafka."""
+    if (image, key.partition("_")[0]) == ("status", "kafka"):
+        assert key not in {file.name for file in (containers.directory / image).iterdir()}
+        return
     name = f"bad-{image}-{key}"
     folder = containers.directory / image
     containers.write_secrets(name, {file.name: file.read_text() for file in folder.iterdir()})

@@ -141,6 +141,7 @@ def test_the_way_without_kustomize_works(prepared: Watched) -> None:
     prepared.documented("Start without kustomize")
     assert prepared.until_ready("producer", 1) == ["producer-1"]
     prepared.until_ready("consumer", 1)
+    prepared.until_ready("status", 2)
 
 
 def test_the_main_job_from_target_to_row(deployed: Watched) -> None:
@@ -149,6 +150,9 @@ def test_the_main_job_from_target_to_row(deployed: Watched) -> None:
     deployed.compare()
     levels = json.loads(kubectl("get", "namespace", NAMESPACE, "-o", "json"))["metadata"]["labels"]
     assert levels["pod-security.kubernetes.io/enforce"] == "restricted"
+    deployed.until_ready("status", 2)
+    page = kubectl("get", "--raw", f"/api/v1/namespaces/{NAMESPACE}/services/status:http/proxy/")
+    assert "<h1" in page
     refused = ["kubectl", "-n", NAMESPACE, "run", "root", "--image=monitoring_dbadmin", "--dry-run=server"]
     done = subprocess.run(refused, capture_output=True, text=True, check=False)
     assert "violates PodSecurity" in done.stderr
@@ -228,7 +232,9 @@ def test_a_drained_node_gives_its_pods_up_in_order(deployed: Watched) -> None:
 def test_a_changed_secret_is_taken_up_as_documented(deployed: Watched) -> None:
     """New passwords of all accounts in PostgreSQL and new certificates for Kafka."""
     deployed.postgres.change_password("another one")
-    deployed.postgres.role_passwords = {"producer": "another two", "consumer": "another three", "alert": "another four"}
+    deployed.postgres.role_passwords = {
+        name: f"another {name}'s" for name in ("producer", "consumer", "alert", "status")
+    }
     deployed.write_secrets()
     deployed.documented("A secret has changed")
     deployed.until_ready("producer", 1)

@@ -17,6 +17,7 @@ import yaml
 
 from alert_svc.notify.load import load_alerts
 from monitoring_core.config import load_config
+from monitoring_core.config.values import Secret
 
 from .engine import IMAGES, ROOT, headings_with_commands, rendered
 
@@ -32,6 +33,7 @@ RUN_BY = {
     "infra/compose/README.md": {
         "Start with Compose": "test_compose.py",
         "Work with Compose": "test_compose.py",
+        "See it with Compose": "test_compose.py",
         "Stop with Compose": "test_compose.py",
     },
     "infra/k8s/README.md": {
@@ -86,9 +88,9 @@ def test_the_validation_can_fail() -> None:
 def test_each_pod_mounts_its_own_secret_and_no_token(overlay: str) -> None:
     """And none gets a secret in a variable."""
     found = pods(overlay)
-    assert set(found) == {"producer", "consumer", "alert", "setup", "maintain", "producer-count"}
+    assert set(found) == {"producer", "consumer", "alert", "status", "setup", "maintain", "producer-count"}
     for name, pod in found.items():
-        own = f"monitoring-{name if name in ('producer', 'consumer', 'alert') else 'dbadmin'}"
+        own = f"monitoring-{name if name in IMAGES else 'dbadmin'}"
         mounted = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
         shown = {"producer": {"monitoring-client-certificates"}, "alert": {"monitoring-channels"}}.get(name, set())
         assert (pod["automountServiceAccountToken"], mounted) == (False, {own} | shown)
@@ -107,13 +109,15 @@ def test_the_configuration_in_the_cluster_is_valid(overlay: str, tmp_path: Path)
     for key, text in yaml.safe_load((K8S / "secrets/producer.yaml").read_text())["stringData"].items():
         (tmp_path / key).write_text(f"-----BEGIN X-----\n{text}" if "certificate" in key or "key" in key else text)
     settings = {
-        name: text.replace("/run/secrets/monitoring/", "") for name, text in data["monitoring-settings"].items()
+        name: text.replace("/run/secrets/monitoring/", "")
+        for name, text in (data["monitoring-settings"] | data["monitoring-kafka"]).items()
     }
     config = load_config(tmp_path / "config.yaml", environ=settings)
     assert (config.kafka.bootstrap_servers, config.database.host) == (
         "kafka.example.org:9093",
         "postgresql.example.org",
     )
+    assert config.kafka.access_key
     for pod in (pods(overlay)["producer"], pods(overlay)["consumer"], pods(overlay)["alert"]):
         for section in (config.monitor, config.consumer):
             assert pod["terminationGracePeriodSeconds"] >= section.shutdown_timeout.total_seconds() + 15
@@ -163,14 +167,67 @@ def test_secrets_of_channels_are_where_the_example_says(overlay: str, tmp_path: 
 
 
 def test_templates_of_secrets_have_what_the_settings_ask_for() -> None:
-    """Key by key, for each of the three."""
-    settings = (K8S / "base/settings.env").read_text()
+    """Key by key, for each; status has none of Kafka."""
     for name in IMAGES:
+        settings = "".join((K8S / "base" / file).read_text() for file in settings_of(name))
         secret = yaml.safe_load((K8S / f"secrets/{name}.yaml").read_text())
         assert secret["metadata"]["name"] == f"monitoring-{name}"
         for key in secret["stringData"]:
             assert f"{{file: /run/secrets/monitoring/{key}}}" in settings
         assert settings.count("{file: ") == len(secret["stringData"])
+
+
+def settings_of(name: str) -> list[str]:
+    """The files of which the variables of a pod are made."""
+    found = pods("minikube")["setup" if name == "dbadmin" else name]["containers"][0]["envFrom"]
+    maps = [one["configMapRef"]["name"].rsplit("-", 1)[0] for one in found]
+    assert maps == ["monitoring-settings", "monitoring-kafka"][: 1 if name == "status" else 2]
+    return [f"{one.removeprefix('monitoring-')}.env" for one in maps]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_status_is_configured_without_kafka(overlay: str, tmp_path: Path) -> None:
+    """With the secrets of its own template, and none of Kafka's."""
+    objects = rendered(K8S / "overlays" / overlay)
+    (settings,) = [
+        found["data"]
+        for found in objects
+        if found["kind"] == "ConfigMap" and found["metadata"]["name"].startswith("monitoring-settings-")
+    ]
+    for key, text in yaml.safe_load((K8S / "secrets/status.yaml").read_text())["stringData"].items():
+        (tmp_path / key).write_text(f"-----BEGIN X-----\n{text}" if "certificate" in key else text)
+    environ = {name: text.replace("/run/secrets/monitoring/", f"{tmp_path}/") for name, text in settings.items()}
+    config = load_config(ROOT / "infra/config/config.yaml", environ=environ)
+    assert isinstance(config.database.user, Secret)
+    assert (config.database.user.reveal(), config.kafka.access_key) == ("<user name>", None)
+    service = next(found for found in objects if found["kind"] == "Service" and found["metadata"]["name"] == "status")
+    ports = {port["name"]: port["containerPort"] for port in pods(overlay)["status"]["containers"][0]["ports"]}
+    assert ports == {"http": config.status.port, "metrics": config.metrics.port}
+    assert [(port["port"], port["targetPort"]) for port in service["spec"]["ports"]] == [(config.status.port, "http")]
+
+
+def test_status_is_scaled_by_cpu_and_leaves_connections_to_others() -> None:
+    """In production the autoscaler alone sets the number of replicas, at most as many as a small PostgreSQL bears."""
+    objects = rendered(K8S / "overlays/production")
+    (scaler,) = [found for found in objects if found["kind"] == "HorizontalPodAutoscaler"]
+    (target,) = [found for found in objects if found["kind"] == "Deployment" and found["metadata"]["name"] == "status"]
+    assert scaler["spec"]["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "status"}
+    assert "replicas" not in target["spec"]
+    config = load_config(ROOT / "infra/config/config.yaml", environ={"DATABASE_PASSWORD": "x"})
+    assert scaler["spec"]["maxReplicas"] * config.status.pool_size <= 24
+
+
+def test_the_example_of_an_ingress_leads_to_status(tmp_path: Path) -> None:
+    """Strictly valid; its service and port are there."""
+    objects = with_component(tmp_path, K8S / "components/status-ingress")
+    (ingress,) = [found for found in objects if found["kind"] == "Ingress"]
+    kubernetes_validate.validate(ingress, newest_versions()[-1], strict=True)
+    (rule,) = ingress["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    backend = path["backend"]["service"]
+    (service,) = [found for found in objects if found["kind"] == "Service" and found["metadata"]["name"] == "status"]
+    assert backend == {"name": "status", "port": {"name": service["spec"]["ports"][0]["name"]}}
+    assert ingress["spec"]["tls"][0]["hosts"] == [rule["host"]]
 
 
 def test_keda_asks_for_what_the_configuration_says() -> None:
@@ -195,13 +252,16 @@ def test_keda_asks_for_what_the_configuration_says() -> None:
 
 
 def test_keda_alone_sets_the_number_of_replicas() -> None:
-    """Each workload that it scales has none in its manifest, and finds its certificates in its own Secret."""
+    """Each workload that it scales has none in its manifest, and finds its certificates in its own Secret.
+
+    This holds for all but status, which an autoscaler of Kubernetes' own scales.
+    """
     objects = rendered(K8S / "overlays/production")
     scaled = {found["metadata"]["name"]: found for found in objects if found["kind"] == "ScaledObject"}
     given = {
         found["metadata"]["name"]: found["spec"].get("replicas")
         for found in objects
-        if found["kind"] in ("Deployment", "StatefulSet")
+        if found["kind"] in ("Deployment", "StatefulSet") and found["metadata"]["name"] != "status"
     }
     assert given == dict.fromkeys(scaled)
     logins = {found["metadata"]["name"]: found for found in objects if found["kind"] == "TriggerAuthentication"}
@@ -211,16 +271,16 @@ def test_keda_alone_sets_the_number_of_replicas() -> None:
 
 
 OBSERVABILITY = ROOT / "infra/observability"
-OBSERVED = ("producer", "consumer", "alert")
+OBSERVED = ("producer", "consumer", "alert", "status")
 
 
-def with_observability(folder: Path) -> list[dict[str, Any]]:
-    """The objects of an overlay with the component of observability."""
+def with_component(folder: Path, component: Path) -> list[dict[str, Any]]:
+    """The objects of an overlay with a component."""
     content = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": [os.path.relpath(K8S / "overlays/minikube", folder.resolve())],
-        "components": [os.path.relpath(OBSERVABILITY, folder.resolve())],
+        "components": [os.path.relpath(component, folder.resolve())],
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(content))
     return rendered(folder)
@@ -228,7 +288,7 @@ def with_observability(folder: Path) -> list[dict[str, Any]]:
 
 def test_prometheus_finds_the_pods_of_every_service(tmp_path: Path) -> None:
     """The PodMonitor's labels are those of the pods, its port is one that they have, and the job is the service."""
-    objects = with_observability(tmp_path)
+    objects = with_component(tmp_path, OBSERVABILITY)
     (monitor,) = [found for found in objects if found["kind"] == "PodMonitor"]
     (named,) = monitor["spec"]["selector"]["matchExpressions"]
     assert (named["key"], named["operator"], tuple(named["values"])) == ("app.kubernetes.io/name", "In", OBSERVED)
@@ -246,7 +306,7 @@ def test_prometheus_finds_the_pods_of_every_service(tmp_path: Path) -> None:
 
 def test_the_cluster_has_the_rules_and_the_dashboards_of_the_repository(tmp_path: Path) -> None:
     """Word for word, in the objects that the operator and Grafana's sidecar look for."""
-    objects = with_observability(tmp_path)
+    objects = with_component(tmp_path, OBSERVABILITY)
     (rule,) = [found for found in objects if found["kind"] == "PrometheusRule"]
     assert rule["spec"] == yaml.safe_load((OBSERVABILITY / "rules/monitor.yaml").read_text())
     websites = yaml.safe_load((OBSERVABILITY / "kubernetes/rules-websites.yaml").read_text())
@@ -273,13 +333,24 @@ def test_compose_observes_what_runs_there() -> None:
         for volume in service["volumes"]:
             source = volume.split(":")[0]
             assert source in compose["volumes"] or (ROOT / "infra/compose" / source).exists(), volume
-    scraped = yaml.safe_load((OBSERVABILITY / "compose/prometheus.yml").read_text())["scrape_configs"]
+    *scraped, websites = yaml.safe_load((OBSERVABILITY / "compose/prometheus.yml").read_text())["scrape_configs"]
     assert tuple(job["job_name"] for job in scraped) == OBSERVED
+    assert websites["static_configs"] == [{"targets": ["status:8080"]}]
+    assert websites["authorization"]["credentials_file"].rpartition("/")[2] in observers["prometheus"]["secrets"]
     port = yaml.safe_load((ROOT / "infra/config/config.yaml").read_text())["metrics"]["port"]
     for job in scraped:
         (source,) = job["dns_sd_configs"]
         assert (source["names"], source["port"]) == ([job["job_name"]], port)
         assert job["job_name"] in compose["services"]
+
+
+def test_one_status_is_asked_for_the_websites() -> None:
+    """As in Compose, so by the operator of Prometheus; instance stays the website."""
+    found = yaml.safe_load((OBSERVABILITY / "kubernetes/scrape-websites.yaml").read_text())["spec"]
+    websites = yaml.safe_load((OBSERVABILITY / "compose/prometheus.yml").read_text())["scrape_configs"][-1]
+    shared = (found["jobName"], found["metricsPath"], found["honorLabels"])
+    assert shared == (websites["job_name"], websites["metrics_path"], websites["honor_labels"])
+    assert found["staticConfigs"] == [{"targets": ["status.monitoring.svc:8080"]}]
 
 
 def test_grafana_connects_as_a_reader() -> None:

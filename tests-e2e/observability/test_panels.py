@@ -7,6 +7,7 @@ import math
 import tempfile
 import threading
 import time
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,11 +73,13 @@ def world() -> Iterator[World]:
         chosen = [website for website in websites if website.name in wanted]
         stack.import_targets([{"url": website.url, **website.fields} for website in chosen])
         _give_reader(stack)
-        ports = _start(stack, hook)
+        page = stack.start_status()
+        _read(page)
+        ports = _start(stack, hook) | {"status": stack.services["status-svc"].port}
         with prometheus(ports | {"websites": probes}, RULES) as server:
             began = time.time()
             until(lambda: bool(hook.requests), 90, lambda: stack.services["alert-svc 1"].child.last_lines())
-            _work(stack, server)
+            _work(stack, server, page)
             with psycopg.connect(
                 host=stack.postgres.host, port=stack.postgres.port, user=READER, dbname=DATABASE, autocommit=True
             ) as reader:
@@ -105,10 +108,17 @@ def _start(stack: Stack, hook: Receiver) -> dict[str, int]:
     return {name: service.port for name, service in services.items()}
 
 
-def _work(stack: Stack, server: Prometheus) -> None:
+def _read(page: str) -> None:
+    """Ask status-svc for a page; a route has series once it was asked for."""
+    with urllib.request.urlopen(page, timeout=10) as answer:
+        answer.read()
+
+
+def _work(stack: Stack, server: Prometheus, page: str) -> None:
     """Wait until Prometheus has seen the first message sent and rates of everything, and history is made."""
     sent = "count(alert_notification_age_seconds_count > 0)"
     until(lambda: bool(server.query(sent, time.time())), 60, sent)
+    _read(page)
     time.sleep(WINDOW_S / 2)
     stack.dbadmin("maintain")
     stack.check_running()

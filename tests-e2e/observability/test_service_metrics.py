@@ -19,6 +19,8 @@ import consumer_svc
 import consumer_svc.metrics
 import producer_svc
 import producer_svc.metrics
+import status_svc
+import status_svc.metrics
 from monitoring_runtime.registry import service_registry
 from monitoring_testkit.needs import need
 
@@ -26,11 +28,12 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 ROOT = Path(__file__).parent.parent.parent
-SERVICES = ("producer", "consumer", "alert")
+SERVICES = ("producer", "consumer", "alert", "status")
 VERSIONS = {
     "producer": producer_svc.__version__,
     "consumer": consumer_svc.__version__,
     "alert": alert_svc.__version__,
+    "status": status_svc.__version__,
 }
 
 
@@ -40,6 +43,8 @@ def registry(service: str) -> CollectorRegistry:
         return producer_svc.metrics.Metrics().registry
     if service == "consumer":
         return consumer_svc.metrics.Metrics().registry
+    if service == "status":
+        return status_svc.metrics.Metrics().registry
     found = alert_svc.metrics.Metrics().registry
     alert_svc.notify.metrics.Metrics(found).queue(["ops"], {}, [])
     alert_svc.events.metrics.Metrics(found)

@@ -6,6 +6,7 @@ from functools import partial
 
 from grafana import POSTGRESQL, PROMETHEUS, Dashboard, Panel, Row, Variable
 
+_BUILDS = '__name__=~"(producer|consumer|alert|status)_build_info"'
 _OF = 'job=~"$job",instance=~"$instance"'
 _WINDOW = "[$__rate_interval]"
 _stat = partial(Panel, kind="stat", width=4, instant=True)
@@ -20,7 +21,7 @@ def dashboard() -> Dashboard:
         "Whether the monitor does its work: producers, consumers, alerts, and the history that dbadmin maintain makes.",
         (PROMETHEUS, POSTGRESQL),
         (
-            Variable("job", "Service", 'label_values({__name__=~"(producer|consumer|alert)_build_info"}, job)'),
+            Variable("job", "Service", f"label_values({{{_BUILDS}}}, job)"),
             Variable("instance", "Process", 'label_values(up{job=~"$job"}, instance)'),
         ),
         (
@@ -30,6 +31,7 @@ def dashboard() -> Dashboard:
             Row("Consumers", _consumers()),
             Row("Alerts", _alerts()),
             Row("Notifications", _notifications()),
+            Row("Status", _status()),
             Row("History (dbadmin maintain)", _history()),
         ),
         period="now-3h",
@@ -59,6 +61,7 @@ def _processes() -> tuple[Panel, ...]:
         _stat("Producers", "Processes that answer.", (f"count({_series('producer_build_info')})",), "short"),
         _stat("Consumers", "Processes that answer.", (f"count({_series('consumer_build_info')})",), "short"),
         _stat("alert-svc", "Processes that answer.", (f"count({_series('alert_build_info')})",), "short"),
+        _stat("status-svc", "Processes that answer.", (f"count({_series('status_build_info')})",), "short"),
         _stat(
             "Do not answer",
             "Processes whose /metrics could not be read. Runbook: A service does not start.",
@@ -69,7 +72,7 @@ def _processes() -> tuple[Panel, ...]:
         Panel(
             "Versions",
             "The version of each process. Consumers are upgraded before producers.",
-            (f'max by (job, instance, version, python) ({{__name__=~"(producer|consumer|alert)_build_info",{_OF}}})',),
+            (f"max by (job, instance, version, python) ({{{_BUILDS},{_OF}}})",),
             "short",
             kind="table",
             instant=True,
@@ -381,6 +384,36 @@ count(*) AS value FROM monitoring.alert_attempt WHERE $__timeFilter(began_at) AN
             (sent,),
             "short",
             stacked=True,
+        ),
+    )
+
+
+def _status() -> tuple[Panel, ...]:
+    return (
+        Panel(
+            "Requests",
+            "Requests to status-svc, by status code.",
+            (f"sum by (code) ({_rate('status_requests_total')})",),
+            "reqps",
+            ("{{code}}",),
+            width=6,
+        ),
+        _percentiles("Answers", "Time until an answer begins.", "status_request_seconds", width=6),
+        Panel(
+            "Statements",
+            "What PostgreSQL is asked: about the same, however many readers there are.",
+            (f"sum({_rate('status_statements_total')})",),
+            "short",
+            ("statements",),
+            width=6,
+        ),
+        Panel(
+            "Outages",
+            "Statements that PostgreSQL did not answer.",
+            (_increase("status_outages_total"),),
+            "short",
+            ("{{instance}}",),
+            width=6,
         ),
     )
 

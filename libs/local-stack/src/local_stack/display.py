@@ -42,10 +42,11 @@ def live_table(stack: Stack, names: Mapping[int, str]) -> Table:
     return table
 
 
-def hints(stack: Stack) -> str:
-    """How to look at the stack from another terminal."""
+def hints(stack: Stack, page: str) -> str:
+    """How to look at the stack from a browser, and from another terminal."""
     postgres = stack.postgres
     return (
+        f"Open {page} in a browser.\n"
         f'psql "host={postgres.host} port={postgres.port} user={postgres.user} dbname={DATABASE}"\n'
         f"export MONITORING_CONFIG={stack.config_file}"
     )

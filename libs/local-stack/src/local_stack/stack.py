@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from local_stack.receiver import Receiver
 
 DATABASE = "monitoring"
+# In a deployment every few minutes are enough; here somebody looks on.
+MAINTAIN_EVERY_S = 10.0
 
 
 @attrs.frozen
@@ -48,6 +51,8 @@ class Stack:
     timeout_s: float
     websites_per_container: int = 1_000
     services: dict[str, Service] = attrs.field(factory=dict, init=False)
+    _maintaining: Child | None = attrs.field(default=None, init=False)
+    _maintain_at: float = attrs.field(factory=time.monotonic, init=False)
 
     @property
     def config_file(self) -> Path:
@@ -70,6 +75,15 @@ class Stack:
             "database": {"host": self.postgres.host, "port": self.postgres.port, "user": self.postgres.user},
             # The embedded broker lets a group begin after half of the session timeout.
             "consumer": {"session_timeout": "3s"},
+            # Everything on the loopback, to whoever is on this machine.
+            "status": {
+                "host": "127.0.0.1",
+                "title": "Websites",
+                "anonymous_read": True,
+                "public_labels": {},
+                "cache": "1s",
+                "requests_per_minute": 100_000,
+            },
             "metrics": {"host": "127.0.0.1", "port": 0},
         }
         new = self.config_file.with_suffix(".new")
@@ -133,6 +147,27 @@ class Stack:
         policies.write_text(receiver.alerts_yaml(str(secret)))
         return self.start("alert-svc", "--policies", str(policies))
 
+    def start_status(self) -> str:
+        """Start status-svc; returns the address of its pages."""
+        port = free_port()
+        self.start("status-svc", "--set", f"status.port={port}").wait_until_ready()
+        return f"http://127.0.0.1:{port}/inner/"
+
+    def maintain(self) -> None:
+        """Start `dbadmin maintain`, which keeps the days and incidents of the pages, when it is due again.
+
+        Raises:
+            StopError: the last run has failed.
+        """
+        if self._maintaining and (status := self._maintaining.status) is not None:
+            if status:
+                raise StopError(f"dbadmin maintain ended with status {status}:\n{self._maintaining.last_lines()}")
+            self._maintaining = None
+        if not self._maintaining and time.monotonic() >= self._maintain_at:
+            self._maintain_at = time.monotonic() + MAINTAIN_EVERY_S
+            command = [script("dbadmin"), "maintain", "--config", str(self.config_file)]
+            self._maintaining = Child("maintain", command, self.directory / "maintain.log")
+
     def start_producers(self, count: int) -> list[Service]:
         """Start producers 1 to `count`."""
         return [self.start(f"producer-svc {i}", "--id", str(i)) for i in range(1, count + 1)]
@@ -146,9 +181,11 @@ class Stack:
                 )
 
     def stop_all(self) -> None:
-        """Stop the services that still run, producers first."""
+        """Stop the services that still run, status-svc and producers first, and a run of `dbadmin maintain`."""
         for name in sorted(self.services, reverse=True):
             self.services[name].child.stop()
+        if self._maintaining:
+            self._maintaining.stop()
 
     def targets(self) -> list[ActiveTarget]:
         """The active targets, in order of id."""

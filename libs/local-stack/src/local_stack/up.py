@@ -75,10 +75,11 @@ def up(options: Options) -> Comparison:
         stack.start_alerts(receiver)
         _import(stack, options, samples)
         sampled = _by_target(stack, samples)
+        page = stack.start_status()
         names = {target_id: sample.name for target_id, sample in sampled.items()}
         producers = _started_producers(stack, options.producers)
         since = {i: producer.metric("producer_accounted_since_seconds") for i, producer in enumerate(producers, 1)}
-        _watch(stack, receiver, stop, options.duration_s, console, names)
+        _watch(stack, receiver, stop, options.duration_s, console, names, page)
         windows = stack.windows(since, _stop(producers))
         # With kept data a producer accounts for the slots since the last run, too: their rows belong to the comparison.
         first_s = min(window.start_ms for window in windows) / 1000
@@ -103,9 +104,15 @@ def _import(stack: Stack, options: Options, samples: Sequence[SampleWebsite]) ->
     if options.targets:
         stack.dbadmin("targets", "import", str(options.targets))
     records: list[dict[str, Any]] = [{"url": url} for url in options.urls]
-    records += [{"url": sample.url, **sample.fields, "labels": {_SAMPLE: sample.name}} for sample in samples]
+    records += [{"url": sample.url, **sample.fields, "labels": _labels(sample)} for sample in samples]
     if records:
         stack.import_targets(records)
+
+
+def _labels(sample: SampleWebsite) -> dict[str, str]:
+    """What marks a sample as one, and its name and group on the pages."""
+    group = "Fine websites" if sample.expected is None else "Websites in trouble"
+    return {_SAMPLE: sample.name, "name": sample.name, "group": group}
 
 
 def _by_target(stack: Stack, samples: Sequence[SampleWebsite]) -> dict[int, SampleWebsite]:
@@ -144,15 +151,22 @@ def _when_complete(compared: Callable[[], Comparison]) -> Comparison:
 
 
 def _watch(
-    stack: Stack, receiver: Receiver, stop: Stop, duration_s: float | None, console: Console, names: dict[int, str]
+    stack: Stack,
+    receiver: Receiver,
+    stop: Stop,
+    duration_s: float | None,
+    console: Console,
+    names: dict[int, str],
+    page: str,
 ) -> None:
     """Show the table, and print each webhook, until the duration is over or a stop is requested."""
-    console.print(hints(stack), highlight=False, soft_wrap=True)
+    console.print(hints(stack, page), highlight=False, soft_wrap=True)
     end = time.monotonic() + duration_s if duration_s is not None else float("inf")
     live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
     with live or contextlib.nullcontext():
         while not stop.wait(max(0.0, min(REFRESH_S, end - time.monotonic()))) and time.monotonic() < end:
             stack.check_running()
+            stack.maintain()
             for line in receiver.new_lines():
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
             if live:

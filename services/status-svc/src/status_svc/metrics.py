@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import Counter, Histogram
+
+from monitoring_runtime.registry import service_registry
+from status_svc import __version__
 
 
 class Metrics:
     """The metrics of one process, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = service_registry("status", __version__)
         self.requests = Counter(
             "status_requests", "Requests, by route and status code.", ["route", "code"], registry=self.registry
         )
