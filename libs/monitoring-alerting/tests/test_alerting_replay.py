@@ -224,6 +224,7 @@ def targets_of() -> list[Watched]:
 @example("missed", ["berlin"], [(1, "berlin", 100, 1, "gone"), (1, "berlin", 106, 1, "gone")])
 @example("down", ["berlin", "tokyo"], [(1, "tokyo", 60, SLOTS, "gone")])
 @example("named", ["berlin", "tokyo", "virginia"], [(1, "tokyo", 60, 40, "gone"), (2, "all", 50, 1, "down")])
+@example("down", ["berlin", "tokyo"], [(1, "berlin", 0, SLOTS, "late")])
 @example("certificate", ["berlin"], [(1, "berlin", 100, SLOTS, "ends sooner")])
 def test_the_same_is_told_as_if_each_result_had_been_taken(
     policies_of: dict[str, Policies], name: str, places: list[str], happened: list[tuple[int, str, int, int, str]]

@@ -1,7 +1,8 @@
 """Decides about results that are all known, and passes over the even stretches of them.
 
 Results count in the order in which they finished, and the clock of the decisions is theirs: nobody's clock is to be
-doubted, because they are sorted by it. What is told is the same as if each result had been taken.
+doubted, because they are sorted by it. What is told is the same as if each result had been taken. A result that finished
+after the period counts for nothing: it would move the clock beyond the period for some targets and not for others.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ def replay(
     said = decider.advance(begin)
     looks = [_Look(decider, target, results, end) for target in targets]
     for at, result in heapq.merge(*(look.over(spans[look.target.id]) for look in looks)):
+        if at[0] >= end:
+            break
         said += decider.advance(at[0])
         said += decider.take(result)
     said += decider.advance(end)
@@ -69,12 +72,15 @@ def replay_all(
     policies: Policies, targets: Sequence[Watched], results: Iterable[CheckResult], period: Span
 ) -> list[Transition]:
     """What is told when each result is taken; they must be in the order of `key`."""
+    begin, end = period
     decider = Decider(policies, targets)
-    said = decider.advance(period[0])
+    said = decider.advance(begin)
     for result in results:
+        if key(result)[0] >= end:
+            break
         said += decider.advance(key(result)[0])
         said += decider.take(result)
-    said += decider.advance(period[1])
+    said += decider.advance(end)
     return said + decider.finish()
 
 
