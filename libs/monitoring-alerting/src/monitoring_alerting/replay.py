@@ -1,8 +1,10 @@
 """Decides about results that are all known, and passes over the even stretches of them.
 
 Results count in the order in which they finished, and the clock of the decisions is theirs: nobody's clock is to be
-doubted, because they are sorted by it. What is told is the same as if each result had been taken. A result that finished
-after the period counts for nothing: it would move the clock beyond the period for some targets and not for others.
+doubted, because they are sorted by it. What is told is the same as if each result had been taken.
+
+A result that finished after the period counts for nothing: it would move the clock beyond the period for some targets
+and not for others.
 """
 
 from __future__ import annotations
