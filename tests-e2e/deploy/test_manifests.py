@@ -230,6 +230,28 @@ def test_the_example_of_an_ingress_leads_to_status(tmp_path: Path) -> None:
     assert ingress["spec"]["tls"][0]["hosts"] == [rule["host"]]
 
 
+def test_the_example_of_an_export_writes_to_its_volume_alone(tmp_path: Path) -> None:
+    """Strictly valid; as the account of status and with its Secret, below the one mount that can be written to."""
+    objects = with_component(tmp_path, K8S / "components/status-export")
+    (claim,) = [found for found in objects if found["kind"] == "PersistentVolumeClaim"]
+    (job,) = [found for found in objects if found["metadata"]["name"] == "status-export"]
+    for found in (claim, job):
+        kubernetes_validate.validate(found, newest_versions()[-1], strict=True)
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    own = pods("minikube")["status"]
+    (container,) = pod["containers"]
+    assert (container["image"], pod["serviceAccountName"]) == ("monitoring_status", own["serviceAccountName"])
+    assert (pod["securityContext"], container["envFrom"]) == (own["securityContext"], own["containers"][0]["envFrom"])
+    assert pod["volumes"][:-1] == own["volumes"]
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    (mount,) = [mount for mount in container["volumeMounts"] if not mount.get("readOnly")]
+    volume = {"name": mount["name"], "persistentVolumeClaim": {"claimName": claim["metadata"]["name"]}}
+    assert pod["volumes"][-1] == volume
+    assert container["args"][0] == "export"
+    # Beside the link that an export makes, it keeps the files to which that leads.
+    assert Path(container["args"][1]).parent == Path(mount["mountPath"])
+
+
 def test_keda_asks_for_what_the_configuration_says() -> None:
     """Addresses, websites for each producer, topic, group and schema: as everywhere else."""
     objects = rendered(K8S / "overlays/production")
@@ -279,6 +301,8 @@ def with_component(folder: Path, component: Path) -> list[dict[str, Any]]:
     content = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
+        # Names with a hash are found in the same namespace alone.
+        "namespace": "monitoring",
         "resources": [os.path.relpath(K8S / "overlays/minikube", folder.resolve())],
         "components": [os.path.relpath(component, folder.resolve())],
     }

@@ -5,12 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import math
 import tempfile
-import threading
 import time
 import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 import attrs
 import psycopg
@@ -67,7 +66,6 @@ def world() -> Iterator[World]:
         sample_websites() as websites,
         receiver() as hook,
         running_stack(Path(folder), interval_s=1, timeout_s=0.8) as stack,
-        _probes() as probes,
     ):
         wanted = {"fine", "untrusted, not verified", "server error", "refused"}
         chosen = [website for website in websites if website.name in wanted]
@@ -75,8 +73,8 @@ def world() -> Iterator[World]:
         _give_reader(stack)
         page = stack.start_status()
         _read(page)
-        ports = _start(stack, hook) | {"status": stack.services["status-svc"].port}
-        with prometheus(ports | {"websites": probes}, RULES) as server:
+        jobs = _start(stack, hook) | {"websites": urljoin(page, "/metrics/websites")}
+        with prometheus(jobs, RULES) as server:
             began = time.time()
             until(lambda: bool(hook.requests), 90, lambda: stack.services["alert-svc 1"].child.last_lines())
             _work(stack, server, page)
@@ -95,8 +93,8 @@ def _give_reader(stack: Stack) -> None:
     stack.dbadmin("create-roles")
 
 
-def _start(stack: Stack, hook: Receiver) -> dict[str, int]:
-    """Start one service of each kind; returns their ports, by the name that their job has."""
+def _start(stack: Stack, hook: Receiver) -> dict[str, str]:
+    """Start one service of each other kind; returns where the metrics of all are, by the name that their job has."""
     policies = stack.directory / "alerts.yaml"
     policies.write_text(POLICIES.format(url=hook.url))
     (stack.directory / "key").write_text("whsec_" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
@@ -104,8 +102,9 @@ def _start(stack: Stack, hook: Receiver) -> dict[str, int]:
         "producer": stack.start("producer-svc 1", "--id", "1"),
         "consumer": stack.start("consumer-svc 1"),
         "alert": stack.start("alert-svc 1", "--policies", str(policies)),
+        "status": stack.services["status-svc"],
     }
-    return {name: service.port for name, service in services.items()}
+    return {name: f"http://127.0.0.1:{service.port}/metrics" for name, service in services.items()}
 
 
 def _read(page: str) -> None:
@@ -122,34 +121,6 @@ def _work(stack: Stack, server: Prometheus, page: str) -> None:
     time.sleep(WINDOW_S / 2)
     stack.dbadmin("maintain")
     stack.check_running()
-
-
-class _Probes(BaseHTTPRequestHandler):
-    """/metrics in the names of blackbox_exporter."""
-
-    def do_GET(self) -> None:
-        body = Path(__file__).with_name("websites.metrics").read_bytes()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name in the base class)
-        """Write nothing."""
-
-
-class _probes:  # noqa: N801 (used as a function)
-    def __enter__(self) -> int:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Probes)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-        return self._server.server_port
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 def numbers(series: list[dict[str, Any]]) -> list[float]:

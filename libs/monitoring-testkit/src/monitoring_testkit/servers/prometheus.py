@@ -60,12 +60,21 @@ class Prometheus:
         return list(found["result"])
 
 
+def _job(name: str, url: urllib.parse.SplitResult) -> dict[str, Any]:
+    return {
+        "job_name": name,
+        "honor_labels": True,
+        "metrics_path": url.path,
+        "static_configs": [{"targets": [url.netloc]}],
+    }
+
+
 @contextlib.contextmanager
-def prometheus(jobs: Mapping[str, int], rules: Sequence[Path] = (), interval_s: int = 1) -> Iterator[Prometheus]:
+def prometheus(jobs: Mapping[str, str], rules: Sequence[Path] = (), interval_s: int = 1) -> Iterator[Prometheus]:
     """A Prometheus that ends with the block, and keeps nothing.
 
     Args:
-        jobs: the port on 127.0.0.1 of each job whose /metrics is read; labels of the metrics win over those of the job.
+        jobs: the URL of the metrics of each job; labels of the metrics win over those of the job.
         rules: files of rules.
         interval_s: seconds between two readings, and between two evaluations of the rules.
     """
@@ -73,10 +82,7 @@ def prometheus(jobs: Mapping[str, int], rules: Sequence[Path] = (), interval_s: 
     config = {
         "global": {"scrape_interval": f"{interval_s}s", "evaluation_interval": f"{interval_s}s"},
         "rule_files": [str(rule) for rule in rules],
-        "scrape_configs": [
-            {"job_name": name, "honor_labels": True, "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}
-            for name, target in jobs.items()
-        ],
+        "scrape_configs": [_job(name, urllib.parse.urlsplit(url)) for name, url in jobs.items()],
     }
     (home / "prometheus.yml").write_text(yaml.safe_dump(config))
     arguments = [
