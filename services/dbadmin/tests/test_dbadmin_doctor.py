@@ -23,6 +23,9 @@ from dbadmin.install.revisions import newest_revision
 from dbadmin.install.roles import create_roles
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
+from monitoring_alerting.decider import Decider
+from monitoring_alerting.memory import parts
+from monitoring_alerting.policies import Kind, MissedPolicy, Policies
 from monitoring_core.clock import SystemClock
 from monitoring_core.config import Config, Role, load_config
 from monitoring_runtime.postgres import connect
@@ -95,6 +98,10 @@ def test_a_complete_database_passes_everything(installed: Config) -> None:
         "connections to PostgreSQL",
         "producers in default",
         "certificates of websites",
+        "notifications",
+        "channels of alerts",
+        "events of alerts",
+        "targets with a policy",
     ]
     for role in Role:
         database = installed.database_as(role)
@@ -104,6 +111,11 @@ def test_a_complete_database_passes_everything(installed: Config) -> None:
         assert [login.level, *(finding.level for finding in trial)] == [Level.PASS] * count
 
 
+TRANSITION = (
+    "INSERT INTO monitoring.alert_transition (transition_id, alert_id, target_id, policy, kind, severity, state, "
+    "before, at, since, locations, evidence, url, stored_at, noticed, published) VALUES ('t', 'a', 1, 'p', 'down', "
+    "'info', '{state}', 'ok', now(), now(), '{{{{}}}}', '[]', '', '2024-05-06 07:08Z', {noticed}, {published})"
+)
 FAULTS: dict[str, tuple[str, str]] = {
     "schema missing": (
         "DROP SCHEMA monitoring CASCADE",
@@ -195,6 +207,52 @@ FAULTS: dict[str, tuple[str, str]] = {
             "monitor.websites_per_container for fewer producers"
         ),
     ),
+    "a notification is stuck": (
+        (
+            "INSERT INTO monitoring.alert_notification (notification_id, channel, kind, content, transitions, "
+            "attempts, made_at) VALUES ('late', 'ops', 'problem', '{{}}', '{{}}', 4, '2024-05-06 07:08Z'), "
+            "('new', 'ops', 'problem', '{{}}', '{{}}', 0, now())"
+        ),
+        (
+            "fail  notifications: 2 messages not sent, the oldest since 2024-05-06 07:08 UTC → see that alert-svc "
+            "runs, and what its channels answer"
+        ),
+    ),
+    "a notification was given up": (
+        (
+            "INSERT INTO monitoring.alert_notification (notification_id, channel, kind, content, transitions, state, "
+            "done_at) VALUES ('new', 'ops', 'problem', '{{}}', '{{}}', 'given_up', now()), "
+            "('old', 'ops', 'problem', '{{}}', '{{}}', 'given_up', now() - interval '2 days')"
+        ),
+        (
+            "warn  notifications: none wait; 1 message given up since yesterday → mend the channel; alert-svc list "
+            "shows what was not told"
+        ),
+    ),
+    "a transition is not told": (
+        TRANSITION.format(state="firing", noticed="false", published="true"),
+        (
+            "fail  notifications: none wait; 1 transition not told, the oldest since 2024-05-06 07:08 UTC → see that "
+            "alert-svc runs, and what its channels answer"
+        ),
+    ),
+    "an event is not published": (
+        TRANSITION.format(state="firing", noticed="true", published="false"),
+        (
+            "fail  events of alerts: 1 event not published, the oldest since 2024-05-06 07:08 UTC → see that alert-svc "
+            "runs and may write into the topic of alerts"
+        ),
+    ),
+    "a channel fails": (
+        (
+            "INSERT INTO monitoring.alert_channel (channel, failures, failing_since, answer) "
+            "VALUES ('ops', 3, '2024-05-06 07:08Z', 'a secret'), ('mail', 0, NULL, NULL)"
+        ),
+        (
+            "warn  channels of alerts: failing: ops since 2024-05-06 07:08 UTC (3 attempts) → try alert-svc "
+            "test-channel with its name"
+        ),
+    ),
     "no producers": (
         (
             f"INSERT INTO {T} (amc_url) SELECT 'http://' || i FROM generate_series(1, 2001) i; INSERT INTO "
@@ -221,6 +279,26 @@ def test_a_fault_in_the_database_is_told_with_what_mends_it(installed: Config, f
     assert line.format(**names) in complaints
     # Where targets were added, they lack their producers too.
     assert [c for c in complaints if not c.startswith("fail  producers")] in ([], [line.format(**names)])
+
+
+@pytest.mark.integration_test
+def test_targets_that_no_policy_matches_are_counted(installed: Config) -> None:
+    """By the policies that alert-svc last went by; inactive targets need none."""
+    policies = Policies((MissedPolicy(name="shop", kind=Kind.MISSED, match={"team": "shop"}),))
+    (head,) = parts(policies, Decider(policies, ()).memory)
+    with connect(installed.database, "test", autocommit=True) as connection:
+        connection.execute("INSERT INTO monitoring.alert_snapshot VALUES ('results', 0, 0, %s)", (head,))
+        connection.execute(
+            f"INSERT INTO {T} (amc_id, amc_url, amc_active, amc_labels) OVERRIDING SYSTEM VALUE VALUES "
+            "(7, 'http://7', true, NULL), (8, 'http://8', true, '{\"team\": \"shop\"}'), "
+            "(9, 'http://9', true, '{\"team\": \"hr\"}'), (1, 'http://1', false, NULL)"
+        )
+    mend = " → add a policy to alerts.yaml that matches their labels"
+    line = f"warn  targets with a policy: 2 of 3 active targets have none, the first is 7{mend}"
+    assert line in words(server(installed))
+    with connect(installed.database, "test", autocommit=True) as connection:
+        connection.execute(f"UPDATE {T} SET amc_active = false WHERE amc_id <> 8")
+    assert "pass  targets with a policy: all of 1 active target" in words(server(installed))
 
 
 @pytest.mark.integration_test

@@ -11,7 +11,7 @@ import trustme
 
 from dbadmin.doctor import certificates, consumers, load, schema
 from dbadmin.doctor.clocks import judge
-from dbadmin.doctor.consumers import check_lag
+from dbadmin.doctor.consumers import check_alert_lag, check_lag
 from dbadmin.doctor.findings import Level
 from dbadmin.doctor.postgres import check_version
 from dbadmin.doctor.schema import check_default_partition, check_partitions
@@ -218,4 +218,37 @@ def test_ten_thousand_messages_may_wait(
     monkeypatch.setattr(consumers, "_lags", lambda *_: dict(enumerate(waiting)))
     cluster: Any = SimpleNamespace(config=config)
     (found,) = check_lag(cluster, len(waiting))
+    assert str(found).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("members", "committed", "newer", "line"),
+    [
+        (0, {}, [0, 0], "pass  group monitoring-consumer-alerts: alert-svc has not run in it"),
+        (0, {0: 7}, [5, 0], "warn  group monitoring-consumer-alerts: no alert-svc runs, 5 messages wait, 3 of them in"),
+        (1, {0: 7}, [7, 0], "pass  group monitoring-consumer-alerts: 1 of alert-svc, 5 messages wait, 3 of them in"),
+        (1, {0: 7, 1: 2}, [-1, 2], "warn  group monitoring-consumer-alerts: 3 messages wait, 3 of them in partition 0"),
+        (1, {0: 7}, [8, 0], "warn  group monitoring-consumer-alerts: 5 messages wait, 3 of them in partition 0, the"),
+    ],
+)
+def test_messages_wait_five_minutes_for_alerts(
+    members: int,
+    committed: dict[int, int],
+    newer: list[int],
+    line: str,
+    config: Config,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Later, people are told late. Whoever has no alerts is not warned of it."""
+    partitions = {"newer": newer, "ends": [10, 2], "begins": [0, 0]}
+
+    def offsets(_: object, count: int, spec: Any) -> dict[int, int]:
+        which = {-1: "ends", -2: "begins"}.get(spec._value, "newer")
+        return dict(enumerate(partitions[which][:count]))
+
+    monkeypatch.setattr(consumers, "_members", lambda *_: members)
+    monkeypatch.setattr(consumers, "_committed", lambda *_: committed)
+    monkeypatch.setattr(consumers, "offsets", offsets)
+    cluster: Any = SimpleNamespace(config=config)
+    (found,) = check_alert_lag(cluster, 2)
     assert str(found).startswith(line)

@@ -111,11 +111,24 @@ def recalled(kept: Iterable[bytes]) -> tuple[Policies, Decider]:
     """
     each = (zlib.decompress(part) for part in kept)
     head = _head(next(each))
-    policies = Policies(tuple(_policy(raw) for raw in head.policies))
+    policies = _policies(head)
     tracks = _Tracks(policies)
     decoder = msgspec.msgpack.Decoder(list[_Target])
     targets = [_tracked(one, tracks) for part in each for one in decoder.decode(part)]
     return policies, Decider.recalled(policies, Memory(head.clock, head.waits, targets))
+
+
+def policies_in(first: bytes) -> Policies:
+    """The policies that the first of the parts holds.
+
+    Raises:
+        UnknownFormatError: another release wrote it.
+    """
+    return _policies(_head(zlib.decompress(first)))
+
+
+def _policies(head: _Head) -> Policies:
+    return Policies(tuple(_policy(raw) for raw in head.policies))
 
 
 def _tracked(kept: _Target, tracks: _Tracks) -> Tracked:

@@ -58,7 +58,7 @@ def run(config: Config, policies: Path, group: str | None) -> None:
     configure_logging(config.logging, CLIENT_ID)
     keep_memory_together()
     collect_garbage_seldom()
-    consumer = attrs.evolve(config.consumer, group_id=group or f"{config.consumer.group_id}-alerts")
+    consumer = attrs.evolve(config.consumer, group_id=group or config.consumer.alert_group_id)
     health, metrics = Health(), Metrics()
     store = PostgresStore(config.database, round(config.monitor.check_interval.total_seconds()))
     service = AlertService(

@@ -49,6 +49,11 @@ class ConsumerConfig:
         dt.timedelta(seconds=20)
     )
 
+    @property
+    def alert_group_id(self) -> str:
+        """The group in which alert-svc reads the same topic, unless it is told another one."""
+        return f"{self.group_id}-alerts"
+
     def broken_rules(self) -> Iterator[Rule]:
         """None: no rule connects these settings."""
         yield from ()

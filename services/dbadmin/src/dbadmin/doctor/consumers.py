@@ -1,4 +1,4 @@
-"""The group of consumers, and the messages that wait for it."""
+"""The groups of consumers and of alert-svc, and the messages that wait for them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # The largest number of waiting messages that does not yet mean too few consumers.
 _LAG = 10_000
+# alert-svc decides a message within seconds; after this time people are told late.
+_LATE_S = 300
 # The errors that a group's coordinator answers while it starts.
 _STARTING = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR)
 
@@ -26,10 +28,8 @@ def check_lag(cluster: Cluster, partitions: int) -> Iterator[Finding]:
     """How many consumers run, and how many messages wait for them."""
     group = cluster.config.consumer.group_id
     members = _members(cluster, group)
-    lags = _lags(cluster, partitions)
-    total, most = sum(lags.values()), max(lags, key=lambda number: lags[number])
-    text = "1 message waits" if total == 1 else f"{total:,} messages wait"
-    text += f", {lags[most]:,} of them in partition {most}" if total else ""
+    lags = _lags(cluster, group, partitions)
+    total, text = sum(lags.values()), _waiting(lags)
     subject = f"group {group}"
     if not members:
         yield warned(subject, f"no consumer runs, {text}", "start consumer-svc run")
@@ -39,6 +39,34 @@ def check_lag(cluster: Cluster, partitions: int) -> Iterator[Finding]:
         )
     else:
         yield passed(subject, f"{counted(members, 'consumer')}, {text}")
+
+
+def check_alert_lag(cluster: Cluster, partitions: int) -> Iterator[Finding]:
+    """How many of alert-svc run, how many messages they have not decided, and whether some of them are late."""
+    group = cluster.config.consumer.alert_group_id
+    subject, members = f"group {group}", _members(cluster, group)
+    if not members and not _committed(cluster, group):
+        yield passed(subject, "alert-svc has not run in it")
+        return
+    moment = OffsetSpec.for_timestamp(int((time.time() - _LATE_S) * 1000))
+    newer, ends = offsets(cluster, partitions, moment), offsets(cluster, partitions, OffsetSpec.latest())
+    undecided = next_offsets(cluster, group, partitions)
+    text = _waiting({number: ends[number] - offset for number, offset in undecided.items()})
+    # Kafka answers -1 for a partition that has no newer message.
+    firsts = {number: newer[number] if newer[number] >= 0 else ends[number] for number in ends}
+    if not members:
+        yield warned(subject, f"no alert-svc runs, {text}", "start alert-svc run")
+    elif any(undecided[number] < first for number, first in firsts.items()):
+        text = f"{text}, the oldest for more than {_LATE_S // 60} min"
+        yield warned(subject, text, "see why alert-svc does not decide them, or start more, up to one a partition")
+    else:
+        yield passed(subject, f"{members} of alert-svc, {text}")
+
+
+def _waiting(lags: dict[int, int]) -> str:
+    total, most = sum(lags.values()), max(lags, key=lambda number: lags[number])
+    text = "1 message waits" if total == 1 else f"{total:,} messages wait"
+    return text + (f", {lags[most]:,} of them in partition {most}" if total else "")
 
 
 def _members(cluster: Cluster, group: str) -> int:
@@ -56,22 +84,27 @@ def _members(cluster: Cluster, group: str) -> int:
         time.sleep(0.1)
 
 
-def _lags(cluster: Cluster, partitions: int) -> dict[int, int]:
+def _lags(cluster: Cluster, group: str, partitions: int) -> dict[int, int]:
     """The lag of each partition: how many of its messages the group has not committed."""
     ends = offsets(cluster, partitions, OffsetSpec.latest())
-    return {number: ends[number] - offset for number, offset in next_offsets(cluster, partitions).items()}
+    return {number: ends[number] - offset for number, offset in next_offsets(cluster, group, partitions).items()}
 
 
-def next_offsets(cluster: Cluster, partitions: int) -> dict[int, int]:
-    """The offset of the first message of each partition that the group has not committed."""
-    group, topic = cluster.config.consumer.group_id, cluster.config.kafka.topic_name
+def next_offsets(cluster: Cluster, group: str, partitions: int) -> dict[int, int]:
+    """The offset of the first message of each partition that a group has not committed."""
+    committed = _committed(cluster, group)
+    begins = offsets(cluster, partitions, OffsetSpec.earliest())
+    return {number: max(committed.get(number, 0), begin) for number, begin in begins.items()}
+
+
+def _committed(cluster: Cluster, group: str) -> dict[int, int]:
+    """The offset that a group has committed, for each partition in which it has."""
+    topic = cluster.config.kafka.topic_name
     asked = cluster.admin.list_consumer_group_offsets(
         [ConsumerGroupTopicPartitions(group)], request_timeout=cluster.timeout_s
     )
     found = asked[group].result(cluster.timeout_s).topic_partitions
-    committed = {part.partition: part.offset for part in found if part.topic == topic and part.offset >= 0}
-    begins = offsets(cluster, partitions, OffsetSpec.earliest())
-    return {number: max(committed.get(number, 0), begin) for number, begin in begins.items()}
+    return {part.partition: part.offset for part in found if part.topic == topic and part.offset >= 0}
 
 
 def offsets(cluster: Cluster, partitions: int, spec: OffsetSpec) -> dict[int, int]:

@@ -25,7 +25,7 @@ def check_expiry(cluster: Cluster, partitions: int) -> Iterator[Finding]:
     half = OffsetSpec.for_timestamp(int(time.time() * 1000) - kept_ms // 2)
     # Kafka answers -1 for a partition that has no newer message, as for an empty one.
     newer, ends = offsets(cluster, partitions, half), offsets(cluster, partitions, OffsetSpec.latest())
-    waiting = next_offsets(cluster, partitions)
+    waiting = next_offsets(cluster, cluster.config.consumer.group_id, partitions)
     firsts = {number: newer[number] if newer[number] >= 0 else ends[number] for number in ends}
     old = [number for number, first in firsts.items() if waiting[number] < first]
     if old:

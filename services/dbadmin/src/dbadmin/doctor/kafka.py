@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from dbadmin.doctor.cluster import Cluster, plain
-from dbadmin.doctor.consumers import check_lag
+from dbadmin.doctor.consumers import check_alert_lag, check_lag
 from dbadmin.doctor.dead_letters import check_dead_letters
 from dbadmin.doctor.expiry import check_expiry
 from dbadmin.doctor.findings import Finding, failed, passed, warned
@@ -54,6 +54,8 @@ def check_kafka(config: Config, clock: Clock) -> Iterator[Finding]:
         group = f"group {config.consumer.group_id}"
         yield from _if_allowed(group, partial(check_lag, cluster, len(topic.partitions)))
         yield from _if_allowed(group, partial(check_expiry, cluster, len(topic.partitions)))
+        group = f"group {config.consumer.alert_group_id}"
+        yield from _if_allowed(group, partial(check_alert_lag, cluster, len(topic.partitions)))
     if topic := metadata.topics.get(config.kafka.dead_letter_topic):
         yield from _if_allowed("dead letters", partial(check_dead_letters, cluster, len(topic.partitions)))
     yield from _if_allowed("clock of Kafka", partial(check_clock, cluster, clock))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from dbadmin.connect import APPLICATION_NAME, one_row, outage_or_stop
+from dbadmin.doctor.alerts import check_alerts
 from dbadmin.doctor.clocks import judge
 from dbadmin.doctor.findings import Finding, failed, passed, warned
 from dbadmin.doctor.load import check_connections, check_leases
@@ -72,6 +73,7 @@ def check_server(config: Config, database: DatabaseConfig, clock: Clock) -> Iter
                 yield check_connections(connection, config)
                 yield check_leases(connection, config)
                 yield check_websites_certificates(connection, database.schema)
+                yield from check_alerts(connection, database.schema)
     except psycopg.Error as error:
         yield failed("PostgreSQL", str(outage_or_stop(error, database)), "see the lines above")
 
