@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitoring_core.codec import encode
 from monitoring_core.config import EngineName
+from monitoring_core.result_lines import to_line
 from monitoring_testkit.producer.probing import Prober, check, page
 from monitoring_testkit.servers.resolver import (
     AAAA,
@@ -149,13 +149,13 @@ def main(engine: EngineName) -> dict[str, Any]:
     cases = [(host, "fine") for host in (*hosts, "💩.test", "x" * 64 + ".test")]
     for host, port in [*cases, ("dual.test", "six_dead"), ("dual.test", "four_dead"), ("localhost", "six_dead")]:
         result = check(probe, f"http://{host}:{PORTS[port]}/", timeout_s=3.0)
-        found[f"{host} {port}"] = json.loads(encode(result))
+        found[f"{host} {port}"] = json.loads(to_line(result))
     for family in ("ipv4", "ipv6"):
         result = check(probe, f"http://dual.test:{PORTS['fine']}/", address_family=family)
-        found[family] = json.loads(encode(result))
+        found[family] = json.loads(to_line(result))
     for timeout_s in (0.4, 1.0):
         result = check(probe, f"http://silent.test:{PORTS['fine']}/", timeout_s=timeout_s)
-        found[f"within {timeout_s:g} s"] = json.loads(encode(result))
+        found[f"within {timeout_s:g} s"] = json.loads(to_line(result))
 
     def asked(name: str, probe: Prober, pause_s: float = 0.0) -> int:
         """How many questions two checks of a name ask."""
