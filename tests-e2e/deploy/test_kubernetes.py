@@ -141,7 +141,7 @@ def test_the_way_without_kustomize_works(prepared: Watched) -> None:
     prepared.documented("Start without kustomize")
     assert prepared.until_ready("producer", 1) == ["producer-1"]
     prepared.until_ready("consumer", 1)
-    prepared.until_ready("status", 2)
+    prepared.until_ready("status", 1)
 
 
 def test_the_main_job_from_target_to_row(deployed: Watched) -> None:
@@ -150,7 +150,7 @@ def test_the_main_job_from_target_to_row(deployed: Watched) -> None:
     deployed.compare()
     levels = json.loads(kubectl("get", "namespace", NAMESPACE, "-o", "json"))["metadata"]["labels"]
     assert levels["pod-security.kubernetes.io/enforce"] == "restricted"
-    deployed.until_ready("status", 2)
+    deployed.until_ready("status", 1)
     page = kubectl("get", "--raw", f"/api/v1/namespaces/{NAMESPACE}/services/status:http/proxy/")
     assert "<h1" in page
     refused = ["kubectl", "-n", NAMESPACE, "run", "root", "--image=monitoring_dbadmin", "--dry-run=server"]
