@@ -141,7 +141,7 @@ def test_the_way_without_kustomize_works(prepared: Watched) -> None:
     prepared.documented("Start without kustomize")
     assert prepared.until_ready("producer", 1) == ["producer-1"]
     prepared.until_ready("consumer", 1)
-    prepared.until_ready("status", 1)
+    prepared.until_ready("status", 2)
 
 
 def test_the_main_job_from_target_to_row(deployed: Watched) -> None:
