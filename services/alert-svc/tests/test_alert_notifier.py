@@ -15,6 +15,7 @@ from standardwebhooks import Webhook
 from alert_svc.notify.channel_settings import ChannelType, WebhookChannel
 from alert_svc.notify.channels.build import sender
 from alert_svc.notify.deliveries import Timing
+from alert_svc.notify.load import load_alerts
 from alert_svc.notify.metrics import Metrics
 from alert_svc.notify.notifier import Notifier
 from alert_svc.notify.settings import Grouping, Notifications, Route
@@ -29,6 +30,7 @@ from monitoring_testkit.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from local_stack.servers import Postgres
     from monitoring_runtime.session import Session
@@ -72,13 +74,13 @@ def through(*channels: WebhookChannel) -> Notifications:
 @contextmanager
 def running(
     database: DatabaseConfig, settings: Notifications, timing: Timing = QUICK, metrics: Metrics | None = None
-) -> Iterator[None]:
+) -> Iterator[Notifier]:
     stop, senders = Stop(), {channel.name: sender(channel) for channel in settings.channels}
     notifier = Notifier(database, settings, senders, metrics or Metrics(), timing)
     thread = threading.Thread(target=notifier.run, args=(stop,))
     thread.start()
     try:
-        yield
+        yield notifier
     finally:
         stop.request()
         thread.join(40)
@@ -191,6 +193,55 @@ def test_a_channel_that_fails_is_told_through_another_one(
     assert told["data"]["note"].startswith("Notifications through the channel ops fail: http://127.0.0.1:")
     (row,) = connection.execute("SELECT failures, told_at FROM monitoring.alert_channel WHERE channel = 'ops'")
     assert row == (0, None)
+
+
+def test_channels_change_while_it_runs(database: DatabaseConfig, connection: Session, hook: Receiver) -> None:
+    """An open alert's end goes to those of its channels that there still are; one that is gone is no failing one."""
+    metrics = Metrics()
+    with receiver() as other, receiver() as third:
+        hook.status = 500
+        ops, boss, new = webhook("ops", hook.url), webhook("boss", other.url), webhook("new", third.url)
+        both = Notifications(channels=(ops, boss), routes=(Route(channels=("ops", "boss")),), grouping=AT_ONCE)
+        with running(database, both, metrics=metrics) as notifier:
+            store(connection, transition(1, "firing", "suspected"))
+            until(lambda: len(hook.requests) >= 2 and len(other.requests) >= 1, 10)
+            notifier.use(Notifications(channels=(boss, new), routes=(Route(channels=("new",)),), grouping=AT_ONCE))
+            until(lambda: not failing(connection), 10)
+            tried = len(hook.requests)
+            store(connection, transition(1, "resolved", "recovering"), transition(2, "firing", "suspected"))
+            until(lambda: waiting(connection, "boss") + waiting(connection, "new") == 0, 10)
+        told = [[verified(request)["type"] for request in one.requests] for one in (other, third)]
+        assert [kind for kind in told[0] if kind != "alert.channel_failing"] == ["alert.problem", "alert.recovery"]
+        assert told[1] == ["alert.problem"]
+        # One attempt may have run when the channel was taken out.
+        assert len(hook.requests) <= tried + 1
+    assert waiting(connection, "ops") == 1
+    assert not metrics.registry.get_sample_value("alert_channel_failing", {"channel": "ops"})
+
+
+def failing(connection: Session) -> list[str]:
+    found = connection.execute("SELECT channel FROM monitoring.alert_channel WHERE failing_since IS NOT NULL")
+    return [channel for (channel,) in found.fetchall()]
+
+
+def test_a_secret_is_replaced_while_it_runs(
+    database: DatabaseConfig, connection: Session, hook: Receiver, tmp_path: Path
+) -> None:
+    """The next attempt is signed with the new one."""
+    key, path = "whsec_" + base64.b64encode(b"nmlkjihgfedcba9876543210").decode(), tmp_path / "secret"
+    path.write_text(KEY)
+    (tmp_path / "alerts.yaml").write_text(
+        "policies: [{name: down, kind: down}]\ngrouping: {wait: 0s, at_most: 0s}\n"
+        f"channels: [{{name: ops, type: webhook, url: '{hook.url}', secret: {{file: {path}}}}}]\n"
+    )
+    with running(database, load_alerts(tmp_path / "alerts.yaml").notifications):
+        store(connection, transition(1, "firing", "suspected"))
+        until(lambda: len(hook.requests) == 1, 10)
+        path.write_text(key)
+        store(connection, transition(2, "firing", "suspected"))
+        until(lambda: len(hook.requests) == 2, 10)
+    verified(hook.requests[0])
+    Webhook(key).verify(hook.requests[1].body, dict(hook.requests[1].headers))
 
 
 def test_what_nobody_takes_for_a_day_is_given_up(database: DatabaseConfig, connection: Session, hook: Receiver) -> None:

@@ -51,13 +51,13 @@ class Known:
         Raises:
             OutageError: Kafka or PostgreSQL does not answer.
         """
+        # First, and for itself: the file tells of a change only once, and channels may change in an outage.
+        self.changed = self.policy_file.changed() or self.changed
         topic, version = self.states.now(), self.targets.version()
         before = self.topic
         self.anew = before is not None and before.topic != topic.topic
         more = before is not None and len(before.begins) != len(topic.begins)
-        # Each is asked, since the file tells of a change only once.
-        others = self.policy_file.changed()
-        self.changed = self.changed or others or more or version != self._version
+        self.changed = self.changed or more or version != self._version
         self.topic, self._version = topic, version
 
     def watched(self, partitions: Collection[int]) -> dict[int, list[Watched]]:

@@ -18,10 +18,9 @@ from alert_svc.events.metrics import Metrics as EventMetrics
 from alert_svc.events.publisher import build as build_publisher
 from alert_svc.known import Known
 from alert_svc.metrics import Metrics
-from alert_svc.notify.load import load_alerts
+from alert_svc.notify.alerts_file import AlertsFile
 from alert_svc.notify.metrics import Metrics as NotificationMetrics
 from alert_svc.notify.notifier import build
-from alert_svc.policy_file import YamlPolicies
 from alert_svc.service import AlertService
 from monitoring_core.clock import SystemClock
 from monitoring_runtime.endpoint import Endpoint
@@ -54,7 +53,7 @@ def run(config: Config, policies: Path, group: str | None) -> None:
         ConfigError: the policies or the channels cannot be used.
         StopError: what a channel needs is not installed.
     """
-    file, notifications = YamlPolicies(policies), load_alerts(policies).notifications
+    file = AlertsFile(policies)
     configure_logging(config.logging, CLIENT_ID)
     keep_memory_together()
     collect_garbage_seldom()
@@ -70,7 +69,8 @@ def run(config: Config, policies: Path, group: str | None) -> None:
         metrics=metrics,
         refresh_s=config.monitor.refresh_interval.total_seconds(),
     )
-    notifier = build(config.database, notifications, NotificationMetrics(metrics.registry))
+    notifier = build(config.database, file.notifications, NotificationMetrics(metrics.registry))
+    file.follow(notifier.use)
     publisher = build_publisher(config, CLIENT_ID, uuid4().hex, EventMetrics(metrics.registry))
     with stop_on_signals() as stop, Endpoint(config.metrics, metrics.registry, health) as endpoint:
         log.info(
@@ -82,7 +82,7 @@ def run(config: Config, policies: Path, group: str | None) -> None:
             group=consumer.group_id,
             postgresql=config.database.address,
             policies=[policy.name for policy in file.policies.all],
-            channels=[channel.name for channel in notifications.channels],
+            channels=[channel.name for channel in file.notifications.channels],
             metrics_port=endpoint.port,
         )
         with alongside("notifier", notifier.run, stop), alongside("publisher", publisher.run, stop):

@@ -53,6 +53,9 @@ ON CONFLICT (channel) DO UPDATE SET failures = {alert_channel}.failures + 1, ans
     failing_since = coalesce({alert_channel}.failing_since, excluded.failing_since)
 RETURNING failures, told_at IS NOT NULL, failing_since"""
 _FAILING = "SELECT channel FROM {alert_channel} WHERE failing_since IS NOT NULL"
+_FORGET = """
+UPDATE {alert_channel} SET failures = 0, failing_since = NULL, told_at = NULL
+WHERE failing_since IS NOT NULL AND channel <> ALL (%s)"""
 _TOLD_OF = "UPDATE {alert_channel} SET told_at = clock_timestamp() WHERE channel = %s"
 _TELL = """
 INSERT INTO {alert_notification} (notification_id, channel, kind, content, transitions)
@@ -134,6 +137,11 @@ class Deliveries:
         """Give up what was tried for a day; the channel of each message."""
         with connection.transaction():
             return [channel for (channel,) in connection.execute(self._s[_GIVE_UP], (self._timing.give_up_s,))]
+
+    def forget_others(self, connection: psycopg.Connection[Any]) -> None:
+        """Let no channel count as failing that there is no more."""
+        with connection.transaction():
+            connection.execute(self._s[_FORGET], (list(self._channels),))
 
     def waiting(self, connection: psycopg.Connection[Any]) -> tuple[dict[str, int], set[str]]:
         """How many messages wait for each channel, and the channels that fail."""

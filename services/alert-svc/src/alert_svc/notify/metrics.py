@@ -47,6 +47,7 @@ class Metrics:
     def queue(self, channels: Iterable[str], waiting: Mapping[str, int], failing: Iterable[str]) -> None:
         """Show how many messages wait, and which channels fail."""
         self._waiting.clear()
+        self._failing.clear()
         for channel in {*channels, *waiting}:
             self._waiting.labels(channel).set(waiting.get(channel, 0))
         for channel in channels:

@@ -54,8 +54,11 @@ def build(database: DatabaseConfig, settings: Notifications, metrics: Metrics) -
     Raises:
         StopError: what a channel needs is not installed, or does not know its URL.
     """
-    senders = {channel.name: sender(channel) for channel in settings.channels}
-    return Notifier(database, settings, senders, metrics, Timing())
+    return Notifier(database, settings, _senders(settings), metrics, Timing())
+
+
+def _senders(settings: Notifications) -> dict[str, Sender]:
+    return {channel.name: sender(channel) for channel in settings.channels}
 
 
 @attrs.define
@@ -87,13 +90,12 @@ class Notifier:
         timing: Timing,
     ) -> None:
         self._database = database
-        self._settings = settings
-        self._senders = senders
         self._metrics = metrics
+        self._timing = timing
         self._guard = RevisionGuard(ALERT_NEEDS, database)
-        self._outbox = Outbox(database.schema, settings)
-        self._deliveries = Deliveries(database.schema, list(senders), timing)
-        self._beats = Beats(database.schema, settings, senders, metrics)
+        # Settings that are to hold from the next turn on.
+        self._others: queue.SimpleQueue[tuple[Notifications, Mapping[str, Sender]]] = queue.SimpleQueue()
+        self._go_by(settings, senders)
         self._connection: Session | None = None
         self._ended: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
         # Outcomes that are not written down yet. They outlast an outage of PostgreSQL, so that nothing is sent again.
@@ -101,6 +103,22 @@ class Notifier:
         self._sending: dict[str, _Sending] = {}
         self._hanging: dict[int, str] = {}
         self._upkeep_at = 0.0
+
+    def use(self, settings: Notifications) -> None:
+        """Go on with other settings, from the next turn on; another thread may call it. Attempts that run go on.
+
+        Raises:
+            StopError: what a channel needs is not installed, or does not know its URL; then the settings stay.
+        """
+        self._others.put((settings, _senders(settings)))
+
+    def _go_by(self, settings: Notifications, senders: Mapping[str, Sender]) -> None:
+        schema = self._database.schema
+        self._senders = senders
+        self._outbox = Outbox(schema, settings)
+        self._deliveries = Deliveries(schema, list(senders), self._timing)
+        self._beats = Beats(schema, settings, senders, self._metrics)
+        self._forgotten = False
 
     def run(self, stop: Stop) -> None:
         """Turn until a stop is requested; attempts that run are waited for then.
@@ -128,6 +146,11 @@ class Notifier:
         """
         connection = self._connected()
         self._write_down(connection)
+        while not self._others.empty():  # nobody else takes from it
+            self._go_by(*self._others.get())
+        if not self._forgotten:
+            self._deliveries.forget_others(connection)
+            self._forgotten = True
         self._outbox.make(connection)
         for name in self._senders:
             self._begin(connection, name)

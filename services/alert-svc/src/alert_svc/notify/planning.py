@@ -78,8 +78,8 @@ def planned(
 ) -> Plan:
     """What a group of transitions is told as, in the order in which they were decided.
 
-    An end is told to those channels that were told of the alert. A state that was told last is not told again, unless
-    there is a cause to do so.
+    An end is told to those channels that were told of the alert, as far as they are still in the file. A state that was
+    told last is not told again, unless there is a cause to do so.
     """
     plan = Plan()
     known = dict(told)
@@ -88,7 +88,7 @@ def planned(
         before = known.get(alert.alert_id)
         routes = routed(settings, alert.labels, alert.severity, now)
         if alert.state is State.RESOLVED:
-            for channel in before.channels if before else ():
+            for channel in _still(settings, before):
                 outgoing.setdefault((message.RECOVERY, channel, routes.quiet.get(channel, now)), []).append(alert)
             known.pop(alert.alert_id, None)
             plan.told.pop(alert.alert_id, None)
@@ -97,7 +97,8 @@ def planned(
         if before and not alert.cause and (before.state, before.step_s) == (alert.state, alert.step_s):
             continue
         told_before = before.channels if before else ()
-        channels = tuple(dict.fromkeys((*routes.now, *(c for c in told_before if c not in routes.quiet))))
+        again = (channel for channel in _still(settings, before) if channel not in routes.quiet)
+        channels = tuple(dict.fromkeys((*routes.now, *again)))
         for channel in channels:
             outgoing.setdefault((message.PROBLEM, channel, now), []).append(alert)
         known[alert.alert_id] = plan.told[alert.alert_id] = Told(
@@ -116,6 +117,11 @@ def planned(
     for (kind, channel, due_at), members in outgoing.items():
         plan.messages += written(settings, kind, channel, members, group, due_at)
     return plan
+
+
+def _still(settings: Notifications, before: Told | None) -> list[str]:
+    """The channels that were told, without those that were taken out of the file since then."""
+    return [channel for channel in before.channels if settings.channel(channel)] if before else []
 
 
 def written(

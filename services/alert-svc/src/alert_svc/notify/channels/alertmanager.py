@@ -34,7 +34,11 @@ class AlertmanagerSender:
 
     def __init__(self, channel: AlertmanagerChannel) -> None:
         self._channel = channel
-        self.recipient = place(plain(channel.url))
+
+    @property
+    def recipient(self) -> str:
+        """Where the URL leads, without its path."""
+        return place(plain(self._channel.url))
 
     def send(self, message: Message) -> str:
         """Send the alerts of a message; a message without alerts is an alert by itself. Returns the answer.

@@ -20,7 +20,11 @@ class AppriseSender:
         """Raises StopError: Apprise is not installed, or does not know the URL."""
         self._channel = channel
         self._service()
-        self.recipient = f"Apprise {channel.url.reveal().partition('://')[0]}"
+
+    @property
+    def recipient(self) -> str:
+        """The service."""
+        return f"Apprise {self._channel.url.reveal().partition('://')[0]}"
 
     def send(self, message: Message) -> str:
         """Send a message; returns that it was taken.

@@ -20,13 +20,12 @@ class SendError(Exception):
 
 
 class Sender(Protocol):
-    """Sends messages to one recipient.
+    """Sends messages to one recipient."""
 
-    Attributes:
-        recipient: to whom, without secrets.
-    """
-
-    recipient: str
+    @property
+    def recipient(self) -> str:
+        """To whom, without secrets; as it is now, since a URL may be a secret that is replaced."""
+        ...
 
     def send(self, message: Message) -> str:
         """Send a message; returns what the receiver answered, in one line.

@@ -24,7 +24,11 @@ class WebhookSender:
 
     def __init__(self, channel: WebhookChannel) -> None:
         self._channel = channel
-        self.recipient = place(plain(channel.url))
+
+    @property
+    def recipient(self) -> str:
+        """Where the URL leads, without its path."""
+        return place(plain(self._channel.url))
 
     def send(self, message: Message) -> str:
         """Send a message; returns the answer.
