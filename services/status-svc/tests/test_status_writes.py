@@ -231,6 +231,16 @@ def test_a_change_is_judged_with_what_the_target_has_and_a_broken_one_can_be_swi
     assert writing("PATCH", "/targets/1", {"active": False}, If_Match="*").json()["active"] is False
 
 
+@pytest.mark.parametrize(("old", "new"), [(1, True), (True, 1), (0, False)])
+def test_a_value_of_json_that_python_takes_for_the_same_is_changed(
+    old: object, new: object, writing: Writing, connection: Connection
+) -> None:
+    """True is not 1 in JSON, and a website that answers the one is not as it should be by the other."""
+    writing("POST", "/targets", {"url": "https://x.example/", "expected_json": {"$.ok": old}})
+    changed = writing("PATCH", "/targets/1", {"expected_json": {"$.ok": new}}, If_Match="*")
+    assert (changed.status_code, repr(changed.json()["expected_json"]["$.ok"])) == (200, repr(new))
+
+
 def test_a_url_belongs_to_one_target(writing: Writing) -> None:
     for number in (1, 2):
         writing("POST", "/targets", {"url": f"https://{number}.example/"})
@@ -281,6 +291,16 @@ def test_a_request_that_failed_may_come_again_with_its_key(writing: Writing, con
     assert writing("POST", "/targets", SHOP, Idempotency_Key="k").status_code == 409
     connection.execute("DELETE FROM monitoring.availability_monitor_config")
     assert writing("POST", "/targets", SHOP, Idempotency_Key="k").status_code == 201
+
+
+def test_a_write_that_an_outage_broke_off_may_come_again_with_its_key(writing: Writing, connection: Connection) -> None:
+    for number in (1, 2, 3, 4):  # both connections that write are open then
+        writing("POST", "/targets", {"url": f"https://{number}.example/"})
+    connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (writing.account,))
+    statuses = [writing("POST", "/targets", SHOP, Idempotency_Key="k").status_code for _ in range(4)]
+    assert (statuses[0], statuses[-1], set(statuses)) == (503, 201, {201, 503})
+    assert [row[3] for row in writes(connection)].count("/targets/5") == 1
+    assert len(writes(connection)) == 5
 
 
 def test_a_window_is_added_and_ended_once(writing: Writing) -> None:

@@ -69,8 +69,9 @@ class Writes:
             # A wrong content comes before a wrong precondition (RFC 9110, section 13.2.1).
             new = changed(old, fields)
             _check(run, target_id, stated)
-            if new != old:
-                run(statements.CHANGE_TARGET, _values(new))
+            # As JSON: Python takes true for 1.
+            if (values := _values(new)) != _values(old):
+                run(statements.CHANGE_TARGET, values)
             (target,) = run(statements.TARGET, {"target_id": target_id})
             return Written(200, f"/targets/{target_id}", target)
 
