@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -16,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from local_stack.processes import free_port, script
-from monitoring_testkit.needs import need
+from monitoring_testkit.chromium import chromium
 from monitoring_testkit.waiting import until
 
 if TYPE_CHECKING:
@@ -146,12 +145,8 @@ def test_the_last_table_has_every_row_that_the_comparison_counts() -> None:
 
 @pytest.fixture
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    need("Chromium", None if path else "chromium, which Debian's package of this name has")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    with chromium() as started:
         yield started
-        started.close()
 
 
 def test_a_newcomer_sees_a_website_fail_and_recover(folder: Path, browser: Browser) -> None:

@@ -21,7 +21,7 @@ def named(requirements: list[str]) -> set[str]:
 
 
 def test_all_packages_are_looked_at() -> None:
-    """The five libraries and the four services."""
+    """The five libraries and the five services."""
     assert len(SHIPPED) == 10
     assert named(["Monitoring_TestKit>=0.1", "psycopg[binary]>=3.2"]) == {NAME, "psycopg"}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -14,12 +13,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from database_rows import PUBLIC, Rows, status
 from hostile_texts import TEXTS, URLS
-from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, expect
 from serving import Site, served
 
 from monitoring_core.config import StatusConfig
 from monitoring_core.testing.clock import FakeClock
-from monitoring_testkit.needs import need
+from monitoring_testkit.chromium import chromium
 from status_svc import export
 from status_svc.pages.cache import Cache
 from status_svc.pages.queries import Queries
@@ -187,12 +186,8 @@ def hostile_rows() -> Rows:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    need("Chromium", None if path else "chromium, which Debian's package of this name has")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
