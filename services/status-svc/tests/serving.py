@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 import uvicorn
 
+from monitoring_core.clock import SystemClock
 from status_svc.app import create_app
 from status_svc.context import Context
 from status_svc.metrics import Metrics
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from database_rows import Rows
 
+    from monitoring_core.clock import Clock
     from monitoring_core.config import StatusConfig
 
 
@@ -32,9 +34,9 @@ class Site:
 
 
 @contextlib.contextmanager
-def served(rows: Rows, settings: StatusConfig) -> Iterator[Site]:
-    """Serve rows, with what every answer says to browsers."""
-    app = create_app(Context(settings, rows, Metrics()))
+def served(rows: Rows, settings: StatusConfig, clock: Clock | None = None) -> Iterator[Site]:
+    """Serve rows, with what every answer says to browsers; the pages tell the time by `clock`."""
+    app = create_app(Context(settings, rows, Metrics(), clock=clock or SystemClock()))
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)

@@ -16,6 +16,7 @@ from hostile_texts import TEXTS, URLS
 from playwright.sync_api import Browser, Dialog, Page, expect
 from serving import Site, served
 
+from monitoring_core.clock import SystemClock
 from monitoring_core.config import StatusConfig
 from monitoring_core.testing.clock import FakeClock
 from monitoring_testkit.chromium import chromium
@@ -184,6 +185,17 @@ def hostile_rows() -> Rows:
     )
 
 
+class StoppedClock(SystemClock):
+    """A wall clock that stands still, so that pages read one after the other say the same; caches still grow old."""
+
+    def __init__(self) -> None:
+        self._now_ms = super().now_ms()
+
+    def now_ms(self) -> int:
+        """The moment at which it was made."""
+        return self._now_ms
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as started:
@@ -192,7 +204,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with served(shop_rows(), SETTINGS) as running:
+    with served(shop_rows(), SETTINGS, StoppedClock()) as running:
         yield running
 
 
@@ -382,6 +394,8 @@ def test_a_copy_says_how_old_it_is(opened: Any, site: Site, tmp_path: Any) -> No
             assert "Made at" in plain.locator("footer").inner_text()
             plain.click("text=Incidents >> nth=0")
             assert plain.locator("h1").inner_text() == "Incidents"
+            # The server must not end while the browser still reads from it.
+            plain.wait_for_load_state("load")
         finally:
             server.shutdown()
             thread.join()

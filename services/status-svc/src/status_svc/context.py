@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from monitoring_core.clock import SystemClock
 from status_svc.access import Access
 
 if TYPE_CHECKING:
+    from monitoring_core.clock import Clock
     from monitoring_core.config import StatusConfig
     from status_svc.metrics import Metrics
     from status_svc.ports import Database, Writer
@@ -23,6 +25,7 @@ class Context:
         database: runs statements on the schema.
         metrics: of this process.
         writer: writes to it; None where nobody may.
+        clock: of the pages.
         access: who may do what.
     """
 
@@ -30,6 +33,7 @@ class Context:
     database: Database
     metrics: Metrics
     writer: Writer | None = None
+    clock: Clock = attrs.field(factory=SystemClock)
     access: Access = attrs.field(init=False)
 
     @access.default

@@ -5,7 +5,6 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from monitoring_core.clock import SystemClock
 from monitoring_core.tokens import Scope
 from status_svc.pages.queries import Queries
 from status_svc.pages.web import Pages
@@ -30,4 +29,4 @@ def routes(context: Context) -> list[BaseRoute]:
             return False
         return True
 
-    return [*Pages(Queries(context.database), SystemClock(), context.settings, permits).routes()]
+    return [*Pages(Queries(context.database), context.clock, context.settings, permits).routes()]
