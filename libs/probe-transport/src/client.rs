@@ -12,8 +12,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription, Error, SignatureScheme};
 
+use crate::crypto::provider;
 use crate::failure::{Failure, Kind};
-use crate::tls::provider;
 
 /// What is told of a website that does not go on without a client certificate.
 pub const ASKED: &str = "the website asks for a client certificate";

@@ -5,6 +5,7 @@ mod alarm;
 pub mod answer;
 mod client;
 mod connect;
+mod crypto;
 mod failure;
 mod head;
 #[doc(hidden)]
@@ -12,6 +13,7 @@ pub mod hop;
 #[doc(hidden)]
 pub mod http1;
 mod http2;
+mod lock;
 #[doc(hidden)]
 pub mod message;
 mod resolver;

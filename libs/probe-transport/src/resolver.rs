@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustls::crypto::{GetRandomFailed, aws_lc_rs};
@@ -14,6 +14,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use crate::failure::{Failure, Kind, text};
+use crate::lock::lock;
 use crate::message::{self, Family, Said};
 
 /// How many names the cache keeps.
@@ -380,9 +381,4 @@ fn number(text: &str) -> Option<u32> {
         None if text.starts_with(|c: char| c.is_ascii_digit()) => text.parse().ok(),
         None => None,
     }
-}
-
-/// The content of a mutex, whatever a thread that panicked left in it: caches and idle sockets are never half made.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

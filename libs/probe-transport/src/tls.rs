@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ClientSessionMemoryCache, Resumption, WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -20,8 +19,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::client::{Client, of_tls};
+use crate::crypto::provider;
 use crate::failure::{Failure, Kind};
-use crate::resolver::lock;
+use crate::lock::lock;
 use crate::verified::{Verified, expiry};
 
 /// How many targets' sessions are kept.
@@ -143,17 +143,6 @@ impl Tls {
 
 fn client_of(wish: &Wish<'_>) -> Arc<Client> {
     Arc::new(Client::new(wish.client.clone()))
-}
-
-/// The cryptography. A post-quantum key exchange is left out: it costs as much as the rest of a handshake's first
-/// flight, although what a check fetches need not stay secret for decades.
-pub fn provider() -> CryptoProvider {
-    use rustls::crypto::aws_lc_rs as chosen;
-    let kx_groups = vec![chosen::kx_group::X25519, chosen::kx_group::SECP256R1, chosen::kx_group::SECP384R1];
-    let mut provider = CryptoProvider { kx_groups, ..chosen::default_provider() };
-    // AES with 128 bits first, as browsers have it; the order is kept otherwise.
-    provider.cipher_suites.sort_by_key(|suite| format!("{:?}", suite.suite()).contains("AES_256"));
-    provider
 }
 
 /// Keeps what the website presents, and verifies it as browsers do if it is to be verified.

@@ -17,7 +17,8 @@ use crate::client::ClientCertificate;
 use crate::connect::{Network, connect};
 use crate::failure::{Failure, Kind};
 use crate::hop::Hop;
-use crate::resolver::{self, Addresses, Resolver, lock};
+use crate::lock::lock;
+use crate::resolver::{self, Addresses, Resolver};
 use crate::tls::{Tls, Wish};
 use crate::{http1, http2};
 

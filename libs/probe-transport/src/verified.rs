@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
-use crate::resolver::lock;
+use crate::lock::lock;
 
 const MAX_CHAINS: usize = 20_000;
 /// For how long a verdict holds, seconds, unless a certificate expires before.
