@@ -167,5 +167,7 @@ def test_of_many_windows_the_one_that_matches_and_ends_last_is_named() -> None:
     second = dt.timedelta(seconds=1)
     moments = [at - second, at, at + HOUR, at + 2 * HOUR - second, at + 2 * HOUR]
     assert [windows.holding(moment, shop) for moment in moments] == [None, 2, 2, 2, None]
+    end = at + 2 * HOUR
+    assert [windows.held_until(moment, shop) for moment in moments] == [None, end, end, end, None]
     assert windows.holding(at, {}) is None
     assert windows.holding(at + dt.timedelta(days=30), shop) is None

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 import pytest
+import structlog
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from alert_svc.notify.channel_settings import AlertmanagerChannel, AppriseChannel, ChannelType
 from alert_svc.notify.message import Content, from_plain
@@ -86,6 +88,31 @@ def firing(number: int, **more: Any) -> tuple[object, ...]:
 
 def resolved(number: int, **more: Any) -> tuple[object, ...]:
     return transition(number, "resolved", "recovering", **more)
+
+
+TO_THE_BOSS = Escalation(after=60 * SECOND, channels=("boss",))
+
+
+def quiet_now(connection: Session) -> QuietHours:
+    """Quiet hours from an hour ago until in an hour."""
+    (now,) = connection.execute("SELECT clock_timestamp()").fetchone() or (None,)
+    assert isinstance(now, dt.datetime)
+    utc = now.astimezone(dt.UTC)
+    return QuietHours(begin=f"{utc - HOUR:%H:%M}", end=f"{utc + HOUR:%H:%M}")
+
+
+def add_window(connection: Session, **match: str) -> None:
+    """A window from an hour ago until in an hour."""
+    connection.execute(
+        "INSERT INTO monitoring.maintenance_window (match, begins_at, ends_at) "
+        "VALUES (%s, now() - interval '1 hour', now() + interval '1 hour')",
+        (Jsonb(match),),
+    )
+
+
+def told_of(made: list[tuple[str, Content]]) -> list[tuple[str, str, list[int]]]:
+    """The channel, the kind and the targets of each message."""
+    return sorted((name, content.kind, sorted(alert.target_id for alert in content.alerts)) for name, content in made)
 
 
 def test_2800_websites_are_one_message_and_one_when_they_are_back(connection: Session) -> None:
@@ -188,9 +215,7 @@ def test_routes_choose_by_labels_and_severity_and_an_end_follows_its_begin(conne
 
 def test_quiet_hours_hold_back_and_what_is_over_by_then_is_not_told(connection: Session) -> None:
     """At their end, what is still open is told, and the end of what was told before."""
-    now = dt.datetime.now(dt.UTC)
-    quiet = QuietHours(begin=f"{now - HOUR:%H:%M}", end=f"{now + HOUR:%H:%M}")
-    made = settings(Route(channels=("night",), quiet_hours=quiet))
+    made = settings(Route(channels=("night",), quiet_hours=quiet_now(connection)))
     store(connection, firing(3))
     assert kinds(make(connection, settings(Route(channels=("night",))))) == [("night", "problem", 1)]
     store(connection, firing(1), firing(2), resolved(3))
@@ -203,8 +228,9 @@ def test_quiet_hours_hold_back_and_what_is_over_by_then_is_not_told(connection: 
     store(connection, resolved(1))
     assert make(connection, made) == []
     pass_time(connection, "alert_later", "due_at", 2 * HOUR)
-    ((name, content),) = make(connection, made)
-    assert (name, content.kind, [alert.target_id for alert in content.alerts]) == ("night", "problem", [2])
+    assert make(connection, made) == []
+    pass_time(connection, "alert_later", "due_at", 2 * HOUR)
+    assert told_of(make(connection, settings(Route(channels=("night",))))) == [("night", "problem", [2])]
 
 
 def test_nobody_acknowledges_so_others_are_told(connection: Session) -> None:
@@ -222,6 +248,96 @@ def test_nobody_acknowledges_so_others_are_told(connection: Session) -> None:
     assert make(connection, made) == []
     store(connection, *(resolved(number) for number in (0, 1, 3)))
     assert kinds(make(connection, made)) == [("boss", "recovery", 2), ("ops", "recovery", 3)]
+
+
+def test_an_escalation_that_becomes_due_in_quiet_hours_waits_for_their_end(connection: Session) -> None:
+    """Then it is told, unless the alert has ended or somebody has acknowledged it; and quiet hours count once more."""
+    by_day = settings(Route(channels=("ops",), escalation=TO_THE_BOSS))
+    by_night = settings(Route(channels=("ops",), escalation=TO_THE_BOSS, quiet_hours=quiet_now(connection)))
+    store(connection, *(firing(number) for number in range(4)))
+    assert kinds(make(connection, by_day)) == [("ops", "problem", 4)]
+    for _ in range(2):
+        pass_time(connection, "alert_later", "due_at", 2 * HOUR)
+        assert make(connection, by_night) == []
+    assert make(connection, by_day) == []
+    ends = "due_at BETWEEN now() + interval '59 min' AND now() + interval '1 hour'"
+    assert connection.execute(f"SELECT count(*) FROM monitoring.alert_later WHERE {ends}").fetchone() == (4,)
+    connection.execute("INSERT INTO monitoring.alert_acknowledgement (alert_id) VALUES ('alert-1-down-0')")
+    store(connection, resolved(2))
+    make(connection, by_night)
+    pass_time(connection, "alert_later", "due_at", 2 * HOUR)
+    assert told_of(make(connection, by_day)) == [("boss", "escalation", [0, 3])]
+    pass_time(connection, "alert_later", "due_at", 2 * HOUR)
+    assert make(connection, by_day) == []
+
+
+def test_quiet_hours_hold_back_an_escalation_only_of_routes_that_have_them(connection: Session) -> None:
+    """A channel that has quiet hours on another route is told at once, and once."""
+    made = settings(
+        Route(channels=("ops",), escalation=TO_THE_BOSS),
+        Route(channels=("boss",), quiet_hours=quiet_now(connection)),
+    )
+    store(connection, firing(1))
+    assert kinds(make(connection, made)) == [("ops", "problem", 1)]
+    pass_time(connection, "alert_later", "due_at", 60 * SECOND)
+    assert kinds(make(connection, made)) == [("boss", "escalation", 1)]
+    pass_time(connection, "alert_later", "due_at", 2 * HOUR)
+    assert make(connection, made) == []
+    store(connection, firing(2))
+    assert kinds(make(connection, made)) == [("ops", "problem", 1)]
+    pass_time(connection, "alert_later", "due_at", 2 * HOUR)
+    by_day = settings(Route(channels=("ops",), escalation=TO_THE_BOSS), Route(channels=("boss",)))
+    assert [(name, content.count) for name, content in make(connection, by_day)] == [("boss", 1)]
+
+
+def test_within_a_window_nothing_that_was_to_be_told_later_is_told(connection: Session) -> None:
+    """Neither an escalation nor what quiet hours held back; what lasts is told when the window is over or ended."""
+    quiet = Route(channels=("night",), quiet_hours=quiet_now(connection))
+    by_night = settings(Route(channels=("ops",), escalation=TO_THE_BOSS), quiet)
+    made = settings(Route(channels=("ops",), escalation=TO_THE_BOSS), Route(channels=("night",)))
+    shop = {"team": "shop"}
+    store(connection, *(firing(number, labels=shop) for number in range(5)), firing(9))
+    assert kinds(make(connection, by_night)) == [("ops", "problem", 6)]
+    add_window(connection, team="shop")
+    pass_time(connection, "alert_later", "due_at", 2 * HOUR)
+    assert told_of(make(connection, made)) == [("boss", "escalation", [9]), ("night", "problem", [9])]
+    assert make(connection, made) == []
+    # The end of an alert is kept back as well, so that nobody may be told of its begin from then on.
+    store(connection, resolved(2, labels=shop, window=1))
+    connection.execute("INSERT INTO monitoring.alert_acknowledgement (alert_id) VALUES ('alert-3-down-0')")
+    pass_time(connection, "alert_later", "due_at", 2 * HOUR)
+    assert make(connection, made) == []
+    connection.execute("UPDATE monitoring.maintenance_window SET ended_at = now()")
+    pass_time(connection, "alert_later", "due_at", 10 * SECOND)
+    assert told_of(make(connection, made)) == [("boss", "escalation", [0, 1, 4]), ("night", "problem", [0, 1, 3, 4])]
+    store(connection, resolved(2, labels=shop, cause="maintenance window 1 is over"))
+    assert told_of(make(connection, made)) == [("ops", "recovery", [2])]
+
+
+def test_an_alert_whose_end_is_about_to_be_told_is_not_escalated(connection: Session) -> None:
+    """The end waits for others of its group."""
+    made = settings(Route(channels=("ops",), escalation=TO_THE_BOSS))
+    store(connection, firing(1))
+    make(connection, made)
+    store(connection, resolved(1))
+    pass_time(connection, "alert_later", "due_at", 60 * SECOND)
+    assert make(connection, attrs.evolve(made, grouping=Grouping())) == []
+    assert kinds(make(connection, made)) == [("ops", "recovery", 1)]
+
+
+def test_a_window_that_cannot_be_used_holds_nothing_back(connection: Session) -> None:
+    """It is told in the log."""
+    made = settings(Route(channels=("ops",), escalation=TO_THE_BOSS))
+    store(connection, firing(1))
+    make(connection, made)
+    add_window(connection)
+    connection.execute("UPDATE monitoring.maintenance_window SET zone = 'Europe/Berln', recurrence = 'FREQ=DAILY'")
+    pass_time(connection, "alert_later", "due_at", 60 * SECOND)
+    with structlog.testing.capture_logs() as logged:
+        assert kinds(make(connection, made)) == [("boss", "escalation", 1)]
+    assert [one["error"] for one in logged if one.get("window") == 1] == [
+        "'Europe/Berln' is no time zone like Europe/Berlin"
+    ]
 
 
 def test_without_channels_nothing_is_sent_and_nothing_piles_up(connection: Session) -> None:

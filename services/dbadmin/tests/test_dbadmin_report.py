@@ -391,7 +391,11 @@ def counted(kinds: Any, down: Sequence[tuple[dt.timedelta, bool]], question: Que
     up = sum(some["up"] for some in kinds.values())
     bad = sum(some["down"] for some in kinds.values())
     unknown = sum(some["unknown"] for some in kinds.values())
-    due = sum(max(some["due"], some["up"] + some["down"] + some["unknown"]) for some in kinds.values())
+    slots: dict[Any, list[int]] = defaultdict(lambda: [0, 0])
+    for (name, interval, _, _), some in kinds.items():
+        slots[name, interval][0] += some["due"]
+        slots[name, interval][1] += some["up"] + some["down"] + some["unknown"]
+    due = sum(max(each) for each in slots.values())
     down_s = sum(
         (Fraction(some["down"] * interval, seats) for (_, interval, seats, _), some in kinds.items()), Fraction()
     )

@@ -285,6 +285,25 @@ def test_postgresql_away_is_said(filled: Run) -> None:
     assert "cannot be reached" in done.stderr
 
 
+def test_windows_that_cannot_be_used_are_named_in_the_report(server: str, filled: Run) -> None:
+    """And to whoever makes it; the figures are those without them."""
+    before = json.loads(filled("--month", "2024-05", "-o", "json").stdout)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO monitoring.maintenance_window (begins_at, ends_at, zone, recurrence) "
+            "VALUES ('2024-05-01', '2024-05-02', 'Europe/<b>Berln', 'FREQ=DAILY')"
+        )
+    why = "'Europe/<b>Berln' is no time zone like Europe/Berlin"
+    one = filled("--month", "2024-05", "-o", "json")
+    after = json.loads(one.stdout)
+    assert before["faulty_windows"] == []
+    assert after == before | {"faulty_windows": [{"window_id": 2, "problem": why}]}
+    page = filled("--month", "2024-05", "-o", "html").stdout
+    assert f"Maintenance window 2 is left out: {why}." in Elements(page).text
+    said = f"maintenance window 2 is left out: {why}\n"
+    assert [said in filled("--month", "2024-05", "-o", output).stderr for output in ("table", "csv")] == [True, True]
+
+
 def test_a_month_that_is_not_over_says_until_when(server: str, filled: Run) -> None:
     """By what is rolled up, not by the clock."""
     with psycopg.connect(server, autocommit=True) as connection:

@@ -13,13 +13,21 @@ from dbadmin.reports.pieces import Kind
 
 def test_every_row_was_due() -> None:
     """More rows than slots come from an interval that the configuration had before; coverage is never above 100 %."""
-    counts = Counts(due=10, up=15, down=4, unknown=1)
-    counts.settle()
-    sums = Sums()
-    sums.add(Kind(60, 2, False), counts)
-    found = figures(sums, Lengths(), Fraction("0.999"))
+    kinds = {Kind(60, 2, False): Counts(due=10, up=15, down=4, unknown=1)}
+    found = figures(Sums.of(kinds), Lengths(), Fraction("0.999"))
     assert (found.due, found.absent, found.coverage) == (20, 0, 0.95)
     assert (found.downtime_minutes, found.budget_left_minutes) == (2.0, -2.0)
+
+
+def test_rows_are_compared_with_the_slots_of_their_interval() -> None:
+    """However its time is cut; another interval has slots of its own."""
+    kinds = {
+        Kind(60, 2, False): Counts(due=10, up=12),
+        Kind(60, 1, True): Counts(due=10, up=7),
+        Kind(300, 1, False): Counts(due=2, up=3),
+    }
+    found = figures(Sums.of(kinds), Lengths(), Fraction("0.999"))
+    assert (found.due, found.absent) == (23, 1)
 
 
 def test_a_share_is_never_rounded_up() -> None:

@@ -128,16 +128,26 @@ class Windows:
 
     def holding(self, moment: dt.datetime, labels: Mapping[str, str]) -> int | None:
         """The window that holds for a target with these labels, the one that ends last of several; None for none."""
+        last = self._last(moment, labels)
+        return last[1] if last else None
+
+    def held_until(self, moment: dt.datetime, labels: Mapping[str, str]) -> dt.datetime | None:
+        """When that window ends; None where none holds."""
+        last = self._last(moment, labels)
+        return last[0] if last else None
+
+    def _last(self, moment: dt.datetime, labels: Mapping[str, str]) -> tuple[dt.datetime, int] | None:
+        """The end and the number of the window that holds and ends last."""
         minute = moment.replace(second=0, microsecond=0)
         if minute != self._minute:
             self._look_at(minute)
-        found = [
+        holding = (
             (end, window.id)
             for asked in (None, *labels.items())
             for begin, end, window in self._touching(asked, minute)
             if begin <= moment < end and matches(window.match, labels)
-        ]
-        return max(found)[1] if found else None
+        )
+        return max(holding, default=None)
 
     def _look_at(self, minute: dt.datetime) -> None:
         self._minute = minute

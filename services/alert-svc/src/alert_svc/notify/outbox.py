@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,12 @@ from psycopg.types.json import Jsonb
 
 from alert_svc.notify import message
 from alert_svc.notify.planning import Later, Outgoing, Plan, Told, planned, written
+from alert_svc.notify.routing import quiet_end
 from alert_svc.notify.statements import TOLD_STATES, Statements, alert_of
+from alert_svc.windows import WindowTable
 from monitoring_alerting.transition import State
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Iterable
 
     import psycopg
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 # them an alert could be stored with its end, which would be read without it. For the same reason the end of an alert
 # whose labels have changed waits until its begin is told, which is perhaps in another group.
 _MOST = 20_000
+# Somebody may end a window while something waits for its end.
+_LOOK_AGAIN = dt.timedelta(seconds=10)
 # One process at a time makes messages, or a group would become several.
 _LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('alert_notification ' || %s, 0)), clock_timestamp()"
 # What a maintenance window silences is stored again when the window is over.
@@ -55,11 +59,15 @@ ON CONFLICT (alert_id) DO UPDATE SET transition_id = excluded.transition_id, sta
 _FORGET = "DELETE FROM {alert_told} WHERE alert_id = ANY (%s)"
 _POSTPONE = """
 INSERT INTO {alert_later} (alert_id, channel, cause, due_at) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"""
+# With whether nothing is to be told any more. An end may be stored and not told yet, for as long as a window lasts.
 _DUE = """
 DELETE FROM {alert_later} l USING {alert_told} t, {alert_transition} a
 WHERE t.alert_id = l.alert_id AND a.transition_id = t.transition_id AND l.due_at <= %s
-RETURNING l.channel, l.cause, l.channel = ANY (t.channels),
-    EXISTS (SELECT FROM {alert_acknowledgement} k WHERE k.alert_id = l.alert_id), {alert}"""
+RETURNING l.channel, l.cause, l.channel = ANY (t.channels)
+    OR l.cause = 'escalation' AND EXISTS (SELECT FROM {alert_acknowledgement} k WHERE k.alert_id = l.alert_id)
+    OR 'resolved' = (
+        SELECT n.state FROM {alert_transition} n WHERE n.alert_id = l.alert_id ORDER BY n.sequence DESC LIMIT 1),
+    {alert}"""
 _ALSO_TOLD = "UPDATE {alert_told} SET channels = channels || %s::text WHERE alert_id = ANY (%s)"
 
 
@@ -69,6 +77,9 @@ class Outbox:
 
     schema: str
     settings: Notifications
+    _windows: WindowTable = attrs.field(
+        default=attrs.Factory(lambda self: WindowTable(self.schema), takes_self=True), init=False, eq=False
+    )
 
     def make(self, connection: psycopg.Connection[Any]) -> int:
         """Make every message that is due now; returns how many.
@@ -120,11 +131,29 @@ class Outbox:
         return made
 
     def _tell_later(self, connection: psycopg.Connection[Any], s: Statements, now: dt.datetime) -> int:
-        """Tell open alerts to channels that had quiet hours, or that are told because nobody has acknowledged them."""
+        """Tell open alerts to channels that had quiet hours, or that are told because nobody has acknowledged them.
+
+        What falls into quiet hours or a maintenance window now waits further.
+        """
+        rows = connection.execute(s[_DUE], (now,)).fetchall()
+        if not rows:
+            return 0
+        with connection.cursor() as cursor:
+            self._windows.look(cursor)
         due: dict[tuple[str, str], list[Alert]] = {}
-        for channel, cause, knows, acknowledged, *row in connection.execute(s[_DUE], (now,)).fetchall():
-            if self.settings.channel(channel) and not knows and not (cause == "escalation" and acknowledged):
-                due.setdefault((channel, cause), []).append(alert_of(row))
+        told: set[tuple[str, str]] = set()
+        waiting = []
+        for channel, cause, over, *row in rows:
+            alert = alert_of(row)
+            if over or not self.settings.channel(channel) or (channel, alert.alert_id) in told:
+                continue
+            if until := self._waits_until(alert, channel, cause, now):
+                waiting.append(Later(alert.alert_id, channel, cause, until))
+            else:
+                told.add((channel, alert.alert_id))
+                due.setdefault((channel, cause), []).append(alert)
+        with connection.cursor() as cursor:
+            cursor.executemany(s[_POSTPONE], map(_later_row, waiting))
         made = 0
         for (channel, cause), alerts in due.items():
             kind = message.ESCALATION if cause == "escalation" else message.PROBLEM
@@ -133,6 +162,12 @@ class Outbox:
             connection.execute(s[_ALSO_TOLD], (channel, [alert.alert_id for alert in alerts]))
             made += len(messages)
         return made
+
+    def _waits_until(self, alert: Alert, channel: str, cause: str, now: dt.datetime) -> dt.datetime | None:
+        """Until when a channel is not to be told of an alert; None if it may be told now."""
+        if end := self._windows.held_until(now, alert.labels):
+            return min(end, now + _LOOK_AGAIN)
+        return quiet_end(self.settings, alert, channel, cause == "escalation", now)
 
 
 def _write(connection: psycopg.Connection[Any], s: Statements, plan: Plan) -> None:

@@ -12,9 +12,10 @@ from alert_svc.notify.settings import QuietHours, Weekday
 from monitoring_alerting.policies import matches
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from alert_svc.notify.settings import Notifications
+    from alert_svc.notify.message import Alert
+    from alert_svc.notify.settings import Notifications, Route
     from monitoring_alerting.policies import Severity
 
 _DAYS = list(Weekday)
@@ -40,9 +41,7 @@ def routed(settings: Notifications, labels: Mapping[str, str], severity: Severit
     told: dict[str, None] = {}
     quiet: dict[str, dt.datetime] = {}
     escalated: dict[str, dt.datetime] = {}
-    for route in settings.routes:
-        if not matches(route.match, labels) or (route.severities and severity not in route.severities):
-            continue
+    for route in _fitting(settings, labels, severity):
         end = quiet_until(route.quiet_hours, now) if route.quiet_hours else None
         for channel in route.channels:
             if end is None:
@@ -56,8 +55,38 @@ def routed(settings: Notifications, labels: Mapping[str, str], severity: Severit
     return Routed(
         tuple(told),
         {channel: end for channel, end in quiet.items() if channel not in told},
-        {channel: due for channel, due in escalated.items() if channel not in told and channel not in quiet},
+        {channel: due for channel, due in escalated.items() if channel not in told},
     )
+
+
+def quiet_end(
+    settings: Notifications, alert: Alert, channel: str, escalated: bool, now: dt.datetime
+) -> dt.datetime | None:
+    """Until when a channel waits that is due to be told of an alert; None if a route may tell it now.
+
+    Args:
+        escalated: whether it is told because nobody has acknowledged the alert.
+    """
+    ends = [
+        quiet_until(route.quiet_hours, now) if route.quiet_hours else None
+        for route in _fitting(settings, alert.labels, alert.severity)
+        if channel in _told_by(route, escalated)
+    ]
+    later = [end for end in ends if end]
+    return min(later) if later and len(later) == len(ends) else None
+
+
+def _told_by(route: Route, escalated: bool) -> tuple[str, ...]:
+    if not escalated:
+        return route.channels
+    return route.escalation.channels if route.escalation else ()
+
+
+def _fitting(settings: Notifications, labels: Mapping[str, str], severity: Severity) -> Iterator[Route]:
+    """The routes that fit an alert."""
+    for route in settings.routes:
+        if matches(route.match, labels) and (not route.severities or severity in route.severities):
+            yield route
 
 
 def quiet_until(quiet: QuietHours, now: dt.datetime) -> dt.datetime | None:

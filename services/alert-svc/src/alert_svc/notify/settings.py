@@ -50,7 +50,10 @@ class QuietHours:
 
 @attrs.frozen(kw_only=True)
 class Escalation:
-    """Whom a route tells as well when nobody has acknowledged an alert that is still open after this time."""
+    """Whom a route tells as well when nobody has acknowledged an alert that is still open after this time.
+
+    If that is within the route's quiet hours, or in a maintenance window, it waits until they end.
+    """
 
     after: Annotated[dt.timedelta, Between(_MINUTE, 7 * _DAY)] = 15 * _MINUTE
     channels: tuple[Name, ...]

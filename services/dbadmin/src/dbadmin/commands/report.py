@@ -163,6 +163,9 @@ def _json(report: Report) -> bytes:
         "labels": dict(question.labels),
         "location": question.location,
         "inexact_hours": report.inexact_hours,
+        "faulty_windows": [
+            {"window_id": number, "problem": problem} for number, problem in report.faulty_windows.items()
+        ],
     }
     summary = attrs.asdict(report.summary)
     targets = [plain(attrs.asdict(line)) for line in report.lines]

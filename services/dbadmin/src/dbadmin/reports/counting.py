@@ -6,8 +6,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from dbadmin.reports.figures import Counts
-from dbadmin.reports.moments import HOUR_MS, milliseconds, moment, slots
+from dbadmin.reports.moments import HOUR_MS, moment
 from dbadmin.reports.reading import Seats
+from monitoring_core.due import milliseconds, slot_count
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -48,7 +49,7 @@ class Counting:
         found = self._counts[target_id, location]
         for piece in cuts.pieces:
             assert piece.kind
-            found[piece.kind].due += slots(target_id, piece.kind.interval_s, piece.begin, piece.end)
+            found[piece.kind].due += slot_count(target_id, piece.kind.interval_s, piece.begin, piece.end)
 
     def count(self) -> dict[Seat, dict[Kind, Counts]]:
         """Read the rows; returns the counts by target, location and kind."""
@@ -62,9 +63,6 @@ class Counting:
                 self._counts[target_id, location][self._kinds[number]].add(*rows)
         for hour, some in sorted(self._cut_hours().items()):
             self._count_parts(hour, some)
-        for kinds_of_seat in self._counts.values():
-            for counts in kinds_of_seat.values():
-                counts.settle()
         return self._counts
 
     def _kind_number(self, kind: Kind) -> int:
@@ -121,8 +119,8 @@ def _told(target_id: int, parts: Sequence[Piece], rows: tuple[int, int, int]) ->
         return None
     (interval_s,) = intervals
     assert interval_s
-    if sum(rows) != slots(target_id, interval_s, parts[0].begin, parts[0].begin + HOUR_MS):
+    if sum(rows) != slot_count(target_id, interval_s, parts[0].begin, parts[0].begin + HOUR_MS):
         return None
     up, down, unknown = map(bool, rows)
-    each = [slots(target_id, interval_s, part.begin, part.end) for part in parts]
+    each = [slot_count(target_id, interval_s, part.begin, part.end) for part in parts]
     return [(n * up, n * down, n * unknown) for n in each]

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import attrs
 
 from dbadmin.reports.outages import Lengths
+from monitoring_core.due import share
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from dbadmin.reports.pieces import Kind
 
 _MINUTE_MS = 60_000
-# Shares are given to the millionth, minutes to the hundredth.
-_SHARE = 1_000_000
+# Minutes are given to the hundredth.
 _HUNDREDTHS = 100
 
 
@@ -56,6 +56,19 @@ class Sums:
         mine.add(counts.up, counts.down, counts.unknown)
         self.down_s += counts.down * each
         self.known_s += (counts.up + counts.down) * each
+
+    @classmethod
+    def of(cls, kinds: Mapping[Kind, Counts]) -> Sums:
+        """The sums of a target at a location. Where there are more rows than slots of an interval, each row was due."""
+        all_of = cls()
+        for interval_s in {kind.interval_s for kind in kinds}:
+            sums = cls()
+            for kind, counts in kinds.items():
+                if kind.interval_s == interval_s:
+                    sums.add(kind, counts)
+            sums.counts.settle()
+            all_of.join(sums)
+        return all_of
 
     def join(self, other: Sums) -> None:
         """Count what another has counted."""
@@ -113,8 +126,8 @@ def figures(sums: Sums, lengths: Lengths, objective: Fraction) -> Figures:
         down=counts.down,
         unknown=counts.unknown,
         absent=counts.due - known - counts.unknown,
-        availability=_share(counts.up, known),
-        coverage=_share(known, counts.due),
+        availability=share(counts.up, known),
+        coverage=share(known, counts.due),
         downtime_minutes=_minutes(sums.down_s * 1000),
         incidents=len(lengths.all),
         mttr_minutes=_minutes(Fraction(sum(recovered), len(recovered))) if recovered else None,
@@ -134,10 +147,6 @@ def joined_lengths(some: Iterable[Lengths]) -> Lengths:
     return Lengths(
         tuple(one for each in known for one in each.all), tuple(one for each in known for one in each.recovered)
     )
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part * _SHARE // whole / _SHARE if whole else None
 
 
 def _minutes(ms: Fraction, down: bool = False) -> float:

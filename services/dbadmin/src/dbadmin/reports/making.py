@@ -13,11 +13,12 @@ from dbadmin.connect import connected
 from dbadmin.reports.counting import Counting
 from dbadmin.reports.figures import Sums, budget_left_s, figures, joined_lengths
 from dbadmin.reports.model import Line, Report, Summary
-from dbadmin.reports.moments import milliseconds, moment, month_span
+from dbadmin.reports.moments import moment, month_span
 from dbadmin.reports.outages import Outage, joined, lengths
 from dbadmin.reports.pieces import Span, cut, merged
 from dbadmin.reports.reading import Reading
 from monitoring_alerting.policies import matches
+from monitoring_core.due import RESULTS_WITHIN, milliseconds
 from monitoring_core.errors import StopError
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from dbadmin.reports.reading import Due
     from monitoring_alerting.windows import Window
     from monitoring_core.config import DatabaseConfig
-
-# So long after an hour its results are in PostgreSQL.
-_SETTLING = dt.timedelta(minutes=10)
 
 
 def make_report(config: DatabaseConfig, question: Question) -> Report:
@@ -108,7 +106,7 @@ class _Making:
             raise StopError(f"no report: {month} is in the future")
         if rolled_up is None:
             raise StopError("no report: nothing was ever rolled up, run dbadmin maintain")
-        until = min(self._end, (rolled_up - _SETTLING).replace(minute=0, second=0, microsecond=0))
+        until = min(self._end, (rolled_up - RESULTS_WITHIN).replace(minute=0, second=0, microsecond=0))
         if until <= self._begin:
             raise StopError(
                 f"no report: nothing of {month} is rolled up yet, run dbadmin maintain once an hour is over"
@@ -175,10 +173,9 @@ class _Making:
         locations = tuple(dict.fromkeys(one.location for one in due))
         everything, outside = Sums(), Sums()
         for location in locations:
-            for kind, some in counts[target_id, location].items():
-                everything.add(kind, some)
-                if not kind.maintenance:
-                    outside.add(kind, some)
+            kinds = counts[target_id, location]
+            everything.join(Sums.of(kinds))
+            outside.join(Sums.of({kind: some for kind, some in kinds.items() if not kind.maintenance}))
         all_of, outside_of = lengths(outages), lengths(outages, windows)
         spans = [self._span(one) for one in due]
         line = Line(

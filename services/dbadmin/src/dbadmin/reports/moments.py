@@ -1,4 +1,4 @@
-"""Months and moments: slots are whole milliseconds, so that is what spans of time are counted in."""
+"""Months and moments; spans of time are counted in milliseconds, as slots are."""
 
 from __future__ import annotations
 
@@ -6,18 +6,11 @@ import datetime as dt
 import re
 import zoneinfo
 
-from monitoring_core.schedule import slot_at_or_after
-
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])", re.ASCII)
-
-
-def milliseconds(moment: dt.datetime) -> int:
-    """The first millisecond since the epoch that is not before the moment."""
-    return -((_EPOCH - moment) // _MILLISECOND)
 
 
 def moment(ms: int) -> dt.datetime:
@@ -42,10 +35,3 @@ def month_span(month: str, zone: str) -> tuple[dt.datetime, dt.datetime]:
     number = year * 12 + int(found[2]) - 1
     begin, end = (dt.datetime(n // 12, n % 12 + 1, 1, tzinfo=place).astimezone(dt.UTC) for n in (number, number + 1))
     return begin, end
-
-
-def slots(target_id: int, interval_s: int, begin: int, end: int) -> int:
-    """How many slots a target has in `[begin, end)`, both in milliseconds."""
-    if begin >= end:
-        return 0
-    return max(0, -((slot_at_or_after(target_id, interval_s, begin) - end) // (interval_s * 1000)))

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from monitoring_core.due import RESULTS_WITHIN
 from status_svc.api import statements
 from status_svc.api.answers import answer
+from status_svc.api.availability import availability
 from status_svc.api.parameters import Id, Parameters, cursor_after, number
 from status_svc.problems import ProblemError
 
@@ -128,7 +130,7 @@ class Reads:
         return _page(request, rows, limit, lambda row: row["note_id"])
 
     async def availability(self, request: Request) -> Response:
-        """Availability and coverage of targets over whole UTC days."""
+        """Availability and coverage of targets over whole UTC days, as far as they are rolled up."""
         parameters = Parameters(request, *_PAGE, *_CHOICE, "from", "until")
         limit = parameters.limit()
         until = parameters.day("until") or dt.datetime.now(dt.UTC).date()
@@ -138,10 +140,10 @@ class Reads:
                 400, f"from: must be at most {_LONGEST_REPORT.days} days before until, and not after it."
             )
         targets = await self._targets(parameters, limit)
-        values = {"ids": _ids(targets[:limit]), "from": begin, "until": until}
-        rows = await self._database.rows(statements.AVAILABILITY, values)
+        values = {"ids": _ids(targets[:limit]), "from": begin, "until": until, "within": RESULTS_WITHIN}
+        items = availability(targets[:limit], await self._database.rows(statements.AVAILABILITY, values))
         following = _next(targets, limit, lambda row: row["target_id"])
-        return answer(request, {"from": begin, "until": until, "items": rows, "next": following})
+        return answer(request, {"from": begin, "until": until, "items": items, "next": following})
 
     async def _targets(self, parameters: Parameters, limit: int, active: bool | None = None) -> list[Row]:
         """One more than fits on a page."""

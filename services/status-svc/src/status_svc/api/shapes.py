@@ -184,12 +184,13 @@ OBJECTS: dict[str, dict[str, Schema]] = {
         "target_id": ID,
         "url": TEXT,
         "labels": LABELS,
-        "location": MAYBE_TEXT,
+        "location": MAYBE_TEXT | {"description": "Null where it was not due."},
+        "due": COUNT | {"description": "Slots in which it was due, as far as results are rolled up."},
         "up": COUNT,
         "down": COUNT,
         "unknown": COUNT,
         "availability": MAYBE_NUMBER | {"description": "Share of the checks that were up among those up or down."},
-        "coverage": MAYBE_NUMBER | {"description": "Share of the slots whose check was up or down."},
+        "coverage": MAYBE_NUMBER | {"description": "Share of the slots due whose check was up or down."},
     },
 }
 PROBLEM: Schema = {

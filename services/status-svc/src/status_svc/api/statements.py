@@ -69,18 +69,75 @@ SELECT {_NOTE} FROM {{incident_note}}
 WHERE note_id < coalesce(%(after)s::bigint, 9223372036854775807) AND withdrawn_at IS NULL
 AND (target_id = %(target_id)s::bigint) IS NOT FALSE
 ORDER BY note_id DESC LIMIT %(limit)s"""
-# Every slot ends as one row: coverage is the share of them that has a verdict.
+# What was due, as `dbadmin report` has it: each time in which a target had one interval, as far as it is rolled up,
+# with its rows. Days and hours that lie within it are taken from the roll-ups, and days that are marked by their hours.
+# In an hour that it has only a part of, rows are counted; if they are gone, the hour counts for the longest part of it.
 AVAILABILITY = """
-SELECT t.target_id, t.url, t.labels, d.location, coalesce(d.up, 0) AS up, coalesce(d.down, 0) AS down,
-    coalesce(d.unknown, 0) AS unknown, d.up::float8 / nullif(d.up + d.down, 0) AS availability,
-    (d.up + d.down)::float8 / nullif(d.up + d.down + d.unknown, 0) AS coverage
-FROM {website_target} t LEFT JOIN (
-    SELECT target_id, location, sum(up)::bigint AS up, sum(down)::bigint AS down, sum(unknown)::bigint AS unknown
-    FROM {website_availability_daily}
-    WHERE target_id = ANY(%(ids)s::bigint[]) AND day BETWEEN %(from)s::date AND %(until)s::date
-    GROUP BY target_id, location
-) d ON d.target_id = t.target_id
-WHERE t.target_id = ANY(%(ids)s::bigint[]) ORDER BY t.target_id, d.location"""
+WITH asked AS (
+    SELECT (%(from)s::date)::timestamp AT TIME ZONE 'UTC' AS begin_at,
+        least((%(until)s::date + 1)::timestamp AT TIME ZONE 'UTC',
+            date_trunc('hour', coalesce(rolled_up_until, '-infinity') - %(within)s::interval, 'UTC')) AS end_at
+    FROM {availability_progress}
+), marked AS (
+    SELECT DISTINCT (day AT TIME ZONE 'UTC')::date AS day FROM {availability_dirty_day}
+), span AS (
+    SELECT row_number() OVER () AS span, d.target_id, d.location, d.check_interval_s,
+        greatest(d.due_from, a.begin_at) AS begin_at, least(d.due_until, a.end_at) AS end_at
+    FROM {website_due} d, asked a
+    WHERE d.target_id = ANY(%(ids)s::bigint[])
+    AND greatest(d.due_from, a.begin_at) < least(d.due_until, a.end_at)
+), part AS (
+    SELECT s.*, p.day FROM span s CROSS JOIN LATERAL (
+        SELECT (s.begin_at AT TIME ZONE 'UTC')::date UNION SELECT (s.end_at AT TIME ZONE 'UTC')::date
+        UNION SELECT day FROM marked
+    ) p (day)
+    WHERE p.day::timestamp AT TIME ZONE 'UTC' < s.end_at AND (p.day + 1)::timestamp AT TIME ZONE 'UTC' > s.begin_at
+    AND (p.day IN (SELECT day FROM marked) OR p.day::timestamp AT TIME ZONE 'UTC' < s.begin_at
+        OR (p.day + 1)::timestamp AT TIME ZONE 'UTC' > s.end_at)
+), edge AS (
+    SELECT e.*, row_number() OVER (
+        PARTITION BY target_id, location, hour ORDER BY part_end - part_begin DESC, part_begin) AS rank
+    FROM (
+        SELECT s.*, h.hour, greatest(s.begin_at, h.hour) AS part_begin,
+            least(s.end_at, h.hour + interval '1 hour') AS part_end
+        FROM span s CROSS JOIN LATERAL (
+            SELECT date_trunc('hour', s.begin_at, 'UTC') UNION SELECT date_trunc('hour', s.end_at, 'UTC')
+        ) h (hour)
+    ) e WHERE part_begin < part_end AND part_end - part_begin < interval '1 hour'
+), counted AS (
+    SELECT s.span, d.up, d.down, d.unknown FROM span s JOIN {website_availability_daily} d
+        ON d.target_id = s.target_id AND d.location = s.location
+        AND d.day::timestamp AT TIME ZONE 'UTC' >= s.begin_at
+        AND (d.day + 1)::timestamp AT TIME ZONE 'UTC' <= s.end_at
+    WHERE d.target_id = ANY(%(ids)s::bigint[]) AND d.day BETWEEN %(from)s::date AND %(until)s::date
+    AND d.day NOT IN (SELECT day FROM marked)
+    UNION ALL
+    SELECT p.span, h.up, h.down, h.unknown FROM part p JOIN {website_availability_hourly} h
+        ON h.target_id = p.target_id AND h.location = p.location
+        AND h.hour >= greatest(p.begin_at, p.day::timestamp AT TIME ZONE 'UTC')
+        AND h.hour <= least(p.end_at, (p.day + 1)::timestamp AT TIME ZONE 'UTC') - interval '1 hour'
+    UNION ALL
+    SELECT e.span, CASE WHEN r.rows >= h.up + h.down + h.unknown THEN r.up WHEN e.rank = 1 THEN h.up END,
+        CASE WHEN r.rows >= h.up + h.down + h.unknown THEN r.down WHEN e.rank = 1 THEN h.down END,
+        CASE WHEN r.rows >= h.up + h.down + h.unknown THEN r.unknown WHEN e.rank = 1 THEN h.unknown END
+    FROM edge e JOIN {website_availability_hourly} h
+        ON h.target_id = e.target_id AND h.location = e.location AND h.hour = e.hour
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS rows, count(*) FILTER (WHERE inside AND status = 'up') AS up,
+            count(*) FILTER (WHERE inside AND status = 'down') AS down,
+            count(*) FILTER (WHERE inside AND status = 'unknown') AS unknown
+        FROM (
+            SELECT status, scheduled_at >= e.part_begin AND scheduled_at < e.part_end AS inside
+            FROM {website_check} v WHERE v.target_id = e.target_id AND v.location = e.location
+            AND v.scheduled_at >= e.hour AND v.scheduled_at < e.hour + interval '1 hour'
+        ) v
+    ) r
+)
+SELECT s.target_id, s.location, s.check_interval_s, s.begin_at, s.end_at, coalesce(sum(c.up), 0)::bigint AS up,
+    coalesce(sum(c.down), 0)::bigint AS down, coalesce(sum(c.unknown), 0)::bigint AS unknown
+FROM span s LEFT JOIN counted c USING (span)
+GROUP BY s.span, s.target_id, s.location, s.check_interval_s, s.begin_at, s.end_at
+ORDER BY s.target_id, s.location, s.begin_at"""
 
 # What follows writes.
 

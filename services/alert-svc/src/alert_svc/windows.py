@@ -1,0 +1,65 @@
+"""Maintenance windows as they are in PostgreSQL, for whoever asks which of them hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from psycopg import sql
+
+from monitoring_alerting.windows import Window, Windows
+from monitoring_core.tables import WINDOW_TABLE
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping
+
+    import psycopg
+
+log = structlog.get_logger()
+
+# Changes with any value of any row, whoever changed it.
+_FINGERPRINT = "SELECT count(*), sum(hashtextextended(w::text, 0)) FROM {windows} w"
+_READ = "SELECT window_id, match, begins_at, ends_at, zone, recurrence, ended_at FROM {windows}"
+
+
+class WindowTable:
+    """The windows as they were when they were last looked at."""
+
+    def __init__(self, schema: str) -> None:
+        self._table = sql.Identifier(schema, WINDOW_TABLE)
+        self._fingerprint: tuple[object, ...] | None = None
+        self._windows = Windows(())
+        self._told_of: set[int] = set()
+
+    def look(self, cursor: psycopg.Cursor[Any]) -> None:
+        """Read the windows again if they have changed, in the transaction of the caller."""
+        fingerprint = cursor.execute(self._composed(_FINGERPRINT)).fetchone()
+        if fingerprint == self._fingerprint:
+            return
+        rows = cursor.execute(self._composed(_READ)).fetchall()
+        names = ("id", "match", "begins_at", "ends_at", "zone", "recurrence", "ended_at")
+        self._windows = Windows(Window(**dict(zip(names, row, strict=True))) for row in rows)
+        self._fingerprint = fingerprint
+        self._told_of.clear()
+
+    def holding(self, moment: dt.datetime, labels: Mapping[str, str]) -> int | None:
+        """The window that holds for a target with these labels; None for none."""
+        found = self._windows.holding(moment, labels)
+        self._tell_of_faults()
+        return found
+
+    def held_until(self, moment: dt.datetime, labels: Mapping[str, str]) -> dt.datetime | None:
+        """When that window ends; None where none holds."""
+        found = self._windows.held_until(moment, labels)
+        self._tell_of_faults()
+        return found
+
+    def _tell_of_faults(self) -> None:
+        for number, problem in self._windows.faulty.items():
+            if number not in self._told_of:
+                self._told_of.add(number)
+                log.error("a maintenance window cannot be used: it silences nothing", window=number, error=problem)
+
+    def _composed(self, statement: str) -> sql.Composed:
+        return sql.SQL(statement).format(windows=self._table)
