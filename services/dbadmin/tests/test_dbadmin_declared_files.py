@@ -106,6 +106,9 @@ def test_a_hundred_faults_are_told_and_how_many_there_are(tmp_path: Path) -> Non
     ("arguments", "said"),
     [
         (["plan"], "nothing to read: name a file, like -f targets.yaml"),
+        (["plan", "-f", "x", "--from", "kubernetes"], "-f and --from are two sources: give one of them"),
+        (["plan", "-f", "x", "--grace", "0s"], "--context, --namespace, --grace and --opt-in need --from kubernetes"),
+        (["plan", "--from", "kubernetes", "--namespace", "a"], "--namespace needs --owner: whose the targets of these"),
         (["plan", "-f", "x", "--owner", "a b"], "must be at most 100 letters, digits, dots"),
         (["plan", "-f", "x", "--max-gone", "101"], "101 is not in the range 0<=x<=100"),
         (["apply", "-f", "-"], "nobody can be asked here: --yes changes targets without a question"),

@@ -33,6 +33,7 @@ class Declaration:
 
     Attributes:
         targets: no two have the same key or URL.
+        whole: whether it is done as a whole or not at all; if not, targets whose URLs are taken are left out.
         held: beginnings of keys of which the source cannot tell what is wanted. What is there stays as it is.
         remarks: what a person should know of the source, a line each.
         faults: what is wrong with parts of it, a line each; these parts are held, and all others are good.
@@ -40,6 +41,7 @@ class Declaration:
 
     owner: str
     targets: tuple[Declared, ...]
+    whole: bool = True
     held: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import sys
 from typing import TYPE_CHECKING, Any
@@ -9,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from dbadmin.commands.targets.differences import as_json, lines, summary
+from dbadmin.commands.targets.differences import as_json, lines, printable, summary
+from dbadmin.kubernetes_api import KubernetesApi
 from dbadmin.targets.applying import apply_targets, plan_targets
-from dbadmin.targets.declared_files import STANDARD_INPUT, read_declaration
+from dbadmin.targets.cluster.listing import Cluster
+from dbadmin.targets.cluster.source import Terms, read_cluster
+from dbadmin.targets.declared_files import MAX_REPORTED, STANDARD_INPUT, read_declaration
 from dbadmin.targets.ownership import owner_problem
 from dbadmin.targets.plans import FEW, Action, Way
 from monitoring_core.errors import StopError
-from monitoring_runtime.commands import config_options, counted
+from monitoring_runtime.commands import Duration, config_options, counted
 from monitoring_runtime.groups import examples
 from monitoring_runtime.output import Output, output_option
 
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from dbadmin.targets.plans import Plan
     from monitoring_core.config import Config
 
+_SOURCE = "kubernetes"
+_GRACE_S = 600
 # What terraform's plan ends with when something is to change.
 _CHANGES = 2
 
@@ -35,6 +41,11 @@ class Asked:
     """What the options of both commands say."""
 
     files: tuple[str, ...]
+    source: str | None
+    context: str | None
+    namespaces: tuple[str, ...]
+    grace: float | None
+    opt_in: bool
     owner: str | None
     adopt: bool
     remove: bool
@@ -51,9 +62,23 @@ class Asked:
             click.UsageError: the options name no source.
             StopError: the source cannot be read, or is wrong.
         """
+        if self.source and self.files:
+            raise click.UsageError("-f and --from are two sources: give one of them")
+        if self.source:
+            return self._of_cluster()
+        if self.context or self.namespaces or self.grace is not None or self.opt_in:
+            raise click.UsageError("--context, --namespace, --grace and --opt-in need --from kubernetes")
         if not self.files:
-            raise click.UsageError("nothing to read: name a file, like -f targets.yaml")
+            raise click.UsageError("nothing to read: name a file, like -f targets.yaml, or --from kubernetes")
         return read_declaration(self.files, self.owner)
+
+    def _of_cluster(self) -> Declaration:
+        if self.namespaces and not self.owner:
+            # Two commands with different namespaces would each let the targets of the other go.
+            raise click.UsageError("--namespace needs --owner: whose the targets of these namespaces are")
+        grace = dt.timedelta(seconds=_GRACE_S if self.grace is None else self.grace)
+        cluster = Cluster(KubernetesApi(self.context), self.namespaces)
+        return read_cluster(cluster, self.owner or _SOURCE, Terms(grace, self.opt_in), dt.datetime.now(dt.UTC))
 
 
 def _owner(_context: click.Context, _parameter: click.Parameter, owner: str | None) -> str | None:
@@ -72,7 +97,25 @@ _OPTIONS = (
         help="A file of targets in YAML, a folder of such files, or - for standard input. Repeatable.",
     ),
     click.option(
-        "--owner", callback=_owner, metavar="NAME", help="Whose targets these are. [default: as the file says]"
+        "--from",
+        "source",
+        type=click.Choice([_SOURCE]),
+        help="Read the Ingresses and HTTPRoutes of a cluster in place of files.",
+    ),
+    click.option("--context", metavar="NAME", help="A context of the kubeconfig. [default: the current one]"),
+    click.option("--namespace", "namespaces", multiple=True, metavar="NAME", help="Only this one. Repeatable."),
+    click.option(
+        "--grace",
+        type=Duration(),
+        metavar="DURATION",
+        help="What is younger in the cluster is not added yet. [default: 10m]",
+    ),
+    click.option("--opt-in", is_flag=True, help="Only what has the annotation availability-monitor/watch: true."),
+    click.option(
+        "--owner",
+        callback=_owner,
+        metavar="NAME",
+        help="Whose targets these are. [default: as the file says, or kubernetes]",
     ),
     click.option("--adopt", is_flag=True, help="Take over targets of these URLs that belong to nobody."),
     click.option("--remove", is_flag=True, help="Remove what is no longer declared, in place of deactivating it."),
@@ -107,6 +150,7 @@ def _declaring(command: Callable[..., None]) -> Callable[..., None]:
         "dbadmin targets plan -f targets.yaml",
         "dbadmin targets plan -f targets --owner shop --detailed-exitcode",
         "dbadmin targets plan -f - -o json < targets.yaml",
+        "dbadmin targets plan --from kubernetes",
     ),
 )
 @click.option("--detailed-exitcode", is_flag=True, help="Status 2 when something is to change; 1 is an error.")
@@ -124,9 +168,10 @@ def plan(config: Config, asked: Asked, detailed_exitcode: bool, output: Output) 
         click.echo(as_json(found, done=False))
     else:
         _show(found, done=False)
-    if problem := _refusal(found, asked):
+    if problem := _refusal(declaration, found, asked):
         click.echo(f"apply would refuse this: {problem}", err=True)
-    sys.exit(_CHANGES if detailed_exitcode and found.changes else 0)
+    _tell(declaration)
+    sys.exit(1 if declaration.faults else _CHANGES if detailed_exitcode and found.changes else 0)
 
 
 @click.command(
@@ -135,6 +180,7 @@ def plan(config: Config, asked: Asked, detailed_exitcode: bool, output: Output) 
         "dbadmin targets apply -f targets.yaml",
         "dbadmin targets apply -f targets --owner shop --yes",
         "dbadmin targets apply -f targets.yaml --adopt",
+        "dbadmin targets apply --from kubernetes --grace 10m --yes",
     ),
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -150,7 +196,7 @@ def apply(config: Config, asked: Asked, yes: bool, output: Output) -> None:
         raise click.UsageError("nobody can be asked here: --yes changes targets without a question")
     declaration = asked.declaration()
     found = plan_targets(config.database, declaration, asked.way())
-    problem = _refusal(found, asked)
+    problem = _refusal(declaration, found, asked)
     if problem or (found.changes and not yes):
         _show(found, done=False, aside=bool(problem) or output is Output.JSON)
     if problem:
@@ -158,20 +204,23 @@ def apply(config: Config, asked: Asked, yes: bool, output: Output) -> None:
     if found.changes:
         if not yes:
             click.confirm("Do this?", abort=True, err=True)
-        found = apply_targets(config.database, declaration, asked.way(), _accepting(found, asked, yes))
+        accepted = _accepting(declaration, found, asked, yes)
+        found = apply_targets(config.database, declaration, asked.way(), accepted)
     if output is Output.JSON:
         click.echo(as_json(found, done=True))
     elif yes:
         _show(found, done=True)
     else:
         click.echo(summary(found, done=True))
+    _tell(declaration)
+    sys.exit(1 if declaration.faults else 0)
 
 
-def _accepting(seen: Plan, asked: Asked, yes: bool) -> Callable[[Plan], None]:
+def _accepting(declaration: Declaration, seen: Plan, asked: Asked, yes: bool) -> Callable[[Plan], None]:
     """Refuses to carry out what may not be done, and what a person has not agreed to."""
 
     def accepted(plan: Plan) -> None:
-        if problem := _refusal(plan, asked):
+        if problem := _refusal(declaration, plan, asked):
             raise StopError(f"{problem}: nothing was changed")
         if not yes and plan != seen:
             raise StopError("somebody else changed targets meanwhile: nothing was changed, run it again")
@@ -185,9 +234,18 @@ def _show(plan: Plan, done: bool, aside: bool = False) -> None:
     click.echo(summary(plan, done), err=aside)
 
 
-def _refusal(plan: Plan, asked: Asked) -> str | None:
+def _tell(declaration: Declaration) -> None:
+    """What a person should know of the source, and what is wrong with it, as far as anybody reads it."""
+    for found in (declaration.remarks, declaration.faults):
+        for line in found[:MAX_REPORTED]:
+            click.echo(printable(line), err=True)
+        if len(found) > MAX_REPORTED:
+            click.echo(f"and {len(found) - MAX_REPORTED:,} more", err=True)
+
+
+def _refusal(declaration: Declaration, plan: Plan, asked: Asked) -> str | None:
     """Why a plan is not carried out, or None."""
-    if plan.conflicts:
+    if plan.conflicts and declaration.whole:
         urls = counted(len(plan.conflicts), "URL")
         return f"{urls} {'is that' if len(plan.conflicts) == 1 else 'are those'} of other targets"
     if plan.goes_too_far(asked.max_gone):

@@ -79,7 +79,7 @@ def _values(record: TargetRecord | None) -> dict[tuple[str, str], tuple[Any, Any
 def lines(plan: Plan) -> Iterator[str]:
     """The plan for a person."""
     for conflict in plan.conflicts[:MAX_TARGETS]:
-        yield click.style(_printable(f"! {conflict.declared.key}  {_told(conflict)}"), fg="red")
+        yield click.style(printable(f"! {conflict.declared.key}  {_told(conflict)}"), fg="red")
     for change in plan.changes[:MAX_TARGETS]:
         yield from _lines(change)
     if (more := max(len(plan.conflicts), len(plan.changes)) - MAX_TARGETS) > 0:
@@ -91,20 +91,18 @@ def _lines(change: Change) -> Iterator[str]:
     assert record is not None
     url = without_credentials(record.url)
     if change.action in _GONE:
-        yield click.style(_printable(f"- {change.key}  {url}  {_DONE[change.action]}"), fg="red")
+        yield click.style(printable(f"- {change.key}  {url}  {_DONE[change.action]}"), fg="red")
     elif change.action is Action.ADD:
-        yield click.style(_printable(f"+ {change.key}  {url}"), fg="green")
+        yield click.style(printable(f"+ {change.key}  {url}"), fg="green")
         for found in differences(change):
             if found.field != "url" and (found.field, found.new) != ("active", True):
-                yield _printable(f"    {found.field}: {_text(found.new)}")
+                yield printable(f"    {found.field}: {_text(found.new)}")
     else:
         note = "  taken over" if change.action is Action.ADOPT else ""
-        yield click.style(_printable(f"~ {change.key}  {url}{note}"), fg="yellow")
+        yield click.style(printable(f"~ {change.key}  {url}{note}"), fg="yellow")
         for found in differences(change):
             old, new = _text(found.old), _text(found.new)
-            yield _printable(
-                f"    {found.field}: {f'{old} -> {new}' if old != new else f'{old}, which is another one'}"
-            )
+            yield printable(f"    {found.field}: {f'{old} -> {new}' if old != new else f'{old}, which is another one'}")
 
 
 def _told(conflict: Conflict) -> str:
@@ -120,7 +118,7 @@ def _text(value: object) -> str:
     return "nothing" if value is None else text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text in one line of a terminal, whatever a target holds."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
