@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -321,6 +322,23 @@ def test_a_program_gets_the_whole_plan(run: Callable[..., tuple[int, str, str]],
         True,
         {"add": 1, "adopt": 1, "change": 1, "deactivate": 0, "remove": 0, "unchanged": 0, "waiting": 0},
     )
+
+
+def test_many_changes_take_no_more_than_their_number_of_times_as_long(
+    run: Callable[..., tuple[int, str, str]], config: Config
+) -> None:
+    """The table's triggers compare all targets with all: the first statement of a session must not say how."""
+
+    def targets(regexp: str) -> list[dict[str, Any]]:
+        return [{"key": f"k{i}", "url": f"https://{i}.example/", "regexp": regexp} for i in range(6_000)]
+
+    run("apply", targets("a"))
+    began = time.monotonic()
+    assert run("apply", targets("b"))[1].endswith("shop: 0 added, 6,000 changed, 0 unchanged\n")
+    many = time.monotonic() - began
+    began = time.monotonic()
+    assert run("apply", targets("b"))[1].endswith("shop: 0 added, 0 changed, 6,000 unchanged\n")
+    assert many < 5 * (time.monotonic() - began) + 2
 
 
 HOSTILE = [

@@ -174,6 +174,6 @@ def _scalar(node: yaml.Node, path: str) -> Any:
 
 def _text(text: str, line: int, path: str) -> str:
     """`text` itself; refused when an escape like `\\ud800` makes it invalid Unicode, which cannot be stored."""
-    if any("\ud800" <= c <= "\udfff" for c in text):
+    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
         raise DocumentError(line, f"{path}: is not valid Unicode")
     return text

@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from dbadmin.connect import connected
-from dbadmin.targets.merging import Merge
+from dbadmin.targets.merging import Merge, changed
 from dbadmin.targets.ownership import OWNER_LABEL
 from dbadmin.targets.plans import Action, Way, make_plan
 from dbadmin.targets.staging import rows_of, stage
@@ -79,7 +79,7 @@ def _let_go(connection: psycopg.Connection[Any], table: sql.Identifier, plan: Pl
     ):
         ids = [change.before.id for change in plan.changes if change.action is action and change.before]
         if ids:
-            connection.execute(sql.SQL(statement).format(table), (ids,))
+            changed(connection, sql.SQL(statement).format(table), (ids,))
 
 
 def _merge(connection: psycopg.Connection[Any], schema: str, plan: Plan) -> None:
