@@ -39,6 +39,8 @@ COMMANDS: list[tuple[click.Command, str]] = [
     (dbadmin.cli.main, "targets deactivate 1"),
     (dbadmin.cli.main, "targets test http://a/"),
     (dbadmin.cli.main, "targets history 1"),
+    (dbadmin.cli.main, "targets plan -f targets.yaml"),
+    (dbadmin.cli.main, "targets apply -f targets.yaml --yes"),
     (dbadmin.cli.main, "report --month 2026-10"),
     (dbadmin.cli.main, "locations list"),
     (dbadmin.cli.main, "locations forget here"),

@@ -163,11 +163,11 @@ def test_a_file_that_is_missing_is_refused_by_name(folder: Path) -> None:
 
 
 @settings(max_examples=300)
-@given(st.text() | st.text("{}[]&*!|>%@`:-,# \n\tab1'\""))
-def test_no_text_makes_the_reader_raise_anything_but_its_own_error(text: str) -> None:
+@given(st.text() | st.text("{}[]&*!|>%@`:-,# \n\tab1'\""), st.booleans())
+def test_no_text_makes_the_reader_raise_anything_but_its_own_error(text: str, quick: bool) -> None:
     """Whatever the file holds, a person gets a line about it."""
     try:
-        document = parse_document(text)
+        document = parse_document(text, quick=quick)
     except DocumentError as error:
         assert error.line >= 1
     else:
@@ -179,6 +179,31 @@ _values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
+
+
+@given(st.dictionaries(st.text("abc", min_size=1), _values, max_size=4), st.booleans())
+def test_the_quick_way_reads_the_same(data: dict[str, object], flow: bool) -> None:
+    """The values and their lines, whichever way a file is written."""
+    text = yaml.safe_dump(data, default_flow_style=flow, allow_unicode=True)
+    assert read(text, quick=True) == read(text, quick=False)
+
+
+def read(text: str, quick: bool) -> str:
+    """What there is in a text; as a text, in which NaN is itself and true is not 1."""
+    try:
+        document = parse_document(text, quick=quick)
+        return repr((document.data, document.lines))
+    except DocumentError as error:
+        return f"{error.line}: {error.message}"
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 100_000, "- " * 100_000])
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_document_that_is_nested_without_end_is_refused(text: str, quick: bool) -> None:
+    with pytest.raises(DocumentError):
+        parse_document(text, quick=quick)
+
+
 _settings = [(name, field.name) for name, section in SECTIONS.items() for field in attrs.fields(section)]
 
 

@@ -16,6 +16,7 @@ from monitoring_core.testing.strategies import records
 URL = "https://example.org/"
 PLACE = "must be a host, perhaps with a port, like origin.example.org:8443, got "
 STATUS = "expected_status: must be status codes and ranges like 200-299,301, got "
+METHOD = "method: must be one of GET, HEAD, POST, got 'PUT'"
 NOT_RE2 = "regexp: is not a regular expression that RE2 takes: "
 FILE_NAME = "must be the name of a file: letters, digits, dots, dashes or underscores, got "
 PERL = "invalid perl operator: (?="
@@ -56,6 +57,18 @@ GOOD = [
 ]
 
 BAD = [
+    (
+        {"url": 5, "regexp": 1, "timeout_s": 0, "labels": {"a": 1}, "colour": "red"},
+        [
+            "colour: no such field",
+            "url: must be text, got a number",
+            "regexp: must be text, got a number",
+            "timeout_s: must be more than 0, got 0",
+            "labels[...]: must be text, got a number",
+        ],
+    ),
+    ({"active": 1, "method": "PUT"}, ["active: must be true or false, got a number", METHOD]),
+    ({"method": 1, "body": "x", "regexp": "("}, ["method: must be text, got a number"]),
     ({"url": ""}, ["url: must not be empty"]),
     ({"url": 5}, ["url: must be text, got a number"]),
     ({"url": "x" * 2_049}, ["url: must have at most 2048 characters"]),

@@ -105,14 +105,9 @@ class Items:
     def _place(self, path: str) -> str:
         """The place of a setting; where it is not set, that of what it belongs to."""
         lines = self._document.lines
-        while path:
-            if path in lines:
-                return f"{self._path}:{lines[path]}"
-            within = [line for name, line in lines.items() if name.startswith(f"{path}.")]
-            if within:
-                return f"{self._path}:{min(within)}"
+        while path and path not in lines:
             path = path.rpartition(".")[0] if "." in path else path.partition("[")[0] if "[" in path else ""
-        return str(self._path)
+        return f"{self._path}:{lines[path]}" if path else str(self._path)
 
 
 def _line(fault: Fault) -> tuple[int, str]:

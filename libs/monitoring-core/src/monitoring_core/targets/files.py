@@ -14,7 +14,7 @@ from monitoring_core.targets.lines import MAX_LINE, Lines
 from monitoring_core.targets.record import TargetRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 LONG_LINE = f"is longer than {MAX_LINE // 1024} KiB, and nothing after it was read"
 NOT_UTF8 = "is not UTF-8 text"
@@ -81,7 +81,10 @@ class JsonRecords:
             return _bad(self._lines, "is not JSON")
         if not isinstance(fields, dict):
             return _bad(self._lines, "must be a JSON object")
-        return _parsed(self._lines, fields, from_text=False)
+        try:
+            return Line(self._lines.number, TargetRecord.parse(fields))
+        except InvalidTargetError as error:
+            return Line(self._lines.number, None, error.problems)
 
 
 class CsvRecords:
@@ -130,14 +133,11 @@ class CsvRecords:
             return _bad(self._lines, "has not as many fields as the header")
         if any("\udc80" <= c <= "\udcff" for value in values if not value.isascii() for c in value):
             return _bad(self._lines, NOT_UTF8)
-        fields: dict[str, Any] = {name: value for name, value in zip(self.columns, values, strict=True) if value != ""}
-        for name, kind in _JSON_FIELDS.items():
-            if name in fields:
-                try:
-                    fields[name] = json.loads(fields[name])
-                except (ValueError, RecursionError):
-                    return _bad(self._lines, f"{name}: must be a JSON {kind}")
-        return _parsed(self._lines, fields, from_text=True)
+        try:
+            fields = {name: value for name, value in zip(self.columns, values, strict=True) if value != ""}
+            return Line(self._lines.number, parse_texts(fields))
+        except InvalidTargetError as error:
+            return Line(self._lines.number, None, error.problems)
 
     def _text(self) -> Iterator[str]:
         for line in self._lines:
@@ -164,11 +164,23 @@ def _bad(lines: Lines, problem: str) -> Line:
     return Line(lines.number, None, (problem,))
 
 
-def _parsed(lines: Lines, fields: dict[str, Any], from_text: bool) -> Line:
-    try:
-        return Line(lines.number, TargetRecord.parse(fields, from_text=from_text))
-    except InvalidTargetError as error:
-        return Line(lines.number, None, error.problems)
+def parse_texts(fields: Mapping[str, str]) -> TargetRecord:
+    """Read a target of which every field is a text, as in CSV: lists and objects are JSON.
+
+    Raises:
+        InvalidTargetError: with every problem found.
+    """
+    values: dict[str, Any] = dict(fields)
+    problems = []
+    for name, kind in _JSON_FIELDS.items():
+        if name in values:
+            try:
+                values[name] = json.loads(values[name])
+            except (ValueError, RecursionError):
+                problems.append(f"{name}: must be a JSON {kind}")
+    if problems:
+        raise InvalidTargetError(problems)
+    return TargetRecord.parse(values, from_text=True)
 
 
 def write_targets(file: IO[str], file_format: FileFormat, records: Iterable[TargetRecord]) -> int:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 MIN_INTERVAL_S = 1
 MAX_INTERVAL_S = 86_400
 
+_ANY_URL = "http://a/"
+
 _Regexp = Annotated[str, Meta(max_length=MAX_REGEXP_LENGTH)]
 _Regexps = Annotated[list[_Regexp], Meta(max_length=MAX_EXPECTATIONS)]
 
@@ -89,12 +91,11 @@ class TargetRecord:
         """
         known = attrs.fields_dict(cls)
         problems = [f"{name}: no such field" for name in fields if name not in known]
+        values = {name: value for name, value in fields.items() if name in known}
         try:
-            record = msgspec.convert(
-                {name: value for name, value in fields.items() if name in known}, cls, strict=not from_text
-            )
-        except msgspec.ValidationError as error:
-            raise InvalidTargetError([*problems, plain(str(error), fields)]) from None
+            record = msgspec.convert(values, cls, strict=not from_text)
+        except msgspec.ValidationError:
+            raise InvalidTargetError([*problems, *_misfits(values, strict=not from_text)]) from None
         problems += record.problems()
         if problems:
             raise InvalidTargetError(problems)
@@ -201,6 +202,23 @@ class TargetRecord:
             expected_status=defaults.expected_status,
         )
         return Target(id=self.id, url="", settings=shared(settings), problem=problem)
+
+
+def _misfits(values: Mapping[str, Any], strict: bool) -> list[str]:
+    """What is wrong with fields of which one at least has no value of its kind, a sentence each."""
+    problems: list[str] = []
+    fit: dict[str, Any] = {}
+    for name in dict.fromkeys(("url", *values)):
+        one = {name: values[name]} if name in values else {}
+        try:
+            msgspec.convert({"url": _ANY_URL} | one if name != "url" else one, TargetRecord, strict=strict)
+            fit |= one
+        except msgspec.ValidationError as error:
+            problems.append(plain(str(error), values))
+    # A body is judged by the method, and nothing can be judged without a URL.
+    if "url" in fit and fit.keys() >= {"method"} & values.keys():
+        problems += msgspec.convert(fit, TargetRecord, strict=strict).problems()
+    return problems
 
 
 def _all(first: str | None, others: list[str] | None) -> tuple[str, ...]:

@@ -9,8 +9,7 @@ from psycopg import sql
 
 from dbadmin.connect import connected
 from dbadmin.targets.merging import MAX_REPORTED, Merge, clashes, repeated
-from dbadmin.targets.staging import Rows
-from dbadmin.targets.table import aliased_columns
+from dbadmin.targets.staging import Rows, stage
 from monitoring_core.errors import StopError
 from monitoring_core.tables import TARGET_TABLE
 
@@ -67,7 +66,7 @@ class Import:
         counts = ImportCounts()
         try:
             with connected(config) as connection:
-                _stage(connection, config.schema, rows.columns, self._good(rows, counts))
+                stage(connection, config.schema, self._good(rows, counts), rows.columns)
                 if self.deactivate_missing and not counts.read:
                     raise StopError("the file has no targets, and --deactivate-missing would deactivate all of them")
                 for name in ("url", "id"):
@@ -110,16 +109,3 @@ class Import:
         counts.unchanged = counts.read - counts.added - counts.updated
         if self.deactivate_missing:
             counts.deactivated = merge.deactivate_missing()
-
-
-def _stage(connection: psycopg.Connection[Any], schema: str, columns: Sequence[str], contents: Iterator[bytes]) -> None:
-    """Copy the good lines into the temporary table `staged` of this session."""
-    statement = "CREATE TEMP TABLE staged ON COMMIT DROP AS SELECT 0::bigint AS line, {} FROM {} WITH NO DATA"
-    table = sql.Identifier(schema, TARGET_TABLE)
-    connection.execute(sql.SQL(statement).format(aliased_columns(), table))
-    connection.execute("ALTER TABLE staged ALTER active SET DEFAULT true")
-    copy_in = f"COPY staged ({', '.join(('line', *columns))}) FROM STDIN (FORMAT csv)"
-    with connection.cursor().copy(copy_in) as copy:
-        for content in contents:
-            copy.write(content)
-    connection.execute("ANALYZE staged")

@@ -6,13 +6,19 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from psycopg import sql
 
 from dbadmin.targets.plain_lines import PlainLines, plain_json
+from dbadmin.targets.table import aliased_columns
+from monitoring_core.tables import TARGET_TABLE
 from monitoring_core.targets.files import FIELDS, CsvRecords, FileFormat, JsonRecords, Line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    import psycopg
+
+    from monitoring_core.targets import TargetRecord
     from monitoring_core.targets.lines import Lines
 
 
@@ -95,6 +101,27 @@ def staging(lines: Lines, file_format: FileFormat) -> CsvStaging | JsonStaging:
     return CsvStaging(lines) if file_format is FileFormat.CSV else JsonStaging(lines)
 
 
+def rows_of(records: Iterable[TargetRecord]) -> Iterator[bytes]:
+    """Records as rows, for `stage`."""
+    for number, record in enumerate(records, start=1):
+        yield _csv_row(number, record, FIELDS)
+
+
+def stage(
+    connection: psycopg.Connection[Any], schema: str, contents: Iterable[bytes], columns: Sequence[str] = FIELDS
+) -> None:
+    """Copy rows into the temporary table `staged` of this session."""
+    statement = "CREATE TEMP TABLE staged ON COMMIT DROP AS SELECT 0::bigint AS line, {} FROM {} WITH NO DATA"
+    table = sql.Identifier(schema, TARGET_TABLE)
+    connection.execute(sql.SQL(statement).format(aliased_columns(), table))
+    connection.execute("ALTER TABLE staged ALTER active SET DEFAULT true")
+    copy_in = f"COPY staged ({', '.join(('line', *columns))}) FROM STDIN (FORMAT csv)"
+    with connection.cursor().copy(copy_in) as copy:
+        for content in contents:
+            copy.write(content)
+    connection.execute("ANALYZE staged")
+
+
 def _numbered(number: int, line: bytes) -> bytes:
     return b"%d,%b\n" % (number, line.rstrip(b"\r\n"))
 
@@ -113,10 +140,12 @@ def _joined(parts: Iterator[bytes | Line]) -> Iterator[Rows | Line]:
 
 def _row(line: Line, columns: Sequence[str]) -> bytes | Line:
     """The record as a row; the line itself when it has no record."""
-    if line.record is None:
-        return line
-    values = (getattr(line.record, column) for column in columns)
-    return f"{line.number},{','.join(map(_csv, values))}\n".encode()
+    return line if line.record is None else _csv_row(line.number, line.record, columns)
+
+
+def _csv_row(number: int, record: TargetRecord, columns: Sequence[str]) -> bytes:
+    values = (getattr(record, column) for column in columns)
+    return f"{number},{','.join(map(_csv, values))}\n".encode()
 
 
 def _csv(value: Any) -> str:

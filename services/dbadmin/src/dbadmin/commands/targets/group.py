@@ -17,6 +17,8 @@ COMMANDS = {
     "deactivate": f"{_HERE}.switch:deactivate",
     "test": f"{_HERE}.check:check_targets",
     "history": f"{_HERE}.history:show_history",
+    "plan": f"{_HERE}.declare:plan",
+    "apply": f"{_HERE}.declare:apply",
     "import": f"{_HERE}.import_file:import_targets",
     "export": f"{_HERE}.export_file:export_targets",
 }
@@ -28,6 +30,7 @@ COMMANDS = {
     lazy=COMMANDS,
     epilog=examples(
         "dbadmin targets import websites.csv --dry-run",
+        "dbadmin targets apply -f targets.yaml",
         "dbadmin targets add https://example.org --interval 30s",
         "dbadmin targets list --label team=shop",
     ),

@@ -1,0 +1,168 @@
+"""A plan for a person or a program: what is added, changed or let go, and each field as it was and as it is to be.
+
+What may be a secret is masked, as in `dbadmin targets show`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import click
+
+from dbadmin.commands.targets.fields import SHOWN, shown
+from dbadmin.targets.plans import Action, same
+from monitoring_core.targets import without_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dbadmin.targets.plans import Change, Conflict, Plan
+    from monitoring_core.targets import TargetRecord
+
+# So many targets are shown to a person.
+MAX_TARGETS = 200
+_MAX_TEXT = 200
+_NONE = (None, None)
+_GONE = (Action.DEACTIVATE, Action.REMOVE)
+_DONE = {
+    Action.ADD: "added",
+    Action.ADOPT: "taken over",
+    Action.CHANGE: "changed",
+    Action.DEACTIVATE: "deactivated",
+    Action.REMOVE: "removed",
+}
+_TO_DO = {
+    Action.ADD: "add",
+    Action.ADOPT: "take over",
+    Action.CHANGE: "change",
+    Action.DEACTIVATE: "deactivate",
+    Action.REMOVE: "remove",
+}
+
+
+@attrs.frozen
+class Difference:
+    """A field, or one named part of it, that has another value; None stands for no value."""
+
+    field: str
+    old: Any
+    new: Any
+
+
+def differences(change: Change) -> list[Difference]:
+    """What is different in a target, the fields in the order SHOWN."""
+    before, after = _values(change.before), _values(change.after)
+    names = sorted(before.keys() | after.keys(), key=lambda name: (SHOWN.index(name[0]), name[1]))
+    return [
+        Difference(".".join(filter(None, name)), before.get(name, _NONE)[1], after.get(name, _NONE)[1])
+        for name in names
+        if not same(before.get(name, _NONE)[0], after.get(name, _NONE)[0])
+    ]
+
+
+def _values(record: TargetRecord | None) -> dict[tuple[str, str], tuple[Any, Any]]:
+    """The values of a target by their fields, or parts of these: each as it is, and as it is shown."""
+    found: dict[tuple[str, str], tuple[Any, Any]] = {}
+    if record is None:
+        return found
+    for name, masked in shown(record).items():
+        value = getattr(record, name)
+        if isinstance(value, dict) and value:
+            found |= {(name, part): (value[part], masked[part]) for part in value}  # type: ignore[index] # a dict too
+        elif name != "id":
+            found[name, ""] = (value, masked)
+    return found
+
+
+def lines(plan: Plan) -> Iterator[str]:
+    """The plan for a person."""
+    for conflict in plan.conflicts[:MAX_TARGETS]:
+        yield click.style(printable(f"! {conflict.declared.key}  {_told(conflict)}"), fg="red")
+    for change in plan.changes[:MAX_TARGETS]:
+        yield from _lines(change)
+    if (more := max(len(plan.conflicts), len(plan.changes)) - MAX_TARGETS) > 0:
+        yield f"and {more:,} more, which -o json has"
+
+
+def _lines(change: Change) -> Iterator[str]:
+    record = change.after or change.before
+    assert record is not None
+    url = without_credentials(record.url)
+    if change.action in _GONE:
+        yield click.style(printable(f"- {change.key}  {url}  {_DONE[change.action]}"), fg="red")
+    elif change.action is Action.ADD:
+        yield click.style(printable(f"+ {change.key}  {url}"), fg="green")
+        for found in differences(change):
+            if found.field != "url" and (found.field, found.new) != ("active", True):
+                yield printable(f"    {found.field}: {_text(found.new)}")
+    else:
+        note = "  taken over" if change.action is Action.ADOPT else ""
+        yield click.style(printable(f"~ {change.key}  {url}{note}"), fg="yellow")
+        for found in differences(change):
+            old, new = _text(found.old), _text(found.new)
+            yield printable(f"    {found.field}: {f'{old} -> {new}' if old != new else f'{old}, which is another one'}")
+
+
+def _told(conflict: Conflict) -> str:
+    url = without_credentials(conflict.declared.record.url)
+    whose = f"belongs to {conflict.owner}" if conflict.owner else "belongs to nobody"
+    return (
+        f"{url} is target {conflict.target_id}, which {whose}{': --adopt takes it over' if conflict.adoptable else ''}"
+    )
+
+
+def _text(value: object) -> str:
+    text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+    return "nothing" if value is None else text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…"
+
+
+def printable(text: str) -> str:
+    """The text in one line of a terminal, whatever a target holds."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def summary(plan: Plan, done: bool) -> str:
+    """How many targets are to change, or were changed."""
+    told = [action for action in Action if action in (Action.ADD, Action.CHANGE) or plan.count(action)]
+    words = [f"{plan.count(action):,} {_DONE[action] if done else f'to {_TO_DO[action]}'}" for action in told]
+    words.append(f"{plan.unchanged:,} unchanged")
+    if plan.waiting:
+        words.append(f"{plan.waiting:,} waiting")
+    return f"{plan.owner}: {', '.join(words)}"
+
+
+def as_json(plan: Plan, done: bool) -> str:
+    """The whole plan for a program."""
+    counts = {action.value: plan.count(action) for action in Action}
+    whole = {
+        "owner": plan.owner,
+        "applied": done,
+        "summary": counts | {"unchanged": plan.unchanged, "waiting": plan.waiting},
+        "changes": [_change(change) for change in plan.changes],
+        "conflicts": [_conflict(conflict) for conflict in plan.conflicts],
+    }
+    return json.dumps(whole, ensure_ascii=False, indent=2)
+
+
+def _change(change: Change) -> dict[str, object]:
+    record = change.after or change.before
+    assert record is not None
+    return {
+        "action": change.action,
+        "id": change.before.id if change.before else None,
+        "key": change.key,
+        "url": without_credentials(record.url),
+        "fields": {found.field: {"old": found.old, "new": found.new} for found in differences(change)},
+    }
+
+
+def _conflict(conflict: Conflict) -> dict[str, object]:
+    return {
+        "key": conflict.declared.key,
+        "url": without_credentials(conflict.declared.record.url),
+        "id": conflict.target_id,
+        "owner": conflict.owner,
+        "adoptable": conflict.adoptable,
+    }

@@ -1,0 +1,1 @@
+"""Targets from Kubernetes: what its Ingresses and HTTPRoutes publish."""

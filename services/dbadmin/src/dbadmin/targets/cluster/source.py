@@ -1,0 +1,109 @@
+"""The targets that a cluster declares: what its Ingresses and HTTPRoutes publish, as their annotations wish it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from dbadmin.targets.cluster.annotations import PREFIX, wishes_of
+from dbadmin.targets.cluster.ingresses import of_ingress
+from dbadmin.targets.cluster.routes import of_route
+from dbadmin.targets.declared import Declaration, Declared
+from dbadmin.targets.ownership import key_problem, owned
+from monitoring_core.result import MAX_URL_LENGTH
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dbadmin.targets.cluster.address import Address, Published
+    from dbadmin.targets.cluster.annotations import Wishes
+    from dbadmin.targets.cluster.listing import Cluster
+
+# Where a target is: on pages, in labels of metrics, and for policies.
+NAMESPACE_LABEL = "namespace"
+
+
+@attrs.frozen
+class Terms:
+    """Which objects become targets.
+
+    Attributes:
+        grace: how old an object must be before its targets are added.
+        opt_in: only those whose annotation `watch` is true; else all but those where it is false.
+    """
+
+    grace: dt.timedelta
+    opt_in: bool
+
+
+def read_cluster(cluster: Cluster, owner: str, terms: Terms, now: dt.datetime) -> Declaration:
+    """The targets of a cluster. Of two objects with one URL the older has it.
+
+    Raises:
+        OutageError, StopError: the cluster cannot be read as a whole.
+    """
+    reading = _Reading(owner, terms, now)
+    objects = [("ingress", one, of_ingress(one)) for one in cluster.ingresses()]
+    objects += [("httproute", one, of_route(one, cluster.gateway)) for one in cluster.routes()]
+    for kind, found, published in sorted(objects, key=lambda one: (_made_at(one[1]), one[0], _name(one[1]))):
+        reading.take(kind, found, published)
+    return reading.declaration()
+
+
+class _Reading:
+    def __init__(self, owner: str, terms: Terms, now: dt.datetime) -> None:
+        self._owner = owner
+        self._terms = terms
+        self._now = now
+        self._targets: dict[str, Declared] = {}
+        self._held: list[str] = []
+        self._remarks: list[str] = []
+        self._faults: list[str] = []
+
+    def take(self, kind: str, found: Mapping[str, Any], published: Published) -> None:
+        """Take up the targets of an object."""
+        name = f"{kind} {_name(found)}"
+        wishes = wishes_of(found["metadata"].get("annotations") or {})
+        if wishes.faults:
+            self._faults += [f"{name}: {PREFIX}{fault}" for fault in wishes.faults]
+            self._held.append(f"{kind}/{_name(found)}/")
+            return
+        watch = not self._terms.opt_in if wishes.watch is None else wishes.watch
+        if not watch or "deletionTimestamp" in found["metadata"]:
+            return
+        remarks = published.remarks if wishes.paths else (*published.remarks, *published.path_remarks)
+        self._remarks += [f"{name}: {remark}" for remark in remarks]
+        addable = published.served and self._now - _made_at(found) >= self._terms.grace
+        for address in wishes.moved(published.addresses):
+            self._add(name, found["metadata"]["namespace"], address, wishes, addable)
+
+    def _add(self, name: str, namespace: str, address: Address, wishes: Wishes, addable: bool) -> None:
+        key, url = f"{name.replace(' ', '/')}/{address.place}", address.url
+        if key_problem(key) or len(url) > MAX_URL_LENGTH:
+            self._remarks.append(f"{name}: {url[:100]}… is too long")
+        elif other := self._targets.get(url):
+            if other.place != name:
+                self._remarks.append(f"{name}: {url} is that of {other.place} too, which is older")
+        else:
+            labels = owned({NAMESPACE_LABEL: namespace} | (wishes.record.labels or {}), self._owner, key)
+            self._targets[url] = Declared(key, attrs.evolve(wishes.record, url=url, labels=labels), name, addable)
+
+    def declaration(self) -> Declaration:
+        return Declaration(
+            owner=self._owner,
+            targets=tuple(sorted(self._targets.values(), key=lambda declared: declared.key)),
+            whole=False,
+            held=tuple(self._held),
+            remarks=tuple(self._remarks),
+            faults=tuple(self._faults),
+        )
+
+
+def _name(found: Mapping[str, Any]) -> str:
+    return f"{found['metadata']['namespace']}/{found['metadata']['name']}"
+
+
+def _made_at(found: Mapping[str, Any]) -> dt.datetime:
+    return dt.datetime.fromisoformat(found["metadata"]["creationTimestamp"])
