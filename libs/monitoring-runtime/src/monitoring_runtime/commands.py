@@ -99,6 +99,11 @@ def _with_config(command: Callable[..., Any], role: Callable[[], str | None]) ->
 @config_options
 def check_config(config: Config) -> None:
     """Check the configuration and connect nowhere. Status 2 and one line a fault when it is not valid."""
+    say_valid(config)
+
+
+def say_valid(config: Config) -> None:
+    """Say that a configuration is valid, and what it is about."""
     click.echo(
         f"The configuration is valid: Kafka {config.kafka.bootstrap_servers}, topic {config.kafka.topic_name}; "
         f"PostgreSQL {config.database.address}, database {config.database.database}, schema {config.database.schema}."

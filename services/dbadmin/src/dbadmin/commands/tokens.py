@@ -34,7 +34,7 @@ def tokens_group() -> None:
     multiple=True,
     default=[str(Scope.READ)],
     show_default=True,
-    help="What it allows; nothing asks for write yet. Repeatable.",
+    help="What it allows. Repeatable.",
 )
 @click.option("--valid", "valid_s", type=Duration(whole=True), metavar="DURATION", help="How long. [default: always]")
 @config_options
