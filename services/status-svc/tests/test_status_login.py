@@ -160,6 +160,17 @@ def test_a_session_ends_after_its_time(person: Person, clock: FakeClock) -> None
     assert not person.sees()
 
 
+def test_a_page_that_stays_open_hears_nothing_after_its_session(person: Person, clock: FakeClock) -> None:
+    """The stream ends at what would have been told next; the browser comes back, and is not let in."""
+    person.opens("inner/")
+    with person.opens("inner/events", stream=True) as stream:
+        lines = stream.iter_lines()
+        assert next(line for line in lines if line.startswith(b"data:"))
+        clock.advance(9 * HOUR_S)
+        assert not [line for line in lines if line.startswith(b"data:")]
+    assert person.opens("inner/events").status_code == 401
+
+
 def test_a_cookie_of_other_rules_or_another_key_is_none(person: Person, issuer: Provider) -> None:
     """Whoever takes a group away from the rules, or changes the key, ends the sessions that there are."""
     person.opens("inner/")

@@ -78,7 +78,9 @@ class Pages:
 
     async def _inner_events(self, request: Request) -> Response:
         if await self._permits(request):
-            return self._events(inner=True)
+            login = self._login if self._login and self._login.who(request) else None
+            # A page that stays open hears nothing after the session has ended.
+            return self._events(inner=True, lasts=lambda: login is None or login.who(request) is not None)
         # Where people log in, a page that is open must not ask them for a password instead.
         return _unknown(_BEARER if self._login else _BASIC)
 
@@ -93,7 +95,7 @@ class Pages:
             return await self._login.begin(request, request.path_params["name"])
         return _unknown(_BASIC)
 
-    def _events(self, *, inner: bool) -> Response:
+    def _events(self, *, inner: bool, lasts: Callable[[], bool] = lambda: True) -> Response:
         stream = self._streams[inner]
         if stream.full:
             return PlainTextResponse(
@@ -102,7 +104,7 @@ class Pages:
                 headers=_NO_STORE | {"Retry-After": "60"},
             )
         headers = _NO_STORE | {"X-Accel-Buffering": "no"}
-        return StreamingResponse(stream.events(), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(stream.events(lasts), media_type="text/event-stream", headers=headers)
 
     async def _document(self, request: Request, *, inner: bool) -> Response:
         name = request.path_params["name"] or "index.html"
