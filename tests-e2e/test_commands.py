@@ -12,6 +12,7 @@ from click.testing import CliRunner
 import consumer_svc.cli
 import dbadmin.cli
 import producer_svc.cli
+import status_svc.cli
 
 if TYPE_CHECKING:
     import click
@@ -25,6 +26,8 @@ COMMANDS: list[tuple[click.Command, str]] = [
     (consumer_svc.cli.main, "dead-letters discard"),
     (consumer_svc.cli.main, "dead-letters list"),
     (consumer_svc.cli.main, "dead-letters replay"),
+    (status_svc.cli.main, "run"),
+    (status_svc.cli.main, "check-config"),
     (dbadmin.cli.main, "setup"),
     (dbadmin.cli.main, "create-schema"),
     (dbadmin.cli.main, "create-roles"),
@@ -42,6 +45,8 @@ COMMANDS: list[tuple[click.Command, str]] = [
     (dbadmin.cli.main, "targets plan -f targets.yaml"),
     (dbadmin.cli.main, "targets apply -f targets.yaml --yes"),
     (dbadmin.cli.main, "report --month 2026-10"),
+    (dbadmin.cli.main, "tokens list"),
+    (dbadmin.cli.main, "tokens writes"),
     (dbadmin.cli.main, "locations list"),
     (dbadmin.cli.main, "locations forget here"),
     (dbadmin.cli.main, "plan"),

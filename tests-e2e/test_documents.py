@@ -90,8 +90,15 @@ PROGRAMS: dict[str, click.Command] = {
     "alert-svc": alert_svc,
     "status-svc": status_svc,
 }
-# What other programs know.
-FOREIGN = {"SSL_CERT_FILE", "curl -I"}
+# What other programs know, and libraries say.
+FOREIGN = {
+    "SSL_CERT_FILE",
+    "curl -I",
+    "ExpiredTokenError",
+    "InvalidClaimError: aud",
+    "invalid_client",
+    "mismatching_state",
+}
 
 
 def strings() -> list[str]:

@@ -282,6 +282,13 @@ def test_a_producer_has_both_engines(images: DockerEngine) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_people_can_log_in_with_the_image(images: DockerEngine) -> None:
+    """It has the extra that a login needs."""
+    program = "from status_svc.adapters import openid; from status_svc import login"
+    done = images.run("--read-only", "--entrypoint", "/opt/venv/bin/python", "monitoring_status", "-c", program)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("image", IMAGES)
 def test_an_image_has_the_version_of_its_package(images: DockerEngine, image: str) -> None:
     """Its label and its output of --version name that version."""

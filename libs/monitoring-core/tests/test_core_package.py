@@ -30,6 +30,7 @@ NO_DEFAULT = {
     "canaries",
     "metric_labels",
     "trusted_proxies",
+    "oidc_allowed",
 }
 
 

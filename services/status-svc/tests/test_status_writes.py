@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
+from click.testing import CliRunner
 
+from dbadmin.cli import main
 from dbadmin.targets.history import read_history
 from dbadmin.targets.table import find
 from dbadmin.tokens import add_token
@@ -406,3 +408,22 @@ def test_writes_count_among_the_requests_of_their_token(config: Config, serve: C
     busy = Writing(serve(writes=True, requests_per_minute=3), token, "")
     codes = [busy("POST", "/targets", {"url": f"https://{n}.example/"}).status_code for n in range(4)]
     assert codes == [201, 201, 201, 429]
+
+
+def test_dbadmin_lists_what_was_written(writing: Writing, incident: dt.datetime, tmp_path: Path) -> None:
+    """Each kind of write, with the target that it was about."""
+    assert writing("POST", "/targets", SHOP).status_code == 201
+    assert writing("POST", "/notes", {"target_id": 7, "kind": "identified", "text": "A disk."}).status_code == 201
+    assert (
+        writing("POST", "/maintenance", {"match": {}, "ends_at": (NOW + dt.timedelta(hours=1)).isoformat()}).status_code
+        == 201
+    )
+    done = CliRunner().invoke(
+        main, ["tokens", "writes", "--since", "1h", "-o", "json", "--config", str(tmp_path / "config.yaml")]
+    )
+    assert done.exit_code == 0, done.output
+    assert [(row["token"], row["operation"], row["target_id"], row["account"]) for row in json.loads(done.stdout)] == [
+        ("shop robot", "addWindow", None, writing.account),
+        ("shop robot", "addNote", 7, writing.account),
+        ("shop robot", "addTarget", 1, writing.account),
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,33 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in newer r
         if self._whole and (seconds < 1 or not seconds.is_integer()):
             self.fail(f"must be whole seconds, 1s or more, got {value}", param, ctx)
         return int(seconds) if self._whole else seconds
+
+
+class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases alone
+    """A moment like 2026-11-24T10:00:00Z; without an offset it is UTC."""
+
+    name = "moment"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> dt.datetime:
+        """The moment in UTC."""
+        try:
+            moment = dt.datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a moment like 2026-11-24T10:00:00Z", param, ctx)
+        return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+
+
+class Since(Moment):
+    """A moment, or how long ago, like 30d."""
+
+    name = "since"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> dt.datetime:
+        """The moment in UTC."""
+        try:
+            return dt.datetime.now(dt.UTC) - parse_duration(str(value))
+        except ValueError:
+            return super().convert(value, param, ctx)
 
 
 def counted(count: int, thing: str) -> str:
@@ -99,6 +127,11 @@ def _with_config(command: Callable[..., Any], role: Callable[[], str | None]) ->
 @config_options
 def check_config(config: Config) -> None:
     """Check the configuration and connect nowhere. Status 2 and one line a fault when it is not valid."""
+    say_valid(config)
+
+
+def say_valid(config: Config) -> None:
+    """Say that a configuration is valid, and what it is about."""
     click.echo(
         f"The configuration is valid: Kafka {config.kafka.bootstrap_servers}, topic {config.kafka.topic_name}; "
         f"PostgreSQL {config.database.address}, database {config.database.database}, schema {config.database.schema}."

@@ -9,11 +9,12 @@ from psycopg.rows import dict_row
 
 from dbadmin.connect import connected
 from monitoring_core.errors import StopError
-from monitoring_core.tables import TOKEN_TABLE
+from monitoring_core.tables import NOTE_TABLE, TOKEN_TABLE, TRANSITION_TABLE, WRITE_TABLE
 from monitoring_core.tokens import new_token, token_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    import datetime as dt
+    from collections.abc import Iterable, Iterator
 
     from monitoring_core.config import DatabaseConfig
     from monitoring_core.tokens import Scope
@@ -27,6 +28,22 @@ SELECT token_id, name, scopes, added_at, added_by, expires_at, revoked_at,
     CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= now() THEN 'expired' ELSE 'valid' END AS state
 FROM {tokens} ORDER BY token_id"""
 _REVOKE = "UPDATE {tokens} SET revoked_at = now() WHERE name = %s AND revoked_at IS NULL"
+
+# What was written to a target: to itself, to a note on one of its incidents, or to an alert about it.
+_WRITES = """
+SELECT * FROM (
+    SELECT write_id AS id, written_at, token, operation, subject, status, location, idempotency_key, account,
+        CASE split_part(subject, '/', 2)
+            WHEN 'targets' THEN split_part(subject, '/', 3)::bigint
+            WHEN 'notes' THEN (SELECT target_id FROM {notes} WHERE note_id = split_part(subject, '/', 3)::bigint)
+            WHEN 'alerts' THEN
+                (SELECT target_id FROM {transitions} WHERE alert_id = split_part(subject, '/', 3) LIMIT 1)
+        END AS target_id
+    FROM {writes}
+    WHERE written_at >= coalesce(%(since)s::timestamptz, '-infinity') AND token = coalesce(%(token)s::text, token)
+) AS written
+WHERE %(target_id)s::bigint IS NULL OR target_id = %(target_id)s
+ORDER BY id DESC LIMIT %(limit)s"""
 
 
 def add_token(config: DatabaseConfig, name: str, scopes: Iterable[Scope], valid_s: float | None) -> str:
@@ -69,5 +86,25 @@ def revoke_token(config: DatabaseConfig, name: str) -> None:
             raise StopError(f"there is no token {name!r} that could be revoked: dbadmin tokens list shows all")
 
 
+def read_writes(
+    config: DatabaseConfig, since: dt.datetime | None, token: str | None, target_id: int | None, limit: int | None
+) -> Iterator[dict[str, Any]]:
+    """What was written through the API of status-svc, the newest first, streamed; without what was answered.
+
+    Args:
+        since: not before that; None for all that is kept.
+        token: by the token of this name, as it was called then.
+        target_id: to this target, its notes and its alerts.
+
+    Raises:
+        OutageError, StopError: PostgreSQL cannot be reached, or refuses.
+    """
+    values = {"since": since, "token": token, "target_id": target_id, "limit": limit}
+    with connected(config) as connection, connection.cursor("writes", row_factory=dict_row) as cursor:
+        cursor.execute(_composed(config, _WRITES), values)
+        yield from cursor
+
+
 def _composed(config: DatabaseConfig, statement: str) -> sql.Composed:
-    return sql.SQL(statement).format(tokens=sql.Identifier(config.schema, TOKEN_TABLE))
+    names = {"tokens": TOKEN_TABLE, "writes": WRITE_TABLE, "notes": NOTE_TABLE, "transitions": TRANSITION_TABLE}
+    return sql.SQL(statement).format(**{name: sql.Identifier(config.schema, table) for name, table in names.items()})

@@ -17,7 +17,7 @@ from status_svc.limits import Limits, network_of
 from status_svc.problems import ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Hashable
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -83,12 +83,12 @@ class Access:
         """
         shown = request.headers.get("Authorization")
         if shown is None:
-            self._count(_address(request))
+            self.count(request)
             if scope is Scope.READ and self._settings.anonymous_read:
                 return None
             raise ProblemError(401, "Send a token: Authorization: Bearer TOKEN (dbadmin tokens add).", _ASK)
         token = await self._token(request, _secret(shown, browser=browser))
-        self._count(token.id)
+        self.count(request, token.id)
         if scope not in token.scopes:
             raise ProblemError(403, f"The token has no scope {scope}.")
         return token
@@ -99,7 +99,7 @@ class Access:
         if (kept := self._kept.get(key)) and now - kept[0] < self._settings.cache.total_seconds():
             return kept[1]
         # Tokens that are not known cost a statement each: they count for the address.
-        self._count(_address(request))
+        self.count(request)
         rows = await self._database.rows(_KNOWN, {"hash": key}) if key else []
         if not rows:
             self._kept.pop(key, None)
@@ -111,7 +111,13 @@ class Access:
             self._kept.popitem(last=False)
         return token
 
-    def _count(self, client: int | str) -> None:
+    def count(self, request: Request, client: Hashable = None) -> None:
+        """Count a request for a client; for the address that it comes from when nothing else is known of it.
+
+        Raises:
+            ProblemError: there are too many of this client.
+        """
+        client = _address(request) if client is None else client
         if wait_s := self._limits.wait_s(client):
             raise ProblemError(429, "Wait before you ask again.", {"Retry-After": str(math.ceil(wait_s))})
 

@@ -10,7 +10,7 @@ from status_svc import __version__
 COMMANDS = {
     "run": "status_svc.commands.run:run",
     "export": "status_svc.commands.export:export",
-    "check-config": "monitoring_runtime.commands:check_config",
+    "check-config": "status_svc.commands.check_config:check_config",
 }
 
 

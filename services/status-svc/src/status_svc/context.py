@@ -12,6 +12,7 @@ from status_svc.access import Access
 if TYPE_CHECKING:
     from monitoring_core.clock import Clock
     from monitoring_core.config import StatusConfig
+    from status_svc.login import Login
     from status_svc.metrics import Metrics
     from status_svc.ports import Database, Writer
 
@@ -26,6 +27,7 @@ class Context:
         metrics: of this process.
         writer: writes to it; None where nobody may.
         clock: of the pages.
+        login: how people log in to see the inner pages; None where they show a token.
         access: who may do what.
     """
 
@@ -34,6 +36,7 @@ class Context:
     metrics: Metrics
     writer: Writer | None = None
     clock: Clock = attrs.field(factory=SystemClock)
+    login: Login | None = None
     access: Access = attrs.field(init=False)
 
     @access.default

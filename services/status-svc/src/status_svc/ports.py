@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from starlette.requests import Request
+    from starlette.responses import Response
+
     # Runs one statement of a transaction; gives its rows, each by the names of its columns.
     Run = Callable[[str, Mapping[str, object]], list[dict[str, Any]]]
 
@@ -47,6 +50,30 @@ class Writer(Protocol):
             work: is called in a thread, with what runs statements like those of Database.
         """
         ...
+
+
+class Provider(Protocol):
+    """An OpenID provider, which says who somebody is. Between its two methods it keeps what it needs in the session.
+
+    Raises, from every method:
+        OutageError: the provider cannot be reached, or what it says is not OpenID Connect.
+    """
+
+    async def begin(self, request: Request, back: str) -> Response:
+        """The answer that sends a browser to the provider. Args: back: the URL to which it comes back."""
+        ...
+
+    async def finish(self, request: Request) -> Mapping[str, Any]:
+        """The claims about whoever comes back, which are checked.
+
+        Raises:
+            UntrustedError: the provider does not vouch for this.
+        """
+        ...
+
+
+class UntrustedError(Exception):
+    """Somebody came back from a provider without what proves who it is; the text tells why, without secrets."""
 
 
 class RefusedError(Exception):

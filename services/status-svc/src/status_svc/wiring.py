@@ -11,7 +11,7 @@ import structlog
 import uvicorn
 
 from monitoring_core.clock import SystemClock
-from monitoring_core.config import Role
+from monitoring_core.config import ConfigError, Fault, Role
 from monitoring_core.errors import OutageError, StopError
 from monitoring_runtime.endpoint import Endpoint
 from monitoring_runtime.health import Health
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from monitoring_core.config import Config, DatabaseConfig, StatusConfig
+    from status_svc.login import Login
     from status_svc.ports import Database
 
 log = structlog.get_logger()
@@ -42,6 +43,8 @@ LOOK_EVERY_S = 5.0
 SHUTDOWN_S = 5
 # Connections that write: writes are few, and those that change targets wait for each other anyway.
 WRITERS = 2
+# Of what signs cookies: shorter ones can be tried out.
+SHORTEST_KEY = 32
 _LOOK = "SELECT FROM {website_status} LIMIT 0"
 
 
@@ -49,15 +52,17 @@ def run(config: Config) -> None:
     """Serve until it is stopped.
 
     Raises:
-        ConfigError: a password is not where the configuration says.
+        ConfigError: a password is not where the configuration says, or as for `login_of`.
         StopError: the address cannot be listened on, the schema is not for this release, or there is no account that
             writes where writes are on.
     """
     configure_logging(config.logging, "status-svc")
     metrics, health = Metrics(), Health()
+    login = login_of(config.status)
     database = PostgresDatabase(config.database, config.status.pool_size, metrics)
     writer = PostgresDatabase(_writing(config), WRITERS, metrics) if config.status.writes else None
-    server = uvicorn.Server(_settings(config.status, create_app(Context(config.status, database, metrics, writer))))
+    context = Context(config.status, database, metrics, writer, login=login)
+    server = uvicorn.Server(_settings(config.status, create_app(context)))
     with (
         contextlib.closing(database),
         contextlib.closing(writer) if writer else contextlib.nullcontext(),
@@ -87,6 +92,30 @@ def export_once(config: Config, directory: Path) -> int:
     with contextlib.closing(PostgresDatabase(config.database, config.status.pool_size, Metrics())) as database:
         public = asyncio.run(Cache(Queries(database), SystemClock(), config.status).read()).public
     return write(directory, files(public, config.status.title, base(config.status)))
+
+
+def login_of(settings: StatusConfig) -> Login | None:
+    """How people log in; None where they show a token.
+
+    Raises:
+        ConfigError: the extra that it needs is not installed, or a secret is missing or too short.
+    """
+    if settings.oidc_issuer is None:
+        return None
+    try:
+        from status_svc.adapters.openid import OpenIdProvider
+        from status_svc.login import Login
+    except ImportError as error:
+        message = f"needs pip install 'status-svc[oidc]' ({error})"
+        raise ConfigError([Fault("this installation", "status.oidc_issuer", message)]) from None
+    secret, key = settings.oidc_client_secret, settings.oidc_session_key
+    assert secret
+    assert key
+    signs = key.resolve().reveal()
+    if len(signs) < SHORTEST_KEY:
+        raise ConfigError([Fault(key.place, key.path, f"must have at least {SHORTEST_KEY} characters")])
+    provider = OpenIdProvider(settings, settings.oidc_issuer, secret.resolve())
+    return Login(settings, provider, signs, SystemClock())
 
 
 def _writing(config: Config) -> DatabaseConfig:

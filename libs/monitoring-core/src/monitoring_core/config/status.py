@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import attrs
 
 from monitoring_core.config.faults import Rule
-from monitoring_core.config.values import Between, Matching, Network
+from monitoring_core.config.values import Between, Matching, Network, SecretReference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 # Prometheus documentation, "Data model": the names of labels. Two underscores at the beginning are its own.
 _PROMETHEUS_LABEL = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]*")
 _TAKEN = ("instance", "location", "job", "phase", "version", "le", "quantile", "reason")
+# What a login needs besides the issuer.
+_WITH_ISSUER = ("oidc_client_id", "oidc_client_secret", "oidc_session_key", "oidc_allowed")
+# OpenID Connect Discovery 1.0, 3: an issuer is a URL of https. What stays on this machine may do without.
+_ISSUER = re.compile(r"https://.*|http://(localhost|127\.0\.0\.1|\[::1\])([:/].*)?")
 
 
 @attrs.frozen(kw_only=True)
@@ -40,6 +44,19 @@ class StatusConfig:
     max_metric_places: Annotated[int, Between(1, 1_000_000)] = 100_000
     requests_per_minute: Annotated[int, Between(1, 1_000_000)] = 600
     trusted_proxies: tuple[Annotated[str, Network()], ...] = ()
+    oidc_issuer: (
+        Annotated[str, Matching(r"https?://[^\s\0@?#]{1,500}", "a URL like https://login.example.org")] | None
+    ) = None
+    oidc_client_id: Annotated[str, Matching(r"[^\s\0]{1,200}", "1 to 200 characters without spaces")] | None = None
+    oidc_client_secret: SecretReference | None = None
+    oidc_session_key: SecretReference | None = None
+    oidc_scopes: tuple[Annotated[str, Matching(r'[^\s\0"\\]{1,100}', "names of scopes")], ...] = ("openid", "email")
+    oidc_allowed: tuple[
+        Annotated[str, Matching(r"[^\s\0=]{1,100}=[^\0]{1,200}", "CLAIM=VALUE, like groups=operators")], ...
+    ] = ()
+    oidc_session: Annotated[dt.timedelta, Between(dt.timedelta(minutes=5), dt.timedelta(days=7))] = dt.timedelta(
+        hours=8
+    )
 
     def broken_rules(self) -> Iterator[Rule]:
         """Every broken rule between settings."""
@@ -51,3 +68,21 @@ class StatusConfig:
                 )
         if len(set(self.metric_labels)) < len(self.metric_labels):
             yield Rule(("metric_labels",), "must name each label once")
+        yield from self._broken_login_rules()
+
+    def _broken_login_rules(self) -> Iterator[Rule]:
+        given = [key for key in _WITH_ISSUER if getattr(self, key)]
+        if self.oidc_issuer is None:
+            yield from (Rule((key, "oidc_issuer"), "needs oidc_issuer") for key in given)
+            return
+        if not _ISSUER.fullmatch(self.oidc_issuer):
+            yield Rule(("oidc_issuer",), f"must begin with https://, got {self.oidc_issuer!r}")
+        for key in (*_WITH_ISSUER, "public_url"):
+            if not getattr(self, key):
+                yield Rule((key, "oidc_issuer"), "is required together with oidc_issuer")
+        if "openid" not in self.oidc_scopes:
+            yield Rule(("oidc_scopes",), "must have openid among them")
+        if self.anonymous_read:
+            yield Rule(
+                ("anonymous_read", "oidc_issuer"), "must be false with oidc_issuer: nobody would be asked to log in"
+            )

@@ -18,14 +18,13 @@ from rich.text import Text
 from alert_svc import wiring
 from alert_svc.backtest.alerts import Alert, Change, alerts_of, differences
 from alert_svc.backtest.run import Backtest
-from alert_svc.commands.options import Moment, policies_option
+from alert_svc.commands.options import policies_option
 from monitoring_alerting.policies import load_policies
 from monitoring_core.clock import to_ms
-from monitoring_core.config import parse_duration
 from monitoring_core.result import one_line
 from monitoring_core.result_lines import to_line
 from monitoring_core.targets.options import pairs
-from monitoring_runtime.commands import config_options, counted
+from monitoring_runtime.commands import Since, config_options, counted
 from monitoring_runtime.groups import examples
 from monitoring_runtime.output import Output, output_option
 from monitoring_runtime.tables import print_table
@@ -50,19 +49,6 @@ class Report(Struct):
     totals: dict[str, int]
     alerts: list[dict[str, Any]]
     fewer: list[dict[str, Any]]
-
-
-class Since(Moment):
-    """A moment, or how long ago, like 30d."""
-
-    name = "since"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> dt.datetime:
-        """The moment in UTC."""
-        try:
-            return dt.datetime.now(dt.UTC) - parse_duration(str(value))
-        except ValueError:
-            return super().convert(value, param, ctx)
 
 
 @click.command(

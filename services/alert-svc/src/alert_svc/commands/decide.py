@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from alert_svc.commands.options import Moment, policies_option
+from alert_svc.commands.options import policies_option
 from monitoring_alerting.decider import Decider
 from monitoring_alerting.policies import load_policies
 from monitoring_alerting.targets import Watched
@@ -19,6 +19,7 @@ from monitoring_core.errors import DecodeError, StopError
 from monitoring_core.result_lines import to_line
 from monitoring_core.targets import MAX_INTERVAL_S, MIN_INTERVAL_S
 from monitoring_core.targets.files import FileFormat, read_targets
+from monitoring_runtime.commands import Moment
 from monitoring_runtime.groups import examples
 
 if TYPE_CHECKING:

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 def routes(context: Context) -> list[BaseRoute]:
     """The routes of the pages; the last of them takes every way that no other has."""
 
+    login = context.login
+
     async def permits(request: Request) -> bool:
+        if login and (who := login.who(request)):
+            context.access.count(request, ("login", who))
+            return True
         try:
             await context.access.admit(request, Scope.READ, browser=True)
         except ProblemError as problem:
@@ -29,4 +34,5 @@ def routes(context: Context) -> list[BaseRoute]:
             return False
         return True
 
-    return [*Pages(Queries(context.database), context.clock, context.settings, permits).routes()]
+    pages = Pages(Queries(context.database), context.clock, context.settings, permits, login)
+    return [*(login.routes(context.access) if login else ()), *pages.routes()]

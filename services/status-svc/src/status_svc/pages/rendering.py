@@ -57,12 +57,14 @@ class View:
         root: the way from the page to the overview, like "../".
         static: the way from the page to the folder that has the folder static.
         made_once: whether the page is a copy, which says how old it is and hears of no events.
+        login: whether people log in to see it, and so can log out.
     """
 
     title: str = "Status"
     root: str = ""
     static: str = ""
     made_once: bool = False
+    login: bool = False
 
     def below(self) -> View:
         """The same for a page one folder further down."""

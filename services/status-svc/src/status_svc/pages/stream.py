@@ -14,7 +14,7 @@ from status_svc.pages.cache import NothingYetError
 from status_svc.pages.shown import iso
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from status_svc.pages.cache import Cache
     from status_svc.pages.model import Board, Component
@@ -51,15 +51,19 @@ class Stream:
         """Whether there are as many readers as there may be."""
         return self._readers >= MOST
 
-    async def events(self) -> AsyncIterator[bytes]:
-        """The events for one page, until it leaves; the first one has everything."""
+    async def events(self, lasts: Callable[[], bool] = lambda: True) -> AsyncIterator[bytes]:
+        """The events for one page, until it leaves; the first one has everything.
+
+        Args:
+            lasts: whether the page may still hear them; asked before each, and one comes every few seconds.
+        """
         self._readers += 1
         try:
             if self._watching is None:
                 self._watching = asyncio.create_task(self._watch())
             yield b"retry: 5000\n\n"
             known = None
-            while True:
+            while lasts():
                 following = self._next
                 if (last := self._last) is not None and last.number != known:
                     yield last.delta if last.number - 1 == known else last.everything

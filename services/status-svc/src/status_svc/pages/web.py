@@ -1,4 +1,4 @@
-"""The routes of the pages: the public view at /, the inner one at /inner/ behind a token."""
+"""The routes of the pages: the public view at /, the inner one at /inner/ behind a token or a login."""
 
 from __future__ import annotations
 
@@ -22,40 +22,46 @@ if TYPE_CHECKING:
 
     from monitoring_core.clock import Clock
     from monitoring_core.config import StatusConfig
+    from status_svc.login import Login
     from status_svc.pages.model import Board
     from status_svc.pages.queries import Queries
 
-    # Whether a request bears a token that permits it to see the inner view.
+    # Whether a request may see the inner view: it bears a token, or whoever sent it has logged in.
     Permits = Callable[[Request], Awaitable[bool]]
 
 _NO_STORE = {"Cache-Control": "no-store"}
 # Whoever stands in between asks each time whether it has changed, which costs next to nothing.
 _ASK = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-_LOGIN = {"WWW-Authenticate": 'Basic realm="status", charset="UTF-8"'} | _NO_STORE
+_BASIC = 'Basic realm="status", charset="UTF-8"'
+_BEARER = "Bearer"
 
 
 class Pages:
     """The pages, with the cache that they share."""
 
-    def __init__(self, queries: Queries, clock: Clock, settings: StatusConfig, permits: Permits) -> None:
+    def __init__(
+        self, queries: Queries, clock: Clock, settings: StatusConfig, permits: Permits, login: Login | None = None
+    ) -> None:
         self._base = documents.base(settings)
         self._permits = permits
+        self._login = login
         self._cache = Cache(queries, clock, settings)
         self._bodies = Bodies(clock)
         self._streams = {inner: Stream(self._cache, inner=inner) for inner in (False, True)}
         self._views = {
             False: View(title=settings.title),
-            True: View(title=f"{settings.title} (inner)", static="../"),
+            True: View(title=f"{settings.title} (inner)", static="../", login=login is not None),
         }
         self._static = {name: body_of(document) for name, document in documents.static().items()}
 
     def routes(self) -> list[Route]:
         """The routes. The last one takes every way that no other has."""
+        session = self._login.middleware if self._login else None
         return [
             Route("/static/{name}", self._static_file, methods=["GET"]),
             Route("/events", self._public_events, methods=["GET"]),
-            Route("/inner/events", self._inner_events, methods=["GET"]),
-            Route("/inner/{name:path}", self._inner_document, methods=["GET"]),
+            Route("/inner/events", self._inner_events, methods=["GET"], middleware=session),
+            Route("/inner/{name:path}", self._inner_document, methods=["GET"], middleware=session),
             Route("/{name:path}", self._public_document, methods=["GET"]),
         ]
 
@@ -71,15 +77,25 @@ class Pages:
         return self._events(inner=False)
 
     async def _inner_events(self, request: Request) -> Response:
-        return self._events(inner=True) if await self._permits(request) else _login()
+        if await self._permits(request):
+            login = self._login if self._login and self._login.who(request) else None
+            # A page that stays open hears nothing after the session has ended.
+            return self._events(inner=True, lasts=lambda: login is None or login.who(request) is not None)
+        # Where people log in, a page that is open must not ask them for a password instead.
+        return _unknown(_BEARER if self._login else _BASIC)
 
     async def _public_document(self, request: Request) -> Response:
         return await self._document(request, inner=False)
 
     async def _inner_document(self, request: Request) -> Response:
-        return await self._document(request, inner=True) if await self._permits(request) else _login()
+        if await self._permits(request):
+            return await self._document(request, inner=True)
+        # Programs such as feed readers are asked for a token all the same: they cannot log in.
+        if self._login and "text/html" in request.headers.get("accept", ""):
+            return await self._login.begin(request, request.path_params["name"])
+        return _unknown(_BASIC)
 
-    def _events(self, *, inner: bool) -> Response:
+    def _events(self, *, inner: bool, lasts: Callable[[], bool] = lambda: True) -> Response:
         stream = self._streams[inner]
         if stream.full:
             return PlainTextResponse(
@@ -88,7 +104,7 @@ class Pages:
                 headers=_NO_STORE | {"Retry-After": "60"},
             )
         headers = _NO_STORE | {"X-Accel-Buffering": "no"}
-        return StreamingResponse(stream.events(), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(stream.events(lasts), media_type="text/event-stream", headers=headers)
 
     async def _document(self, request: Request, *, inner: bool) -> Response:
         name = request.path_params["name"] or "index.html"
@@ -131,5 +147,9 @@ def _not_found() -> Response:
     return PlainTextResponse("There is no such page.\n", HTTPStatus.NOT_FOUND, headers=_NO_STORE)
 
 
-def _login() -> Response:
-    return PlainTextResponse("A token is needed: give it as the password.\n", HTTPStatus.UNAUTHORIZED, headers=_LOGIN)
+def _unknown(challenge: str) -> Response:
+    return PlainTextResponse(
+        "A token is needed: give it as the password.\n",
+        HTTPStatus.UNAUTHORIZED,
+        headers=_NO_STORE | {"WWW-Authenticate": challenge},
+    )

@@ -1,0 +1,132 @@
+"""People log in with an OpenID provider to see the inner pages (docs/adr/0021). It needs the extra `oidc`."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import structlog
+from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from monitoring_core.errors import OutageError
+from monitoring_core.result import one_line
+from status_svc.admission import admits
+from status_svc.ports import UntrustedError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from monitoring_core.clock import Clock
+    from monitoring_core.config import StatusConfig
+    from status_svc.access import Access
+    from status_svc.ports import Provider
+
+log = structlog.get_logger()
+
+COOKIE = "status_session"
+_CALLBACK = "callback"
+_NO_STORE = {"Cache-Control": "no-store"}
+_WHO, _UNTIL, _NAME = "who", "until", "name"
+# A browser drops cookies of more than 4 KiB, so what is kept in one is bounded.
+_LONGEST_NAME = 200
+_LONGEST_WHO = 255
+
+
+class Login:
+    """Who has logged in is in a signed cookie, which browsers send to the inner pages alone."""
+
+    def __init__(self, settings: StatusConfig, provider: Provider, key: str, clock: Clock) -> None:
+        """Args: key: signs the cookies."""
+        self._settings = settings
+        self._provider = provider
+        self._clock = clock
+        self._public = f"{(settings.public_url or '').rstrip('/')}/"
+        self._inner = f"{self._public}inner/"
+        # Whoever changes who may log in ends all sessions, because they were judged by other rules.
+        rules = repr((settings.oidc_issuer, settings.oidc_client_id, sorted(settings.oidc_allowed)))
+        self.middleware = [
+            Middleware(
+                SessionMiddleware,
+                secret_key=f"{key} {rules}",
+                session_cookie=COOKIE,
+                max_age=int(settings.oidc_session.total_seconds()),
+                path=urlsplit(self._inner).path,
+                same_site="lax",
+                https_only=self._inner.startswith("https:"),
+            )
+        ]
+
+    def routes(self, access: Access) -> list[Route]:
+        """Where browsers come back to, and where they log out."""
+
+        async def callback(request: Request) -> Response:
+            access.count(request)
+            return await self._come_back(request)
+
+        async def logout(request: Request) -> Response:
+            access.count(request)
+            return self._leave(request)
+
+        return [
+            Route(f"/inner/{_CALLBACK}", callback, methods=["GET"], middleware=self.middleware),
+            Route("/inner/logout", logout, methods=["POST"], middleware=self.middleware),
+        ]
+
+    def who(self, request: Request) -> str | None:
+        """Who has logged in in this browser, by the name that the provider gives; None for nobody."""
+        session: dict[str, Any] = request.session
+        return session[_WHO] if session.get(_UNTIL, 0) > self._now_s() else None
+
+    async def begin(self, request: Request, name: str) -> Response:
+        """Send a browser to the provider; it comes back to the inner document of this name."""
+        request.session.clear()
+        request.session[_NAME] = name if len(name) <= _LONGEST_NAME else ""
+        try:
+            answer = await self._provider.begin(request, self._inner + _CALLBACK)
+        except OutageError as error:
+            return _away(error)
+        answer.headers.update(_NO_STORE)
+        return answer
+
+    async def _come_back(self, request: Request) -> Response:
+        try:
+            claims = await self._provider.finish(request)
+        except OutageError as error:
+            return _away(error)
+        except UntrustedError as error:
+            log.warning("a login failed", error=str(error))
+            return _refused("The login did not succeed. Open the page again to try once more.\n")
+        who = one_line(str(claims["sub"]), _LONGEST_WHO)
+        name = str(request.session.get(_NAME, ""))
+        request.session.clear()
+        if not admits(self._settings.oidc_allowed, claims):
+            log.warning("a login was refused", who=who)
+            return _refused("You may not see these pages: ask whoever runs them.\n")
+        request.session.update({_WHO: who, _UNTIL: self._now_s() + self._settings.oidc_session.total_seconds()})
+        log.info("somebody logged in", who=who)
+        # Always below the address of this service, whatever the name is.
+        return RedirectResponse(self._inner + quote(name), HTTPStatus.SEE_OTHER, _NO_STORE)
+
+    def _leave(self, request: Request) -> Response:
+        request.session.clear()
+        return RedirectResponse(self._public, HTTPStatus.SEE_OTHER, _NO_STORE)
+
+    def _now_s(self) -> float:
+        return self._clock.now_ms() / 1_000
+
+
+def _refused(why: str) -> Response:
+    return PlainTextResponse(why, HTTPStatus.FORBIDDEN, headers=_NO_STORE)
+
+
+def _away(error: OutageError) -> Response:
+    log.warning("nobody can log in", error=str(error))
+    return PlainTextResponse(
+        "Nobody can log in at this moment, because the login service does not answer. Try again in a minute.\n",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        headers=_NO_STORE | {"Retry-After": "60"},
+    )
