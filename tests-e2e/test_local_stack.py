@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -72,6 +73,41 @@ def test_ctrl_c_ends_it_in_order_and_leaves_nothing(folder: Path) -> None:
     assert b"Traceback" not in err
     assert processes_of(str(folder)) == []
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("begun", ["postgres/base", "config.yaml", "targets.jsonl", "status-svc.log"])
+def test_ctrl_c_while_it_starts_is_one_line_and_leaves_nothing(folder: Path, begun: str) -> None:
+    """A terminal sends it to all of the foreground, initdb and dbadmin too: that these fail then is not told."""
+    command = [script("local-stack"), "up", "--interval", "2s"]
+    process = subprocess.Popen(command, env=narrow(folder), stderr=subprocess.PIPE, text=True, start_new_session=True)
+    until(lambda: any(folder.glob(f"local-stack-*/{begun}")), 30)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (1, "stopped before everything ran: there is nothing to compare\n")
+    assert processes_of(str(folder)) == []
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_in_use_is_left_alone(folder: Path) -> None:
+    """A second run over the same data ends at once; the first one is none the worse for it."""
+    options = ["--url", "http://127.0.0.1:1/a", "--data", str(folder / "data")]
+    first = subprocess.Popen(
+        [script("local-stack"), "up", "--interval", "2s", "--json", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert first.stderr
+    assert b"Open http://127.0.0.1:" in first.stderr.readline()
+    config = (folder / "data" / "config.yaml").read_bytes()
+    done = subprocess.run(
+        [script("local-stack"), "up", *options], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"{folder / 'data'} is in use by another local-stack")
+    assert (folder / "data" / "config.yaml").read_bytes() == config
+    first.send_signal(signal.SIGINT)
+    out, _ = first.communicate(timeout=60)
+    assert (first.returncode, json.loads(out)["missing"]) == (0, 0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])

@@ -29,9 +29,20 @@ def test_twelve_slots_a_minute_and_a_row_each_is_right() -> None:
 
 
 def test_slots_from_before_the_producers_came_say_nothing_of_a_sample() -> None:
-    """They are missed, each with its row."""
+    """They are missed, each with its row, and counted as what they are."""
     missed = [attrs.evolve(row, status="unknown", reason="missed_window") for row in ROWS[:2]]
     assert figures([*missed, *ROWS[2:]]) == (12, 12, 0, 0, 0)
+    result = compare([WINDOW], [*missed, *ROWS[2:]], FINE)
+    assert (result.as_expected, result.before_producers) == (10, 2)
+
+
+def test_what_is_judged_adds_up_to_the_rows() -> None:
+    """A check after the end, which a producer had begun before it was told to stop, is none of those that were due."""
+    after = Row(7, from_ms(1_064_000), "up", None)
+    result = compare([WINDOW], [*ROWS, after], FINE)
+    assert (result.rows, result.as_expected, result.before_producers) == (12, 12, 0)
+    wrong = attrs.evolve(after, status="down", reason="timeout")
+    assert len(compare([WINDOW], [*ROWS, wrong], FINE).misjudged) == 1
 
 
 CASES: dict[str, tuple[list[Row], tuple[int, int, int, int, int]]] = {
@@ -83,12 +94,12 @@ FALSE = {
 @pytest.mark.parametrize(
     ("result", "said"),
     [
-        (Comparison(1, 1, 1, 0, 0, 0, []), "1 website, 1 check due, 1 row\n0 missing, 0 double"),
+        (Comparison(1, 1, 1, 0, 0, 0, 0, []), "1 website, 1 check due, 1 row\n0 missing, 0 double"),
         (
-            Comparison(2, 1_234, 1_233, 1, 0, 30, [FALSE]),
+            Comparison(2, 1_234, 1_233, 1, 0, 1_228, 4, [FALSE]),
             (
                 "2 websites, 1,234 checks due, 1,233 rows\n1 missing, 0 double\n"
-                "samples: 30 judged as expected, 1 misjudged\n"
+                "samples: 1,228 judged as expected, 1 misjudged, 4 due before the producers came\n"
                 "misjudged: slow at 2026-01-01T00:00:00+00:00:\n  down timeout, expected up"
             ),
         ),

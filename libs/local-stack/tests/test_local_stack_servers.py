@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from local_stack.servers import embedded_postgresql
 from monitoring_core.errors import StopError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 def test_a_folder_too_deep_for_a_socket_is_refused_with_the_mend(tmp_path: Path) -> None:
     """PostgreSQL's own error would not say what to do."""
     with pytest.raises(StopError, match="choose a folder of a shorter one"), embedded_postgresql(tmp_path / ("a" * 90)):
         pass
+
+
+def test_a_folder_that_postgresql_cannot_use_is_said_once_with_its_reason(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the first start was killed halfway: what the package writes about it is not shown beside."""
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        directory = Path(folder) / "postgres"
+        directory.mkdir()
+        (directory / "PG_VERSION").write_text("18\n")
+        with pytest.raises(StopError) as caught, embedded_postgresql(directory):
+            pass
+        said = str(caught.value).splitlines()
+        assert said[0] == f"PostgreSQL does not start in {directory}:"
+        assert "No such file or directory" in said[-1]
+        assert len(said) <= 6
+        assert capfd.readouterr().err == ""

@@ -258,6 +258,11 @@ def test_what_a_pdf_lacks_is_said_in_a_sentence(
         (("--month", "2024-05", "--label", "team=x"), 1, "no report: nothing was due in 2024-05 with team=x\n"),
         (("--month", "2024-05", "--location", "no"), 1, "no report: nothing was due in 2024-05 with location no\n"),
         (
+            ("--month", "2024-06", "--label", "team=x"),
+            1,
+            "no report: nothing was due in 2024-06 with team=x before 2024-06-09 23:00 UTC, and later hours are",
+        ),
+        (
             ("--month", "2024-06", "--location", "here"),
             1,
             "no report: there is no result of 2024-06 with location here\n",

