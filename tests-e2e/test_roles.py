@@ -81,6 +81,8 @@ VIEWS = (
     "website_due",
     "availability_progress",
     "availability_dirty_day",
+    "website_availability_outside_daily",
+    "maintenance_occurrence",
     "alert_transition",
     "alert_acknowledgement",
     "maintenance_window",

@@ -87,6 +87,7 @@ def test_a_complete_database_passes_everything(installed: Config) -> None:
         "schema monitoring",
         "partitions ahead",
         "maintain",
+        "maintenance windows",
         "long transactions",
         "rights of the administrator",
         "rights of the producer",

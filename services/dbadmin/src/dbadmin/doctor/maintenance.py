@@ -1,4 +1,4 @@
-"""Maintenance: when it last succeeded, what keeps it from its work, and the certificates that it has seen."""
+"""Maintenance: when it last succeeded, what keeps it from its work, and the certificates and windows it has seen."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ SELECT count(*), (array_agg(target_id ORDER BY certificate_expires_at))[1],
 FROM {schema}.availability_state JOIN {schema}.availability_monitor_config ON amc_id = target_id AND amc_active
 WHERE certificate_expires_at < now() + interval '21 days'"""
 
+_FAULTY_WINDOWS = """
+SELECT window_id, problem FROM {schema}.maintenance_progress JOIN {schema}.maintenance_window USING (window_id)
+WHERE problem IS NOT NULL AND ended_at IS NULL ORDER BY window_id LIMIT 5"""
+
 
 def check_maintenance(connection: psycopg.Connection[Any], schema: str) -> Iterator[Finding]:
     """Whether maintain succeeds, and who keeps it out if it does not."""
@@ -58,6 +62,16 @@ def _judge(known: runs.History, at_work: bool) -> Finding:
     if known.succeeded_s is None or known.succeeded_s > _WARN_S:
         return warned(subject, text, mend)
     return passed(subject, text)
+
+
+def check_windows(connection: psycopg.Connection[Any], schema: str) -> Finding:
+    """Whether maintenance windows can be used, as far as the last maintain has looked at them."""
+    subject = "maintenance windows"
+    rows = connection.execute(sql.SQL(_FAULTY_WINDOWS).format(schema=sql.Identifier(schema))).fetchall()
+    if rows:
+        text = "; ".join(f"window {number} never holds: {problem}" for number, problem in rows)
+        return warned(subject, text, "correct or end it")
+    return passed(subject, "all can be used")
 
 
 def check_long_transactions(connection: psycopg.Connection[Any], schema: str) -> Finding:

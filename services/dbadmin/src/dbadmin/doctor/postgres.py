@@ -11,7 +11,12 @@ from dbadmin.doctor.alerts import check_alerts
 from dbadmin.doctor.clocks import judge
 from dbadmin.doctor.findings import Finding, failed, passed, warned
 from dbadmin.doctor.load import check_connections, check_leases
-from dbadmin.doctor.maintenance import check_long_transactions, check_maintenance, check_websites_certificates
+from dbadmin.doctor.maintenance import (
+    check_long_transactions,
+    check_maintenance,
+    check_websites_certificates,
+    check_windows,
+)
 from dbadmin.doctor.rights import check_rights
 from dbadmin.doctor.schema import check_default_partition, check_partitions, check_schema
 from dbadmin.doctor.trials import try_part
@@ -67,6 +72,7 @@ def check_server(config: Config, database: DatabaseConfig, clock: Clock) -> Iter
                 yield check_partitions(connection, database, clock)
                 yield from check_default_partition(connection, database.schema)
                 yield from check_maintenance(connection, database.schema)
+                yield check_windows(connection, database.schema)
                 yield check_long_transactions(connection, database.schema)
                 for role in Role:
                     yield from check_rights(connection, config, role)

@@ -15,6 +15,7 @@ from dbadmin.history import (
     dropping,
     incidents,
     mending,
+    occurrences,
     owned,
     partitions,
     retention,
@@ -139,6 +140,7 @@ class _Run:
             first = max(self.horizon, found[0])
             retention.mark_since(self.connection, self.schema, max(since, retention.midnight(first)), self.now)
         yield from self._roll_up()
+        yield from self._windows()
         statistics.analyze_small_tables(self.connection, self.schema)
         if not self.late:
             yield from self._expire_results(native)
@@ -197,6 +199,15 @@ class _Run:
             roll_up_day(self.connection, self.schema, day)
             self._days += 1
             yield self._done("day", f"day {day:%Y-%m-%d}: rolled up")
+
+    def _windows(self) -> Iterator[Done]:
+        """Write down when maintenance windows hold, and say which cannot be used."""
+        for written in occurrences.write_occurrences(self.connection, self.schema, self.now):
+            if written.problem:
+                text = f"maintenance window {written.window_id}: left out, {written.problem}"
+                yield self._done("windows", text)
+            if self.late:
+                return
 
     def _expire_results(self, native: bool) -> Iterator[Done]:
         """Drop each day before the horizon once its roll-ups are right, and audit yesterday, which has just ended."""

@@ -85,7 +85,7 @@ def _convert(connection: psycopg.Connection[Any], schema: str) -> None:
         _replace(connection, schema)
         for name, definition in views:
             view = sql.SQL("CREATE VIEW {} AS ").format(sql.Identifier(schema, name))
-            connection.execute(view + sql.SQL(definition.replace("{", "{{").replace("}", "}}")))
+            connection.execute(view + sql.SQL(definition))
         for (statement,) in comments:
             connection.execute(statement)
 
