@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from monitoring_alerting.evidence import of
 from monitoring_alerting.standing import Standing
+from monitoring_alerting.targets import FOREVER
 from monitoring_alerting.transition import Evidence, State
 from monitoring_core.clock import to_ms
 
@@ -52,10 +53,10 @@ class CertificateTrack:
         if desk.now is not None:
             self._judge(target, desk.now, desk, None)
 
-    def is_quiet(self, target: Watched) -> bool:
-        """Whether the clock alone tells what is next, as long as the certificate is the same."""
+    def quiet_until(self, target: Watched) -> int:
+        """Always, if the clock alone tells what is next as long as the certificate is the same."""
         wake = self.next_wake(target)
-        return wake is None or (self.wakes_at is not None and self.wakes_at <= wake)
+        return FOREVER if wake is None or (self.wakes_at is not None and self.wakes_at <= wake) else 0
 
     def pass_over(self, target: Watched, until: int) -> None:
         """Nothing has changed."""

@@ -13,7 +13,7 @@ from monitoring_alerting.missed import MissedTrack
 from monitoring_alerting.parents import Parents
 from monitoring_alerting.policies import CertificatePolicy, Kind, MissedPolicy, Policies, Policy, QuorumPolicy
 from monitoring_alerting.quorum import QuorumTrack
-from monitoring_alerting.targets import LATE_INTERVALS
+from monitoring_alerting.targets import FOREVER, LATE_INTERVALS
 from monitoring_alerting.terms import Terms
 from monitoring_core.clock import to_ms
 
@@ -121,13 +121,13 @@ class Decider:
                 track.pass_time(target, self)
         return self._drain()
 
-    def is_quiet(self, target_id: int) -> bool:
-        """Whether further even results of a target would change nothing that is ever told; see course.py."""
+    def quiet_until(self, target_id: int) -> int:
+        """Up to which moment (ms) further even results of a target change nothing that is ever told; see course.py."""
         target, *tracks = self._targets[target_id]
-        return target.shift == 0 and all(track.is_quiet(target) for track in tracks)
+        return 0 if target.shift else min((track.quiet_until(target) for track in tracks), default=FOREVER)
 
     def pass_over(self, target_id: int, until: int) -> None:
-        """Take it that the results of a quiet target go on evenly up to those that are due at a moment (ms)."""
+        """Take it that the results of a target go on evenly up to a moment up to which it is quiet."""
         target, *tracks = self._targets[target_id]
         for track in tracks:
             track.pass_over(target, until)
