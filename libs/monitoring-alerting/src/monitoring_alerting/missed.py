@@ -81,7 +81,9 @@ class MissedTrack:
             return
         self.pass_time(target, desk)
         hour = target.moment(slot) // HOUR_MS
-        counted = self.counted.setdefault(result.location, Counted(slot))
+        counted = self.counted.get(result.location)
+        if counted is None:
+            counted = self.counted[result.location] = Counted(slot)
         self.hour = hour if self.hour is None else self.hour
         if result.status is not Status.UNKNOWN and hour >= self.hour:
             counted.take(slot, hour)
