@@ -254,6 +254,7 @@ def main() -> None:
     parser.add_argument("--targets", type=int, default=10_000)
     parser.add_argument("--slots", type=int, default=20)
     parser.add_argument("--windows", type=int, nargs="*", default=[0, 10_000])
+    parser.add_argument("--rounds", type=int, default=1, help="How often the speed is measured with each number.")
     parser.add_argument("--remembered", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--memory", type=int, help=argparse.SUPPRESS)
@@ -262,8 +263,9 @@ def main() -> None:
         print(memory(options.memory))
         return
     found: dict[str, Any] = {"whole": [], "bytes": {}}
-    for windows in options.windows:
-        found["whole"].append(whole(options.targets, options.slots, windows, live=not windows))
+    for number, windows in enumerate(options.windows * options.rounds):
+        live = not windows and number < len(options.windows)
+        found["whole"].append(whole(options.targets, options.slots, windows, live))
         print(found["whole"][-1], flush=True)
     for number in options.remembered:
         command = [sys.executable, __file__, "--memory", str(number)]

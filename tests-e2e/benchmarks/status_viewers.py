@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _REQUEST = b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n"
 _AT_ONCE = 200
-# PostgreSQL counts transactions; each statement of status-svc is one.
+# PostgreSQL counts transactions; each statement of status-svc is one. Those of autovacuum would count, too.
+_NO_VACUUM = ("ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()")
 _COUNTED = "SELECT pg_stat_clear_snapshot(), xact_commit + xact_rollback FROM pg_stat_database WHERE datname = 'bench'"
 _CHANGE = """
 INSERT INTO monitoring.availability_result (target_id, scheduled_at, started_at, finished_at, location, status, reason,
@@ -116,6 +117,9 @@ def main() -> None:
         fill(config, arguments.targets, 3)
         with connect(config, "benchmark", autocommit=True) as connection:
             connection.execute(PUBLIC.replace("%%", "%").encode())
+            connection.execute(b"VACUUM ANALYZE")
+            for statement in _NO_VACUUM:
+                connection.execute(statement.encode())
             for viewers in arguments.viewers:
                 with serving(config, Path(name), arguments.cache) as (port, pid):
                     found = asyncio.run(watch(port, pid, connection, viewers, arguments.seconds))

@@ -17,6 +17,7 @@ from monitoring_alerting.course import Course, Stretch, alone, lead_of
 from monitoring_alerting.policies import load_policies
 from monitoring_alerting.replay import key, replay, replay_all
 from monitoring_alerting.targets import Watched
+from monitoring_alerting.transition import State
 from monitoring_core.clock import from_ms, to_ms
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.targets import TargetRecord
@@ -154,8 +155,7 @@ def changed(one: CheckResult, what: str) -> CheckResult | None:
         case "slow":
             return replace(one, response_time_s=9.0)
         case "late":
-            assert one.finished_at
-            return replace(one, finished_at=one.finished_at + dt.timedelta(hours=3))
+            return replace(one, finished_at=(one.finished_at or one.scheduled_at) + dt.timedelta(hours=3))
         case "off":
             return replace(one, scheduled_at=one.scheduled_at + dt.timedelta(seconds=77))
         case "renewed":
@@ -247,3 +247,13 @@ def test_few_results_are_looked_at(policies_of: dict[str, Policies]) -> None:
     kept = Kept(the_results(targets, {1: ["berlin"], 2: ["berlin"]}, [(1, "berlin", 150, 1, "down")]))
     assert told(policies_of["blind late"], targets, kept)
     assert kept.asked < len(kept.all) / 4
+
+
+def test_while_openings_and_closings_are_counted_few_results_are_looked_at(policies_of: dict[str, Policies]) -> None:
+    """For six hours after an alert, which is 72 slots, nothing else is remembered of it."""
+    targets = targets_of()
+    happened = [(1, "berlin", 60, 10, "down"), (1, "berlin", 95, 10, "down"), (1, "berlin", 200, 10, "down")]
+    kept = Kept(the_results(targets, {1: ["berlin"], 2: ["berlin"]}, happened))
+    states = [one.state for one in told(policies_of["blind late"], targets, kept)]
+    assert states.count(State.FLAPPING) == 1
+    assert kept.asked < len(kept.all) / 3

@@ -209,6 +209,31 @@ def test_whoever_comes_after_a_quiet_time_sees_no_old_page() -> None:
     asyncio.run(look())
 
 
+def test_every_board_has_the_incidents_of_its_time() -> None:
+    """With the default cache, however long the status takes that is read before them."""
+    rows, time = two(), clock()
+
+    class Slower(Queries):
+        async def status(self) -> list[dict[str, Any]]:
+            time.advance(0.1 if rows.asked else 0.5)
+            return await super().status()
+
+    cache = Cache(Slower(rows), time, StatusConfig())
+
+    async def look() -> None:
+        for _ in range(10):
+            due = time.monotonic() + 5
+            await cache.current()
+            await cache.close()
+            time.advance(due - time.monotonic())
+
+    asyncio.run(look())
+    for name in ("website_status", "website_incident", "incident_note", "maintenance_window"):
+        assert sum(name in one for one in rows.asked) == 10
+    # Of the days there is one statement a minute besides, and whether PostgreSQL answers is asked every ten seconds.
+    assert len(rows.asked) == 41
+
+
 def test_open_pages_hear_of_changes_from_one_read() -> None:
     """The first event has everything, the next one what changed; a thousand readers cost one read a second."""
     rows, time = two(), clock()

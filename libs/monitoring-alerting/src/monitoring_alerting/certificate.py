@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from monitoring_alerting.evidence import of
 from monitoring_alerting.standing import Standing
+from monitoring_alerting.targets import FOREVER
 from monitoring_alerting.transition import Evidence, State
 from monitoring_core.clock import to_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from monitoring_alerting.desk import Desk
     from monitoring_alerting.policies import CertificatePolicy
     from monitoring_alerting.targets import Watched
@@ -52,10 +55,10 @@ class CertificateTrack:
         if desk.now is not None:
             self._judge(target, desk.now, desk, None)
 
-    def is_quiet(self, target: Watched) -> bool:
-        """Whether the clock alone tells what is next, as long as the certificate is the same."""
+    def quiet_until(self, target: Watched) -> int:
+        """Always, if the clock alone tells what is next as long as the certificate is the same."""
         wake = self.next_wake(target)
-        return wake is None or (self.wakes_at is not None and self.wakes_at <= wake)
+        return FOREVER if wake is None or (self.wakes_at is not None and self.wakes_at <= wake) else 0
 
     def pass_over(self, target: Watched, until: int) -> None:
         """Nothing has changed."""
@@ -93,29 +96,37 @@ class CertificateTrack:
         ends = sorted(end for _, end in self.seen.values())
         return ends[needed - 1] if len(ends) >= needed else None
 
+    def _is_news(self, end: int, reached: Sequence[int]) -> bool:
+        """Whether what a certificate has reached is to be told; nearly every result says what is known."""
+        if not reached:
+            return self.standing is not None
+        return self.told is None or self.told[0] != end or reached[-1] < self.told[1]
+
     def _judge(self, target: Watched, moment: int, desk: Desk, result: CheckResult | None) -> None:
         end = self._end()
         if end is None:
             return
         reached = [step for step in self._steps() if moment >= end - step]
+        if not self._is_news(end, reached):
+            return
         locations = sorted(location for location, (_, seen) in self.seen.items() if seen <= end)
         results: list[Evidence] = []
         if result:
             results = [of(result)]
         if not reached:
-            if self.standing:
-                self.standing.tell(
-                    State.RESOLVED,
-                    target,
-                    self.policy,
-                    desk,
-                    at=moment,
-                    since=moment,
-                    locations=locations,
-                    results=results,
-                )
-                self.standing = None
-        elif self.told is None or self.told[0] != end or reached[-1] < self.told[1]:
+            assert self.standing
+            self.standing.tell(
+                State.RESOLVED,
+                target,
+                self.policy,
+                desk,
+                at=moment,
+                since=moment,
+                locations=locations,
+                results=results,
+            )
+            self.standing = None
+        else:
             self.told = end, reached[-1]
             if self.standing is None:
                 self.standing = Standing()

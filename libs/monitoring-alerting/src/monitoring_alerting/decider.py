@@ -13,7 +13,7 @@ from monitoring_alerting.missed import MissedTrack
 from monitoring_alerting.parents import Parents
 from monitoring_alerting.policies import CertificatePolicy, Kind, MissedPolicy, Policies, Policy, QuorumPolicy
 from monitoring_alerting.quorum import QuorumTrack
-from monitoring_alerting.targets import LATE_INTERVALS
+from monitoring_alerting.targets import FOREVER, LATE_INTERVALS
 from monitoring_alerting.terms import Terms
 from monitoring_core.clock import to_ms
 
@@ -51,15 +51,16 @@ class Decider:
     """The alerts of targets under policies. It reads nothing and writes nothing; what it says is returned.
 
     Attributes:
+        now: where the clock stands, in milliseconds; None before there is a time. What is due between two of its moves
+            is done as if it stood at that moment.
         unknown: how many results were of no active target.
         ahead: how many results had a slot so far ahead of the clock that they do not count.
     """
 
     def __init__(self, policies: Policies, targets: Iterable[Watched]) -> None:
+        self.now: int | None = None
         self.unknown = self.ahead = 0
         self._clock = ResultClock()
-        # While something is done that was due before the clock's last move: when it was due.
-        self._due_at: int | None = None
         self._policies = policies
         self._terms: dict[str, Terms] = {}
         self._targets: dict[int, Tracked] = {}
@@ -69,23 +70,14 @@ class Decider:
         self._notes: list[Note] = []
         self.change(policies, targets)
 
-    @property
-    def now(self) -> int | None:
-        """Where the clock stands, in milliseconds; None before there is a time.
-
-        What is due between two of its moves is done as if it stood at that moment.
-        """
-        return self._clock.now if self._due_at is None else self._due_at
-
     def take(self, result: CheckResult) -> list[Transition]:
         """What a result changes."""
         known = self._targets.get(result.target_id)
         interval = known[0].interval if known else _USUAL_INTERVAL_MS
         due_at = to_ms(result.scheduled_at)
         finished_at = due_at if result.finished_at is None else to_ms(result.finished_at)
-        before = self.now
         if self._clock.hear(result.location, finished_at, interval):
-            self._wake(before)
+            self._wake()
         if known is None:
             self.unknown += 1
             return self._drain()
@@ -105,9 +97,8 @@ class Decider:
 
     def advance(self, moment: int) -> list[Transition]:
         """What is due when the clock goes on to a moment, in milliseconds; nothing if it is there already."""
-        before = self.now
         if self._clock.advance(moment):
-            self._wake(before)
+            self._wake()
         return self._drain()
 
     def finish(self) -> list[Transition]:
@@ -115,19 +106,19 @@ class Decider:
         for target, *tracks in self._targets.values():
             for track in tracks:
                 if isinstance(track, QuorumTrack) and self.now is not None and track.newest > track.closed:
-                    self._due_at = min(target.moment(track.newest + LATE_INTERVALS), self.now)
+                    self.now = min(target.moment(track.newest + LATE_INTERVALS), self.now)
                     track.pass_time(target, self)
-                    self._due_at = None
+                    self.now = self._clock.now
                 track.pass_time(target, self)
         return self._drain()
 
-    def is_quiet(self, target_id: int) -> bool:
-        """Whether further even results of a target would change nothing that is ever told; see course.py."""
+    def quiet_until(self, target_id: int) -> int:
+        """Up to which moment (ms) further even results of a target change nothing that is ever told; see course.py."""
         target, *tracks = self._targets[target_id]
-        return target.shift == 0 and all(track.is_quiet(target) for track in tracks)
+        return 0 if target.shift else min((track.quiet_until(target) for track in tracks), default=FOREVER)
 
     def pass_over(self, target_id: int, until: int) -> None:
-        """Take it that the results of a quiet target go on evenly up to those that are due at a moment (ms)."""
+        """Take it that the results of a target go on evenly up to a moment up to which it is quiet."""
         target, *tracks = self._targets[target_id]
         for track in tracks:
             track.pass_over(target, until)
@@ -141,7 +132,7 @@ class Decider:
     def recalled(cls, policies: Policies, memory: Memory) -> Decider:
         """A decider that goes on from what another one under the same policies had come to."""
         decider = cls(policies, ())
-        decider._clock = memory.clock
+        decider._clock, decider.now = memory.clock, memory.clock.now
         decider._targets = {tracked[0].id: tracked for tracked in memory.targets}
         decider._parents = Parents.of(policies, [target for target, *_ in decider._targets.values()], memory.waits)
         for target, *tracks in decider._targets.values():
@@ -248,10 +239,11 @@ class Decider:
                 if track.wakes_at is None:
                     self._arm(target, track)
 
-    def _wake(self, before: int | None) -> None:
+    def _wake(self) -> None:
         """Do what has become due now that the clock has moved."""
-        now = self.now
+        before, now = self.now, self._clock.now
         assert now is not None
+        self.now = now
         if before is None:
             self._begin(now)
         while self._wakes and self._wakes[0][0] <= now:
@@ -259,10 +251,10 @@ class Decider:
             target, *tracks = self._targets.get(target_id, (None,))
             track = _of_kind(tracks, kind)
             if target and track and track.wakes_at == at:
-                self._due_at = at if before is None else max(at, before)
+                self.now = at if before is None else max(at, before)
                 track.pass_time(target, self)
                 self._arm(target, track)
-        self._due_at = None
+        self.now = now
 
     def _drain(self) -> list[Transition]:
         said, self._said = self._said, []

@@ -8,7 +8,7 @@ import attrs
 
 from monitoring_alerting.seats import NEVER, WIDTH
 from monitoring_alerting.standing import Standing
-from monitoring_alerting.targets import LATE_INTERVALS
+from monitoring_alerting.targets import FOREVER, LATE_INTERVALS
 from monitoring_alerting.transition import State
 from monitoring_core.result import Status
 
@@ -81,7 +81,9 @@ class MissedTrack:
             return
         self.pass_time(target, desk)
         hour = target.moment(slot) // HOUR_MS
-        counted = self.counted.setdefault(result.location, Counted(slot))
+        counted = self.counted.get(result.location)
+        if counted is None:
+            counted = self.counted[result.location] = Counted(slot)
         self.hour = hour if self.hour is None else self.hour
         if result.status is not Status.UNKNOWN and hour >= self.hour:
             counted.take(slot, hour)
@@ -92,9 +94,9 @@ class MissedTrack:
             self._judge(target, self.hour, desk)
             self.hour += 1
 
-    def is_quiet(self, target: Watched) -> bool:
+    def quiet_until(self, target: Watched) -> int:
         """Always: what is covered can be counted without results."""
-        return True
+        return FOREVER
 
     def pass_over(self, target: Watched, until: int) -> None:
         """Count every slot before a moment at the locations that are there."""

@@ -14,7 +14,7 @@ from monitoring_alerting.evidence import EvidenceStore
 from monitoring_alerting.quorum_standing import QuorumStanding
 from monitoring_alerting.seats import NEVER, WIDTH, Mark, Noted
 from monitoring_alerting.standing import LOUD, QUIET
-from monitoring_alerting.targets import LATE_INTERVALS
+from monitoring_alerting.targets import FOREVER, LATE_INTERVALS
 from monitoring_alerting.terms import Phase, Terms
 from monitoring_alerting.transition import Note, Parent, State
 
@@ -110,10 +110,14 @@ class QuorumTrack:
             elif standing.waits:
                 self._tell(target, target.moment(self.closed), self.closed, desk)
 
-    def is_quiet(self, target: Watched) -> bool:
-        """Whether there is nothing to tell, and nothing to remember of results that were not good."""
+    def quiet_until(self, target: Watched) -> int:
+        """Up to when there is nothing to tell, and nothing that is remembered is let go of."""
         votes = self.terms.blind_ms is None or self.blind_from >= target.moment(self.newest)
-        return votes and self.newest != NEVER and self.standing is None and self.evidence is None
+        if self.newest == NEVER or not votes:
+            return 0
+        if self.standing:
+            return self.standing.rests_until(self.terms)
+        return 0 if self.evidence else FOREVER
 
     def pass_over(self, target: Watched, until: int) -> None:
         """Take it that there were votes for good at every slot before a moment."""

@@ -41,6 +41,11 @@ class QuorumStanding(Standing):
         """When flapping ends: nothing has changed for half of the time in which changes are counted."""
         return self.changes[-1] + terms.within_ms // 2 if self.flapping else None
 
+    def rests_until(self, terms: Terms) -> int:
+        """Up to when nothing but the last openings and closings is remembered; 0 when there is more to remember."""
+        over = self.told is State.OK and self.phase is Phase.OK and not (self.blind or self.flapping or self.waits)
+        return self.changes[-1] + terms.within_ms if over and self.changes else 0
+
     @property
     def wanted(self) -> State:
         """What is to be told, if no parent holds it back."""

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from monitoring_alerting.transition import Transition
     from monitoring_core.result import CheckResult
 
-# After an alert, results are looked at until nothing is remembered of it: so many slots at a time.
-_SLOTS_A_LOOK = 32
+# Where something is remembered of an alert that even results change, they are looked at: so many slots at a time.
+_SLOTS_A_LOOK = 16
 
 Key = tuple[int, int, int, str]
 
@@ -104,13 +104,15 @@ class _Look:
         for number, (_, end) in enumerate(spans):
             yield from left.until(end)
             next_begin = spans[number + 1][0] if number + 1 < len(spans) else self._end
-            while end < next_begin and not self._decider.is_quiet(self.target.id):
-                more = min(end + _SLOTS_A_LOOK * self.target.interval, next_begin)
-                for result in self._results.of(self.target.id, [(end, more)]):
-                    yield key(result), result
+            while end < next_begin:
+                more = min(self._decider.quiet_until(self.target.id), next_begin)
+                if more > end:
+                    self._decider.pass_over(self.target.id, more)
+                else:
+                    more = min(end + _SLOTS_A_LOOK * self.target.interval, next_begin)
+                    for result in self._results.of(self.target.id, [(end, more)]):
+                        yield key(result), result
                 end = more
-            if end < next_begin:
-                self._decider.pass_over(self.target.id, next_begin)
 
 
 class _Peeked:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 LATE_INTERVALS = 2
 # A result whose slot lies further ahead of the clock than this, and than two intervals, is from a clock that is wrong.
 AHEAD_MS = 300_000
-_NOTHING_IS_DUE = -(1 << 62)
+# Later than every moment.
+FOREVER = 1 << 62
+_NOTHING_IS_DUE = -FOREVER
 
 
 # There may be a million of them, to which nothing refers weakly.

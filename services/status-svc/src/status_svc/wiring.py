@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-LOOK_EVERY_S = 5.0
+LOOK_EVERY_S = 10.0
 # Streams of events last as long as their readers stay; a stop ends them after this time.
 SHUTDOWN_S = 5
 # Connections that write: writes are few, and those that change targets wait for each other anyway.

@@ -154,11 +154,12 @@ class Cache:
             self._reading = None
 
     async def _board(self, now: dt.datetime) -> Both:
+        began = self._clock.monotonic()
         status = await self._queries.status()
-        await self._renew(self._days, _DAYS_EVERY_S, lambda: self._read_days(now))
-        await self._renew(self._incidents, _INCIDENTS_EVERY_S, lambda: self._queries.incidents(now))
-        await self._renew(self._notes, _INCIDENTS_EVERY_S, lambda: self._queries.notes(now))
-        await self._renew(self._windows, _INCIDENTS_EVERY_S, self._queries.windows)
+        await self._renew(self._days, began, _DAYS_EVERY_S, lambda: self._read_days(now))
+        await self._renew(self._incidents, began, _INCIDENTS_EVERY_S, lambda: self._queries.incidents(now))
+        await self._renew(self._notes, began, _INCIDENTS_EVERY_S, lambda: self._queries.notes(now))
+        await self._renew(self._windows, began, _INCIDENTS_EVERY_S, self._queries.windows)
         lists = (self._incidents.value, self._notes.value, self._windows.value)
         # Beside the event loop, which answers meanwhile.
         return await asyncio.to_thread(self._join, now, status, self._days.value, *lists)
@@ -172,12 +173,15 @@ class Cache:
     async def _read_days(self, now: dt.datetime) -> joining.Days:
         return joining.Days(await self._queries.days(now), now)
 
-    async def _renew(self, kept: _Kept[T], every_s: float, read: Callable[[], Awaitable[T]]) -> None:
-        began = self._clock.monotonic()
-        if began >= kept.due:
+    async def _renew(
+        self, kept: _Kept[T], board_began: float, every_s: float, read: Callable[[], Awaitable[T]]
+    ) -> None:
+        """Read what is due. It is due from one board to another: what comes first in a board may take longer or not."""
+        if board_began >= kept.due:
+            began = self._clock.monotonic()
             kept.value = await read()
             ended = self._clock.monotonic()
-            kept.due = max(began + every_s, ended + 5 * _REST * (ended - began))
+            kept.due = max(board_began + every_s, ended + 5 * _REST * (ended - began))
 
     def _now(self) -> dt.datetime:
         return from_ms(self._clock.now_ms())
