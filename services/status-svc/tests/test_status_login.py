@@ -8,8 +8,10 @@ import datetime as dt
 import hashlib
 import hmac
 import json
+import re
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -26,7 +28,7 @@ from openid_provider import CLIENT_ID, CLIENT_SECRET, Provider, new_key, provide
 from serving import KEY, Site, served
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from monitoring_core.config import StatusConfig
+from monitoring_core.config import StatusConfig, load_config
 from monitoring_core.testing.clock import FakeClock
 from status_svc.adapters import openid
 from status_svc.admission import admits
@@ -35,7 +37,6 @@ from status_svc.login import COOKIE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
 
 HTML = {"Accept": "text/html"}
 HOUR_S = 3_600
@@ -167,7 +168,7 @@ def test_a_page_that_stays_open_hears_nothing_after_its_session(person: Person, 
         lines = stream.iter_lines()
         assert next(line for line in lines if line.startswith(b"data:"))
         clock.advance(9 * HOUR_S)
-        assert not [line for line in lines if line.startswith(b"data:")]
+        assert next((line for line in lines if line.startswith(b"data:")), None) is None
     assert person.opens("inner/events").status_code == 401
 
 
@@ -573,6 +574,23 @@ def checked(tmp_path: Path) -> Callable[..., str]:
 
 def test_a_configuration_with_a_login_is_valid(checked: Callable[..., str]) -> None:
     assert checked().startswith("The configuration is valid")
+
+
+def test_the_examples_of_the_readme_are_valid(tmp_path: Path) -> None:
+    """As a file, and as the variables of Compose; both come to the same."""
+    (tmp_path / "secret").write_text(KEY)
+    readme = (Path(__file__).parents[1] / "README.md").read_text().partition("## Logging in\n")[2]
+    as_file, as_variables, *_ = (
+        yaml.safe_load(re.sub(r"/run/secrets/[\w/-]+", str(tmp_path / "secret"), block))
+        for block in re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
+    )
+    file = tmp_path / "config.yaml"
+    content = {"kafka": {"bootstrap_servers": "k:1"}, "database": {"host": "h", "user": "u"}}
+    for part, variables in ((as_file, {}), ({}, as_variables["services"]["status"]["environment"])):
+        file.write_text(yaml.safe_dump(content | part))
+        done = CliRunner(env=variables).invoke(main, ["check-config", "--config", str(file)])
+        assert done.exit_code == 0, done.output
+        assert load_config(file, environ=variables).status.oidc_client_id == "status"
 
 
 def test_a_missing_extra_is_named_with_what_mends_it(
