@@ -258,6 +258,26 @@ def test_claims_that_are_not_in_the_token_are_asked_for(person: Person, issuer: 
     assert "/userinfo" in issuer.asked
 
 
+@pytest.mark.parametrize(
+    ("token", "userinfo"),
+    [
+        ({"email": "ada@example.org"}, {"email": "ada@evil.example", "email_verified": True}),
+        ({"email_verified": True}, {"email": "ada@example.org", "email_verified": False}),
+        ({"email_verified": True}, {"email": "ada@example.org"}),
+    ],
+)
+def test_an_address_is_verified_by_who_tells_it(
+    issuer: Provider, token: dict[str, Any], userinfo: dict[str, Any]
+) -> None:
+    """One place may speak of another address than the other."""
+    with served(rows(), settings(issuer, oidc_allowed=("email=@example.org",))) as site:
+        issuer.person |= token
+        issuer.userinfo = userinfo
+        assert Person(site).opens("inner/").status_code == 403
+        issuer.userinfo = {"email": "ada@example.org", "email_verified": True}
+        assert Person(site).opens("inner/").status_code == 200
+
+
 def test_userinfo_of_somebody_else_is_refused(person: Person, issuer: Provider) -> None:
     del issuer.person["groups"]
     issuer.userinfo = {"groups": ["operators"], "sub": "somebody else"}
@@ -325,12 +345,15 @@ def test_a_provider_that_refuses_is_not_quoted(person: Person, site: Site) -> No
         "inner/@evil.example/",
         "inner/?next=https://evil.example/",
         f"inner/{'x' * 5_000}",
+        f"inner/{'%F0%9F%98%80' * 100}",
     ],
 )
 def test_a_login_leads_to_this_service_alone(person: Person, path: str) -> None:
     request = requests.Request("GET", "http://x", headers=HTML).prepare()
     request.url = person.site.address + path
     to_provider = person.session.send(request, allow_redirects=False, timeout=20)
+    # RFC 6265, 6.1: more than 4,096 bytes a browser may drop.
+    assert len(person.cookie) < 2_500
     back = person.opens(to_provider.headers["Location"], allow_redirects=False)
     answer = person.opens(back.headers["Location"], allow_redirects=False)
     assert answer.status_code == 303
@@ -455,6 +478,7 @@ NONSENSE: dict[str, Response] = {
     "no JSON": Response("<html>"),
     "a list": JSONResponse([]),
     "nothing": JSONResponse({}),
+    "deep": Response("[" * 100_000),
     "huge": HUGE,
     "packed": Response(b"\x1f\x8b" + bytes(99), headers={"Content-Encoding": "gzip"}),
 }
