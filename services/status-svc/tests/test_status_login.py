@@ -8,8 +8,10 @@ import datetime as dt
 import hashlib
 import hmac
 import json
+import re
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -26,7 +28,7 @@ from openid_provider import CLIENT_ID, CLIENT_SECRET, Provider, new_key, provide
 from serving import KEY, Site, served
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from monitoring_core.config import StatusConfig
+from monitoring_core.config import StatusConfig, load_config
 from monitoring_core.testing.clock import FakeClock
 from status_svc.adapters import openid
 from status_svc.admission import admits
@@ -35,7 +37,6 @@ from status_svc.login import COOKIE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
 
 HTML = {"Accept": "text/html"}
 HOUR_S = 3_600
@@ -167,7 +168,7 @@ def test_a_page_that_stays_open_hears_nothing_after_its_session(person: Person, 
         lines = stream.iter_lines()
         assert next(line for line in lines if line.startswith(b"data:"))
         clock.advance(9 * HOUR_S)
-        assert not [line for line in lines if line.startswith(b"data:")]
+        assert next((line for line in lines if line.startswith(b"data:")), None) is None
     assert person.opens("inner/events").status_code == 401
 
 
@@ -257,6 +258,26 @@ def test_claims_that_are_not_in_the_token_are_asked_for(person: Person, issuer: 
     assert "/userinfo" in issuer.asked
 
 
+@pytest.mark.parametrize(
+    ("token", "userinfo"),
+    [
+        ({"email": "ada@example.org"}, {"email": "ada@evil.example", "email_verified": True}),
+        ({"email_verified": True}, {"email": "ada@example.org", "email_verified": False}),
+        ({"email_verified": True}, {"email": "ada@example.org"}),
+    ],
+)
+def test_an_address_is_verified_by_who_tells_it(
+    issuer: Provider, token: dict[str, Any], userinfo: dict[str, Any]
+) -> None:
+    """One place may speak of another address than the other."""
+    with served(rows(), settings(issuer, oidc_allowed=("email=@example.org",))) as site:
+        issuer.person |= token
+        issuer.userinfo = userinfo
+        assert Person(site).opens("inner/").status_code == 403
+        issuer.userinfo = {"email": "ada@example.org", "email_verified": True}
+        assert Person(site).opens("inner/").status_code == 200
+
+
 def test_userinfo_of_somebody_else_is_refused(person: Person, issuer: Provider) -> None:
     del issuer.person["groups"]
     issuer.userinfo = {"groups": ["operators"], "sub": "somebody else"}
@@ -324,12 +345,15 @@ def test_a_provider_that_refuses_is_not_quoted(person: Person, site: Site) -> No
         "inner/@evil.example/",
         "inner/?next=https://evil.example/",
         f"inner/{'x' * 5_000}",
+        f"inner/{'%F0%9F%98%80' * 100}",
     ],
 )
 def test_a_login_leads_to_this_service_alone(person: Person, path: str) -> None:
     request = requests.Request("GET", "http://x", headers=HTML).prepare()
     request.url = person.site.address + path
     to_provider = person.session.send(request, allow_redirects=False, timeout=20)
+    # RFC 6265, 6.1: more than 4,096 bytes a browser may drop.
+    assert len(person.cookie) < 2_500
     back = person.opens(to_provider.headers["Location"], allow_redirects=False)
     answer = person.opens(back.headers["Location"], allow_redirects=False)
     assert answer.status_code == 303
@@ -454,6 +478,7 @@ NONSENSE: dict[str, Response] = {
     "no JSON": Response("<html>"),
     "a list": JSONResponse([]),
     "nothing": JSONResponse({}),
+    "deep": Response("[" * 100_000),
     "huge": HUGE,
     "packed": Response(b"\x1f\x8b" + bytes(99), headers={"Content-Encoding": "gzip"}),
 }
@@ -573,6 +598,23 @@ def checked(tmp_path: Path) -> Callable[..., str]:
 
 def test_a_configuration_with_a_login_is_valid(checked: Callable[..., str]) -> None:
     assert checked().startswith("The configuration is valid")
+
+
+def test_the_examples_of_the_readme_are_valid(tmp_path: Path) -> None:
+    """As a file, and as the variables of Compose; both come to the same."""
+    (tmp_path / "secret").write_text(KEY)
+    readme = (Path(__file__).parents[1] / "README.md").read_text().partition("## Logging in\n")[2]
+    as_file, as_variables, *_ = (
+        yaml.safe_load(re.sub(r"/run/secrets/[\w/-]+", str(tmp_path / "secret"), block))
+        for block in re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
+    )
+    file = tmp_path / "config.yaml"
+    content = {"kafka": {"bootstrap_servers": "k:1"}, "database": {"host": "h", "user": "u"}}
+    for part, variables in ((as_file, {}), ({}, as_variables["services"]["status"]["environment"])):
+        file.write_text(yaml.safe_dump(content | part))
+        done = CliRunner(env=variables).invoke(main, ["check-config", "--config", str(file)])
+        assert done.exit_code == 0, done.output
+        assert load_config(file, environ=variables).status.oidc_client_id == "status"
 
 
 def test_a_missing_extra_is_named_with_what_mends_it(

@@ -84,7 +84,8 @@ class Login:
     async def begin(self, request: Request, name: str) -> Response:
         """Send a browser to the provider; it comes back to the inner document of this name."""
         request.session.clear()
-        request.session[_NAME] = name if len(name) <= _LONGEST_NAME else ""
+        quoted = quote(name)
+        request.session[_NAME] = quoted if len(quoted) <= _LONGEST_NAME else ""
         try:
             answer = await self._provider.begin(request, self._inner + _CALLBACK)
         except OutageError as error:
@@ -109,7 +110,7 @@ class Login:
         request.session.update({_WHO: who, _UNTIL: self._now_s() + self._settings.oidc_session.total_seconds()})
         log.info("somebody logged in", who=who)
         # Always below the address of this service, whatever the name is.
-        return RedirectResponse(self._inner + quote(name), HTTPStatus.SEE_OTHER, _NO_STORE)
+        return RedirectResponse(self._inner + name, HTTPStatus.SEE_OTHER, _NO_STORE)
 
     def _leave(self, request: Request) -> Response:
         request.session.clear()

@@ -38,6 +38,7 @@ _LEEWAY_S = 60
 # Signed with a key that the provider alone has: neither `none`, nor with a secret that others may know.
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint")
+_ADDRESS = {"email", "email_verified"}
 _WELL_KNOWN = "/.well-known/openid-configuration"
 
 
@@ -81,6 +82,9 @@ class OpenIdProvider:
             if "userinfo" not in token:
                 raise UntrustedError("the provider sent no ID token")
             claims: dict[str, Any] = dict(token["userinfo"])
+            # The token and userinfo may speak of different addresses: who verified one is who tells it.
+            if _ADDRESS - claims.keys():
+                claims = {name: value for name, value in claims.items() if name not in _ADDRESS}
             if needed(self._settings.oidc_allowed) - claims.keys() and "userinfo_endpoint" in app.server_metadata:
                 claims = await self._userinfo(app, token, claims["sub"]) | claims
             return claims
@@ -146,7 +150,7 @@ class OpenIdProvider:
             raise UntrustedError(f"{type(error).__name__}: {one_line(str(error.error), 60)}") from None
         except msgspec.MsgspecError as error:
             raise self._strange(str(error)) from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             # Its text may quote an answer, and so a token.
             raise self._strange(type(error).__name__) from None
 
