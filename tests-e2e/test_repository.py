@@ -107,7 +107,9 @@ def test_hooks_have_distinct_names_and_pinned_tools() -> None:
 
 
 @pytest.mark.parametrize(
-    "image", sorted((ROOT / "infra" / "docker").glob("*/requirements.in")), ids=lambda f: f.parent.name
+    "image",
+    sorted((ROOT / "infra" / "docker").glob("*/requirements*.in")),
+    ids=lambda f: f"{f.parent.name}-{f.stem}",
 )
 def test_an_image_pins_every_dependency(image: Path) -> None:
     """A dependency that a package has gained would be missing in the image: `hatch run release:lock` pins it."""
@@ -115,5 +117,8 @@ def test_an_image_pins_every_dependency(image: Path) -> None:
     own = {project(package)["name"] for package in PACKAGES}
     for line in image.read_text().split():
         declared = project(ROOT / line.partition("[")[0])
-        names = {re.split(r"[<>=\[]", dependency)[0].lower() for dependency in declared["dependencies"]}
+        extras = line.partition("[")[2].rstrip("]").split(",")
+        dependencies = [*declared["dependencies"]]
+        dependencies += [one for extra in filter(None, extras) for one in declared["optional-dependencies"][extra]]
+        names = {re.split(r"[<>=\[]", dependency)[0].lower() for dependency in dependencies}
         assert names - own <= pinned, declared["name"]

@@ -289,6 +289,22 @@ def test_people_can_log_in_with_the_image(images: DockerEngine) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_dbadmin_can_have_the_client_of_kubernetes(images: DockerEngine, base_image: str) -> None:
+    """It then asks the cluster whose account it has, and says that there is none; else it says what to install."""
+    name = "monitoring_dbadmin_kubernetes"
+    command = dbadmins_command().replace("-t monitoring_dbadmin ", f"-t {name} ")
+    images.build(command, base_image, "--build-arg", "REQUIREMENTS=requirements-kubernetes.txt")
+    config = ("--volume", f"{ROOT / 'infra/config/config.yaml'}:/etc/monitoring/config.yaml:ro")
+    known = set_of(["DATABASE_PASSWORD=x"])
+    for image, said in (
+        (name, "there is no cluster to ask: neither a current context (KUBECONFIG) nor the account of a pod"),
+        ("monitoring_dbadmin", "needs the client of Kubernetes: pip install 'dbadmin[kubernetes]'"),
+    ):
+        done = images.run("--read-only", *config, *known, image, "targets", "plan", "--from", "kubernetes")
+        assert (done.returncode, done.stderr) == (1, f"ingresses.networking.k8s.io cannot be read: {said}\n")
+    images("image", "rm", name)
+
+
 @pytest.mark.parametrize("image", IMAGES)
 def test_an_image_has_the_version_of_its_package(images: DockerEngine, image: str) -> None:
     """Its label and its output of --version name that version."""

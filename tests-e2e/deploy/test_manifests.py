@@ -14,7 +14,9 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from click.testing import CliRunner
 
+import dbadmin.cli
 from alert_svc.notify.load import load_alerts
 from monitoring_core.config import load_config
 from monitoring_core.config.values import Secret
@@ -250,6 +252,38 @@ def test_the_example_of_an_export_writes_to_its_volume_alone(tmp_path: Path) -> 
     assert container["args"][0] == "export"
     # Beside the link that an export makes, it keeps the files to which that leads.
     assert Path(container["args"][1]).parent == Path(mount["mountPath"])
+
+
+def test_the_example_of_targets_from_the_cluster_reads_what_is_published_alone(tmp_path: Path) -> None:
+    """Strictly valid; its account may list and get, its pod alone has a token, and all else is as in maintain's pod."""
+    objects = with_component(tmp_path, K8S / "components/targets")
+    mine = {found["kind"]: found for found in objects if found["metadata"]["name"] in ("targets", "monitoring-targets")}
+    assert set(mine) == {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "CronJob"}
+    for found in mine.values():
+        kubernetes_validate.validate(found, newest_versions()[-1], strict=True)
+    allowed = {
+        (group, resource, verb)
+        for rule in mine["ClusterRole"]["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert allowed == {
+        ("networking.k8s.io", "ingresses", "list"),
+        ("gateway.networking.k8s.io", "httproutes", "list"),
+        ("gateway.networking.k8s.io", "gateways", "get"),
+    }
+    (subject,) = mine["ClusterRoleBinding"]["subjects"]
+    assert (subject["name"], subject["namespace"]) == ("targets", mine["ServiceAccount"]["metadata"]["namespace"])
+    assert mine["ServiceAccount"]["automountServiceAccountToken"] is False
+    pod = mine["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert (pod["automountServiceAccountToken"], pod["serviceAccountName"]) == (True, "targets")
+    own = pods("minikube")["maintain"]
+    (container,), (other,) = pod["containers"], own["containers"]
+    assert {**container, "args": [], "image": ""} == {**other, "args": [], "image": ""}
+    assert (pod["securityContext"], pod["volumes"]) == (own["securityContext"], own["volumes"])
+    done = CliRunner().invoke(dbadmin.cli.main, [*container["args"], "--config", str(tmp_path / "none")])
+    assert (done.exit_code, "No such file" in done.stderr) == (2, True), done.stderr
 
 
 def test_keda_asks_for_what_the_configuration_says() -> None:

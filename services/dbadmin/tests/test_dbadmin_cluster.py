@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 from fake_cluster import FakeCluster, gateway, ingress, listener, route, rule
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dbadmin.cli import main
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
+from dbadmin.kubernetes_api import KubernetesApi
 from dbadmin.targets.cluster.annotations import FIELDS, wishes_of
 from dbadmin.targets.cluster.ingresses import of_ingress
-from dbadmin.targets.cluster.listing import PAGE
+from dbadmin.targets.cluster.listing import PAGE, Cluster
 from dbadmin.targets.cluster.routes import of_route
+from dbadmin.targets.cluster.source import Terms, read_cluster
 from dbadmin.targets.table import add, read_all
 from monitoring_core.targets import TargetRecord
 
@@ -189,6 +193,57 @@ def test_annotations_say_what_is_asked_and_how() -> None:
         address_family="ipv4",
         labels={"team": "shop"},
     )
+
+
+_text = st.text(max_size=12) | st.sampled_from(
+    ["/", "*.example", "a.example", "true", "https", "/x,/y", "{}", "[", "1"]
+)
+_names = st.sampled_from(["watch", "paths", "scheme", "other", *FIELDS])
+
+
+class Found(Cluster):
+    """A cluster with one Ingress and one HTTPRoute, which is asked for nothing."""
+
+    def __init__(self, *objects: dict[str, Any]) -> None:
+        super().__init__(KubernetesApi(), ())
+        self._ingress, self._route = objects
+
+    def ingresses(self) -> Iterator[dict[str, Any]]:
+        yield self._ingress
+
+    def routes(self) -> Iterator[dict[str, Any]]:
+        yield self._route
+
+    def gateway(self, namespace: str, name: str) -> dict[str, Any] | None:
+        return GATEWAYS.get((namespace, name))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_whatever_an_object_holds_its_targets_can_be_asked_for(data: st.DataObject) -> None:
+    """By URLs that every producer takes, with keys and URLs of which each is there once; all else is told."""
+    draw, made = data.draw, []
+    for kind in ("ingress", "route"):
+        annotations = draw(st.dictionaries(_names, _text, max_size=3))
+        paths = draw(st.lists(_text, max_size=3))
+        hosts = draw(st.lists(_text, max_size=3))
+        if kind == "ingress":
+            types = st.sampled_from(["Prefix", "Exact", "ImplementationSpecific"])
+            rules = [rule(host, *paths, kind=draw(types)) for host in hosts]
+            made.append(
+                ingress("shop/web", rules, draw(st.none() | st.just([{"hosts": hosts[:1]}])), YOUNG, **annotations)
+            )
+        else:
+            parent = draw(st.sampled_from([PUBLIC, WILD, OWN, {"name": "none"}]))
+            made.append(route("shop/web", [parent], hosts, *paths, age=YOUNG, accepted="True", **annotations))
+    found = read_cluster(Found(*made), "shop", Terms(dt.timedelta(), opt_in=False), dt.datetime.now(dt.UTC))
+    assert all(one.record.problems() == [] and one.record.active for one in found.targets)
+    assert all(
+        (one.record.headers, one.record.body, one.record.connect_to) == (None, None, None) for one in found.targets
+    )
+    for names in ([one.key for one in found.targets], [one.record.url for one in found.targets]):
+        assert len(names) == len(set(names))
+    assert all((one.record.labels or {})["namespace"] == "shop" for one in found.targets)
 
 
 @pytest.fixture

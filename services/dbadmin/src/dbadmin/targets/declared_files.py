@@ -193,7 +193,8 @@ def _faults_of_names(path: str, item: dict[str, Any]) -> Iterator[tuple[str, str
         if name not in item:
             yield f"{path}.{name}", "is required"
     if "key" in item and (problem := key_problem(item["key"])):
-        yield f"{path}.key", f"{problem}, got {shown(item['key'])}"
+        value = item["key"]
+        yield f"{path}.key", f"{problem}, got {shown(without_credentials(value) if isinstance(value, str) else value)}"
 
 
 def _faults_of_labels(path: str, labels: object) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from monitoring_core.targets import without_credentials
+
 if TYPE_CHECKING:
     from monitoring_core.targets import TargetRecord
 
@@ -25,7 +27,8 @@ def owner_problem(owner: object) -> str | None:
 def key_problem(key: object) -> str | None:
     """Why something cannot be the key of a target, or None."""
     if isinstance(key, str) and 0 < len(key) <= MAX_KEY_LENGTH and key.isprintable() and key == key.strip():
-        return None
+        # Everybody who sees a target sees its labels.
+        return None if key == without_credentials(key) else "must have no user name or password in it"
     return f"must be 1 to {MAX_KEY_LENGTH} characters of text without a space at its ends, like home"
 
 

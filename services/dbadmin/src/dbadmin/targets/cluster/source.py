@@ -81,14 +81,15 @@ class _Reading:
 
     def _add(self, name: str, namespace: str, address: Address, wishes: Wishes, addable: bool) -> None:
         key, url = f"{name.replace(' ', '/')}/{address.place}", address.url
-        if key_problem(key) or len(url) > MAX_URL_LENGTH:
-            self._remarks.append(f"{name}: {url[:100]}… is too long")
-        elif other := self._targets.get(url):
+        labels = owned((wishes.record.labels or {}) | {NAMESPACE_LABEL: namespace}, self._owner, key)
+        record = attrs.evolve(wishes.record, url=url, labels=labels)
+        if other := self._targets.get(url):
             if other.place != name:
                 self._remarks.append(f"{name}: {url} is that of {other.place} too, which is older")
+        elif len(url) > MAX_URL_LENGTH or key_problem(key) or record.problems():
+            self._remarks.append(f"{name}: {url[:100]!r} cannot be asked for")
         else:
-            labels = owned({NAMESPACE_LABEL: namespace} | (wishes.record.labels or {}), self._owner, key)
-            self._targets[url] = Declared(key, attrs.evolve(wishes.record, url=url, labels=labels), name, addable)
+            self._targets[url] = Declared(key, record, name, addable)
 
     def declaration(self) -> Declaration:
         return Declaration(
