@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring_core.config import Config, ConfigError, Role, load_config
+from monitoring_core.config import Config, ConfigError, Role, load, load_config, load_settings
 from monitoring_core.config.document import DocumentError, parse_document
 from monitoring_core.config.sections import SECTIONS
 from monitoring_core.config.values import Secret
@@ -160,6 +160,17 @@ def test_a_file_that_is_missing_is_refused_by_name(folder: Path) -> None:
     """The path that was looked for is in the message."""
     with pytest.raises(ConfigError, match=r"^nowhere\.yaml: cannot be read: No such file or directory$"):
         load_config(Path("nowhere.yaml"), environ={})
+
+
+def test_without_a_file_a_person_hears_how_to_name_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the place where it is in a container there is often none."""
+    monkeypatch.setattr(load, "DEFAULT_PATH", Path("etc.yaml"))
+    said = r"^etc\.yaml: is missing; name another with --config or in MONITORING_CONFIG$"
+    for loads in (load_config, load_settings):
+        with pytest.raises(ConfigError, match=said):
+            loads(environ={})
+    Path("etc.yaml").write_text(GOOD)
+    assert load_config(environ={}) == load_config(Path("etc.yaml"), environ={})
 
 
 @settings(max_examples=300)

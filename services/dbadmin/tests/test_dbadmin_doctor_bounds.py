@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
+from confluent_kafka import ConsumerGroupState
 
 from dbadmin.doctor import certificates, consumers, load, schema
 from dbadmin.doctor.clocks import judge
@@ -208,10 +210,15 @@ def test_messages_should_be_kept_for_a_day(retention: str, line: str, config: Co
             "warn  group monitoring-consumer: 10,001 messages wait, 6,001 of them in partition 1 for 2",
         ),
         (0, [0, 0], "warn  group monitoring-consumer: no consumer runs, 0 messages wait → start consumer-svc run"),
+        (
+            None,
+            [1, 0],
+            "pass  group monitoring-consumer: consumers, whose number this broker does not tell, 1 message waits",
+        ),
     ],
 )
 def test_ten_thousand_messages_may_wait(
-    members: int, waiting: list[int], line: str, config: Config, monkeypatch: pytest.MonkeyPatch
+    members: int | None, waiting: list[int], line: str, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A consumer stores them in a second; more say that consumers are too few."""
     monkeypatch.setattr(consumers, "_members", lambda *_: members)
@@ -227,12 +234,18 @@ def test_ten_thousand_messages_may_wait(
         (0, {}, [0, 0], "pass  group monitoring-consumer-alerts: alert-svc has not run in it"),
         (0, {0: 7}, [5, 0], "warn  group monitoring-consumer-alerts: no alert-svc runs, 5 messages wait, 3 of them in"),
         (1, {0: 7}, [7, 0], "pass  group monitoring-consumer-alerts: 1 of alert-svc, 5 messages wait, 3 of them in"),
+        (
+            None,
+            {0: 7},
+            [7, 0],
+            "pass  group monitoring-consumer-alerts: alert-svc, whose number this broker does not tell",
+        ),
         (1, {0: 7, 1: 2}, [-1, 2], "warn  group monitoring-consumer-alerts: 3 messages wait, 3 of them in partition 0"),
         (1, {0: 7}, [8, 0], "warn  group monitoring-consumer-alerts: 5 messages wait, 3 of them in partition 0, the"),
     ],
 )
 def test_messages_wait_five_minutes_for_alerts(
-    members: int,
+    members: int | None,
     committed: dict[int, int],
     newer: list[int],
     line: str,
@@ -252,3 +265,23 @@ def test_messages_wait_five_minutes_for_alerts(
     cluster: Any = SimpleNamespace(config=config)
     (found,) = check_alert_lag(cluster, 2)
     assert str(found).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("state", "members", "found"),
+    [
+        (ConsumerGroupState.STABLE, ["a", "b"], 2),
+        (ConsumerGroupState.EMPTY, [], 0),
+        (ConsumerGroupState.DEAD, [], 0),
+        (ConsumerGroupState.STABLE, [], None),
+    ],
+)
+def test_a_stable_group_has_members_whether_or_not_the_broker_tells_them(
+    state: ConsumerGroupState, members: list[str], found: int | None
+) -> None:
+    """The embedded broker does not: that nobody runs would be wrong."""
+    told: Future[Any] = Future()
+    told.set_result(SimpleNamespace(state=state, members=members))
+    admin = SimpleNamespace(describe_consumer_groups=lambda groups, **_: {groups[0]: told})
+    cluster: Any = SimpleNamespace(admin=admin, timeout_s=1.0)
+    assert consumers._members(cluster, "monitoring-consumer") == found

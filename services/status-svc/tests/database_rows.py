@@ -21,14 +21,14 @@ class Rows:
     Attributes:
         away: whether PostgreSQL is.
         asked: every statement.
+        others: rows by the name of a view, which may be cut off.
     """
 
     def __init__(self, *status: dict[str, Any], **others: list[dict[str, Any]]) -> None:
-        """Args: others: rows by the name of a view, which may be cut off."""
         self.away = False
         self.asked: list[str] = []
         self.status = list(status)
-        self._others = others
+        self.others = others
 
     async def rows(self, statement: str, values: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
         self.asked.append(statement)
@@ -37,7 +37,7 @@ class Rows:
             raise OutageError("the server is away")
         if "website_status" in statement:
             return list(self.status)
-        return next((rows for name, rows in self._others.items() if name in statement), [])
+        return next((rows for name, rows in self.others.items() if name in statement), [])
 
     async def tuples(self, statement: str, values: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
         return [tuple(row.values()) for row in await self.rows(statement, values)]

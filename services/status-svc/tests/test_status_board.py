@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Any
 
 import database_rows
 import pytest
 from page_values import AT, MINUTE, component, days
 
-from status_svc.pages import feed, joining, rendering
-from status_svc.pages.model import Board, Day, Level, Seen, State, combined, public
+from status_svc.pages import charts, feed, joining, rendering
+from status_svc.pages.detail import Hour
+from status_svc.pages.model import Board, Day, Incident, Level, Seen, State, combined, public
 
 UP = Seen(location="a", status="up")
 DOWN = Seen(location="b", status="down", reason="timeout")
@@ -70,13 +72,41 @@ def test_a_day_of_which_little_is_known_is_not_good(day: Day, level: Level) -> N
         ([State.UP, State.UNKNOWN], State.UNKNOWN, "1 unknown of 2"),
         ([State.UP, State.STALE, State.DOWN], State.DOWN, "1 down, 1 without a fresh result of 3"),
         ([State.PAUSED], State.UNKNOWN, "Nothing is watched"),
-        ([], State.UNKNOWN, "Nothing is watched"),
+        ([], State.UNKNOWN, "There is nothing to show yet"),
     ],
 )
 def test_everything_is_up_only_when_all_of_it_is(states: list[State], state: State, words: str) -> None:
     """What is unknown or stale is named, and colours the sentence."""
     found = rendering.summary([component(n, state=one) for n, one in enumerate(states)])
     assert (found.state, found.words) == (state, words)
+
+
+def test_an_incident_whose_website_is_up_by_now_is_not_shown_as_down() -> None:
+    """It ends when maintain has run; until then the page must not say both."""
+    one = Incident(id="1-1", target_id=1, name="Shop", began_at=AT - MINUTE, ended_at=None)
+    for state, word, open_until in (
+        (State.DOWN, "down", "still open"),
+        (State.UP, "up again", "its end is not settled"),
+    ):
+        board = Board(at=AT, components=(component(state=state),), incidents=(one,))
+        for page in (rendering.overview(board, rendering.View()), rendering.incidents(board, rendering.View())):
+            assert f'<a href="components/1.html"><bdi>Shop</bdi></a>: {word}<' in page
+            assert open_until in page
+
+
+def test_where_there_is_no_group_nothing_is_called_other() -> None:
+    """Other than what?"""
+    for groups, headings in ((("Other",), ["All components"]), (("Other", "Shops"), ["Other", "Shops"])):
+        components = tuple(component(n, group=group) for n, group in enumerate(groups))
+        page = rendering.overview(Board(at=AT, components=components), rendering.View())
+        assert re.findall("<h2><bdi>(.*?)</bdi></h2>", page) == headings
+
+
+def test_labels_of_a_chart_are_those_of_their_lines() -> None:
+    """Half of seven is not three."""
+    for p95_s, labels in ((0.007, ["0.0 ms", "3.5 ms", "7.0 ms"]), (1.234, ["0 ms", "617 ms", "1234 ms"])):
+        hour = Hour(hour=AT, dns_s=None, connect_s=None, tls_s=None, first_byte_s=0.001, p50_s=0.002, p95_s=p95_s)
+        assert re.findall(r">([0-9.]+ ms)</text>", charts.phases([hour])) == labels
 
 
 def test_figures_are_never_rounded_up() -> None:

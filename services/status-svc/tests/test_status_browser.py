@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,7 @@ from monitoring_core.clock import SystemClock
 from monitoring_core.config import StatusConfig
 from monitoring_core.testing.clock import FakeClock
 from monitoring_testkit.chromium import chromium
+from monitoring_testkit.waiting import until
 from status_svc import export
 from status_svc.pages.cache import Cache
 from status_svc.pages.queries import Queries
@@ -214,6 +216,14 @@ def hostile_site() -> Iterator[Site]:
         yield running
 
 
+@pytest.fixture
+def shop() -> Iterator[Site]:
+    """A site of one component, for a test that changes it. To be asked for before `opened`, which closes its pages."""
+    rows = Rows(status(1, "https://shop.example/", PUBLIC | {"name": "Shop"}))
+    with served(rows, SETTINGS) as running:
+        yield running
+
+
 class Watched:
     """A page of which everything that goes wrong is noted."""
 
@@ -319,22 +329,57 @@ def test_every_bar_is_reached_by_keyboard_and_says_its_figures(opened: Any, site
         assert page.evaluate("document.querySelector('tr:target th').textContent") == f"{NOW.date()}"
 
 
-def test_an_open_page_hears_of_a_change(opened: Any, site: Site) -> None:
+def test_an_open_page_hears_of_a_change(shop: Site, opened: Any) -> None:
     """In words, shape and colour, without being loaded again; the sentence of the overview, too."""
-    overview = opened(site.address)
-    component = opened(site.address + "components/1.html")
+    overview = opened(shop.address)
+    component = opened(shop.address + "components/1.html")
     expect(overview.locator("#c1 .state b")).to_have_text("Up")
-    site.rows.status[0] |= {"status": "down", "reason": "timeout"}
-    try:
-        for page in (overview, component):
-            expect(page.locator("#c1 .state b")).to_have_text("Down", timeout=10_000)
-            assert page.locator("#c1 .state use").get_attribute("href") == "#down"
-            assert "down" in (page.locator("#c1 .state").get_attribute("class") or "").split()
-        expect(overview.locator("#summary")).to_contain_text("2 down")
-    finally:
-        site.rows.status[0] |= {"status": "up", "reason": None}
+    shop.rows.status[0] |= {"status": "down", "reason": "timeout"}
+    for page in (overview, component):
+        expect(page.locator("#c1 .state b")).to_have_text("Down", timeout=10_000)
+        assert page.locator("#c1 .state use").get_attribute("href") == "#down"
+        assert "down" in (page.locator("#c1 .state").get_attribute("class") or "").split()
+    expect(overview.locator("#summary")).to_have_text("1 down of 1")
+    shop.rows.status[0] |= {"status": "up", "reason": None}
     expect(overview.locator("#c1 .state b")).to_have_text("Up", timeout=10_000)
     expect(overview.locator("#age")).to_have_text(", less than a minute ago")
+
+
+def test_an_open_page_hears_of_an_incident(shop: Site, opened: Any) -> None:
+    """It is there, and over, without the page being loaded again."""
+    incident = {"target_id": 1, "location": "berlin", "began_at": NOW, "reason": "timeout"}
+    pages = [opened(shop.address + name) for name in ("", "incidents.html", "components/1.html")]
+    for page in pages:
+        page.evaluate("window.loadedOnce = true")
+    shop.rows.status[0] |= {"status": "down", "reason": "timeout"}
+    shop.rows.others["website_incident"] = [incident | {"ended_at": None, "end_reason": None}]
+    for page in pages:
+        expect(page.locator("article")).to_contain_text("still open", timeout=30_000)
+    shop.rows.others["website_incident"] = [incident | {"ended_at": NOW + MINUTE, "end_reason": "recovered"}]
+    for page, count in zip(pages, (0, 1, 1), strict=True):
+        expect(page.locator("article.open")).to_have_count(0, timeout=30_000)
+        expect(page.locator("article.over")).to_have_count(count)
+        assert page.evaluate("window.loadedOnce")
+
+
+def test_an_open_page_that_hears_nothing_says_so(shop: Site, opened: Any) -> None:
+    """It must not go on to say that everything is up."""
+    page = opened(shop.address)
+    page.clock.install()
+    page.reload()
+    expect(page.locator("#old")).to_be_empty()
+
+    def says_so() -> bool:
+        page.clock.fast_forward(65_000)  # again, where an event has just come
+        return bool(page.locator("#old").inner_text())
+
+    until(says_so, 30)
+    said = re.compile("^This is how it was (1 minute|[2-9] minutes) ago: nothing newer has come.$")
+    expect(page.locator("#old")).to_have_text(said)
+    expect(page.locator("body")).to_have_class("old")
+    shop.rows.status[0] |= {"status": "down", "reason": "timeout"}
+    expect(page.locator("#summary")).to_have_text("1 down of 1", timeout=10_000)
+    expect(page.locator("#old")).to_be_empty()
 
 
 def test_hostile_text_is_text(opened: Any, hostile_site: Site) -> None:
@@ -390,6 +435,7 @@ def test_a_copy_says_how_old_it_is(opened: Any, site: Site, tmp_path: Any) -> No
             page = opened(address)
             expect(page.locator("#age")).to_have_text(", 3 hours ago")
             expect(page.locator("#age")).to_have_class("old")
+            expect(page.locator("#old")).to_have_text("This is how it was 3 hours ago: nothing newer has come.")
             plain = opened(address, java_script_enabled=False)
             assert "Made at" in plain.locator("footer").inner_text()
             plain.click("text=Incidents >> nth=0")

@@ -130,4 +130,4 @@ def test_an_empty_view_can_be_exported(tmp_path: Path) -> None:
     """Before there is a component."""
     directory = tmp_path / "public"
     export.write(directory, export.files(Board(at=AT), "Status"))
-    assert "There is no component to show yet." in (directory / "index.html").read_text()
+    assert "There is nothing to show yet" in (directory / "index.html").read_text()

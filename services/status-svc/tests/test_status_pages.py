@@ -266,6 +266,31 @@ def test_open_pages_hear_of_changes_from_one_read() -> None:
     assert sum("website_status" in one for one in rows.asked) == 2
 
 
+def test_open_pages_hear_that_there_is_an_incident() -> None:
+    """By a name that the pages have, too: they are loaded again when it is another."""
+    incidents: list[dict[str, Any]] = []
+    one = status(1, "https://shop.internal.example/", {}, status="down")
+    cache = Cache(Queries(Rows(one, website_incident=incidents)), time := clock(), SETTINGS)
+    stream = Stream(cache, inner=True)
+    began = {"target_id": 1, "location": "berlin", "began_at": AT, "ended_at": None, "reason": None, "end_reason": None}
+
+    async def look() -> list[str]:
+        heard: list[str] = []
+        async for event in stream.events():
+            if event.startswith(b"event: state\ndata: "):
+                heard.append(json.loads(event.split(b"data: ")[1])["told"])
+                page = rendering.overview((await cache.current()).inner, rendering.View())
+                assert f'data-told="{heard[-1]}"' in page
+                if len(heard) == 2:
+                    return heard
+                incidents.append(began)
+                time.advance(60)
+        raise AssertionError("the stream has ended")
+
+    first, second = asyncio.run(asyncio.wait_for(look(), 10))
+    assert first != second
+
+
 def test_the_feed_has_every_update(rows: Rows) -> None:
     """Each with a name of its own, the newest first."""
     board, *_ = everything("Shop <b>", "https://shop.example/")

@@ -45,7 +45,7 @@ def load_config(
     Raises:
         ConfigError: anything is wrong, with every fault found. Nothing else is ever raised.
     """
-    path = path or Path(environ.get(CONFIG_VARIABLE) or DEFAULT_PATH)
+    path = path or _named(environ)
     return _Loading(path, SecretSources(environ, path.parent, kubernetes)).load(settings, role)
 
 
@@ -77,7 +77,7 @@ def load_settings(
     Raises:
         ConfigError: as `load_config`.
     """
-    path = path or Path(environ.get(CONFIG_VARIABLE) or DEFAULT_PATH)
+    path = path or _named(environ)
     loading = _Loading(path, SecretSources(environ, path.parent, kubernetes))
     config = loading.load(settings, role)
     return [
@@ -85,6 +85,15 @@ def load_settings(
         for section, kind in SECTIONS.items()
         for name in attrs.fields_dict(kind)
     ]
+
+
+def _named(environ: Mapping[str, str]) -> Path:
+    if name := environ.get(CONFIG_VARIABLE):
+        return Path(name)
+    if not DEFAULT_PATH.exists():
+        said = f"is missing; name another with --config or in {CONFIG_VARIABLE}"
+        raise ConfigError([Fault(str(DEFAULT_PATH), "", said)])
+    return DEFAULT_PATH
 
 
 class _Loading:

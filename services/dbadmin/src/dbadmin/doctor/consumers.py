@@ -5,7 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupState,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # its own name
 
 from dbadmin.doctor.findings import Finding, passed, warned
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
 _LAG = 10_000
 # alert-svc decides a message within seconds; after this time people are told late.
 _LATE_S = 300
+_UNTOLD = ", whose number this broker does not tell"
 # The errors that a group's coordinator answers while it starts.
 _STARTING = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR)
 
@@ -31,21 +38,20 @@ def check_lag(cluster: Cluster, partitions: int) -> Iterator[Finding]:
     lags = _lags(cluster, group, partitions)
     total, text = sum(lags.values()), _waiting(lags)
     subject = f"group {group}"
-    if not members:
+    who = f"consumers{_UNTOLD}" if members is None else counted(members, "consumer")
+    if members == 0:
         yield warned(subject, f"no consumer runs, {text}", "start consumer-svc run")
     elif total > _LAG:
-        yield warned(
-            subject, f"{text} for {counted(members, 'consumer')}", "start more consumers, up to one a partition"
-        )
+        yield warned(subject, f"{text} for {who}", "start more consumers, up to one a partition")
     else:
-        yield passed(subject, f"{counted(members, 'consumer')}, {text}")
+        yield passed(subject, f"{who}, {text}")
 
 
 def check_alert_lag(cluster: Cluster, partitions: int) -> Iterator[Finding]:
     """How many of alert-svc run, how many messages they have not decided, and whether some of them are late."""
     group = cluster.config.consumer.alert_group_id
     subject, members = f"group {group}", _members(cluster, group)
-    if not members and not _committed(cluster, group):
+    if members == 0 and not _committed(cluster, group):
         yield passed(subject, "alert-svc has not run in it")
         return
     moment = OffsetSpec.for_timestamp(int((time.time() - _LATE_S) * 1000))
@@ -54,13 +60,14 @@ def check_alert_lag(cluster: Cluster, partitions: int) -> Iterator[Finding]:
     text = _waiting({number: ends[number] - offset for number, offset in undecided.items()})
     # Kafka answers -1 for a partition that has no newer message.
     firsts = {number: newer[number] if newer[number] >= 0 else ends[number] for number in ends}
-    if not members:
+    if members == 0:
         yield warned(subject, f"no alert-svc runs, {text}", "start alert-svc run")
     elif any(undecided[number] < first for number, first in firsts.items()):
         text = f"{text}, the oldest for more than {_LATE_S // 60} min"
         yield warned(subject, text, "see why alert-svc does not decide them, or start more, up to one a partition")
     else:
-        yield passed(subject, f"{members} of alert-svc, {text}")
+        who = f"alert-svc{_UNTOLD}" if members is None else f"{members} of alert-svc"
+        yield passed(subject, f"{who}, {text}")
 
 
 def _waiting(lags: dict[int, int]) -> str:
@@ -69,12 +76,14 @@ def _waiting(lags: dict[int, int]) -> str:
     return text + (f", {lags[most]:,} of them in partition {most}" if total else "")
 
 
-def _members(cluster: Cluster, group: str) -> int:
+def _members(cluster: Cluster, group: str) -> int | None:
+    """How many members a group has; None when it has some, but the broker does not tell them."""
     until = time.monotonic() + cluster.timeout_s
     while True:
         try:
             asked = cluster.admin.describe_consumer_groups([group], request_timeout=cluster.timeout_s)
-            return len(asked[group].result(cluster.timeout_s).members)
+            told = asked[group].result(cluster.timeout_s)
+            return None if told.state == ConsumerGroupState.STABLE and not told.members else len(told.members)
         except KafkaException as error:
             code = error.args[0].code()
             if code == KafkaError.GROUP_ID_NOT_FOUND:  # nobody has consumed yet

@@ -70,7 +70,7 @@ def phases(hours: Sequence[Hour]) -> Markup:
     for share in (0.0, 0.5, 1.0):
         y = ground - share * top * scale
         parts.append(f'<path class="axis" d="M{_LEFT} {y:.1f}H{_WIDTH}"/>')
-        parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{share * top * 1_000:.0f} ms</text>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_label(share * top, top)}</text>')
     for number, x in ((0, _LEFT), (len(hours) // 2, _LEFT + len(hours) // 2 * width)):
         parts.append(f'<text x="{x:.1f}" y="{_HEIGHT - 4}">{hours[number].hour:%d %b %H:%M}</text>')
     key = "".join(
@@ -84,6 +84,11 @@ def phases(hours: Sequence[Hour]) -> Markup:
         f'<g transform="translate(0 -18)">{key}'
         f'<text x="{_LEFT + 454}" y="9">Line: 95th percentile of all</text></g>{"".join(parts)}</svg>'
     )
+
+
+def _label(value_s: float, top_s: float) -> str:
+    """So exact that half of the top is not the same as the top, or another number."""
+    return f"{value_s * 1_000:.0f} ms" if top_s >= 0.1 else f"{value_s * 1_000:.1f} ms"
 
 
 def _total(hour: Hour) -> float:

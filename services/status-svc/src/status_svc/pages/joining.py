@@ -10,7 +10,19 @@ from urllib.parse import urlsplit
 from monitoring_alerting.policies import matches
 from monitoring_alerting.windows import Window
 from status_svc.pages.detail import Alert, Check, Detail, Hour
-from status_svc.pages.model import DAYS, Board, Component, Day, Incident, Maintenance, Seen, State, Update, combined
+from status_svc.pages.model import (
+    DAYS,
+    NO_GROUP,
+    Board,
+    Component,
+    Day,
+    Incident,
+    Maintenance,
+    Seen,
+    State,
+    Update,
+    combined,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +31,6 @@ Row = dict[str, Any]
 _SEEN = tuple(field for field in Seen.__annotations__ if field != "state")
 _AROUND = dt.timedelta(days=30)
 _MOST_WINDOWS = 500
-NO_GROUP = "Other"
 
 
 class Days:

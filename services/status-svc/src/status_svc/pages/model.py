@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 DAYS = 90
+# Of targets without the label of groups.
+NO_GROUP = "Other"
 # A day of which less is known than this is not shown by its colour of availability.
 ENOUGH = 0.5
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import attrs
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from status_svc.pages import charts, shown
-from status_svc.pages.model import WORST_FIRST, State
+from status_svc.pages.model import NO_GROUP, WORST_FIRST, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,7 +87,7 @@ def summary(components: Iterable[Component]) -> Summary:
         counts[one.state] += 1
     watched = sum(counts.values()) - counts[State.PAUSED]
     if not watched:
-        return Summary(State.UNKNOWN, "Nothing is watched")
+        return Summary(State.UNKNOWN, "Nothing is watched" if counts[State.PAUSED] else "There is nothing to show yet")
     if counts[State.UP] == watched:
         return Summary(State.UP, "Everything is up")
     said = (
@@ -111,6 +112,8 @@ def overview(board: Board, view: View, part: int = 1) -> str:
     groups: dict[str, list[Component]] = {}
     for group, one in ordered[(part - 1) * PART : part * PART]:
         groups.setdefault(group, []).append(one)
+    if list(groups) == [NO_GROUP]:
+        groups = {"All components": groups[NO_GROUP]}
     opened = [one for one in board.incidents if one.ended_at is None]
     return _render(
         "overview.html",
@@ -153,8 +156,25 @@ def maintenance(board: Board, view: View) -> str:
     )
 
 
+def told(board: Board) -> str:
+    """Names what pages show of incidents and maintenance: an open page that has another name shows less, or more."""
+    up = _up(board)
+    incidents = [
+        (one.id, one.ended_at, len(one.updates), one.ended_at is None and one.target_id in up)
+        for one in board.incidents[:_INCIDENTS]
+    ]
+    maintenance = [
+        (one.id, one.ends_at, one.begins_at <= board.at, one.ends_at <= board.at) for one in board.maintenance
+    ]
+    return hashlib.sha256(repr((incidents, maintenance)).encode()).hexdigest()[:16]
+
+
+def _up(board: Board) -> frozenset[int]:
+    return frozenset(one.id for one in board.components if one.state is State.UP)
+
+
 def _render(template: str, board: Board, view: View, **values: Any) -> str:
-    return _ENVIRONMENT.get_template(template).render(at=board.at, view=view, **values)
+    return _ENVIRONMENT.get_template(template).render(at=board.at, view=view, told=told(board), up=_up(board), **values)
 
 
 def badge(one: Component) -> str:

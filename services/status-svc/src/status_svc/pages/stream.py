@@ -45,6 +45,7 @@ class Stream:
         self._next = asyncio.Event()
         self._last: _Change | None = None
         self._told: dict[int, tuple[str, str]] = {}
+        self._rest = ""
 
     @property
     def full(self) -> bool:
@@ -82,7 +83,8 @@ class Stream:
             try:
                 board = (await self._cache.current()).of(self._inner)
                 changed = self._changed(board.components)
-                if changed or self._last is None or since_beat >= _BEAT_S:
+                rest, self._rest = self._rest, rendering.told(board)
+                if changed or rest != self._rest or self._last is None or since_beat >= _BEAT_S:
                     self._tell(board, changed)
                     since_beat = 0.0
             except NothingYetError:
@@ -100,16 +102,17 @@ class Stream:
 
     def _tell(self, board: Board, changed: list[Component]) -> None:
         number = self._last.number + 1 if self._last else 1
-        self._last = _Change(number, _event(board, changed), _event(board, board.components))
+        self._last = _Change(number, _event(board, changed, self._rest), _event(board, board.components, self._rest))
         self._next, before = asyncio.Event(), self._next
         before.set()
 
 
-def _event(board: Board, components: Iterable[Component]) -> bytes:
+def _event(board: Board, components: Iterable[Component], rest: str) -> bytes:
     summary = rendering.summary(board.components)
     data = {
         "at": iso(board.at),
         "summary": [summary.state, summary.words],
         "components": [[one.id, one.state, one.state.words] for one in components],
+        "told": rest,
     }
     return f"event: state\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()

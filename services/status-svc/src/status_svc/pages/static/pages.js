@@ -1,17 +1,35 @@
 // Keeps a page that is open up to date. Without it the page says the same, as of when it was loaded.
 "use strict";
 (() => {
+  // A copy is old after this time; a page that is kept up to date hears something every 15 seconds.
   const OLD_S = 300;
+  const SILENT_S = 60;
+  // So that not all who look on ask in the same moment.
+  const SPREAD_MS = 2000;
+  const events = document.body.dataset.events;
   const made = document.getElementById("made");
   const age = document.getElementById("age");
+  const old = document.getElementById("old");
   let madeAt = Date.parse(document.body.dataset.made);
+  let heardAt = Date.now();
+  let renewing = false;
+
+  function inWords(minutes) {
+    if (minutes < 1) return "less than a minute";
+    const [number, unit] = minutes < 120 ? [minutes, "minute"] : [Math.floor(minutes / 60), "hour"];
+    return `${number} ${unit}${number === 1 ? "" : "s"}`;
+  }
 
   function showAge() {
     const seconds = Math.max(0, Math.round((Date.now() - madeAt) / 1000));
-    const minutes = Math.floor(seconds / 60);
-    const words = minutes < 1 ? "less than a minute" : minutes < 120 ? `${minutes} minutes` : `${Math.floor(minutes / 60)} hours`;
+    const words = inWords(Math.floor(seconds / 60));
     age.textContent = `, ${words} ago`;
     age.classList.toggle("old", seconds > OLD_S);
+    // By the clock of this machine alone, which may differ from the server's.
+    const isOld = events === undefined ? seconds > OLD_S : Date.now() - heardAt > SILENT_S * 1000;
+    const said = isOld ? `This is how it was ${words} ago: nothing newer has come.` : "";
+    if (old.textContent !== said) old.textContent = said;
+    document.body.classList.toggle("old", isOld);
   }
   showAge();
   setInterval(showAge, 1000);
@@ -30,13 +48,31 @@
       summary.className = state.summary[0];
       summary.textContent = state.summary[1];
     }
+    const told = document.getElementById("told");
+    if (told && told.dataset.told !== state.told && !renewing) {
+      renewing = true;
+      setTimeout(renew, Math.random() * SPREAD_MS);
+    }
+    heardAt = Date.now();
     madeAt = Date.parse(state.at);
     made.dateTime = state.at;
     made.textContent = state.at.replace("T", " ").replace("Z", " UTC");
     showAge();
   }
 
-  const events = document.body.dataset.events;
+  // What the events do not tell, incidents and maintenance, is taken from the page as it is now.
+  async function renew() {
+    try {
+      const answer = await fetch(location.href);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.getElementById("told");
+      if (answer.ok && fresh) document.getElementById("told").replaceWith(fresh);
+    } catch {
+      // The next event tries again.
+    }
+    renewing = false;
+  }
+
   if (events !== undefined) {
     const source = new EventSource(events);
     source.addEventListener("state", (event) => show(JSON.parse(event.data)));
