@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration_test
 ROUNDS = range(5)
+# After this time something hangs. A process needs a second of processor time until it sends, and on a machine that has
+# much else to do it gets that only within minutes.
+HANGS_S = 300.0
 KEY = "whsec_" + base64.b64encode(b"0123456789abcdefghijklmn").decode()
 PROCESS = Path(__file__).with_name("notifier_process.py")
 ALERTS = """
@@ -46,6 +50,7 @@ class Oracle:
         self._server = server
         self.hook = hook
         self._alerts = alerts
+        self._log = alerts.with_name("log")
         self._expected: set[str] = set()
         self._number = 0
 
@@ -68,7 +73,7 @@ class Oracle:
     def process(self, when: str = "never") -> Iterator[subprocess.Popen[bytes]]:
         """A notifier, killed at the end of the block."""
         command = [sys.executable, str(PROCESS), self._server.host, str(self._alerts), when]
-        with (self._alerts.parent / "log").open("ab") as log, subprocess.Popen(command, stderr=log) as made:
+        with self._log.open("ab") as log, subprocess.Popen(command, stderr=log) as made:
             try:
                 yield made
             finally:
@@ -77,11 +82,12 @@ class Oracle:
     def killed(self, when: str) -> None:
         """A notifier that is killed at its first message."""
         with self.process(when) as made:
-            assert made.wait(30) == -9
+            until(lambda: made.poll() is not None, HANGS_S, self._state)
+            assert made.returncode == -signal.SIGKILL, self._state()
 
     def until_all_is_told(self) -> None:
         """Wait until nothing is left to do."""
-        until(lambda: self._left() == 0, 60, lambda: f"{self._left()} left")
+        until(lambda: self._left() == 0, HANGS_S, self._state)
 
     def check(self) -> None:
         """Compare what has come with what happened."""
@@ -93,6 +99,13 @@ class Oracle:
             told |= set(content["data"]["transitions"])
         assert told == self._expected
         assert {len(same) for same in bodies.values()} == {1}
+
+    def until_asked(self, before: int = 0) -> None:
+        """Wait until the receiver was asked more often than before."""
+        until(lambda: len(self.hook.requests) > before, HANGS_S, self._state)
+
+    def _state(self) -> str:
+        return f"{self._left()} left, {len(self.hook.requests)} requests\n{self._log.read_text()}"
 
     def _left(self) -> int:
         with self._server.connect() as connection:
@@ -143,7 +156,7 @@ def test_killed_at_any_moment(oracle: Oracle) -> None:
     for _ in ROUNDS:
         oracle.happen(20)
         with oracle.process(), oracle.process():
-            until(lambda: bool(oracle.hook.requests), 30)
+            oracle.until_asked()
             oracle.happen(20)
             time.sleep(chance.uniform(0.0, 0.5))
     with oracle.process():
@@ -158,7 +171,7 @@ def test_the_receiver_is_away(oracle: Oracle) -> None:
             oracle.hook.status = 503
             asked = len(oracle.hook.requests)
             oracle.happen(3)
-            until(lambda before=asked: len(oracle.hook.requests) > before, 30)  # type: ignore[misc]
+            oracle.until_asked(asked)
             oracle.hook.status = 200
             oracle.until_all_is_told()
     oracle.check()
@@ -172,7 +185,7 @@ def test_postgresql_is_away(oracle: Oracle, killable: KillablePostgresql) -> Non
             asked = len(oracle.hook.requests)
             oracle.happen(3)
             if number % 2:
-                until(lambda before=asked: len(oracle.hook.requests) > before, 30)  # type: ignore[misc]
+                oracle.until_asked(asked)
             killable.kill()
             time.sleep(0.7)
             with pytest.raises(psycopg.OperationalError):
