@@ -13,7 +13,7 @@ import time
 from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote_plus, urlencode
 
 import attrs
 import uvicorn
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-CLIENT_ID, CLIENT_SECRET = "status", "secret of the client"
+# With characters that a header must have encoded (RFC 6749, 2.3.1).
+CLIENT_ID, CLIENT_SECRET = "status", "secret+of the/client"
 _numbers = itertools.count()
 
 
@@ -122,7 +123,7 @@ class Provider:
         return self._answer(request, lambda: self._exchange(form, request.headers.get("authorization")))
 
     def _exchange(self, form: dict[str, str], authorization: str | None) -> Response:
-        expected = base64.b64encode(f"{CLIENT_ID}:{self.secret}".encode()).decode()
+        expected = base64.b64encode(f"{CLIENT_ID}:{quote_plus(self.secret)}".encode()).decode()
         if authorization != f"Basic {expected}" and form.get("client_secret") != self.secret:
             return JSONResponse({"error": "invalid_client"}, 401)
         asked = self._codes.pop(form["code"], None)
