@@ -350,6 +350,15 @@ def test_what_is_young_is_watched_after_its_grace(
         "kubernetes: 0 added, 1 changed, 1 unchanged",
     ]
     assert watched(config) == {"https://new.example/": 1, "http://one.example/": 2}
+    made = cluster.objects["ingresses"].pop()
+    run("apply")
+    cluster.objects["ingresses"].append(made)
+    assert run("apply")[1] == ["kubernetes: 0 added, 0 changed, 1 unchanged, 1 waiting"]
+    assert run("apply", "--grace", "30s")[1][1:] == [
+        "    active: false -> true",
+        "kubernetes: 0 added, 1 changed, 1 unchanged",
+    ]
+    assert watched(config) == {"https://new.example/": 1, "http://one.example/": 2}
 
 
 @pytest.mark.integration_test

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
+from dbadmin.commands.progress import doing
 from dbadmin.commands.targets.differences import as_json, lines, printable, summary
 from dbadmin.kubernetes_api import KubernetesApi
 from dbadmin.targets.applying import apply_targets, plan_targets
@@ -162,8 +163,10 @@ def plan(config: Config, asked: Asked, detailed_exitcode: bool, output: Output) 
     A + is a target to add, a ~ one to change, and a - one that is no longer declared: it is deactivated, and its
     results stay. A ! is a URL that is taken. Targets of other owners, and of nobody, are left alone.
     """
-    declaration = asked.declaration()
-    found = plan_targets(config.database, declaration, asked.way())
+    with doing("reading what is declared"):
+        declaration = asked.declaration()
+    with doing("comparing it with what there is"):
+        found = plan_targets(config.database, declaration, asked.way())
     if output is Output.JSON:
         click.echo(as_json(found, done=False))
     else:
@@ -194,8 +197,10 @@ def apply(config: Config, asked: Asked, yes: bool, output: Output) -> None:
     """
     if not yes and (STANDARD_INPUT in asked.files or not sys.stdin.isatty()):
         raise click.UsageError("nobody can be asked here: --yes changes targets without a question")
-    declaration = asked.declaration()
-    found = plan_targets(config.database, declaration, asked.way())
+    with doing("reading what is declared"):
+        declaration = asked.declaration()
+    with doing("comparing it with what there is"):
+        found = plan_targets(config.database, declaration, asked.way())
     problem = _refusal(declaration, found, asked)
     if problem or (found.changes and not yes):
         _show(found, done=False, aside=bool(problem) or output is Output.JSON)
@@ -205,7 +210,8 @@ def apply(config: Config, asked: Asked, yes: bool, output: Output) -> None:
         if not yes:
             click.confirm("Do this?", abort=True, err=True)
         accepted = _accepting(declaration, found, asked, yes)
-        found = apply_targets(config.database, declaration, asked.way(), accepted)
+        with doing("changing targets, as soon as nobody else does"):
+            found = apply_targets(config.database, declaration, asked.way(), accepted)
     if output is Output.JSON:
         click.echo(as_json(found, done=True))
     elif yes:
