@@ -201,6 +201,7 @@ def apply(config: Config, asked: Asked, yes: bool, output: Output) -> None:
         declaration = asked.declaration()
     with doing("comparing it with what there is"):
         found = plan_targets(config.database, declaration, asked.way())
+    _tell(declaration)
     problem = _refusal(declaration, found, asked)
     if problem or (found.changes and not yes):
         _show(found, done=False, aside=bool(problem) or output is Output.JSON)
@@ -218,7 +219,6 @@ def apply(config: Config, asked: Asked, yes: bool, output: Output) -> None:
         _show(found, done=True)
     else:
         click.echo(summary(found, done=True))
-    _tell(declaration)
     sys.exit(1 if declaration.faults else 0)
 
 
