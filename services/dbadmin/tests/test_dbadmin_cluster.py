@@ -288,6 +288,7 @@ def test_what_a_cluster_publishes_is_watched(
             "shop/web", [rule("shop.example", "/", "/cart")], tls, check_interval_s="30", labels='{"team": "shop"}'
         ),
         ingress("shop/internal", [rule("internal.example", "/")], watch="false"),
+        ingress("shop/solver", [rule("shop.example", "/.well-known/acme-challenge/x1")]),
         ingress("blog/web", [rule("blog.example", "/(.*)"), rule(None, "/")], paths="/health /feed", scheme="https"),
     ]
     cluster.objects["httproutes"] = [route("api/web", [PUBLIC], ["api.example"], "/v1")]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Where a target is: on pages, in labels of metrics, and for policies.
 NAMESPACE_LABEL = "namespace"
+# Published for minutes, while a certificate is issued (RFC 8555, section 8.3).
+_CHALLENGE = "/.well-known/acme-challenge/"
 
 
 @attrs.frozen
@@ -77,7 +79,8 @@ class _Reading:
         self._remarks += [f"{name}: {remark}" for remark in remarks]
         addable = published.served and self._now - _made_at(found) >= self._terms.grace
         for address in wishes.moved(published.addresses):
-            self._add(name, found["metadata"]["namespace"], address, wishes, addable)
+            if not address.path.startswith(_CHALLENGE):
+                self._add(name, found["metadata"]["namespace"], address, wishes, addable)
 
     def _add(self, name: str, namespace: str, address: Address, wishes: Wishes, addable: bool) -> None:
         key, url = f"{name.replace(' ', '/')}/{address.place}", address.url
