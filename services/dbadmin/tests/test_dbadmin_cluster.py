@@ -211,6 +211,9 @@ class Found(Cluster):
     def ingresses(self) -> Iterator[dict[str, Any]]:
         yield self._ingress
 
+    def knows_routes(self) -> bool:
+        return True
+
     def routes(self) -> Iterator[dict[str, Any]]:
         yield self._route
 
@@ -433,7 +436,7 @@ def test_all_pages_of_all_namespaces_are_read(
     assert len([path for path in cluster.asked if "/ingresses" in path]) == 3
     status, said, _ = run("plan", "--namespace", "n1", "--namespace", "n2", "--owner", "some")
     assert (status, said[-1]) == (0, "some: 0 to add, 0 to change, 0 unchanged")
-    assert {path.partition("?")[0] for path in cluster.asked[-4:]} == {
+    assert {path.partition("?")[0] for path in cluster.asked[-5:] if "namespaces" in path} == {
         f"/apis/{group}/v1/namespaces/{name}/{kind}"
         for name in ("n1", "n2")
         for group, kind in (("networking.k8s.io", "ingresses"), ("gateway.networking.k8s.io", "httproutes"))
@@ -475,12 +478,44 @@ def test_a_cluster_that_cannot_be_read_as_a_whole_changes_nothing(
 
 
 @pytest.mark.integration_test
-def test_a_cluster_without_gateways_has_ingresses_alone(
+def test_what_lost_its_gateway_is_still_watched(
     run: Callable[..., tuple[int, list[str], list[str]]], config: Config, cluster: FakeCluster
 ) -> None:
-    """HTTPRoutes are not built into Kubernetes."""
-    cluster.objects = {"ingresses": [ingress("shop/web", [rule("shop.example", "/")])]}
-    assert run("apply")[1][-1] == "kubernetes: 1 added, 0 changed, 0 unchanged"
+    """Also when the definitions of all routes are: that is an outage, and no wish. A route that is deleted is one."""
+    cluster.objects["ingresses"] = [ingress("shop/web", [rule("shop.example", "/")])]
+    cluster.objects["httproutes"] = [route("api/web", [PUBLIC, WILD], ["api.example", "a.shop.example"])]
+    cluster.objects["gateways"] = list(GATEWAYS.values())
+    run("apply")
+    before = watched(config)
+    assert set(before) == {
+        "http://shop.example/",
+        "https://api.example/",
+        "https://a.shop.example/",
+        "https://a.shop.example:8443/",
+    }
+    cluster.objects["gateways"] = [GATEWAYS["infra", "wild"]]
+    status, _, aside = run("apply", "--max-gone", "100")
+    assert (status, aside) == (0, ["httproute api/web: there is no Gateway infra/public"])
+    everything = cluster.objects
+    cluster.objects = {"ingresses": everything["ingresses"]}
+    assert run("apply", "--max-gone", "100") == (0, ["kubernetes: 0 added, 0 changed, 1 unchanged"], [])
+    assert watched(config) == before
+    cluster.objects = everything | {"httproutes": []}
+    run("apply", "--max-gone", "100")
+    assert set(watched(config)) == {"http://shop.example/"}
+
+
+@pytest.mark.integration_test
+def test_what_is_no_cluster_changes_nothing(
+    run: Callable[..., tuple[int, list[str], list[str]]], config: Config, cluster: FakeCluster
+) -> None:
+    """A wrong address may answer, and know of nothing."""
+    cluster.objects["ingresses"] = [ingress("shop/web", [rule("shop.example", "/")])]
+    run("apply")
+    cluster.objects = {}
+    said = "ingresses.networking.k8s.io cannot be read: status 404 Not Found"
+    assert run("apply", "--max-gone", "100") == (1, [], [said])
+    assert set(watched(config)) == {"http://shop.example/"}
 
 
 @pytest.mark.integration_test
