@@ -132,6 +132,9 @@ class FakeCluster:
         """The status and the content of an answer."""
         self.asked.append(path)
         parts = urlsplit(path).path.split("/")[1:]
+        if parts == ["apis", "gateway.networking.k8s.io", "v1"]:
+            known = "httproutes" in self.objects
+            return (200, {"kind": "APIResourceList"}) if known else (404, status(404, "NotFound", "not found"))
         query = {name: values[0] for name, values in parse_qs(urlsplit(path).query).items()}
         namespace = parts[4] if parts[3:4] == ["namespaces"] else None
         kind, *name = parts[5:] if namespace else parts[3:]

@@ -211,6 +211,9 @@ class Found(Cluster):
     def ingresses(self) -> Iterator[dict[str, Any]]:
         yield self._ingress
 
+    def knows_routes(self) -> bool:
+        return True
+
     def routes(self) -> Iterator[dict[str, Any]]:
         yield self._route
 
@@ -288,6 +291,7 @@ def test_what_a_cluster_publishes_is_watched(
             "shop/web", [rule("shop.example", "/", "/cart")], tls, check_interval_s="30", labels='{"team": "shop"}'
         ),
         ingress("shop/internal", [rule("internal.example", "/")], watch="false"),
+        ingress("shop/solver", [rule("shop.example", "/.well-known/acme-challenge/x1")]),
         ingress("blog/web", [rule("blog.example", "/(.*)"), rule(None, "/")], paths="/health /feed", scheme="https"),
     ]
     cluster.objects["httproutes"] = [route("api/web", [PUBLIC], ["api.example"], "/v1")]
@@ -347,6 +351,15 @@ def test_what_is_young_is_watched_after_its_grace(
     assert run("apply")[1] == [
         "~ ingress/shop/new/new.example/  https://new.example/",
         "    url: http://new.example/ -> https://new.example/",
+        "kubernetes: 0 added, 1 changed, 1 unchanged",
+    ]
+    assert watched(config) == {"https://new.example/": 1, "http://one.example/": 2}
+    made = cluster.objects["ingresses"].pop()
+    run("apply")
+    cluster.objects["ingresses"].append(made)
+    assert run("apply")[1] == ["kubernetes: 0 added, 0 changed, 1 unchanged, 1 waiting"]
+    assert run("apply", "--grace", "30s")[1][1:] == [
+        "    active: false -> true",
         "kubernetes: 0 added, 1 changed, 1 unchanged",
     ]
     assert watched(config) == {"https://new.example/": 1, "http://one.example/": 2}
@@ -423,7 +436,7 @@ def test_all_pages_of_all_namespaces_are_read(
     assert len([path for path in cluster.asked if "/ingresses" in path]) == 3
     status, said, _ = run("plan", "--namespace", "n1", "--namespace", "n2", "--owner", "some")
     assert (status, said[-1]) == (0, "some: 0 to add, 0 to change, 0 unchanged")
-    assert {path.partition("?")[0] for path in cluster.asked[-4:]} == {
+    assert {path.partition("?")[0] for path in cluster.asked[-5:] if "namespaces" in path} == {
         f"/apis/{group}/v1/namespaces/{name}/{kind}"
         for name in ("n1", "n2")
         for group, kind in (("networking.k8s.io", "ingresses"), ("gateway.networking.k8s.io", "httproutes"))
@@ -465,12 +478,44 @@ def test_a_cluster_that_cannot_be_read_as_a_whole_changes_nothing(
 
 
 @pytest.mark.integration_test
-def test_a_cluster_without_gateways_has_ingresses_alone(
+def test_what_lost_its_gateway_is_still_watched(
     run: Callable[..., tuple[int, list[str], list[str]]], config: Config, cluster: FakeCluster
 ) -> None:
-    """HTTPRoutes are not built into Kubernetes."""
-    cluster.objects = {"ingresses": [ingress("shop/web", [rule("shop.example", "/")])]}
-    assert run("apply")[1][-1] == "kubernetes: 1 added, 0 changed, 0 unchanged"
+    """Also when the definitions of all routes are: that is an outage, and no wish. A route that is deleted is one."""
+    cluster.objects["ingresses"] = [ingress("shop/web", [rule("shop.example", "/")])]
+    cluster.objects["httproutes"] = [route("api/web", [PUBLIC, WILD], ["api.example", "a.shop.example"])]
+    cluster.objects["gateways"] = list(GATEWAYS.values())
+    run("apply")
+    before = watched(config)
+    assert set(before) == {
+        "http://shop.example/",
+        "https://api.example/",
+        "https://a.shop.example/",
+        "https://a.shop.example:8443/",
+    }
+    cluster.objects["gateways"] = [GATEWAYS["infra", "wild"]]
+    status, _, aside = run("apply", "--max-gone", "100")
+    assert (status, aside) == (0, ["httproute api/web: there is no Gateway infra/public"])
+    everything = cluster.objects
+    cluster.objects = {"ingresses": everything["ingresses"]}
+    assert run("apply", "--max-gone", "100") == (0, ["kubernetes: 0 added, 0 changed, 1 unchanged"], [])
+    assert watched(config) == before
+    cluster.objects = everything | {"httproutes": []}
+    run("apply", "--max-gone", "100")
+    assert set(watched(config)) == {"http://shop.example/"}
+
+
+@pytest.mark.integration_test
+def test_what_is_no_cluster_changes_nothing(
+    run: Callable[..., tuple[int, list[str], list[str]]], config: Config, cluster: FakeCluster
+) -> None:
+    """A wrong address may answer, and know of nothing."""
+    cluster.objects["ingresses"] = [ingress("shop/web", [rule("shop.example", "/")])]
+    run("apply")
+    cluster.objects = {}
+    said = "ingresses.networking.k8s.io cannot be read: status 404 Not Found"
+    assert run("apply", "--max-gone", "100") == (1, [], [said])
+    assert set(watched(config)) == {"http://shop.example/"}
 
 
 @pytest.mark.integration_test

@@ -14,8 +14,10 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
+from rich.console import Console
 
 from dbadmin.cli import main
+from dbadmin.commands.progress import doing
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
 from dbadmin.targets.applying import apply_targets, plan_targets
@@ -120,6 +122,16 @@ def test_wrong_usage_is_said(arguments: list[str], said: str, tmp_path: Path) ->
     config.write_text("kafka: {bootstrap_servers: 'k:1'}\ndatabase: {host: h, user: u}\n")
     done = CliRunner().invoke(main, ["targets", *arguments, "--config", str(config)])
     assert (done.exit_code, said in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_is_being_done_is_shown_on_a_terminal_alone(terminal: bool) -> None:
+    """A file gets none of it."""
+    screen = io.StringIO()
+    with doing("comparing", Console(file=screen, force_terminal=terminal, width=80, color_system=None)):
+        pass
+    assert ("comparing" in screen.getvalue()) == terminal
+    assert terminal or screen.getvalue() == ""
 
 
 def declaration(fields: Sequence[tuple[str, TargetRecord]], owner: str = "shop") -> Declaration:

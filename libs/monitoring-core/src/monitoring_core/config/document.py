@@ -10,6 +10,11 @@ import yaml
 
 from monitoring_core.config.faults import ConfigError, Fault
 
+try:
+    from yaml import CSafeLoader as QuickParser
+except ImportError:  # where PyYAML was built without libyaml
+    from yaml import SafeLoader as QuickParser  # type: ignore[assignment]  # another class that does the same
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -32,7 +37,7 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers = {}  # noqa: RUF012 (PyYAML's own attribute)
 
 
-class _QuickLoader(yaml.CSafeLoader):
+class _QuickLoader(QuickParser):
     """The same by libyaml, which reads a long file in a tenth of the time and says less of what is no YAML."""
 
     # The same dictionary, which is filled below.

@@ -1,4 +1,4 @@
-"""Progress on a terminal: of an import its lines, rate and what is left; of checks how many are done."""
+"""Progress on a terminal: of an import its lines, rate and what is left; of checks how many; of others what is done."""
 
 from __future__ import annotations
 
@@ -60,6 +60,17 @@ def import_progress(file: IO[bytes], console: Console | None = None) -> Iterator
     columns.append(TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         yield ImportProgress(progress, progress.add_task("", total=size, lines="0", rate=""))
+
+
+@contextmanager
+def doing(what: str, console: Console | None = None) -> Iterator[None]:
+    """Show what is done until it is, if standard error is a terminal."""
+    console = console or Console(stderr=True)
+    if console.is_terminal:
+        with console.status(what):
+            yield
+    else:
+        yield
 
 
 @contextmanager

@@ -18,7 +18,7 @@ class Declared:
         key: its name with its owner, which stays when its URL changes.
         record: without an id, and with the labels that say whose it is.
         place: where a person finds it.
-        addable: whether it may be added now; if not, it waits, and one that is there already is changed as any other.
+        addable: whether it may be watched from now on; if not, it waits, unless it is watched already.
     """
 
     key: str

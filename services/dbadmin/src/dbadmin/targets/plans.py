@@ -70,7 +70,7 @@ class Plan:
     Attributes:
         conflicts: declared targets that are left out, because their URLs are those of other targets.
         unchanged: how many are as declared.
-        waiting: how many may not be added yet.
+        waiting: how many may not be watched yet.
         present: how many of the owner's targets could go.
     """
 
@@ -158,11 +158,12 @@ class _Planning:
         found = found or self._by_key.get(declared.key)
         if found:
             self._kept.add(found.id)
-            self._change(Action.CHANGE, declared, found)
-        elif declared.addable:
-            self._changes.append(Change(Action.ADD, declared.key, None, declared.record))
-        else:
+        if not declared.addable and not (found and found.active):
             self._waiting += 1
+        elif found:
+            self._change(Action.CHANGE, declared, found)
+        else:
+            self._changes.append(Change(Action.ADD, declared.key, None, declared.record))
 
     def _change(self, action: Action, declared: Declared, found: TargetRecord) -> None:
         after = attrs.evolve(declared.record, id=found.id)

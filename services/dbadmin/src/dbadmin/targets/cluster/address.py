@@ -44,12 +44,14 @@ class Published:
         remarks: what has no URL, and why, a sentence each.
         path_remarks: which paths cannot be asked for, and why.
         served: whether a controller says that it serves it, or could not say so.
+        whole: whether nothing is missing that would say more.
     """
 
     addresses: tuple[Address, ...]
     remarks: tuple[str, ...] = ()
     path_remarks: tuple[str, ...] = ()
     served: bool = True
+    whole: bool = True
 
 
 def is_plain_path(path: str) -> bool:

@@ -21,6 +21,10 @@ _REFUSED = {
 }
 
 
+class _AbsentError(StopError):
+    """There is nothing at a path."""
+
+
 class Cluster:
     """What there is in a cluster, or in some of its namespaces.
 
@@ -37,15 +41,26 @@ class Cluster:
         """All Ingresses."""
         return self._listed("networking.k8s.io", "ingresses")
 
+    def knows_routes(self) -> bool:
+        """Whether the cluster knows of HTTPRoutes, which are not built into Kubernetes."""
+        try:
+            self._api.get(f"/apis/{GROUP}/v1")
+        except KubernetesError as error:
+            return error.status != 404
+        return True
+
     def routes(self) -> Iterator[Mapping[str, Any]]:
-        """All HTTPRoutes; none where the cluster does not know of them."""
+        """All HTTPRoutes."""
         return self._listed(GROUP, "httproutes")
 
     def gateway(self, namespace: str, name: str) -> Mapping[str, Any] | None:
         """A Gateway, asked for once; None when there is none."""
         if (namespace, name) not in self._gateways:
             path = f"/apis/{GROUP}/v1/namespaces/{quote(namespace, '')}/gateways/{quote(name, '')}"
-            self._gateways[namespace, name] = self._get(path, f"gateways.{GROUP}", "get", namespace)
+            try:
+                self._gateways[namespace, name] = self._get(path, f"gateways.{GROUP}", "get", namespace)
+            except _AbsentError:
+                self._gateways[namespace, name] = None
         return self._gateways[namespace, name]
 
     def _listed(self, group: str, kind: str) -> Iterator[Mapping[str, Any]]:
@@ -56,26 +71,24 @@ class Cluster:
             while True:
                 path = f"/apis/{group}/v1{within}/{kind}?{urlencode(query)}"
                 page = self._get(path, f"{kind}.{group}", "list", namespace)
-                for item in (page or {}).get("items") or []:
+                for item in page.get("items") or []:
                     count += 1
                     yield item
                 if count > MAX_OBJECTS:
                     raise StopError(f"there are more than {MAX_OBJECTS:,} {kind}: name namespaces")
-                if not (more := ((page or {}).get("metadata") or {}).get("continue")):
+                if not (more := (page.get("metadata") or {}).get("continue")):
                     break
                 query["continue"] = more
 
-    def _get(self, path: str, what: str, verb: str, namespace: str | None) -> Mapping[str, Any] | None:
+    def _get(self, path: str, what: str, verb: str, namespace: str | None) -> Mapping[str, Any]:
         try:
             return self._api.get(path)
         except KubernetesError as error:
-            if error.status == 404:
-                return None
             raise _refused(error, what, verb, namespace) from None
 
 
 def _refused(error: KubernetesError, what: str, verb: str, namespace: str | None) -> MonitoringError:
     where = f" in {namespace}" if namespace else ""
     text = _REFUSED.get(error.status or 0, "{what} cannot be read: {error}")
-    kind = StopError if error.status in (401, 403) else OutageError
+    kind = _AbsentError if error.status == 404 else StopError if error.status in (401, 403) else OutageError
     return kind(text.format(what=what, verb=verb, where=where, error=error))

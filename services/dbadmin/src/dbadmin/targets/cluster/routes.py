@@ -27,6 +27,7 @@ def of_route(route: Mapping[str, Any], gateways: Gateways) -> Published:
         remarks=tuple(dict.fromkeys(reading.remarks)),
         path_remarks=tuple(dict.fromkeys(reading.path_remarks)),
         served=_is_accepted(route),
+        whole=reading.whole,
     )
 
 
@@ -37,6 +38,7 @@ class _Reading:
         self._gateways = gateways
         self.remarks: list[str] = []
         self.path_remarks: list[str] = []
+        self.whole = True
         self._paths = list(self._asked_paths())
 
     def listeners(self) -> Iterator[Mapping[str, Any]]:
@@ -48,6 +50,7 @@ class _Reading:
             gateway = self._gateways(namespace, name)
             if gateway is None:
                 self.remarks.append(f"there is no Gateway {namespace}/{name}")
+                self.whole = False
                 continue
             for listener in (gateway.get("spec") or {}).get("listeners") or []:
                 asked = parent.get("sectionName") in (None, listener["name"])

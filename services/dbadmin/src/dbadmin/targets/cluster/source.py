@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Where a target is: on pages, in labels of metrics, and for policies.
 NAMESPACE_LABEL = "namespace"
+# Published for minutes, while a certificate is issued (RFC 8555, section 8.3).
+_CHALLENGE = "/.well-known/acme-challenge/"
 
 
 @attrs.frozen
@@ -45,10 +47,15 @@ def read_cluster(cluster: Cluster, owner: str, terms: Terms, now: dt.datetime) -
         OutageError, StopError: the cluster cannot be read as a whole.
     """
     reading = _Reading(owner, terms, now)
-    objects = [("ingress", one, of_ingress(one)) for one in cluster.ingresses()]
-    objects += [("httproute", one, of_route(one, cluster.gateway)) for one in cluster.routes()]
-    for kind, found, published in sorted(objects, key=lambda one: (_made_at(one[1]), one[0], _name(one[1]))):
-        reading.take(kind, found, published)
+    # Of each object its metadata alone: a hundred thousand are in memory.
+    objects = [("ingress", one["metadata"], of_ingress(one)) for one in cluster.ingresses()]
+    if cluster.knows_routes():
+        objects += [("httproute", one["metadata"], of_route(one, cluster.gateway)) for one in cluster.routes()]
+    else:
+        # Their definitions may have been deleted by mistake, and all of them with these.
+        reading.hold("httproute/")
+    for kind, metadata, published in sorted(objects, key=lambda one: (_made_at(one[1]), one[0], _name(one[1]))):
+        reading.take(kind, metadata, published)
     return reading.declaration()
 
 
@@ -62,22 +69,28 @@ class _Reading:
         self._remarks: list[str] = []
         self._faults: list[str] = []
 
-    def take(self, kind: str, found: Mapping[str, Any], published: Published) -> None:
+    def hold(self, beginning: str) -> None:
+        """Leave targets as they are whose keys begin so."""
+        self._held.append(beginning)
+
+    def take(self, kind: str, metadata: Mapping[str, Any], published: Published) -> None:
         """Take up the targets of an object."""
-        name = f"{kind} {_name(found)}"
-        wishes = wishes_of(found["metadata"].get("annotations") or {})
+        name = f"{kind} {_name(metadata)}"
+        wishes = wishes_of(metadata.get("annotations") or {})
+        if wishes.faults or not published.whole:
+            self.hold(f"{kind}/{_name(metadata)}/")
         if wishes.faults:
             self._faults += [f"{name}: {PREFIX}{fault}" for fault in wishes.faults]
-            self._held.append(f"{kind}/{_name(found)}/")
             return
         watch = not self._terms.opt_in if wishes.watch is None else wishes.watch
-        if not watch or "deletionTimestamp" in found["metadata"]:
+        if not watch or "deletionTimestamp" in metadata:
             return
         remarks = published.remarks if wishes.paths else (*published.remarks, *published.path_remarks)
         self._remarks += [f"{name}: {remark}" for remark in remarks]
-        addable = published.served and self._now - _made_at(found) >= self._terms.grace
+        addable = published.served and self._now - _made_at(metadata) >= self._terms.grace
         for address in wishes.moved(published.addresses):
-            self._add(name, found["metadata"]["namespace"], address, wishes, addable)
+            if not address.path.startswith(_CHALLENGE):
+                self._add(name, metadata["namespace"], address, wishes, addable)
 
     def _add(self, name: str, namespace: str, address: Address, wishes: Wishes, addable: bool) -> None:
         key, url = f"{name.replace(' ', '/')}/{address.place}", address.url
@@ -102,9 +115,9 @@ class _Reading:
         )
 
 
-def _name(found: Mapping[str, Any]) -> str:
-    return f"{found['metadata']['namespace']}/{found['metadata']['name']}"
+def _name(metadata: Mapping[str, Any]) -> str:
+    return f"{metadata['namespace']}/{metadata['name']}"
 
 
-def _made_at(found: Mapping[str, Any]) -> dt.datetime:
-    return dt.datetime.fromisoformat(found["metadata"]["creationTimestamp"])
+def _made_at(metadata: Mapping[str, Any]) -> dt.datetime:
+    return dt.datetime.fromisoformat(metadata["creationTimestamp"])
