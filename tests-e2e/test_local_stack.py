@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -125,6 +126,26 @@ def test_what_is_killed_leaves_nothing_either(folder: Path, number: signal.Signa
     process.send_signal(number)
     process.communicate(timeout=10)
     until(lambda: processes_of(str(folder)) == [] and list(folder.iterdir()) == [], 60)
+
+
+def test_postgresql_that_ends_is_said_once(folder: Path) -> None:
+    """In the terminal, whose table is read twice a second, as elsewhere."""
+    data = folder / "data"
+    terminal, other = pty.openpty()
+    command = [script("local-stack"), "up", "--url", "http://127.0.0.1:1/", "--data", str(data)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=other, env=os.environ | {"TERM": "xterm"})
+    os.close(other)
+    said = b""
+    with contextlib.suppress(OSError):  # at the end of a terminal
+        while part := os.read(terminal, 65_536):
+            if b"rows" in part and b"rows" not in said:
+                os.kill(int((data / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
+            said += part
+    os.close(terminal)
+    assert process.wait(60) == 1
+    assert f"PostgreSQL in {data}/postgres has ended: " in said.decode().splitlines()[-1]
+    assert b"pg_ctl" not in said
+    assert b"internal error" not in said
 
 
 def test_kept_data_survives_a_kill(folder: Path) -> None:

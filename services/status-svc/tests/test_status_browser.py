@@ -382,6 +382,23 @@ def test_an_open_page_that_hears_nothing_says_so(shop: Site, opened: Any) -> Non
     expect(page.locator("#old")).to_be_empty()
 
 
+def test_an_open_page_is_loaded_again_while_nobody_is_in_the_middle_of_it(shop: Site, opened: Any) -> None:
+    """Its days and figures would grow old; but whoever has moved the focus there does not lose it."""
+    page = opened(shop.address)
+    page.clock.install()
+    page.reload()
+    page.evaluate("window.loadedOnce = true")
+    page.locator("#c1 a").focus()
+    with page.expect_event("framenavigated", timeout=20_000) as loaded:
+        page.clock.fast_forward(661_000)
+        page.wait_for_timeout(1_000)
+        assert page.evaluate("window.loadedOnce")
+        page.evaluate("document.activeElement.blur()")
+        page.clock.fast_forward(661_000)
+    assert loaded.value
+    assert page.evaluate("window.loadedOnce === undefined")
+
+
 def test_hostile_text_is_text(opened: Any, hostile_site: Site) -> None:
     """No dialog, no request to elsewhere, no page that changes; every text is seen as it is."""
     page = opened(hostile_site.address + "inner/")

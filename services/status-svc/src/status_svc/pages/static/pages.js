@@ -6,6 +6,7 @@
   const SILENT_S = 60;
   // So that not all who look on ask in the same moment.
   const SPREAD_MS = 2000;
+  const RELOAD_MS = 600000;
   const events = document.body.dataset.events;
   const made = document.getElementById("made");
   const age = document.getElementById("age");
@@ -73,7 +74,20 @@
     renewing = false;
   }
 
+  // Days and figures are those of when the page was loaded. Whoever is in the middle of it is not disturbed.
+  async function reload() {
+    const content = document.getElementById("content");
+    const busy = content.contains(document.activeElement) || !getSelection().isCollapsed;
+    if (busy || content.querySelector("details[open]")) return;
+    try {
+      if ((await fetch(location.href, { method: "HEAD" })).ok) location.reload();
+    } catch {
+      // What is shown is better than nothing.
+    }
+  }
+
   if (events !== undefined) {
+    setInterval(reload, RELOAD_MS + Math.random() * RELOAD_MS / 10);
     const source = new EventSource(events);
     source.addEventListener("state", (event) => show(JSON.parse(event.data)));
   }
