@@ -16,8 +16,9 @@ from monitoring_alerting.decider import AnyTrack, Decider, Memory
 from monitoring_alerting.evidence import EvidenceStore
 from monitoring_alerting.missed import Counted, MissedTrack
 from monitoring_alerting.policies import KINDS, CertificatePolicy, Kind, MissedPolicy, Policies, Policy, QuorumPolicy
-from monitoring_alerting.quorum import QuorumTrack, shared_names
+from monitoring_alerting.quorum import QuorumTrack
 from monitoring_alerting.quorum_standing import QuorumStanding
+from monitoring_alerting.seats import shared_names
 from monitoring_alerting.standing import Standing
 from monitoring_alerting.targets import Watched, shared_labels
 from monitoring_alerting.terms import Terms

@@ -6,7 +6,6 @@ its results are late. A slot that is decided closes those before it: what comes 
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from monitoring_alerting import basis, seats
@@ -30,19 +29,6 @@ if TYPE_CHECKING:
 # More locations than this of one target have no vote.
 MAX_LOCATIONS = 64
 _UNSET = 1 << 62
-# Targets that are seen from the same places share one tuple of their names.
-_NAMES: dict[tuple[str, ...], tuple[str, ...]] = {}
-
-
-def shared_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The same names, as one object for all that have them."""
-    return _NAMES.setdefault(names, names)
-
-
-@lru_cache(maxsize=1024)
-def _shared_slot(slot: int) -> int:
-    """The same number, as one object for all targets that are at this slot."""
-    return slot
 
 
 class QuorumTrack:
@@ -190,7 +176,7 @@ class QuorumTrack:
         if known or len(self.names) >= MAX_LOCATIONS:
             return None
         names = (*self.names, location)
-        self.names = shared_names(names)
+        self.names = seats.shared_names(names)
         self.cells.extend(seats.seats(1, slot - 1))
         return len(names) - 1
 
@@ -250,7 +236,7 @@ class QuorumTrack:
                     self._stand().changed(phase, target.moment(slot), self.terms)
             if self.standing and (sees_again or phase is not None):
                 self._tell(target, target.moment(slot), slot, desk)
-        self.closed = _shared_slot(max(self.closed, due))
+        self.closed = seats.shared_slot(max(self.closed, due))
 
     def _sees(self, target: Watched, slot: int) -> bool:
         """There are enough votes at a slot; whether that was told to be missing."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from array import array
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
 WIDTH = 62
 _MASK = (1 << WIDTH) - 1
 NEVER = -1
+# Targets that are seen from the same places share one tuple of their names.
+_NAMES: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+
+def shared_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The same names, as one object for all that have them."""
+    return _NAMES.setdefault(names, names)
+
+
+@lru_cache(maxsize=1024)
+def shared_slot(slot: int) -> int:
+    """The same number, as one object for all targets that are at this slot."""
+    return slot
 
 
 class Mark(enum.IntEnum):
