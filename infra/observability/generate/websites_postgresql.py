@@ -104,6 +104,14 @@ def _history() -> tuple[Panel, ...]:
             "percentunit",
         ),
         _panel(
+            "Availability outside of maintenance",
+            "The same by UTC day, without the time in which maintenance windows hold.",
+            (
+                f"SELECT day::timestamp AT TIME ZONE 'UTC' AS time, location AS metric, sum(up)::float / nullif(sum(up) + sum(down), 0) AS value FROM monitoring.website_availability_outside_daily WHERE $__timeFilter(day) AND {_WHERE} GROUP BY 1, 2 ORDER BY 1",
+            ),
+            "percentunit",
+        ),
+        _panel(
             "Coverage",
             "Checks done against checks due, by hour and location.",
             (
