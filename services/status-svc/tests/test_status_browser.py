@@ -333,9 +333,12 @@ def test_an_open_page_hears_of_a_change(shop: Site, opened: Any) -> None:
     """In words, shape and colour, without being loaded again; the sentence of the overview, too."""
     overview = opened(shop.address)
     component = opened(shop.address + "components/1.html")
+    inner = opened(shop.address + "inner/components/1.html")
     expect(overview.locator("#c1 .state b")).to_have_text("Up")
-    shop.rows.status[0] |= {"status": "down", "reason": "timeout"}
-    for page in (overview, component):
+    shop.rows.status[0] |= {"status": "down", "reason": "timeout", "since": NOW}
+    expect(inner.locator("#c1 .since")).to_contain_text(f"{NOW:%H:%M:%S}", timeout=20_000)
+    expect(inner.locator("[aria-labelledby=locations] .state b")).to_have_text("Down")
+    for page in (overview, component, inner):
         expect(page.locator("#c1 .state b")).to_have_text("Down", timeout=10_000)
         assert page.locator("#c1 .state use").get_attribute("href") == "#down"
         assert "down" in (page.locator("#c1 .state").get_attribute("class") or "").split()

@@ -6,6 +6,7 @@
   const SILENT_S = 60;
   // So that not all who look on ask in the same moment.
   const SPREAD_MS = 2000;
+  const TRIES = 5;
   const RELOAD_MS = 600000;
   const events = document.body.dataset.events;
   const made = document.getElementById("made");
@@ -14,6 +15,8 @@
   let madeAt = Date.parse(document.body.dataset.made);
   let heardAt = Date.now();
   let renewing = false;
+  let behind = false;
+  let wanted = "";
 
   function inWords(minutes) {
     if (minutes < 1) return "less than a minute";
@@ -40,6 +43,8 @@
       const place = document.querySelector(`#c${Number(id)} .state`);
       if (!place || !/^[a-z]+$/.test(name)) continue;
       const large = place.classList.contains("large") ? " large" : "";
+      // The page of the component itself: what else it says of it changes, too.
+      if (large && !place.classList.contains(name)) behind = true;
       place.className = `state ${name}${large}`;
       place.querySelector("use").setAttribute("href", `#${name}`);
       place.querySelector("b").textContent = words;
@@ -50,9 +55,10 @@
       summary.textContent = state.summary[1];
     }
     const told = document.getElementById("told");
-    if (told && told.dataset.told !== state.told && !renewing) {
+    if (behind || (told && told.dataset.told !== state.told)) {
+      wanted = state.at;
+      if (!renewing) setTimeout(renew, Math.random() * SPREAD_MS, TRIES);
       renewing = true;
-      setTimeout(renew, Math.random() * SPREAD_MS);
     }
     heardAt = Date.now();
     madeAt = Date.parse(state.at);
@@ -61,17 +67,29 @@
     showAge();
   }
 
-  // What the events do not tell, incidents and maintenance, is taken from the page as it is now.
-  async function renew() {
+  // What the events do not tell, like incidents, is taken from the page as it is now, once that is as new as the event.
+  async function renew(tries) {
+    let isNew = false;
     try {
       const answer = await fetch(location.href);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const fresh = page.getElementById("told");
-      if (answer.ok && fresh) document.getElementById("told").replaceWith(fresh);
+      isNew = answer.ok && page.body.dataset.made >= wanted;
+      if (isNew) replace(page);
     } catch {
-      // The next event tries again.
+      // Tried again.
     }
-    renewing = false;
+    renewing = !isNew && tries > 0;
+    if (renewing) setTimeout(renew, SPREAD_MS, tries - 1);
+  }
+
+  function replace(page) {
+    behind = false;
+    for (const one of document.querySelectorAll("[data-told]")) {
+      const fresh = page.getElementById(one.id);
+      // Whoever is in the middle of it is not disturbed: the next event tries again.
+      if (one.contains(document.activeElement) || one.querySelector("details[open]")) behind = true;
+      else if (fresh) one.replaceWith(fresh);
+    }
   }
 
   // Days and figures are those of when the page was loaded. Whoever is in the middle of it is not disturbed.
