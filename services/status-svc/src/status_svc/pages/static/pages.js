@@ -4,6 +4,7 @@
   // A copy is old after this time; a page that is kept up to date hears something every 15 seconds.
   const OLD_S = 300;
   const SILENT_S = 60;
+  const LATELY_S = 30;
   // So that not all who look on ask in the same moment.
   const SPREAD_MS = 2000;
   const TRIES = 5;
@@ -71,7 +72,8 @@
   async function renew(tries) {
     let isNew = false;
     try {
-      const answer = await fetch(location.href);
+      // As a page, so that whoever logs in here is not asked for a password once the session has ended.
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual" });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       isNew = answer.ok && page.body.dataset.made >= wanted;
       if (isNew) replace(page);
@@ -93,15 +95,12 @@
   }
 
   // Days and figures are those of when the page was loaded. Whoever is in the middle of it is not disturbed.
-  async function reload() {
+  function reload() {
     const content = document.getElementById("content");
     const busy = content.contains(document.activeElement) || !getSelection().isCollapsed;
     if (busy || content.querySelector("details[open]")) return;
-    try {
-      if ((await fetch(location.href, { method: "HEAD" })).ok) location.reload();
-    } catch {
-      // What is shown is better than nothing.
-    }
+    // What is shown is better than nothing.
+    if (Date.now() - heardAt < LATELY_S * 1000) location.reload();
   }
 
   if (events !== undefined) {
