@@ -333,9 +333,12 @@ def test_an_open_page_hears_of_a_change(shop: Site, opened: Any) -> None:
     """In words, shape and colour, without being loaded again; the sentence of the overview, too."""
     overview = opened(shop.address)
     component = opened(shop.address + "components/1.html")
+    inner = opened(shop.address + "inner/components/1.html")
     expect(overview.locator("#c1 .state b")).to_have_text("Up")
-    shop.rows.status[0] |= {"status": "down", "reason": "timeout"}
-    for page in (overview, component):
+    shop.rows.status[0] |= {"status": "down", "reason": "timeout", "since": NOW}
+    expect(inner.locator("#c1 .since")).to_contain_text(f"{NOW:%H:%M:%S}", timeout=20_000)
+    expect(inner.locator("[aria-labelledby=locations] .state b")).to_have_text("Down")
+    for page in (overview, component, inner):
         expect(page.locator("#c1 .state b")).to_have_text("Down", timeout=10_000)
         assert page.locator("#c1 .state use").get_attribute("href") == "#down"
         assert "down" in (page.locator("#c1 .state").get_attribute("class") or "").split()
@@ -386,16 +389,24 @@ def test_an_open_page_is_loaded_again_while_nobody_is_in_the_middle_of_it(shop: 
     """Its days and figures would grow old; but whoever has moved the focus there does not lose it."""
     page = opened(shop.address)
     page.clock.install()
+    page.add_init_script("Math.random = () => 0")
     page.reload()
     page.evaluate("window.loadedOnce = true")
+
+    def ten_minutes_later(status: str) -> None:
+        page.clock.fast_forward(590_000)
+        shop.rows.status[0] |= {"status": status}
+        # It hears that, and so that there is a server from which it can be loaded.
+        expect(page.locator("#c1 .state b")).to_have_text(status.capitalize(), timeout=10_000)
+        page.clock.fast_forward(11_000)
+
     page.locator("#c1 a").focus()
-    with page.expect_event("framenavigated", timeout=20_000) as loaded:
-        page.clock.fast_forward(661_000)
-        page.wait_for_timeout(1_000)
-        assert page.evaluate("window.loadedOnce")
-        page.evaluate("document.activeElement.blur()")
-        page.clock.fast_forward(661_000)
-    assert loaded.value
+    ten_minutes_later("down")
+    page.wait_for_timeout(1_000)
+    assert page.evaluate("window.loadedOnce")
+    page.evaluate("document.activeElement.blur()")
+    with page.expect_event("framenavigated", timeout=20_000):
+        ten_minutes_later("up")
     assert page.evaluate("window.loadedOnce === undefined")
 
 

@@ -47,6 +47,7 @@ def hints(stack: Stack, page: str) -> str:
     postgres = stack.postgres
     return (
         f"Open {page} in a browser.\n"
+        "In another terminal, for psql and dbadmin:\n"
         f'psql "host={postgres.host} port={postgres.port} user={postgres.user} dbname={DATABASE}"\n'
         f"export MONITORING_CONFIG={stack.config_file}"
     )

@@ -4,8 +4,10 @@
   // A copy is old after this time; a page that is kept up to date hears something every 15 seconds.
   const OLD_S = 300;
   const SILENT_S = 60;
+  const LATELY_S = 30;
   // So that not all who look on ask in the same moment.
   const SPREAD_MS = 2000;
+  const TRIES = 5;
   const RELOAD_MS = 600000;
   const events = document.body.dataset.events;
   const made = document.getElementById("made");
@@ -14,6 +16,8 @@
   let madeAt = Date.parse(document.body.dataset.made);
   let heardAt = Date.now();
   let renewing = false;
+  let behind = false;
+  let wanted = "";
 
   function inWords(minutes) {
     if (minutes < 1) return "less than a minute";
@@ -40,6 +44,8 @@
       const place = document.querySelector(`#c${Number(id)} .state`);
       if (!place || !/^[a-z]+$/.test(name)) continue;
       const large = place.classList.contains("large") ? " large" : "";
+      // The page of the component itself: what else it says of it changes, too.
+      if (large && !place.classList.contains(name)) behind = true;
       place.className = `state ${name}${large}`;
       place.querySelector("use").setAttribute("href", `#${name}`);
       place.querySelector("b").textContent = words;
@@ -50,9 +56,10 @@
       summary.textContent = state.summary[1];
     }
     const told = document.getElementById("told");
-    if (told && told.dataset.told !== state.told && !renewing) {
+    if (behind || (told && told.dataset.told !== state.told)) {
+      wanted = state.at;
+      if (!renewing) setTimeout(renew, Math.random() * SPREAD_MS, TRIES);
       renewing = true;
-      setTimeout(renew, Math.random() * SPREAD_MS);
     }
     heardAt = Date.now();
     madeAt = Date.parse(state.at);
@@ -61,29 +68,39 @@
     showAge();
   }
 
-  // What the events do not tell, incidents and maintenance, is taken from the page as it is now.
-  async function renew() {
+  // What the events do not tell, like incidents, is taken from the page as it is now, once that is as new as the event.
+  async function renew(tries) {
+    let isNew = false;
     try {
-      const answer = await fetch(location.href);
+      // As a page, so that whoever logs in here is not asked for a password once the session has ended.
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual" });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const fresh = page.getElementById("told");
-      if (answer.ok && fresh) document.getElementById("told").replaceWith(fresh);
+      isNew = answer.ok && page.body.dataset.made >= wanted;
+      if (isNew) replace(page);
     } catch {
-      // The next event tries again.
+      // Tried again.
     }
-    renewing = false;
+    renewing = !isNew && tries > 0;
+    if (renewing) setTimeout(renew, SPREAD_MS, tries - 1);
+  }
+
+  function replace(page) {
+    behind = false;
+    for (const one of document.querySelectorAll("[data-told]")) {
+      const fresh = page.getElementById(one.id);
+      // Whoever is in the middle of it is not disturbed: the next event tries again.
+      if (one.contains(document.activeElement) || one.querySelector("details[open]")) behind = true;
+      else if (fresh) one.replaceWith(fresh);
+    }
   }
 
   // Days and figures are those of when the page was loaded. Whoever is in the middle of it is not disturbed.
-  async function reload() {
+  function reload() {
     const content = document.getElementById("content");
     const busy = content.contains(document.activeElement) || !getSelection().isCollapsed;
     if (busy || content.querySelector("details[open]")) return;
-    try {
-      if ((await fetch(location.href, { method: "HEAD" })).ok) location.reload();
-    } catch {
-      // What is shown is better than nothing.
-    }
+    // What is shown is better than nothing.
+    if (Date.now() - heardAt < LATELY_S * 1000) location.reload();
   }
 
   if (events !== undefined) {
