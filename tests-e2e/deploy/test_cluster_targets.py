@@ -109,7 +109,7 @@ def account(definitions: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     path = tmp_path_factory.mktemp("account") / "kubeconfig"
     path.write_text(yaml.safe_dump(kubeconfig(kubectl("-n", NAMESPACE, "create", "token", "targets").strip())))
     yield path
-    kubectl("delete", "-f", "-", text=text)
+    kubectl("delete", "-f", "-", "--ignore-not-found", text=text)
     kubectl("delete", "namespace", SHOP, NAMESPACE, "--timeout=120s")
 
 
