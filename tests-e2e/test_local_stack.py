@@ -184,12 +184,16 @@ def test_kept_data_is_taken_up_again(tmp_path: Path) -> None:
 
 
 def test_websites_of_ones_own(tmp_path: Path) -> None:
-    """From a file as for `dbadmin targets import`, and from the command line."""
+    """From a file as for `dbadmin targets import` or `apply`, and from the command line."""
     file = tmp_path / "websites.csv"
     file.write_text("url,regexp\nhttp://127.0.0.1:1/a,x\nhttp://127.0.0.1:1/b,\n")
-    status, result = up("--duration", "5s", "--targets", str(file), "--url", "http://127.0.0.1:1/c")
-    assert (status, result["targets"], result["missing"], result["duplicates"]) == (0, 3, 0, 0)
-    assert result["due"] >= 6
+    declared = tmp_path / "websites.yaml"
+    both = "{key: a, url: 'http://127.0.0.1:1/a'}, {key: b, url: 'http://127.0.0.1:1/b'}"
+    declared.write_text(f"owner: me\ntargets: [{both}]\n")
+    for targets in (file, declared):
+        status, result = up("--duration", "5s", "--targets", str(targets), "--url", "http://127.0.0.1:1/c")
+        assert (status, result["targets"], result["missing"], result["duplicates"]) == (0, 3, 0, 0)
+        assert result["due"] >= 6
 
 
 def test_the_last_table_has_every_row_that_the_comparison_counts() -> None:
@@ -289,12 +293,14 @@ def narrow(folder: Path) -> dict[str, str]:
         (["--url", "ftp://me:hunter2@x/"], 2, "ftp://x/: url: must begin with http:// or https://, got 'ftp://x/'"),
         (["--interval", "1500ms"], 2, "'--interval': must be whole seconds, 1s or more, got 1500ms"),
         (["--targets", "bad.csv"], 1, "bad.csv:2: url: has no host"),
+        (["--targets", "bad.yaml"], 1, "bad.yaml:1 targets[0].url: has no host"),
         (["--data", "bad.csv/x"], 1, "bad.csv/x cannot be used: Not a directory"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_plain_lines(options: list[str], status: int, said: str, tmp_path: Path) -> None:
     """And nothing is left running."""
     (tmp_path / "bad.csv").write_text("url\nhttp:///x\n")
+    (tmp_path / "bad.yaml").write_text("targets: [{key: x, url: 'http:///x'}]\n")
     command = [script("local-stack"), "up", "--duration", "1s", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
     assert done.returncode == status

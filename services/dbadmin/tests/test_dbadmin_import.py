@@ -347,8 +347,8 @@ def test_the_table_holds_what_the_careful_reader_reads(ready: Config) -> None:
         (b"url\n", []),
         (b"\n\nurl\n\n\nhttp://a/\n\n", []),
         (
-            b"colour,url,url\nx,http://a/,b\n",
-            ["1: colour: no such field; url: stands in the header twice; url: stands in the header twice"],
+            b"interval,url,url\nx,http://a/,b\n",
+            [f"1: interval: no such field; there are {', '.join(FIELDS)}" + 2 * "; url: stands in the header twice"],
         ),
         (b"regexp\nOK\n", ["1: url: is not in the header"]),
         (b"url;regexp\nhttp://a/;OK\n", ["1: has semicolons between the fields: must be commas"]),

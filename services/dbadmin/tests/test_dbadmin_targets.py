@@ -73,6 +73,12 @@ def imported(config_file: Path, name: str, text: str, *options: str) -> tuple[in
     return run.exit_code, run.output.replace(f"{config_file.parent}/", "")
 
 
+def test_yaml_is_for_another_command(config_file: Path) -> None:
+    """It was taken for JSON Lines, each of which was bad."""
+    status, said = imported(config_file, "websites.yaml", "targets: []\n")
+    assert (status, "websites.yaml is for dbadmin targets apply: here it is CSV" in said) == (2, True)
+
+
 @pytest.mark.integration_test
 def test_an_import_takes_all_lines_or_none(ready: Path, config: Config) -> None:
     """One bad line, or one URL twice, and nothing is changed; every one of them is reported."""

@@ -45,7 +45,8 @@ def main() -> None:
 @click.option(
     "--targets",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Monitor the websites of this file instead: CSV or JSON Lines, as for dbadmin targets import.",
+    help="Monitor the websites of this file instead: CSV or JSON Lines, as for dbadmin targets import, or YAML, as for "
+    "dbadmin targets apply.",
 )
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Keep the data in this folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison at the end as one JSON object.")

@@ -109,6 +109,13 @@ class Stack:
         file.write_text("".join(json.dumps(record) + "\n" for record in records))
         self.dbadmin("targets", "import", str(file))
 
+    def import_file(self, file: Path) -> None:
+        """Import the targets of a file of the user's own, or apply them when it is YAML."""
+        if file.suffix.lower() in (".yaml", ".yml"):
+            self.dbadmin("targets", "apply", "--yes", "--file", str(file))
+        else:
+            self.dbadmin("targets", "import", str(file))
+
     def retire(self, label: str) -> None:
         """Deactivate the targets with this label."""
         with connect(self.postgres, DATABASE) as connection:

@@ -147,7 +147,7 @@ def _import(stack: Stack, options: Options, samples: Sequence[SampleWebsite]) ->
     """Import the websites into the database, and deactivate the samples of an earlier run with the same data."""
     stack.retire(_SAMPLE)
     if options.targets:
-        stack.dbadmin("targets", "import", str(options.targets))
+        stack.import_file(options.targets)
     records: list[dict[str, Any]] = [{"url": url} for url in options.urls]
     records += [{"url": sample.url, **sample.fields, "labels": _labels(sample)} for sample in samples]
     if records:

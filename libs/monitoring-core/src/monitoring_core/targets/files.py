@@ -153,7 +153,7 @@ def _header_faults(header: list[str]) -> Iterator[str]:
         return
     for name in header:
         if name not in FIELDS:
-            yield f"{name[:100]}: no such field"
+            yield f"{name[:100]}: no such field; there are {', '.join(FIELDS)}"
         elif header.count(name) > 1:
             yield f"{name}: stands in the header twice"
     if "url" not in header:

@@ -20,5 +20,11 @@ format_option = click.option(
 
 
 def by_ending(file: Path) -> FileFormat:
-    """CSV for a file whose name ends with .csv, else JSON Lines."""
+    """CSV for a file whose name ends with .csv, else JSON Lines.
+
+    Raises:
+        UsageError: its name is that of YAML.
+    """
+    if file.suffix.lower() in (".yaml", ".yml"):
+        raise click.UsageError(f"{file} is for dbadmin targets apply: here it is CSV or JSON Lines")
     return FileFormat.CSV if file.suffix.lower() == ".csv" else FileFormat.JSONL
