@@ -38,6 +38,7 @@ MODULES = {
     "consumer-svc": "consumer_svc.cli",
     "alert-svc": "alert_svc.cli",
     "status-svc": "status_svc.cli",
+    "local-stack": "local_stack.cli",
 }
 # What takes long to import; none of it is needed to tell a version.
 HEAVY = {
