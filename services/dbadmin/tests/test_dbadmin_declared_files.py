@@ -54,6 +54,14 @@ def test_a_bad_file_is_refused_with_this_message(name: str, monkeypatch: pytest.
     assert "hunter" not in said
 
 
+def test_the_example_of_the_readme_is_good(tmp_path: Path) -> None:
+    """As it stands there."""
+    section = (Path(__file__).parents[1] / "README.md").read_text().split("\n## Targets as code\n")[1]
+    (tmp_path / "targets.yaml").write_text(section.split("```yaml\n")[1].split("```")[0])
+    found = read_declaration([str(tmp_path / "targets.yaml")], None)
+    assert (found.owner, [target.key for target in found.targets]) == ("shop", ["home", "cart"])
+
+
 def test_files_and_folders_are_read_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder by the names of its files, without hidden ones; a file that is named twice once."""
     (tmp_path / "b.yaml").write_text("targets:\n  - {key: b, url: 'https://b/'}\n")
