@@ -62,6 +62,53 @@ def test_the_example_of_the_readme_is_good(tmp_path: Path) -> None:
     assert (found.owner, [target.key for target in found.targets]) == ("shop", ["home", "cart"])
 
 
+def test_secrets_come_from_variables_that_are_for_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In headers and bodies; whoever writes a file names no other variable, and no secret is in a fault."""
+    monkeypatch.setenv("TARGET_SHOP", "hunter2")
+    monkeypatch.setenv("TARGET_BAD", "hunter3\n☃")
+    monkeypatch.setenv("DATABASE_PASSWORD", "hunter4")
+    file = tmp_path / "t.yaml"
+    file.write_text("""owner: shop
+targets:
+  - key: a
+    url: https://a/
+    method: POST
+    headers: {Authorization: {env: TARGET_SHOP}, Accept: text/html}
+    body: {env: TARGET_SHOP}
+""")
+    (found,) = read_declaration([str(file)], None).targets
+    assert (found.record.headers, found.record.body) == (
+        {"Authorization": "hunter2", "Accept": "text/html"},
+        "hunter2",
+    )
+    file.write_text("""owner: shop
+targets:
+  - key: a
+    url: {env: TARGET_SHOP}
+    headers:
+      A: {env: DATABASE_PASSWORD}
+      B: {env: TARGET_NONE}
+      C: {file: /etc/passwd}
+      D: {env: TARGET_SHOP, file: x}
+    regexp: {env: TARGET_SHOP}
+  - key: b
+    url: https://b/
+    headers: {X: {env: TARGET_BAD}}
+""")
+    reference = "must be text, or a variable of the environment like {env: TARGET_SHOP}"
+    said = faults(str(file)).replace(f"{file}:", "")
+    assert said.splitlines() == [
+        "4 targets[0].url: must be text, got an object",
+        f"6 targets[0].headers.A: {reference}",
+        "7 targets[0].headers.B: the environment variable TARGET_NONE is not set",
+        f"8 targets[0].headers.C: {reference}",
+        f"9 targets[0].headers.D: {reference}",
+        "10 targets[0].regexp: must be text, got an object",
+        "13 targets[1].headers: the value of X holds a character that no header may hold, or is too long",
+    ]
+    assert "hunter" not in said
+
+
 def test_files_and_folders_are_read_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder by the names of its files, without hidden ones; a file that is named twice once."""
     (tmp_path / "b.yaml").write_text("targets:\n  - {key: b, url: 'https://b/'}\n")

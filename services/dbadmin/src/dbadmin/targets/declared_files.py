@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 STANDARD_INPUT = "-"
 MAX_BYTES = 4 << 20
 MAX_REPORTED = 100
+# Of the environment, a file may name these alone: whoever writes it could have any other sent to a website of his own.
+VARIABLE_PREFIX = "TARGET_"
 _ENDINGS = (".yaml", ".yml")
 _SECTIONS = ("owner", "targets")
 _ANY_URL = "http://a/"
@@ -128,6 +131,7 @@ class _Reading:
         faults = [*_faults_of_names(path, item), *_faults_of_labels(path, item.get("labels"))]
         faults += self._faults_of_others(path, item, file.place(path))
         values = {name: item[name] for name in FIELDS if name in item and name != "id"}
+        faults += _reveal(path, values)
         try:
             record = TargetRecord.parse({"url": _ANY_URL} | values)
         except InvalidTargetError as error:
@@ -175,6 +179,32 @@ class _File:
         while path and path not in self._lines:
             path = path.rpartition(".")[0]
         return path
+
+
+def _reveal(path: str, values: dict[str, Any]) -> list[tuple[str, str]]:
+    """Put the secrets that headers and the body refer to in the place of the references; what is wrong with these."""
+    faults: list[tuple[str, str]] = []
+    if isinstance(headers := values.get("headers"), dict):
+        values["headers"] = {
+            name: _revealed(f"{path}.headers.{name}", value, faults) for name, value in headers.items()
+        }
+    if "body" in values:
+        values["body"] = _revealed(f"{path}.body", values["body"], faults)
+    return faults
+
+
+def _revealed(path: str, value: object, faults: list[tuple[str, str]]) -> object:
+    """The secret that a value refers to; any other value as it is."""
+    match value:
+        case {"env": str(name), **rest} if not rest and name.startswith(VARIABLE_PREFIX):
+            if text := os.environ.get(name):
+                return text
+            faults.append((path, f"the environment variable {name} is not set"))
+        case dict():
+            faults.append((path, f"must be text, or a variable of the environment like {{env: {VARIABLE_PREFIX}SHOP}}"))
+        case _:
+            return value
+    return ""
 
 
 def _parted(problem: str) -> tuple[str, str]:
