@@ -39,7 +39,7 @@ _REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\nConne
 
 @contextlib.contextmanager
 def serving(
-    config: DatabaseConfig, folder: Path, cache: str = "1s", core: int | None = None
+    config: DatabaseConfig, folder: Path, cache: str = "1s", core: int | None = None, connections: int = 4
 ) -> Iterator[tuple[int, int]]:
     """status-svc as a process, on one core or on any; gives its port and its process ID."""
     file = folder / "config.yaml"
@@ -47,7 +47,8 @@ def serving(
     file.write_text(json.dumps({"kafka": {"bootstrap_servers": "k:1"}, "database": database}))
     program = str(Path(sys.executable).with_name("status-svc"))
     command = [*([] if core is None else ["taskset", "-c", str(core)]), program, "run", "--config", str(file)]
-    for setting in ("status.host=127.0.0.1", "status.port=0", f"status.cache={cache}", "metrics.enabled=false"):
+    given = (f"status.cache={cache}", f"status.pool_size={connections}")
+    for setting in ("status.host=127.0.0.1", "status.port=0", "metrics.enabled=false", *given):
         command += ["--set", setting]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr

@@ -73,18 +73,19 @@ async def watch(port: int, pid: int, connection: Session, viewers: int, seconds:
     await open_pages.open(port, viewers)
     # The first event has everything; it is not counted.
     await asyncio.sleep(10)
-    before, spent, told, began = counted(connection), processor_s(pid), open_pages.told, time.monotonic()
+    before = counted(connection)
+    spent, told, began = processor_s(pid), open_pages.told, time.monotonic()
     changes = 0
     while time.monotonic() - began < seconds:
         connection.execute(_CHANGE.encode(), {"status": "down" if changes % 2 else "up"})
         changes += 1
         await asyncio.sleep(2)
     await asyncio.sleep(3)
-    lasted = time.monotonic() - began
+    statements, lasted = counted(connection) - before - changes - 1, time.monotonic() - began
     # Our own statements are transactions, too.
     figures = {
         "viewers": viewers,
-        "statements a second": (counted(connection) - before - changes - 1) / lasted,
+        "statements a second": statements / lasted,
         "changes": changes,
         "events a viewer": (open_pages.told - told) / viewers,
         "% of a core": 100 * (processor_s(pid) - spent) / lasted,
@@ -105,7 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--targets", type=int, default=1_000)
     parser.add_argument("--viewers", type=int, nargs="+", default=[1, 10_000])
-    parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--cache", default="1s", help="How often pages are read anew, at most (status.cache).")
     arguments = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -121,7 +122,7 @@ def main() -> None:
             for statement in _NO_VACUUM:
                 connection.execute(statement.encode())
             for viewers in arguments.viewers:
-                with serving(config, Path(name), arguments.cache) as (port, pid):
+                with serving(config, Path(name), arguments.cache, connections=1) as (port, pid):
                     found = asyncio.run(watch(port, pid, connection, viewers, arguments.seconds))
                 print("  ".join(f"{key}: {value:,.4g}" for key, value in found.items()), flush=True)
 
