@@ -90,7 +90,8 @@ def connection(config: Config) -> Iterator[psycopg.Connection[Any]]:
     with connect(config.database, "test", autocommit=True) as made:
         made.execute("SET timezone = 'Asia/Kathmandu'")
         made.execute(
-            "TRUNCATE monitoring.producer_lease, monitoring.availability_monitor_config, monitoring.maintenance_window"
+            "TRUNCATE monitoring.producer_lease, monitoring.availability_monitor_config,"
+            " monitoring.maintenance_window CASCADE"
         )
         made.execute(
             f"TRUNCATE {', '.join(f'monitoring.availability_{t}' for t in (*TABLES, 'monitor_config_history'))}"
