@@ -149,10 +149,12 @@ def test_postgresql_that_ends_is_said_once(folder: Path) -> None:
 
 
 def test_kept_data_survives_a_kill(folder: Path) -> None:
-    """The processes go, the data stays, and the next run is right."""
+    """The processes go, the data stays, and the next run is right. The rights of XDG_RUNTIME_DIR do not matter."""
     data = folder / "data"
     command = [script("local-stack"), "up", "--interval", "2s", "--data", str(data)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command, env=os.environ | {"XDG_RUNTIME_DIR": "/usr"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     assert process.stderr
     assert b"Open http://127.0.0.1:" in process.stderr.readline()
     time.sleep(3)

@@ -17,12 +17,9 @@ def test_a_folder_too_deep_for_a_socket_is_refused_with_the_mend(tmp_path: Path)
         pass
 
 
-def test_a_folder_that_postgresql_cannot_use_is_said_once_with_its_reason(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_postgresql_cannot_use_is_said_once_with_its_reason(capfd: pytest.CaptureFixture[str]) -> None:
     """As when the first start was killed halfway: what the package writes about it is not shown beside."""
     with tempfile.TemporaryDirectory() as folder:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
         directory = Path(folder) / "postgres"
         directory.mkdir()
         (directory / "PG_VERSION").write_text("18\n")

