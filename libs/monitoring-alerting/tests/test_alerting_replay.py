@@ -43,6 +43,7 @@ POLICIES = {
     "blind late": "kind: down, blind_after: 2h, recovery: {slots: 5}, flapping: {changes: 2, within: 6h}",
     "slow": "kind: degraded, response_time: 5s",
     "certificate": "kind: certificate_expires_within",
+    "one is enough": "kind: down, locations: {at_least: 1}, blind_after: 10m",
     "missed": "kind: missed",
     "invalid": "kind: invalid_target",
     "behind": "kind: down, depends_on: {target: 1}, match: {behind: 'yes'}",
@@ -225,6 +226,7 @@ def targets_of() -> list[Watched]:
 @example("down", ["berlin", "tokyo"], [(1, "tokyo", 60, SLOTS, "gone")])
 @example("named", ["berlin", "tokyo", "virginia"], [(1, "tokyo", 60, 40, "gone"), (2, "all", 50, 1, "down")])
 @example("down", ["berlin", "tokyo"], [(1, "berlin", 0, SLOTS, "late")])
+@example("one is enough", ["berlin", "tokyo"], [(1, "tokyo", 100, 1, "down"), (1, "tokyo", 101, 5, "gone")])
 @example("certificate", ["berlin"], [(1, "berlin", 100, SLOTS, "ends sooner")])
 def test_the_same_is_told_as_if_each_result_had_been_taken(
     policies_of: dict[str, Policies], name: str, places: list[str], happened: list[tuple[int, str, int, int, str]]

@@ -75,6 +75,8 @@ class QuorumTrack:
             self._note_change(target, slot, result, noted, before, desk)
         elif noted <= Noted.FILLED:
             self._settle(target, desk)
+        if self.wakes_at is not None and self._late_at(target) < self.wakes_at:
+            self.wakes_at = None
 
     def pass_time(self, target: Watched, desk: Desk) -> None:
         """Decide the slots whose results are late, and tell what has lasted long enough."""
@@ -110,11 +112,11 @@ class QuorumTrack:
         self.blind_from = max(self.blind_from, until)
 
     def next_wake(self, target: Watched) -> int | None:
-        """When it is to be told that votes are missing, or that flapping has ended."""
+        """When a slot is late, or it is to be told that votes are missing or that flapping has ended."""
         standing = self.standing
         blind_at = _UNSET if standing and standing.blind else self._blind_at(target)
         calm_at = standing.calm_at(self.terms) if standing else None
-        wake = blind_at if calm_at is None else min(blind_at, calm_at)
+        wake = min(self._late_at(target), blind_at, _UNSET if calm_at is None else calm_at)
         return None if wake >= _UNSET else wake
 
     def change_policy(self, terms: Terms) -> None:
@@ -163,6 +165,12 @@ class QuorumTrack:
         """When missing votes are told: not before the results of a slot are late."""
         blind_ms = self.terms.blind_ms
         return _UNSET if blind_ms is None else self.blind_from + max(blind_ms, LATE_INTERVALS * target.interval)
+
+    def _late_at(self, target: Watched) -> int:
+        """When the first slot is late that waits for results, if deciding it may change anything."""
+        if not (self.standing or self.evidence) or self.newest <= self.closed:
+            return _UNSET
+        return target.moment(max(self.closed + 1, self.newest - WIDTH + 1) + LATE_INTERVALS)
 
     def _seat(self, target: Watched, slot: int, location: str) -> int | None:
         """The seat of a location; None for one that has no vote. The first result of a target opens its seats."""
