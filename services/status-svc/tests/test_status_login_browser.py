@@ -64,6 +64,8 @@ def test_somebody_logs_in_reads_and_logs_out(browser: Browser, site: Site, scrip
     page.click(ENTER)
     assert page.url == f"{site.address}inner/components/1.html"
     expect(page.locator("main")).to_contain_text("https://shop.internal.example/")
+    # Its text is there before its style, without which it is wider.
+    page.wait_for_load_state("load")
     (cookie,) = context.cookies()
     assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Lax", "/inner/")
     assert time.time() < cookie["expires"] < time.time() + 8 * 3_600 + 60
