@@ -255,6 +255,9 @@ def test_a_long_name_makes_no_long_cookie(person: Person, issuer: Provider, name
         ("email=@example.org", {"email": "ada@sub.example.org", "email_verified": True}, False),
         ("email=@example.org", {"email": "ada@evilexample.org", "email_verified": True}, False),
         ("email=@example.org", {"email": "ada@example.org@evil.example", "email_verified": True}, False),
+        # The sign for kelvin, which is a k in small letters: another address all the same.
+        ("email=kate@example.org", {"email": "\u212aate@example.org", "email_verified": True}, False),
+        ("email=kate@example.org", {"email": "KATE@example.org", "email_verified": True}, True),
         ("email=@", {"email": "ada@example.org", "email_verified": True}, False),
         ("email=*", {"email": "ada@example.org", "email_verified": True}, True),
         ("email=*", {"email": "ada@example.org"}, False),
