@@ -215,6 +215,23 @@ def test_whoever_no_rule_admits_sees_nothing(person: Person, issuer: Provider) -
     assert not person.sees()
 
 
+@pytest.mark.parametrize("name", ["", " ", "\u200b"])
+def test_whoever_has_no_name_is_refused(person: Person, issuer: Provider, name: str) -> None:
+    """Instead of going back and forth for ever between here and the provider."""
+    issuer.change = {"sub": name}
+    assert person.opens("inner/").status_code == 403
+    assert not person.sees()
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "x" * 5_000, "\U0001f600" * 255, "\\" * 255])
+def test_a_long_name_makes_no_long_cookie(person: Person, issuer: Provider, name: str) -> None:
+    """RFC 6265, 6.1: a browser may drop one of more than 4,096 bytes, and would log in for ever."""
+    issuer.change = {"sub": name}
+    assert person.opens("inner/").status_code == 200
+    assert len(person.cookie) < 1_000
+    assert person.sees()
+
+
 @pytest.mark.parametrize(
     ("rule", "claims", "admitted"),
     [
@@ -238,6 +255,9 @@ def test_whoever_no_rule_admits_sees_nothing(person: Person, issuer: Provider) -
         ("email=@example.org", {"email": "ada@sub.example.org", "email_verified": True}, False),
         ("email=@example.org", {"email": "ada@evilexample.org", "email_verified": True}, False),
         ("email=@example.org", {"email": "ada@example.org@evil.example", "email_verified": True}, False),
+        # The sign for kelvin, which is a k in small letters: another address all the same.
+        ("email=kate@example.org", {"email": "\u212aate@example.org", "email_verified": True}, False),
+        ("email=kate@example.org", {"email": "KATE@example.org", "email_verified": True}, True),
         ("email=@", {"email": "ada@example.org", "email_verified": True}, False),
         ("email=*", {"email": "ada@example.org", "email_verified": True}, True),
         ("email=*", {"email": "ada@example.org"}, False),

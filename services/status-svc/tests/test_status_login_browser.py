@@ -62,7 +62,7 @@ def test_somebody_logs_in_reads_and_logs_out(browser: Browser, site: Site, scrip
     page.goto(f"{site.address}inner/components/1.html")
     assert page.title() == "Provider"
     page.click(ENTER)
-    assert page.url == f"{site.address}inner/components/1.html"
+    expect(page).to_have_url(f"{site.address}inner/components/1.html")
     expect(page.locator("main")).to_contain_text("https://shop.internal.example/")
     # Its text is there before its style, without which it is wider.
     page.wait_for_load_state("load")
@@ -89,6 +89,7 @@ def test_another_site_cannot_log_somebody_out(browser: Browser, site: Site, issu
     page = context.new_page()
     page.goto(f"{site.address}inner/")
     page.click(ENTER)
+    expect(page).to_have_url(f"{site.address}inner/")
     page.goto(f"{issuer.issuer}/.well-known/openid-configuration")
     page.set_content(f'<form method="post" action="{site.address}inner/logout"><button>Win</button></form>')
     page.click("text=Win")

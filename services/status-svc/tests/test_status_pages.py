@@ -100,6 +100,25 @@ def test_the_inner_view_is_behind_a_token(site: Site, name: str) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
+def test_an_open_inner_page_shows_its_token_again(rows: Rows) -> None:
+    """One that was revoked meanwhile does not hear on for as long as it likes."""
+    rows.others["status_token"] = [{"token_id": 1, "name": "night", "scopes": ["read"]}]
+    headers = {"Authorization": "Bearer mon_night"}
+    time = clock()
+    with (
+        served(rows, SETTINGS, time) as site,
+        requests.get(f"{site.address}inner/events", headers=headers, stream=True, timeout=20) as stream,
+    ):
+        lines = (line for line in stream.iter_lines() if line.startswith(b"data:"))
+        assert next(lines)
+        time.advance(300)
+        rows.status[0] |= {"status": "down"}
+        assert b'"down"' in next(lines)
+        time.advance(301)
+        rows.status[0] |= {"status": "up"}
+        assert next(lines, None) is None
+
+
 @pytest.mark.parametrize(
     "name",
     [

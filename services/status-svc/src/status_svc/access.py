@@ -51,7 +51,7 @@ class Access:
     """Lets requests in.
 
     What the database says of a token is kept as long as answers are (`status.cache`): a token that is revoked works for
-    that long.
+    that long. A page that is open hears on until it has to show its token again (`pages.web`).
     """
 
     def __init__(self, settings: StatusConfig, database: Database) -> None:

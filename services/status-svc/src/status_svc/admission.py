@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _ANY = "*"
+_SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 def admits(rules: Iterable[str], claims: Mapping[str, Any]) -> bool:
@@ -32,7 +34,8 @@ def _admits(name: str, wanted: str, claims: Mapping[str, Any]) -> bool:
 
 def _is_address(address: str, wanted: str) -> bool:
     """Whether an address is the one wanted or, where only a domain is, one of that."""
-    address, wanted = address.lower(), wanted.lower()
+    # Of ASCII alone: other letters, such as the sign for kelvin, become those of somebody else.
+    address, wanted = (one.translate(_SMALL) for one in (address, wanted))
     return (
         wanted == _ANY or address == wanted or (wanted.startswith("@") and f"@{address.rpartition('@')[2]}" == wanted)
     )

@@ -101,10 +101,10 @@ class Login:
         except UntrustedError as error:
             log.warning("a login failed", error=str(error))
             return _refused("The login did not succeed. Open the page again to try once more.\n")
-        who = one_line(str(claims["sub"]), _LONGEST_WHO)
+        who = _name_of(str(claims["sub"]))
         name = str(request.session.get(_NAME, ""))
         request.session.clear()
-        if not admits(self._settings.oidc_allowed, claims):
+        if not who or not admits(self._settings.oidc_allowed, claims):
             log.warning("a login was refused", who=who)
             return _refused("You may not see these pages: ask whoever runs them.\n")
         request.session.update({_WHO: who, _UNTIL: self._now_s() + self._settings.oidc_session.total_seconds()})
@@ -118,6 +118,11 @@ class Login:
 
     def _now_s(self) -> float:
         return self._clock.now_ms() / 1_000
+
+
+def _name_of(subject: str) -> str:
+    """What is kept of somebody's name, which is ASCII of 255 characters at most (OpenID Connect Core 1.0, 2)."""
+    return one_line(subject, _LONGEST_WHO).encode("ascii", "backslashreplace").decode()[:_LONGEST_WHO]
 
 
 def _refused(why: str) -> Response:

@@ -34,6 +34,8 @@ _NO_STORE = {"Cache-Control": "no-store"}
 _ASK = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 _BASIC = 'Basic realm="status", charset="UTF-8"'
 _BEARER = "Bearer"
+# After this time a browser that hears of inner changes comes back with its token, which may be revoked by then.
+_JUDGED_S = 600.0
 
 
 class Pages:
@@ -45,6 +47,7 @@ class Pages:
         self._base = documents.base(settings)
         self._permits = permits
         self._login = login
+        self._clock = clock
         self._cache = Cache(queries, clock, settings)
         self._bodies = Bodies(clock)
         self._streams = {inner: Stream(self._cache, inner=inner) for inner in (False, True)}
@@ -79,8 +82,13 @@ class Pages:
     async def _inner_events(self, request: Request) -> Response:
         if await self._permits(request):
             login = self._login if self._login and self._login.who(request) else None
-            # A page that stays open hears nothing after the session has ended.
-            return self._events(inner=True, lasts=lambda: login is None or login.who(request) is not None)
+            until = self._clock.monotonic() + _JUDGED_S
+
+            def lasts() -> bool:
+                # A page that stays open hears nothing after the session has ended.
+                return self._clock.monotonic() < until and (login is None or login.who(request) is not None)
+
+            return self._events(inner=True, lasts=lasts)
         # Where people log in, a page that is open must not ask them for a password instead.
         return _unknown(_BEARER if self._login else _BASIC)
 

@@ -8,6 +8,7 @@
   // So that not all who look on ask in the same moment.
   const SPREAD_MS = 2000;
   const TRIES = 5;
+  const AGAIN_MS = 30000;
   const RELOAD_MS = 600000;
   const events = document.body.dataset.events;
   const made = document.getElementById("made");
@@ -103,9 +104,17 @@
     if (Date.now() - heardAt < LATELY_S * 1000) location.reload();
   }
 
-  if (events !== undefined) {
-    setInterval(reload, RELOAD_MS + Math.random() * RELOAD_MS / 10);
+  function listen() {
     const source = new EventSource(events);
     source.addEventListener("state", (event) => show(JSON.parse(event.data)));
+    // A browser comes back by itself when the connection breaks, but not after an answer that is an error.
+    source.addEventListener("error", () => {
+      if (source.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS * (1 + Math.random()));
+    });
+  }
+
+  if (events !== undefined) {
+    setInterval(reload, RELOAD_MS + Math.random() * RELOAD_MS / 10);
+    listen();
   }
 })();
