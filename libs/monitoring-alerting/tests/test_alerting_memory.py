@@ -107,3 +107,14 @@ def test_what_another_release_remembered_is_not_misread() -> None:
     """A format that is not known is refused, and said to be so."""
     with pytest.raises(UnknownFormatError):
         recalled([zlib.compress(msgspec.msgpack.encode([99, "anything"]))])
+
+
+def test_what_is_in_line_to_be_woken_is_bounded() -> None:
+    """Also where slots wait for results for hours, and each wake for that comes before one that is a week away."""
+    policy = DownPolicy(name="down", kind=Kind.DOWN, locations=Locations(at_least=2), blind_after=7 * DAY)
+    decider = Decider(Policies((policy,)), TARGETS)
+    for minute in range(3_000):
+        for location, sign in (("berlin", "d"), ("tokyo", "u"), ("virginia", "u")):
+            for one in TARGETS:
+                assert decider.take(result(minute, location, sign, one.id)) == []
+    assert len(decider._wakes) <= 1_010
