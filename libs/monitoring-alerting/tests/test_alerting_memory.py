@@ -27,6 +27,7 @@ from monitoring_alerting.policies import (
     Severity,
 )
 from monitoring_alerting.testing.scenes import MINUTE_MS, START, result, target
+from monitoring_alerting.transition import State
 from monitoring_core.clock import to_ms
 
 if TYPE_CHECKING:
@@ -107,3 +108,27 @@ def test_what_another_release_remembered_is_not_misread() -> None:
     """A format that is not known is refused, and said to be so."""
     with pytest.raises(UnknownFormatError):
         recalled([zlib.compress(msgspec.msgpack.encode([99, "anything"]))])
+
+
+def test_what_is_in_line_to_be_woken_is_bounded() -> None:
+    """Also where slots wait for results for hours, and each wake for that comes before one that is a week away."""
+    policy = DownPolicy(name="down", kind=Kind.DOWN, locations=Locations(at_least=2), blind_after=7 * DAY)
+    decider = Decider(Policies((policy,)), TARGETS)
+    for minute in range(3_000):
+        for location, sign in (("berlin", "d"), ("tokyo", "u"), ("virginia", "u")):
+            for one in TARGETS:
+                assert decider.take(result(minute, location, sign, one.id)) == []
+    assert len(decider._wakes) <= 1_010
+
+
+def test_a_slot_that_waits_is_decided_when_its_results_are_late() -> None:
+    """Whatever wake there was before for its target, and however far the clock jumps then."""
+    policy = DownPolicy(name="down", kind=Kind.DOWN, locations=Locations(at_least=2), blind_after=DAY)
+    decider = Decider(Policies((policy,)), [target()])
+    for location, signs in (("virginia", "uuuu"), ("tokyo", "uuud"), ("berlin", "uuuud")):
+        assert [decider.take(result(minute, location, sign)) for minute, sign in enumerate(signs)].count([]) == len(
+            signs
+        )
+    (told,) = decider.advance(to_ms(START) + 60 * MINUTE_MS)
+    late_at = to_ms(result(4, "berlin", "d").scheduled_at) + 2 * MINUTE_MS
+    assert (told.state, to_ms(told.decided_at)) == (State.SUSPECTED, late_at)

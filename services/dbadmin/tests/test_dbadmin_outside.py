@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
+from rolled_up import roll_up_all
 
 from dbadmin.doctor.maintenance import check_windows
 from dbadmin.history.maintain import maintain
 from dbadmin.history.occurrences import write_occurrences
-from dbadmin.history.rollups import dirty_days, dirty_hours, note_rolled_up, roll_up_day, roll_up_hour
+from dbadmin.history.rollups import note_rolled_up
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
 from dbadmin.reports.making import make_report
@@ -82,21 +83,10 @@ def fill(connection: Connection, order: random.Random, begin: dt.datetime, days:
             "producer_id) VALUES (%s, %s, %s, %s, %s, 1)",
             [(*row, REASONS[row[3]]) for row in rows],
         )
-    roll_up(connection)
+    roll_up_all(connection)
     note_rolled_up(connection, "monitoring", begin + (days + 1) * DAY)
     connection.execute("DELETE FROM monitoring.availability_monitor_config WHERE amc_id = 2")
     return rows
-
-
-def roll_up(connection: Connection) -> None:
-    connection.execute(
-        "INSERT INTO monitoring.availability_dirty_hour "
-        "SELECT DISTINCT date_trunc('hour', scheduled_at, 'UTC') FROM monitoring.availability_result"
-    )
-    for hour in dirty_hours(connection, "monitoring"):
-        roll_up_hour(connection, "monitoring", hour)
-    for day in dirty_days(connection, "monitoring"):
-        roll_up_day(connection, "monitoring", day)
 
 
 def add_window(
@@ -262,7 +252,7 @@ def test_windows_are_written_as_far_back_as_there_are_rows_and_some_days_ahead(c
         "VALUES (1, 'berlin', %s, 'up', 1)",
         (earlier,),
     )
-    roll_up(connection)
+    roll_up_all(connection)
     assert write(connection, now + 25 * HOUR) == [(1, None)]
     first = earlier.replace(hour=0)
     assert span() == (first, now + 9 * DAY, (now + 9 * DAY - first) // HOUR + 1)

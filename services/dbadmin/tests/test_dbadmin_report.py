@@ -13,8 +13,9 @@ import attrs
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
+from rolled_up import roll_up_all
 
-from dbadmin.history.rollups import dirty_days, dirty_hours, note_rolled_up, roll_up_day, roll_up_hour
+from dbadmin.history.rollups import note_rolled_up
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
 from dbadmin.reports.figures import Figures
@@ -160,22 +161,18 @@ def add_target(
 
 def store(connection: psycopg.Connection[Any], rows: Sequence[Row]) -> None:
     """Store rows and roll them up."""
-    with connection.cursor() as cursor, connection.transaction():
-        with cursor.copy(
+    with (
+        connection.cursor() as cursor,
+        connection.transaction(),
+        cursor.copy(
             "COPY monitoring.availability_result (target_id, location, scheduled_at, status, reason, producer_id) "
             "FROM STDIN"
-        ) as copy:
-            for row in rows:
-                reason = {"up": None, "down": "timeout", "unknown": "missed_window"}[row.status]
-                copy.write_row((row.target_id, row.location, row.at, row.status, reason, 1))
-        cursor.execute(
-            "INSERT INTO monitoring.availability_dirty_hour "
-            "SELECT DISTINCT date_trunc('hour', scheduled_at, 'UTC') FROM monitoring.availability_result"
-        )
-    for hour in dirty_hours(connection, "monitoring"):
-        roll_up_hour(connection, "monitoring", hour)
-    for day in dirty_days(connection, "monitoring"):
-        roll_up_day(connection, "monitoring", day)
+        ) as copy,
+    ):
+        for row in rows:
+            reason = {"up": None, "down": "timeout", "unknown": "missed_window"}[row.status]
+            copy.write_row((row.target_id, row.location, row.at, row.status, reason, 1))
+    roll_up_all(connection)
 
 
 def add_window(

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 AnyTrack = QuorumTrack | CertificateTrack | MissedTrack
 # The interval that counts for the clock where a result is of no target that is known.
 _USUAL_INTERVAL_MS = 60_000
+# A wake that was brought forward stays in line until it is due; there may be as many of these as of the others, and so
+# many more.
+_SPARE_WAKES = 1_000
 
 
 @attrs.frozen
@@ -66,6 +69,7 @@ class Decider:
         self._targets: dict[int, Tracked] = {}
         self._parents = Parents()
         self._wakes: list[tuple[int, int, Kind]] = []
+        self._most_wakes = _SPARE_WAKES
         self._said: list[Transition] = []
         self._notes: list[Note] = []
         self.change(policies, targets)
@@ -135,10 +139,7 @@ class Decider:
         decider._clock, decider.now = memory.clock, memory.clock.now
         decider._targets = {tracked[0].id: tracked for tracked in memory.targets}
         decider._parents = Parents.of(policies, [target for target, *_ in decider._targets.values()], memory.waits)
-        for target, *tracks in decider._targets.values():
-            for track in tracks:
-                if track.wakes_at is not None:
-                    heapq.heappush(decider._wakes, (track.wakes_at, target.id, track.policy.kind))
+        decider._line_up()
         return decider
 
     def notes(self) -> list[Note]:
@@ -167,15 +168,13 @@ class Decider:
             for track in tracks:
                 track.withdraw(target, "the target was deleted or deactivated", self)
         self._parents = Parents.of(policies, [target for target, *_ in self._targets.values()])
-        self._wakes.clear()
         for target, *tracks in self._targets.values():
             for track in tracks:
                 # What is armed already stays so, unless it is to wake earlier now.
                 wake = track.next_wake(target)
                 if track.wakes_at is None or (wake is not None and wake < track.wakes_at):
                     track.wakes_at = wake
-                if track.wakes_at is not None:
-                    heapq.heappush(self._wakes, (track.wakes_at, target.id, track.policy.kind))
+        self._line_up()
         return self._drain()
 
     def tell(self, transition: Transition) -> None:
@@ -231,6 +230,19 @@ class Decider:
         track.wakes_at = track.next_wake(target)
         if track.wakes_at is not None:
             heapq.heappush(self._wakes, (track.wakes_at, target.id, track.policy.kind))
+            if len(self._wakes) > self._most_wakes:
+                self._line_up()
+
+    def _line_up(self) -> None:
+        """Put the tracks in line that are to wake, and let go of all others that stood there."""
+        self._wakes = [
+            (track.wakes_at, target.id, track.policy.kind)
+            for target, *tracks in self._targets.values()
+            for track in tracks
+            if track.wakes_at is not None
+        ]
+        heapq.heapify(self._wakes)
+        self._most_wakes = 2 * len(self._wakes) + _SPARE_WAKES
 
     def _begin(self, now: int) -> None:
         for target, *tracks in self._targets.values():

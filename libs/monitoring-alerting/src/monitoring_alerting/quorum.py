@@ -75,7 +75,7 @@ class QuorumTrack:
             self._note_change(target, slot, result, noted, before, desk)
         elif noted <= Noted.FILLED:
             self._settle(target, desk)
-        if self.wakes_at is not None and self._late_at(target) < self.wakes_at:
+        if (self.standing or self.evidence) and self._wakes_too_late(target):
             self.wakes_at = None
 
     def pass_time(self, target: Watched, desk: Desk) -> None:
@@ -171,6 +171,13 @@ class QuorumTrack:
         if not (self.standing or self.evidence) or self.newest <= self.closed:
             return _UNSET
         return target.moment(max(self.closed + 1, self.newest - WIDTH + 1) + LATE_INTERVALS)
+
+    def _wakes_too_late(self, target: Watched) -> bool:
+        """Whether a slot is late before the next wake. No slot is before the one after those that are decided."""
+        wake = self.wakes_at
+        return (
+            wake is not None and target.moment(self.closed + 1 + LATE_INTERVALS) < wake and self._late_at(target) < wake
+        )
 
     def _seat(self, target: Watched, slot: int, location: str) -> int | None:
         """The seat of a location; None for one that has no vote. The first result of a target opens its seats."""
