@@ -424,6 +424,23 @@ def test_a_url_that_is_taken_is_told_and_left_out(
 
 
 @pytest.mark.integration_test
+def test_what_is_young_is_not_watched_by_being_taken_over(
+    run: Callable[..., tuple[int, list[str], list[str]]], config: Config, cluster: FakeCluster
+) -> None:
+    """A target that somebody let go waits as a new one does; one that is watched is taken over as it is."""
+    for host in ("old.example", "new.example"):
+        add(config.database, TargetRecord(url=f"http://{host}/", active=host == "old.example"))
+    rules = [rule("old.example", "/"), rule("new.example", "/")]
+    cluster.objects["ingresses"] = [ingress("shop/web", rules, age=YOUNG)]
+    assert run("apply", "--adopt")[1][-1] == "kubernetes: 0 added, 1 taken over, 0 changed, 0 unchanged, 1 waiting"
+    assert watched(config) == {"http://old.example/": 1}
+    assert run("apply", "--adopt", "--grace", "0s")[1][-1] == (
+        "kubernetes: 0 added, 1 taken over, 0 changed, 1 unchanged"
+    )
+    assert watched(config) == {"http://old.example/": 1, "http://new.example/": 2}
+
+
+@pytest.mark.integration_test
 def test_all_pages_of_all_namespaces_are_read(
     run: Callable[..., tuple[int, list[str], list[str]]], config: Config, cluster: FakeCluster
 ) -> None:
@@ -503,6 +520,20 @@ def test_what_lost_its_gateway_is_still_watched(
     cluster.objects = everything | {"httproutes": []}
     run("apply", "--max-gone", "100")
     assert set(watched(config)) == {"http://shop.example/"}
+
+
+@pytest.mark.integration_test
+def test_whoever_wants_no_watch_has_none_though_the_gateway_is_gone(
+    run: Callable[..., tuple[int, list[str], list[str]]], config: Config, cluster: FakeCluster
+) -> None:
+    """The annotation is a wish, also where the cluster cannot tell what the route publishes."""
+    cluster.objects["httproutes"] = [route("api/web", [PUBLIC], ["api.example"])]
+    cluster.objects["gateways"] = list(GATEWAYS.values())
+    run("apply")
+    assert set(watched(config)) == {"https://api.example/"}
+    cluster.objects |= {"httproutes": [route("api/web", [PUBLIC], ["api.example"], watch="false")], "gateways": []}
+    assert run("apply", "--max-gone", "100")[1][-1] == "kubernetes: 0 added, 0 changed, 1 deactivated, 0 unchanged"
+    assert watched(config) == {}
 
 
 @pytest.mark.integration_test

@@ -195,6 +195,8 @@ def test_what_is_no_longer_declared_is_removed_on_request(
         (20, 14, [], "6 of 20 targets would go, and --max-gone is 25"),
         (24, 18, [], None),
         (20, 14, ["--max-gone", "30"], None),
+        (100, 71, ["--max-gone", "29"], None),
+        (100, 71, ["--max-gone", "28"], "29 of 100 targets would go, and --max-gone is 28"),
         (3, 0, ["--max-gone", "100"], None),
         (20, 14, ["--remove"], "6 of 20 targets would go, and --max-gone is 25"),
     ],

@@ -85,10 +85,10 @@ class Plan:
         """How many targets have one of these changes."""
         return sum(change.action in actions for change in self.changes)
 
-    def goes_too_far(self, percent: float) -> bool:
+    def goes_too_far(self, percent: int) -> bool:
         """Whether more than this part of the owner's targets would go: all of them, or more than a few."""
         gone = self.count(Action.DEACTIVATE, Action.REMOVE)
-        return gone > percent / 100 * self.present and (gone == self.present or gone > FEW)
+        return 100 * gone > percent * self.present and (gone == self.present or gone > FEW)
 
 
 @attrs.frozen
@@ -147,21 +147,20 @@ class _Planning:
         )
 
     def _compare(self, declared: Declared) -> None:
-        found = self._by_url.get(declared.record.url)
+        found, action = self._by_url.get(declared.record.url), Action.CHANGE
         if found and (owner := owner_of(found)) != self._declaration.owner:
             adoptable = owner is None or not found.active
-            if adoptable and self._way.adopt:
-                self._change(Action.ADOPT, declared, found)
-            else:
+            if not (adoptable and self._way.adopt):
                 self._conflicts.append(Conflict(declared, found.id or 0, owner, adoptable))
-            return
+                return
+            action = Action.ADOPT
         found = found or self._by_key.get(declared.key)
         if found:
             self._kept.add(found.id)
         if not declared.addable and not (found and found.active):
             self._waiting += 1
         elif found:
-            self._change(Action.CHANGE, declared, found)
+            self._change(action, declared, found)
         else:
             self._changes.append(Change(Action.ADD, declared.key, None, declared.record))
 

@@ -77,14 +77,16 @@ class _Reading:
         """Take up the targets of an object."""
         name = f"{kind} {_name(metadata)}"
         wishes = wishes_of(metadata.get("annotations") or {})
-        if wishes.faults or not published.whole:
-            self.hold(f"{kind}/{_name(metadata)}/")
+        beginning = f"{kind}/{_name(metadata)}/"
         if wishes.faults:
+            self.hold(beginning)
             self._faults += [f"{name}: {PREFIX}{fault}" for fault in wishes.faults]
             return
         watch = not self._terms.opt_in if wishes.watch is None else wishes.watch
         if not watch or "deletionTimestamp" in metadata:
             return
+        if not published.whole:
+            self.hold(beginning)
         remarks = published.remarks if wishes.paths else (*published.remarks, *published.path_remarks)
         self._remarks += [f"{name}: {remark}" for remark in remarks]
         addable = published.served and self._now - _made_at(metadata) >= self._terms.grace
