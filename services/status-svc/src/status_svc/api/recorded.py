@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from status_svc.ports import Run, Writer
+    from monitoring_core.declared.carrying import Run
+    from status_svc.ports import Writer
 
 BEGIN = "/api/v1"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)

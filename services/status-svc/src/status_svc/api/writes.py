@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from status_svc.ports import Run, Writer
+    from monitoring_core.declared.carrying import Run
+    from status_svc.ports import Writer
 
 _ALERT_ID = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
 

@@ -11,8 +11,9 @@ from dbadmin.commands.progress import doing
 from dbadmin.commands.targets.declaring import declaring_options
 from dbadmin.commands.targets.differences import as_json, lines, printable, summary
 from dbadmin.targets.applying import apply_targets, plan_targets
-from dbadmin.targets.declared_files import MAX_REPORTED, STANDARD_INPUT
-from dbadmin.targets.plans import Action
+from dbadmin.targets.declared_files import STANDARD_INPUT
+from monitoring_core.declared.items import MAX_REPORTED
+from monitoring_core.declared.plans import Action
 from monitoring_core.errors import StopError
 from monitoring_runtime.commands import config_options, counted
 from monitoring_runtime.groups import examples
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dbadmin.commands.targets.declaring import Asked
-    from dbadmin.targets.declared import Declaration
-    from dbadmin.targets.plans import Plan
     from monitoring_core.config import Config
+    from monitoring_core.declared.declaration import Declaration
+    from monitoring_core.declared.plans import Plan
 
 # What terraform's plan ends with when something is to change.
 _CHANGES = 2

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from dbadmin.targets.ownership import key_of, owner_of
-from monitoring_core.targets import TargetRecord
+from monitoring_core.declared.ownership import key_of, owner_of
+from monitoring_core.targets import TargetRecord, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from dbadmin.targets.declared import Declaration, Declared
+    from monitoring_core.declared.declaration import Declaration, Declared
 
 # So few may always go, if they are not all.
 FEW = 5
@@ -61,6 +61,10 @@ class Conflict:
     target_id: int
     owner: str | None
     adoptable: bool
+
+    def __str__(self) -> str:
+        whose = f"belongs to {self.owner}" if self.owner else "belongs to nobody"
+        return f"{without_credentials(self.declared.record.url)} is target {self.target_id}, which {whose}"
 
 
 @attrs.frozen
