@@ -11,7 +11,7 @@ import attrs
 from monitoring_core.result import one_line
 from monitoring_core.targets import TargetRecord
 from status_svc.api import statements
-from status_svc.api.answers import etag
+from status_svc.api.answers import etag, matches
 from status_svc.api.contents import (
     JSON,
     MERGE_PATCH,
@@ -198,9 +198,7 @@ def _check(run: Run, target_id: int, stated: str) -> None:
         ProblemError: it is not.
     """
     (shown,) = run(statements.TARGET, {"target_id": target_id})
-    # A weak tag says nothing here (RFC 9110, section 13.1.1).
-    tags = {one.strip() for one in stated.split(",")}
-    if tags != {"*"} and etag(as_json(shown).encode()) not in tags:
+    if not matches(stated, etag(as_json(shown).encode())):
         raise ProblemError(412, f"Target {target_id} has changed since: read it again.")
 
 

@@ -13,9 +13,8 @@ from dbadmin.commands.targets.differences import as_json, lines, printable, summ
 from dbadmin.targets.applying import apply_targets, plan_targets
 from dbadmin.targets.declared_files import STANDARD_INPUT
 from monitoring_core.declared.items import MAX_REPORTED
-from monitoring_core.declared.plans import Action
 from monitoring_core.errors import StopError
-from monitoring_runtime.commands import config_options, counted
+from monitoring_runtime.commands import config_options
 from monitoring_runtime.groups import examples
 from monitoring_runtime.output import Output
 
@@ -136,11 +135,4 @@ def _tell(declaration: Declaration) -> None:
 
 
 def _refusal(declaration: Declaration, plan: Plan, asked: Asked) -> str | None:
-    """Why a plan is not carried out, or None."""
-    if plan.conflicts and declaration.whole:
-        urls = counted(len(plan.conflicts), "URL")
-        return f"{urls} {'is that' if len(plan.conflicts) == 1 else 'are those'} of other targets"
-    if plan.goes_too_far(asked.max_gone):
-        gone = plan.count(Action.DEACTIVATE, Action.REMOVE)
-        return f"{gone:,} of {counted(plan.present, 'target')} would go, and --max-gone is {asked.max_gone}"
-    return None
+    return plan.refusal(asked.max_gone, "--max-gone", whole=declaration.whole)

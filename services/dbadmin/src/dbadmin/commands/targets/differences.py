@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 # So many targets are shown to a person.
 MAX_TARGETS = 200
 _MAX_TEXT = 200
-_GONE = (Action.DEACTIVATE, Action.REMOVE)
 _DONE = {
     Action.ADD: "added",
     Action.ADOPT: "taken over",
@@ -53,7 +52,7 @@ def _lines(change: Change) -> Iterator[str]:
     record = change.after or change.before
     assert record is not None
     url = without_credentials(record.url)
-    if change.action in _GONE:
+    if change.action.goes:
         yield click.style(printable(f"- {change.key}  {url}  {_DONE[change.action]}"), fg="red")
     elif change.action is Action.ADD:
         yield click.style(printable(f"+ {change.key}  {url}"), fg="green")
