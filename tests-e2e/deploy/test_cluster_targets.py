@@ -27,7 +27,7 @@ from .engine import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dbadmin.targets.declared import Declaration
+    from monitoring_core.declared.declaration import Declaration
 
 pytestmark = pytest.mark.deployment
 

@@ -407,6 +407,25 @@ def test_two_applies_at_once_end_as_one_of_them(
     assert (len(found), len({one.regexp for one in found})) == (500, 1)
 
 
+def test_who_has_locked_a_target_to_change_it_and_apply_do_not_wait_for_each_other(
+    run: Callable[..., tuple[int, str, str]], config: Config
+) -> None:
+    """As `targets set` and the API do: each would have what the other needs, and PostgreSQL would end one of them."""
+    run("apply", SHOP)
+    said: list[tuple[int, str, str]] = []
+    changed = [{**SHOP[0], "regexp": "Sale"}, *SHOP[1:]]
+    apply = threading.Thread(target=lambda: said.append(run("apply", changed)))
+    with connect(config.database, "test") as other:
+        other.execute(f"SELECT FROM {TABLE} WHERE amc_id = 1 FOR UPDATE")
+        apply.start()
+        with connect(config.database, "test", autocommit=True) as watching:
+            until(lambda: bool(watching.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall()), 20)
+        other.execute(f"UPDATE {TABLE} SET amc_regexp = 'by hand' WHERE amc_id = 1")
+    apply.join()
+    assert said[0][0] == 0, said
+    assert "    regexp: by hand -> Sale\n" in said[0][1]
+
+
 @pytest.mark.parametrize(("answer", "status", "there"), [("y", 0, 3), ("n", 1, 0)])
 def test_a_person_is_asked(
     run: Callable[..., tuple[int, str, str]],

@@ -21,12 +21,12 @@ from dbadmin.commands.progress import doing
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
 from dbadmin.targets.applying import apply_targets, plan_targets
-from dbadmin.targets.declared import Declaration, Declared
 from dbadmin.targets.declared_files import MAX_BYTES, read_declaration
-from dbadmin.targets.ownership import owned, owner_of
-from dbadmin.targets.plans import Action, Way, make_plan, same
 from dbadmin.targets.table import read_all
 from monitoring_core.config import DatabaseConfig
+from monitoring_core.declared.declaration import Declaration, Declared
+from monitoring_core.declared.ownership import owned, owner_of
+from monitoring_core.declared.plans import Action, Way, make_plan, same
 from monitoring_core.errors import StopError
 from monitoring_core.targets import TargetRecord
 from monitoring_core.testing.strategies import records

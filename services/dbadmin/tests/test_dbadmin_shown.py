@@ -318,6 +318,21 @@ def test_the_history_of_a_target_is_kept_without_its_secrets(
     assert dbadmin(config_file, "targets", "history", "77") == (1, "there neither is nor was a target 77\n")
 
 
+def test_many_changes_after_one_in_a_session_take_time_in_proportion(connection: psycopg.Connection[Any]) -> None:
+    """How the triggers compare targets is not planned for the first change; all is written down."""
+    connection.execute(
+        f"INSERT INTO {T} (amc_url) SELECT 'https://' || i || '.example/' FROM generate_series(1, 9500) i"
+    )
+    connection.execute(f"UPDATE {T} SET amc_regexp = 'a' WHERE amc_id = 1")
+    connection.execute(f"UPDATE {T} SET amc_active = false WHERE amc_id = 1")
+    connection.execute("SET statement_timeout = '10s'")
+    connection.execute(f"UPDATE {T} SET amc_regexp = 'b', amc_active = false")
+    connection.execute(f"UPDATE {T} SET amc_active = true")
+    assert one(connection, f"SELECT count(*) FROM {T}_history") == 2 + 9_500 + 9_500
+    assert one(connection, "SELECT count(*) FROM monitoring.availability_pause WHERE resumed_at IS NOT NULL") == 9_500
+    assert one(connection, "SELECT count(*) FROM monitoring.availability_dirty_hour") > 0
+
+
 def test_truncated_targets_are_deleted_ones(connection: psycopg.Connection[Any]) -> None:
     """Their history and their pauses are written before they are gone."""
     ids = [add(connection, f"http://w{number}/") for number in range(2)]

@@ -14,11 +14,11 @@ import yaml
 from click.testing import CliRunner
 
 from dbadmin.cli import main
-from dbadmin.commands.targets.fields import SHOWN, shown
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
 from dbadmin.targets.table import add, read_all
 from monitoring_core.targets import TargetRecord
+from monitoring_core.targets.masked import SHOWN, shown
 from monitoring_runtime.postgres import connect
 
 if TYPE_CHECKING:

@@ -16,11 +16,14 @@ import requests
 import structlog
 import uvicorn
 import yaml
+from writing import Writing
 
 from dbadmin.install.roles import create_roles
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
+from dbadmin.tokens import add_token
 from monitoring_core.config import Role, StatusConfig, load_config
+from monitoring_core.tokens import Scope
 from monitoring_testkit.database import connect
 from monitoring_testkit.fixtures.postgresql import postgres, server
 from status_svc.adapters.database import PostgresDatabase
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
 
     from monitoring_core.config import Config, DatabaseConfig
 
-__all__ = ["config", "connection", "postgres", "serve", "server"]
+__all__ = ["config", "connection", "postgres", "serve", "server", "writing"]
 
 _names = itertools.count()
 
@@ -113,6 +116,15 @@ def serve(config: Config) -> Iterator[Callable[..., Served]]:
     yield start
     for one in running:
         one.__exit__(None, None, None)
+
+
+@pytest.fixture
+def writing(config: Config, serve: Callable[..., Served]) -> Writing:
+    """The service with writes on, and a token with the scope for them."""
+    token = add_token(config.database, "shop robot", [Scope.WRITE], None)
+    account = config.roles.user(Role.STATUS_WRITER)
+    assert account
+    return Writing(serve(writes=True), token, account)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 from click.testing import CliRunner
+from writing import Writing, writes
 
 from dbadmin.cli import main
 from dbadmin.targets.history import read_history
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import psycopg
-    import requests
     from conftest import Served
 
     from monitoring_core.config import Config
@@ -40,38 +40,6 @@ NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
 SHOP = {"url": "https://user:s3cret@shop.example/", "labels": {"team": "shop"}, "headers": {"X-Key": "s3cret"}}
 
 
-@attrs.frozen
-class Writing:
-    """A service that may be written through, and a token that may.
-
-    Attributes:
-        account: of PostgreSQL, which writes.
-    """
-
-    served: Served
-    token: str
-    account: str
-
-    def __call__(self, method: str, path: str, content: object = None, **headers: str) -> requests.Response:
-        """Send a request. Args: headers: by their names, with `_` for `-`."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        named = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"} | named
-        data = content if content is None or isinstance(content, bytes) else json.dumps(content).encode()
-        return self.served.send(method, f"/api/v1{path}", data=data, headers=named)
-
-    def tag(self, target_id: int = 1) -> str:
-        """The ETag of a target as anybody reads it."""
-        return str(self.served.get(f"/api/v1/targets/{target_id}").headers["ETag"])
-
-
-@pytest.fixture
-def writing(config: Config, serve: Callable[..., Served]) -> Writing:
-    token = add_token(config.database, "shop robot", [Scope.WRITE], None)
-    account = config.roles.user(Role.STATUS_WRITER)
-    assert account
-    return Writing(serve(writes=True), token, account)
-
-
 @pytest.fixture
 def incident(connection: Connection) -> dt.datetime:
     """An open incident of target 7; returns when it began."""
@@ -82,12 +50,6 @@ def incident(connection: Connection) -> dt.datetime:
         (began,),
     )
     return began
-
-
-def writes(connection: Connection) -> list[tuple[Any, ...]]:
-    return connection.execute(
-        "SELECT token, account, operation, subject, status FROM monitoring.status_write ORDER BY write_id"
-    ).fetchall()
 
 
 def test_nothing_can_be_written_unless_the_configuration_says_so(

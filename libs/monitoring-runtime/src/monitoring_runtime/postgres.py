@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 import re
+import string
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -91,6 +93,16 @@ def _check_pool(connection: Session, config: DatabaseConfig, direct: bool) -> No
             f"{where(config)} is a pool of connections that keeps no transaction together: set its pool_mode to "
             "transaction or session"
         ) from None
+
+
+@lru_cache(maxsize=256)
+def composed(statement: str, schema: str) -> str:
+    """A statement with the names of the schema in it: `{name}` is a relation or a function there.
+
+    Statements are constants: there are few of them.
+    """
+    names = {name: sql.Identifier(schema, name) for _, name, _, _ in string.Formatter().parse(statement) if name}
+    return sql.SQL(statement).format(**names).as_string()
 
 
 class RevisionGuard:

@@ -6,17 +6,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg.rows import dict_row
 
 from monitoring_core.errors import OutageError, StopError
-from monitoring_runtime.postgres import Trouble, connect, diagnose, where
+from monitoring_runtime.postgres import Trouble, composed, connect, diagnose, where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from psycopg import sql
     from psycopg.abc import Params
 
     from monitoring_core.config import DatabaseConfig
+    from monitoring_core.declared.carrying import Run
 
 APPLICATION_NAME = "dbadmin"
 
@@ -52,6 +54,17 @@ def one_row(
     row: tuple[Any, ...] | None = connection.execute(query, parameters).fetchone()
     assert row is not None
     return row
+
+
+def runner(connection: psycopg.Connection[Any], schema: str) -> Run:
+    """What runs statements of the core on a connection."""
+
+    def run(statement: str, values: Mapping[str, object]) -> list[dict[str, Any]]:
+        with connection.cursor(row_factory=dict_row) as cursor:
+            cursor.execute(composed(statement, schema), values)
+            return cursor.fetchall() if cursor.description else []
+
+    return run
 
 
 def outage_or_stop(error: psycopg.Error, config: DatabaseConfig) -> OutageError | StopError:

@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    # Runs one statement of a transaction; gives its rows, each by the names of its columns.
-    Run = Callable[[str, Mapping[str, object]], list[dict[str, Any]]]
+    from monitoring_core.declared.carrying import Run
 
 T = TypeVar("T")
 

@@ -16,6 +16,7 @@ _TITLES = {
     403: "The token does not allow this",
     404: "There is no such thing",
     405: "This method is not possible here",
+    408: "The content did not come in time",
     409: "It conflicts with what there is",
     412: "It has changed since",
     413: "The request is too large",

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from psycopg import sql
-from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
 
-from dbadmin.connect import connected
-from dbadmin.targets.merging import Merge, changed
-from dbadmin.targets.ownership import OWNER_LABEL
-from dbadmin.targets.plans import Action, Way, make_plan
-from dbadmin.targets.staging import rows_of, stage
-from dbadmin.targets.table import aliased_columns
+from dbadmin.connect import connected, runner
+from dbadmin.targets.ids import raise_sequence
+from monitoring_core.declared.carrying import carry_out, compare, hold
+from monitoring_core.declared.plans import Action
 from monitoring_core.tables import TARGET_TABLE
-from monitoring_core.targets import TargetRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import psycopg
-
-    from dbadmin.targets.declared import Declaration
-    from dbadmin.targets.plans import Plan
     from monitoring_core.config import DatabaseConfig
-
-_KNOWN = """SELECT {columns} FROM {table}
-WHERE amc_labels @> %(owner)s OR amc_url = ANY(%(urls)s) ORDER BY amc_id"""
+    from monitoring_core.declared.declaration import Declaration
+    from monitoring_core.declared.plans import Plan, Way
 
 
 def plan_targets(config: DatabaseConfig, declaration: Declaration, way: Way) -> Plan:
@@ -37,7 +27,7 @@ def plan_targets(config: DatabaseConfig, declaration: Declaration, way: Way) -> 
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
     with connected(config) as connection:
-        return _plan(connection, config.schema, declaration, way)
+        return compare(runner(connection, config.schema), declaration, way).plan
 
 
 def apply_targets(config: DatabaseConfig, declaration: Declaration, way: Way, accepted: Callable[[Plan], None]) -> Plan:
@@ -51,43 +41,12 @@ def apply_targets(config: DatabaseConfig, declaration: Declaration, way: Way, ac
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
-    table = sql.Identifier(config.schema, TARGET_TABLE)
     with connected(config) as connection:
-        connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(table))
-        plan = _plan(connection, config.schema, declaration, way)
+        run = runner(connection, config.schema)
+        hold(run)
+        plan = compare(run, declaration, way).plan
         accepted(plan)
-        _let_go(connection, table, plan)
-        _merge(connection, config.schema, plan)
+        if plan.count(Action.ADD):
+            raise_sequence(connection, sql.Identifier(config.schema, TARGET_TABLE))
+        carry_out(run, plan)
     return plan
-
-
-def _plan(connection: psycopg.Connection[Any], schema: str, declaration: Declaration, way: Way) -> Plan:
-    statement = sql.SQL(_KNOWN).format(columns=aliased_columns(), table=sql.Identifier(schema, TARGET_TABLE))
-    values = {
-        "owner": Jsonb({OWNER_LABEL: declaration.owner}),
-        "urls": [declared.record.url for declared in declaration.targets],
-    }
-    with connection.cursor(row_factory=class_row(TargetRecord)) as cursor:
-        return make_plan(declaration, cursor.execute(statement, values), way)
-
-
-def _let_go(connection: psycopg.Connection[Any], table: sql.Identifier, plan: Plan) -> None:
-    """Before others change: they may take over what these have."""
-    for action, statement in (
-        (Action.DEACTIVATE, "UPDATE {} SET amc_active = false WHERE amc_id = ANY(%s)"),
-        (Action.REMOVE, "DELETE FROM {} WHERE amc_id = ANY(%s)"),
-    ):
-        ids = [change.before.id for change in plan.changes if change.action is action and change.before]
-        if ids:
-            changed(connection, sql.SQL(statement).format(table), (ids,))
-
-
-def _merge(connection: psycopg.Connection[Any], schema: str, plan: Plan) -> None:
-    """Add and change the others."""
-    gone = (Action.DEACTIVATE, Action.REMOVE)
-    records = [change.after for change in plan.changes if change.action not in gone and change.after]
-    if records:
-        stage(connection, schema, rows_of(records))
-        merge = Merge(connection, sql.Identifier(schema, TARGET_TABLE), dry_run=False)
-        merge.update()
-        merge.insert()

@@ -7,29 +7,25 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
-from dbadmin.targets.declared import Declaration, Declared
-from dbadmin.targets.ownership import OWNER_LABELS, key_problem, owned, owner_problem
 from monitoring_core.config.document import Document, document_of
 from monitoring_core.config.faults import ConfigError, Fault, suggestion
 from monitoring_core.config.values.shown import shown
-from monitoring_core.errors import InvalidTargetError, StopError
-from monitoring_core.targets import TargetRecord, without_credentials
-from monitoring_core.targets.files import FIELDS
+from monitoring_core.declared.declaration import Declaration, Declared
+from monitoring_core.declared.items import MAX_REPORTED, Items
+from monitoring_core.declared.ownership import owner_problem
+from monitoring_core.errors import StopError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from monitoring_core.targets import TargetRecord
+
 STANDARD_INPUT = "-"
 MAX_BYTES = 4 << 20
-MAX_REPORTED = 100
 # Of the environment, a file may name these alone: whoever writes it could have any other sent to a website of his own.
 VARIABLE_PREFIX = "TARGET_"
 _ENDINGS = (".yaml", ".yml")
 _SECTIONS = ("owner", "targets")
-_ANY_URL = "http://a/"
-_KNOWN = ("key", *(name for name in FIELDS if name != "id"))
 _EXAMPLE = "a list of targets, like `- {key: home, url: https://example.org/}`"
 
 
@@ -68,10 +64,9 @@ class _Reading:
 
     def __init__(self, owner: str | None) -> None:
         self._owner, self._owner_place = owner, "--owner"
-        self._targets: list[tuple[str, str, TargetRecord]] = []
+        self._targets: list[tuple[str, TargetRecord, str]] = []
         self._faults: list[Fault] = []
-        self._keys: dict[str, str] = {}
-        self._urls: dict[str, str] = {}
+        self._items = Items()
 
     def read(self, name: str) -> None:
         """Take up the targets of a file and its faults, in the order of its lines."""
@@ -101,7 +96,7 @@ class _Reading:
         if self._faults:
             raise StopError("\n".join(_reported(self._faults)))
         assert self._owner is not None
-        return Declaration(self._owner, tuple(_declared(self._owner, *found) for found in self._targets))
+        return Declaration(self._owner, tuple(Declared.of(self._owner, *found) for found in self._targets))
 
     def _sections(self, file: _File, data: dict[str, Any]) -> None:
         for section in data:
@@ -125,32 +120,12 @@ class _Reading:
             file.fault("owner", f"is not that of {self._owner_place} ({self._owner})")
 
     def _target(self, file: _File, path: str, item: object) -> None:
-        if not isinstance(item, dict):
-            file.fault(path, f"must be a target like {{key: home, url: https://example.org/}}, got {shown(item)}")
-            return
-        faults = [*_faults_of_names(path, item), *_faults_of_labels(path, item.get("labels"))]
-        faults += self._faults_of_others(path, item, file.place(path))
-        values = {name: item[name] for name in FIELDS if name in item and name != "id"}
-        faults += _reveal(path, values)
-        try:
-            record = TargetRecord.parse({"url": _ANY_URL} | values)
-        except InvalidTargetError as error:
-            faults += [(f"{path}.{field}", message) for field, message in map(_parted, error.problems)]
-        for at, message in faults:
+        revealed, faults = _revealed_item(path, item)
+        record, more = self._items.judge(revealed, path, file.place(path))
+        for at, message in (*faults, *more):
             file.fault(at, message)
-        if not faults:
-            self._targets.append((item["key"], file.place(path), record))
-
-    def _faults_of_others(self, path: str, item: dict[str, Any], place: str) -> Iterator[tuple[str, str]]:
-        """What another target has already."""
-        for name, taken in (("key", self._keys), ("url", self._urls)):
-            value = item.get(name)
-            if not isinstance(value, str):
-                continue
-            if value in taken:
-                yield f"{path}.{name}", f"{without_credentials(value)[:100]} is that of {taken[value]} too"
-            else:
-                taken[value] = place
+        if record and not faults:
+            self._targets.append((revealed["key"], record, file.place(path)))
 
 
 class _File:
@@ -181,16 +156,19 @@ class _File:
         return path
 
 
-def _reveal(path: str, values: dict[str, Any]) -> list[tuple[str, str]]:
-    """Put the secrets that headers and the body refer to in the place of the references; what is wrong with these."""
+def _revealed_item(path: str, item: Any) -> tuple[Any, list[tuple[str, str]]]:
+    """The item with the secrets that headers and the body refer to, and what is wrong with these references."""
     faults: list[tuple[str, str]] = []
-    if isinstance(headers := values.get("headers"), dict):
-        values["headers"] = {
+    if not isinstance(item, dict):
+        return item, faults
+    revealed = dict(item)
+    if isinstance(headers := item.get("headers"), dict):
+        revealed["headers"] = {
             name: _revealed(f"{path}.headers.{name}", value, faults) for name, value in headers.items()
         }
-    if "body" in values:
-        values["body"] = _revealed(f"{path}.body", values["body"], faults)
-    return faults
+    if "body" in item:
+        revealed["body"] = _revealed(f"{path}.body", item["body"], faults)
+    return revealed, faults
 
 
 def _revealed(path: str, value: object, faults: list[tuple[str, str]]) -> object:
@@ -205,36 +183,6 @@ def _revealed(path: str, value: object, faults: list[tuple[str, str]]) -> object
         case _:
             return value
     return ""
-
-
-def _parted(problem: str) -> tuple[str, str]:
-    """The field and the sentence."""
-    field, _, message = problem.partition(": ")
-    return field, message
-
-
-def _faults_of_names(path: str, item: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in item:
-        if name == "id":
-            yield f"{path}.id", "is given by PostgreSQL; a target of a file has a key"
-        elif name not in _KNOWN:
-            yield f"{path}.{name}", f"no such field{suggestion(name, dict.fromkeys(_KNOWN))}"
-    for name in ("key", "url"):
-        if name not in item:
-            yield f"{path}.{name}", "is required"
-    if "key" in item and (problem := key_problem(item["key"])):
-        value = item["key"]
-        yield f"{path}.key", f"{problem}, got {shown(without_credentials(value) if isinstance(value, str) else value)}"
-
-
-def _faults_of_labels(path: str, labels: object) -> Iterator[tuple[str, str]]:
-    for name in OWNER_LABELS:
-        if isinstance(labels, dict) and name in labels:
-            yield f"{path}.labels.{name}", "is set by apply, from owner and key"
-
-
-def _declared(owner: str, key: str, place: str, record: TargetRecord) -> Declared:
-    return Declared(key, attrs.evolve(record, labels=owned(record.labels, owner, key)), place)
 
 
 def _reported(faults: Iterable[Fault]) -> Iterator[str]:

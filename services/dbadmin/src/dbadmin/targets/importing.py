@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from psycopg import sql
 
-from dbadmin.connect import connected
+from dbadmin.connect import connected, runner
 from dbadmin.targets.merging import MAX_REPORTED, Merge, clashes, repeated
 from dbadmin.targets.staging import Rows, stage
+from monitoring_core.declared.carrying import hold
 from monitoring_core.errors import StopError
 from monitoring_core.tables import TARGET_TABLE
 
@@ -72,7 +73,7 @@ class Import:
                 for name in ("url", "id"):
                     self._reject(repeated(connection, name), counts)
                 if not counts.bad:
-                    self._merge(connection, sql.Identifier(config.schema, TARGET_TABLE), counts)
+                    self._merge(connection, config.schema, counts)
                 if counts.bad or self.dry_run:
                     raise _RollBackError
         except _RollBackError:
@@ -96,10 +97,11 @@ class Import:
             self.report(number, problem)
         counts.bad += found[0][2] if found else 0
 
-    def _merge(self, connection: psycopg.Connection[Any], table: sql.Identifier, counts: ImportCounts) -> None:
+    def _merge(self, connection: psycopg.Connection[Any], schema: str, counts: ImportCounts) -> None:
+        table = sql.Identifier(schema, TARGET_TABLE)
         if not self.dry_run:
             # Targets must not change between the checks here and the statements that rely on them.
-            connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(table))
+            hold(runner(connection, schema))
         self._reject(clashes(connection, table), counts)
         if counts.bad:
             return

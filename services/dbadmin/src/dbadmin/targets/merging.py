@@ -92,19 +92,7 @@ class Merge:
         statement = sql.SQL(f"{begin} {rows}").format(**names)
         if self.dry_run:
             return int(one_row(self.connection, statement)[0])
-        return changed(self.connection, statement)
-
-
-def changed(
-    connection: psycopg.Connection[Any], statement: sql.Composed, values: Sequence[object] | None = None
-) -> int:
-    """The number of targets that a statement changes.
-
-    The table's triggers compare all targets before with all after. How they do so is planned at their first call in a
-    session and kept: a plan for few targets would take the square of the time for many.
-    """
-    connection.execute("DISCARD PLANS")
-    return connection.execute(statement, values).rowcount
+        return self.connection.execute(statement).rowcount
 
 
 def repeated(connection: psycopg.Connection[Any], name: str) -> Sequence[BadLine]:

@@ -101,12 +101,6 @@ def staging(lines: Lines, file_format: FileFormat) -> CsvStaging | JsonStaging:
     return CsvStaging(lines) if file_format is FileFormat.CSV else JsonStaging(lines)
 
 
-def rows_of(records: Iterable[TargetRecord]) -> Iterator[bytes]:
-    """Records as rows, for `stage`."""
-    for number, record in enumerate(records, start=1):
-        yield _csv_row(number, record, FIELDS)
-
-
 def stage(
     connection: psycopg.Connection[Any], schema: str, contents: Iterable[bytes], columns: Sequence[str] = FIELDS
 ) -> None:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import string
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
-from psycopg import sql
 from psycopg.rows import dict_row, tuple_row
 
 from monitoring_core.errors import OutageError
 from monitoring_core.revision import STATUS_NEEDS
-from monitoring_runtime.postgres import RevisionGuard, explain
+from monitoring_runtime.postgres import RevisionGuard, composed, explain
 from monitoring_runtime.sqlstates import Fate, fate
 from status_svc.ports import RefusedError
 
@@ -26,9 +23,9 @@ if TYPE_CHECKING:
     from psycopg.rows import RowFactory
 
     from monitoring_core.config import DatabaseConfig
+    from monitoring_core.declared.carrying import Run
     from monitoring_runtime.session import Session
     from status_svc.metrics import Metrics
-    from status_svc.ports import Run
 
 T = TypeVar("T")
 STATEMENT_TIMEOUT_S = 10.0
@@ -106,7 +103,7 @@ class PostgresDatabase:
     ) -> list[Any]:
         with connection.cursor(row_factory=factory) as cursor:
             self._metrics.statements.inc()
-            cursor.execute(_composed(statement, self._config.schema), values)
+            cursor.execute(composed(statement, self._config.schema), values)
             return cursor.fetchall() if cursor.description else []
 
     def _connection(self) -> Session:
@@ -122,10 +119,3 @@ class PostgresDatabase:
         if connection is not None:
             with contextlib.suppress(psycopg.Error):
                 connection.close()
-
-
-@lru_cache(maxsize=256)
-def _composed(statement: str, schema: str) -> str:
-    """A statement with the names of the schema in it. Statements are constants: there are few of them."""
-    names = {name: sql.Identifier(schema, name) for _, name, _, _ in string.Formatter().parse(statement) if name}
-    return sql.SQL(statement).format(**names).as_string()

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from monitoring_core.tokens import Scope
 from status_svc.api.answers import answer
+from status_svc.api.declaring import Declaring
 from status_svc.api.openapi import document
 from status_svc.api.reads import Reads
 from status_svc.api.recorded import BEGIN
@@ -51,9 +52,11 @@ def routes(context: Context) -> list[BaseRoute]:
     }.items():
         guarded[path] = {"GET": context.access.guard(Scope.READ, endpoint)}
     if context.writer is not None:
-        writes = Writes(context.writer)
+        writes, declaring = Writes(context.writer), Declaring(context.writer)
         for (method, path), endpoint in {
             ("POST", "/targets"): writes.add_target,
+            ("POST", "/targets/plan"): declaring.plan,
+            ("POST", "/targets/apply"): declaring.apply,
             ("PATCH", "/targets/{target_id}"): writes.change_target,
             ("DELETE", "/targets/{target_id}"): writes.delete_target,
             ("POST", "/maintenance"): writes.add_window,
@@ -65,7 +68,8 @@ def routes(context: Context) -> list[BaseRoute]:
             guarded.setdefault(path, {})[method] = context.access.guard(Scope.WRITE, endpoint)
     return [
         Route(f"{BEGIN}/openapi.json", _Resource({"GET": openapi})),
-        *(Route(BEGIN + path, _Resource(endpoints)) for path, endpoints in guarded.items()),
+        # A path without a parameter comes first: /targets/plan is no id.
+        *(Route(BEGIN + path, _Resource(guarded[path])) for path in sorted(guarded, key=lambda path: "{" in path)),
         # No page is below the API.
         Route(f"{BEGIN}/{{path:path}}", _nothing, methods=_METHODS),
     ]

@@ -26,6 +26,12 @@ def etag(body: bytes) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
+def matches(stated: str, tag: str) -> bool:
+    """Whether If-Match names this tag. A weak one says nothing here (RFC 9110, section 13.1.1)."""
+    tags = {one.strip() for one in stated.split(",")}
+    return tags == {"*"} or tag in tags
+
+
 def _has(stated: str | None, tag: str) -> bool:
     """Whether a list of tags names this one; a weak one counts, too."""
     if stated is None:

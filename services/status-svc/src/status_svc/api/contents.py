@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 from monitoring_alerting.windows import Window
 from monitoring_core.errors import InvalidTargetError
 from monitoring_core.targets import TargetRecord
-from monitoring_core.targets.expectations import is_nested_deeply
+from monitoring_core.targets.expectations import MAX_LEVELS, is_nested_deeply
 from status_svc.api.parameters import MAX_ID
 from status_svc.problems import ProblemError
 
@@ -35,6 +35,8 @@ RECURRENCE = (
     r"^FREQ=(DAILY|WEEKLY|MONTHLY)(;COUNT=[1-9][0-9]{0,3})?(;INTERVAL=[1-9][0-9]?)?"
     r"(;BYDAY=(MO|TU|WE|TH|FR|SA|SU)(,(MO|TU|WE|TH|FR|SA|SU)){0,6})?$"
 )
+# In a declaration: what an answer should hold is four levels deep, and is judged with its target.
+_LEVELS_ABOVE = 4
 _YEARS = dt.timedelta(days=3_660)
 _LONGEST_DETAIL = 500
 
@@ -100,24 +102,45 @@ async def fields_of(request: Request, *media_types: str) -> dict[str, Any]:
     Raises:
         ProblemError: it brings something else, or too much.
     """
+    check_media_type(request, *media_types)
+    return object_of(await body_of(request))
+
+
+def check_media_type(request: Request, *media_types: str) -> None:
+    """Args: media_types: those that are taken.
+
+    Raises:
+        ProblemError: a request says that it brings something else.
+    """
     stated = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if stated not in media_types:
         raise ProblemError(415, f"The content must be {' or '.join(media_types)}.")
+
+
+def object_of(content: bytes) -> dict[str, Any]:
+    """The object that a content is.
+
+    Raises:
+        ProblemError: it is something else.
+    """
     try:
-        value = msgspec.json.decode(await body_of(request))
+        value = msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise ProblemError(400, "The content is not JSON.") from None
     if not isinstance(value, dict):
         raise ProblemError(422, "The content must be an object.")
-    if is_nested_deeply(value):
+    if is_nested_deeply(value, MAX_LEVELS + _LEVELS_ABOVE):
         raise ProblemError(422, "The content has lists and objects too deep in each other.")
     if any(_unfit(text) for text in _texts(value)):
         raise ProblemError(422, "The content has a character that cannot be stored, such as NUL.")
     return value
 
 
-async def body_of(request: Request) -> bytes:
+async def body_of(request: Request, most: int = MAX_BYTES) -> bytes:
     """The content of a request, which is kept for whoever asks again.
+
+    Args:
+        most: how many bytes it may have.
 
     Raises:
         ProblemError: it is too large.
@@ -127,8 +150,8 @@ async def body_of(request: Request) -> bytes:
         async for part in request.stream():
             parts.append(part)
             size += len(part)
-            if size > MAX_BYTES:
-                raise ProblemError(413, f"The content may have {MAX_BYTES} bytes.")
+            if size > most:
+                raise ProblemError(413, f"The content may have {most} bytes.")
         kept = request.state.content = b"".join(parts)
     assert isinstance(kept, bytes)
     return kept
@@ -143,7 +166,7 @@ def read(kind: type[T], fields: dict[str, Any]) -> T:
     try:
         return msgspec.convert(fields, kind)
     except (msgspec.ValidationError, OverflowError) as error:
-        raise _invalid([str(error)]) from None
+        raise invalid([str(error)]) from None
 
 
 def target_of(fields: dict[str, Any]) -> TargetRecord:
@@ -157,7 +180,7 @@ def target_of(fields: dict[str, Any]) -> TargetRecord:
     try:
         return TargetRecord.parse(fields)
     except InvalidTargetError as error:
-        raise _invalid(error.problems) from None
+        raise invalid(error.problems) from None
 
 
 def changed(record: TargetRecord, fields: dict[str, Any]) -> TargetRecord:
@@ -187,8 +210,9 @@ def _merged(old: Any, patch: Any) -> Any:
     return result
 
 
-def _invalid(problems: Sequence[str]) -> ProblemError:
-    shown = [problem[:_LONGEST_DETAIL] for problem in problems[:20]]
+def invalid(problems: Sequence[str], most: int = 20) -> ProblemError:
+    """The error that tells what is wrong with a content. Args: most: so many things are told."""
+    shown = [problem[:_LONGEST_DETAIL] for problem in problems[:most]]
     return ProblemError(422, f"{'; '.join(shown)}."[:_LONGEST_DETAIL], errors=shown)
 
 

@@ -82,6 +82,24 @@ _PATHS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
 # which further errors there are.
 _WRITES: dict[str, dict[str, tuple[str, str, str, tuple[str, str], tuple[str, ...]]]] = {
     "/targets": {"post": ("addTarget", "Add a target.", "NewTarget", ("201", "Target"), ("409",))},
+    "/targets/plan": {
+        "post": (
+            "planTargets",
+            "Tell what applyTargets would change, and change nothing. The ETag is that of the plan.",
+            "Declaration",
+            ("200", "Plan"),
+            ("408",),
+        )
+    },
+    "/targets/apply": {
+        "post": (
+            "applyTargets",
+            "Make the targets of an owner as they are declared, all of them or none. A second time changes nothing.",
+            "Declaration",
+            ("200", "Plan"),
+            ("408", "409", "412"),
+        )
+    },
     "/targets/{target_id}": {
         "patch": (
             "changeTarget",
@@ -114,6 +132,7 @@ _WRITES: dict[str, dict[str, tuple[str, str, str, tuple[str, str], tuple[str, ..
 }
 _FURTHER = {
     "404": "There is no such thing.",
+    "408": "The content did not come in time.",
     "409": "It conflicts with what there is.",
     "412": "It has changed since.",
     "413": "The content is too large.",
@@ -179,10 +198,12 @@ def _write(
 ) -> Schema:
     status, item = given
     codes = (*further, *(("413", "415", "422") if sent else ()))
-    headers = (
-        [_header("If-Match", "The ETag of the target as it is known.") | {"required": True}] if "428" in codes else []
-    )
-    if method == "post" and sent:
+    headers = []
+    if "428" in codes:
+        headers.append(_header("If-Match", "The ETag of the target as it is known.") | {"required": True})
+    elif "412" in codes:
+        headers.append(_header("If-Match", "The ETag of the plan that was seen: no other is carried out."))
+    if status == "201":
         headers.append(_header("Idempotency-Key", "The same request with the same key is done once.", KEY))
     operation: Schema = {
         "operationId": name,

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from status_svc.ports import Run, Writer
+    from monitoring_core.declared.carrying import Run
+    from status_svc.ports import Writer
 
 BEGIN = "/api/v1"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
@@ -37,12 +38,14 @@ class Written:
         subject: what was written to, a path below that of the API.
         content: what it is now; None when it is gone.
         location: whether the answer says where it is, because it is new.
+        tag: its ETag; None for that of the content.
     """
 
     status: int
     subject: str
     content: Any = None
     location: bool = False
+    tag: str | None = None
 
 
 class Recorder:
@@ -68,7 +71,7 @@ class Recorder:
         key = _key(request) if again else None
         asked = hashlib.sha256(f"{operation}\n".encode() + await body_of(request)).digest() if key else None
 
-        def whole(run: Run) -> tuple[int, bytes | None, str | None]:
+        def whole(run: Run) -> Response:
             known = {"token_id": token.id, "idempotency_key": key}
             if key:
                 # One that is under way comes first.
@@ -76,7 +79,7 @@ class Recorder:
             if key and (earlier := run(statements.EARLIER, known)):
                 if earlier[0]["request"] != asked:
                     raise ProblemError(422, "Idempotency-Key: was used for another request.")
-                return earlier[0]["status"], earlier[0]["answer"], earlier[0]["location"]
+                return _answer(earlier[0]["status"], earlier[0]["answer"], earlier[0]["location"])
             written = work(run)
             answer = None if written.content is None else as_json(written.content).encode()
             location = BEGIN + written.subject if written.location else None
@@ -90,19 +93,19 @@ class Recorder:
                 "answer": answer if key else None,
             }
             run(statements.WRITTEN, values)
-            return written.status, answer, location
+            return _answer(written.status, answer, location, written.tag)
 
         try:
-            return _answer(*await self._writer.write(f"token {token.name}", whole))
+            return await self._writer.write(f"token {token.name}", whole)
         except RefusedError as error:
             raise _refusal(error) from None
 
 
-def _answer(status: int, body: bytes | None, location: str | None) -> Response:
+def _answer(status: int, body: bytes | None, location: str | None, tag: str | None = None) -> Response:
     headers = {"Cache-Control": "no-store"} | ({"Location": location} if location else {})
     if body is None:
         return Response(status_code=status, headers=headers)
-    return Response(body, status, headers | {"ETag": etag(body)}, JSON)
+    return Response(body, status, headers | {"ETag": tag or etag(body)}, JSON)
 
 
 def _refusal(error: RefusedError) -> Exception:

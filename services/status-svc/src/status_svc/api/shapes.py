@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from monitoring_core.declared.ownership import MAX_KEY_LENGTH, OWNER_PATTERN
+from monitoring_core.declared.plans import FEW, Action
 from monitoring_core.result import MAX_URL_LENGTH
 from monitoring_core.targets.contents import MAX_BODY_LENGTH, MAX_HEADERS, METHODS
 from monitoring_core.targets.expectations import MAX_EXPECTATIONS
@@ -11,6 +13,7 @@ from monitoring_core.targets.place import FAMILIES
 from monitoring_core.targets.record import MAX_INTERVAL_S, MIN_INTERVAL_S
 from monitoring_core.targets.regexp import MAX_REGEXP_LENGTH
 from status_svc.api.contents import MAX_LABELS, MAX_TEXT, NOTE_KINDS, RECURRENCE
+from status_svc.api.declarations import MAX_TARGETS
 from status_svc.api.parameters import MAX_ID
 
 Schema = dict[str, Any]
@@ -193,6 +196,32 @@ OBJECTS: dict[str, dict[str, Schema]] = {
         "coverage": MAYBE_NUMBER | {"description": "Share of the slots due whose check was up or down."},
     },
 }
+_CHANGE: dict[str, Schema] = {
+    "action": {"enum": [*Action]},
+    "key": TEXT,
+    "target_id": {"type": ["integer", "null"]} | {"description": "Null for what is added."},
+    "url": TEXT | {"description": "Without user name and password."},
+    "fields": {
+        "type": "object",
+        "additionalProperties": of_fields({"before": {}, "after": {}}, "before", "after"),
+        "description": "What is different, by name: values of headers and bodies are shown as ***.",
+    },
+}
+_CONFLICT: dict[str, Schema] = {
+    "key": TEXT,
+    "url": TEXT,
+    "target_id": ID,
+    "owner": MAYBE_TEXT | {"description": "Whose the target with this URL is; null for nobody's."},
+    "adoptable": TRUTH | {"description": "Whether `adopt` takes it over."},
+}
+OBJECTS["Plan"] = {
+    "owner": TEXT,
+    "changes": {"type": "array", "items": of_fields(_CHANGE, *_CHANGE)},
+    "conflicts": {"type": "array", "items": of_fields(_CONFLICT, *_CONFLICT)},
+    "unchanged": COUNT,
+    "left_out": COUNT | {"description": "Changes and conflicts for which the answer has no room."},
+    "refusal": MAYBE_TEXT | {"description": "Why this would not be applied; null when it would, or was."},
+}
 PROBLEM: Schema = {
     "type": "object",
     "properties": {
@@ -231,11 +260,29 @@ TARGET_FIELDS: dict[str, Schema] = {
     "secret_headers": MAYBE_TEXTS | {"maxItems": MAX_HEADERS},
     "client_certificate": MAYBE_TEXT,
 }
+_DECLARED = {"key": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH}} | TARGET_FIELDS
 MAYBE_NOTE: Schema = {"type": ["string", "null"], "maxLength": MAX_TEXT}
 SENT: dict[str, Schema] = {
     "NewTarget": of_fields(TARGET_FIELDS, "url"),
     "TargetChange": of_fields(TARGET_FIELDS)
     | {"description": "A merge patch (RFC 7396): what is not named stays, and null is the default."},
+    "Declaration": of_fields(
+        {
+            "owner": {"type": "string", "pattern": f"^{OWNER_PATTERN}$"},
+            "targets": {"type": "array", "items": of_fields(_DECLARED, "key", "url"), "maxItems": MAX_TARGETS},
+            "adopt": TRUTH | {"default": False, "description": "Take over targets of these URLs that are nobody's."},
+            "remove": TRUTH | {"default": False, "description": "Remove what is not declared; else deactivate it."},
+            "max_gone": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 100,
+                "default": 25,
+                "description": f"The percentage of the owner's targets that may go; {FEW} may, if they are not all.",
+            },
+        },
+        "owner",
+        "targets",
+    ),
     "NewWindow": of_fields(
         {
             "match": {
@@ -271,6 +318,13 @@ SENT: dict[str, Schema] = {
 EXAMPLES: dict[str, object] = {
     "NewTarget": {"url": "https://shop.example.org/health", "labels": {"team": "shop"}, "check_interval_s": 30},
     "TargetChange": {"labels": {"team": None}, "expected_status": "200-299", "regexp": "is well"},
+    "Declaration": {
+        "owner": "shop",
+        "targets": [
+            {"key": "home", "url": "https://shop.example.org/", "regexp": "Welcome", "labels": {"team": "shop"}},
+            {"key": "cart", "url": "https://shop.example.org/cart", "check_interval_s": 30, "timeout_s": 5},
+        ],
+    },
     "NewWindow": {
         "match": {"team": "shop"},
         "begins_at": "2030-01-05T22:00:00Z",

@@ -141,6 +141,8 @@ ORDER BY s.target_id, s.location, s.begin_at"""
 
 # What follows writes.
 
+READ_ONLY = "SET TRANSACTION READ ONLY"
+
 _COLUMNS = {name: column for name, column in TARGET_COLUMNS.items() if name != "id"}
 _OBJECTS = (
     "headers",

@@ -11,7 +11,7 @@ import attrs
 from monitoring_core.result import one_line
 from monitoring_core.targets import TargetRecord
 from status_svc.api import statements
-from status_svc.api.answers import etag
+from status_svc.api.answers import etag, matches
 from status_svc.api.contents import (
     JSON,
     MERGE_PATCH,
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from status_svc.ports import Run, Writer
+    from monitoring_core.declared.carrying import Run
+    from status_svc.ports import Writer
 
 _ALERT_ID = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
 
@@ -197,9 +198,7 @@ def _check(run: Run, target_id: int, stated: str) -> None:
         ProblemError: it is not.
     """
     (shown,) = run(statements.TARGET, {"target_id": target_id})
-    # A weak tag says nothing here (RFC 9110, section 13.1.1).
-    tags = {one.strip() for one in stated.split(",")}
-    if tags != {"*"} and etag(as_json(shown).encode()) not in tags:
+    if not matches(stated, etag(as_json(shown).encode())):
         raise ProblemError(412, f"Target {target_id} has changed since: read it again.")
 
 

@@ -11,10 +11,10 @@ from dbadmin.commands.progress import doing
 from dbadmin.commands.targets.declaring import declaring_options
 from dbadmin.commands.targets.differences import as_json, lines, printable, summary
 from dbadmin.targets.applying import apply_targets, plan_targets
-from dbadmin.targets.declared_files import MAX_REPORTED, STANDARD_INPUT
-from dbadmin.targets.plans import Action
+from dbadmin.targets.declared_files import STANDARD_INPUT
+from monitoring_core.declared.items import MAX_REPORTED
 from monitoring_core.errors import StopError
-from monitoring_runtime.commands import config_options, counted
+from monitoring_runtime.commands import config_options
 from monitoring_runtime.groups import examples
 from monitoring_runtime.output import Output
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dbadmin.commands.targets.declaring import Asked
-    from dbadmin.targets.declared import Declaration
-    from dbadmin.targets.plans import Plan
     from monitoring_core.config import Config
+    from monitoring_core.declared.declaration import Declaration
+    from monitoring_core.declared.plans import Plan
 
 # What terraform's plan ends with when something is to change.
 _CHANGES = 2
@@ -135,11 +135,4 @@ def _tell(declaration: Declaration) -> None:
 
 
 def _refusal(declaration: Declaration, plan: Plan, asked: Asked) -> str | None:
-    """Why a plan is not carried out, or None."""
-    if plan.conflicts and declaration.whole:
-        urls = counted(len(plan.conflicts), "URL")
-        return f"{urls} {'is that' if len(plan.conflicts) == 1 else 'are those'} of other targets"
-    if plan.goes_too_far(asked.max_gone):
-        gone = plan.count(Action.DEACTIVATE, Action.REMOVE)
-        return f"{gone:,} of {counted(plan.present, 'target')} would go, and --max-gone is {asked.max_gone}"
-    return None
+    return plan.refusal(asked.max_gone, "--max-gone", whole=declaration.whole)

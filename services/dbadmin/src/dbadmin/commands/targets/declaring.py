@@ -13,15 +13,15 @@ from dbadmin.kubernetes_api import KubernetesApi
 from dbadmin.targets.cluster.listing import Cluster
 from dbadmin.targets.cluster.source import Terms, read_cluster
 from dbadmin.targets.declared_files import read_declaration
-from dbadmin.targets.ownership import owner_problem
-from dbadmin.targets.plans import FEW, Way
+from monitoring_core.declared.ownership import owner_problem
+from monitoring_core.declared.plans import FEW, Way
 from monitoring_runtime.commands import Duration
 from monitoring_runtime.output import Output, output_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dbadmin.targets.declared import Declaration
+    from monitoring_core.declared.declaration import Declaration
 
 _SOURCE = "kubernetes"
 _GRACE_S = 600

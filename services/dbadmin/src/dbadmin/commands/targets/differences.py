@@ -6,26 +6,22 @@ What may be a secret is masked, as in `dbadmin targets show`.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import attrs
 import click
 
-from dbadmin.commands.targets.fields import SHOWN, shown
-from dbadmin.targets.plans import Action, same
+from monitoring_core.declared.differences import differences
+from monitoring_core.declared.plans import Action
 from monitoring_core.targets import without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dbadmin.targets.plans import Change, Conflict, Plan
-    from monitoring_core.targets import TargetRecord
+    from monitoring_core.declared.plans import Change, Conflict, Plan
 
 # So many targets are shown to a person.
 MAX_TARGETS = 200
 _MAX_TEXT = 200
-_NONE = (None, None)
-_GONE = (Action.DEACTIVATE, Action.REMOVE)
 _DONE = {
     Action.ADD: "added",
     Action.ADOPT: "taken over",
@@ -42,40 +38,6 @@ _TO_DO = {
 }
 
 
-@attrs.frozen
-class Difference:
-    """A field, or one named part of it, that has another value; None stands for no value."""
-
-    field: str
-    old: Any
-    new: Any
-
-
-def differences(change: Change) -> list[Difference]:
-    """What is different in a target, the fields in the order SHOWN."""
-    before, after = _values(change.before), _values(change.after)
-    names = sorted(before.keys() | after.keys(), key=lambda name: (SHOWN.index(name[0]), name[1]))
-    return [
-        Difference(".".join(filter(None, name)), before.get(name, _NONE)[1], after.get(name, _NONE)[1])
-        for name in names
-        if not same(before.get(name, _NONE)[0], after.get(name, _NONE)[0])
-    ]
-
-
-def _values(record: TargetRecord | None) -> dict[tuple[str, str], tuple[Any, Any]]:
-    """The values of a target by their fields, or parts of these: each as it is, and as it is shown."""
-    found: dict[tuple[str, str], tuple[Any, Any]] = {}
-    if record is None:
-        return found
-    for name, masked in shown(record).items():
-        value = getattr(record, name)
-        if isinstance(value, dict) and value:
-            found |= {(name, part): (value[part], masked[part]) for part in value}  # type: ignore[index] # a dict too
-        elif name != "id":
-            found[name, ""] = (value, masked)
-    return found
-
-
 def lines(plan: Plan) -> Iterator[str]:
     """The plan for a person."""
     for conflict in plan.conflicts[:MAX_TARGETS]:
@@ -90,7 +52,7 @@ def _lines(change: Change) -> Iterator[str]:
     record = change.after or change.before
     assert record is not None
     url = without_credentials(record.url)
-    if change.action in _GONE:
+    if change.action.goes:
         yield click.style(printable(f"- {change.key}  {url}  {_DONE[change.action]}"), fg="red")
     elif change.action is Action.ADD:
         yield click.style(printable(f"+ {change.key}  {url}"), fg="green")
@@ -106,11 +68,7 @@ def _lines(change: Change) -> Iterator[str]:
 
 
 def _told(conflict: Conflict) -> str:
-    url = without_credentials(conflict.declared.record.url)
-    whose = f"belongs to {conflict.owner}" if conflict.owner else "belongs to nobody"
-    return (
-        f"{url} is target {conflict.target_id}, which {whose}{': --adopt takes it over' if conflict.adoptable else ''}"
-    )
+    return f"{conflict}{': --adopt takes it over' if conflict.adoptable else ''}"
 
 
 def _text(value: object) -> str:

@@ -1,27 +1,17 @@
-"""The fields of a target: as options of `add` and `set`, and as they are shown."""
+"""The fields of a target: as options of `add` and `set`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import click
 
 from monitoring_core.errors import InvalidTargetError
-from monitoring_core.targets import FAMILIES, METHODS, TargetRecord, fields_of_options, without_credentials
+from monitoring_core.targets import FAMILIES, METHODS, TargetRecord, fields_of_options
 from monitoring_runtime.commands import Duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-# The order for people: what names a target comes first.
-SHOWN = (
-    "id",
-    "url",
-    "active",
-    *(name for name in attrs.fields_dict(TargetRecord) if name not in ("id", "url", "active")),
-)
-MASKED = "***"
 
 _OPTIONS = (
     click.option("--regexp", multiple=True, help="What the body must hold (RE2 syntax). Repeatable."),
@@ -100,21 +90,3 @@ def parsed(fields: Mapping[str, Any]) -> TargetRecord:
         return TargetRecord.parse(fields)
     except InvalidTargetError as error:
         raise click.UsageError("; ".join(error.problems)) from None
-
-
-def shown(record: TargetRecord) -> dict[str, object]:
-    """The fields of a target for people and programs, in the order SHOWN, without what may be a secret.
-
-    What the record's own repr leaves out is masked: of headers the values, of a body all of it; and of a URL the
-    password. `dbadmin targets export` has them.
-    """
-    fields = attrs.fields_dict(TargetRecord)
-    return {name: _masked(fields[name], getattr(record, name)) for name in SHOWN}
-
-
-def _masked(field: attrs.Attribute[Any], value: Any) -> object:
-    if value is None or field.repr is True:
-        return value
-    if field.name == "url":
-        return without_credentials(value)
-    return dict.fromkeys(value, MASKED) if isinstance(value, dict) else MASKED

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dbadmin.commands.pairs import pairs
-from dbadmin.commands.targets.fields import SHOWN, shown
 from dbadmin.targets.table import ALL, Selection, count, named, read_all
+from monitoring_core.targets.masked import SHOWN, shown
 from monitoring_runtime.commands import config_options, counted
 from monitoring_runtime.groups import examples
 from monitoring_runtime.output import Output, output_option, write_rows

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from dbadmin.targets.cluster.address import is_plain_path
-from dbadmin.targets.ownership import OWNER_LABELS
 from monitoring_core.config.faults import clipped, suggestion
+from monitoring_core.declared.ownership import OWNER_LABELS
 from monitoring_core.errors import InvalidTargetError
 from monitoring_core.targets import TargetRecord
 from monitoring_core.targets.files import parse_texts

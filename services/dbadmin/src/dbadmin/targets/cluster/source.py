@@ -10,8 +10,8 @@ import attrs
 from dbadmin.targets.cluster.annotations import PREFIX, wishes_of
 from dbadmin.targets.cluster.ingresses import of_ingress
 from dbadmin.targets.cluster.routes import of_route
-from dbadmin.targets.declared import Declaration, Declared
-from dbadmin.targets.ownership import key_problem, owned
+from monitoring_core.declared.declaration import Declaration, Declared
+from monitoring_core.declared.ownership import key_problem, owned
 from monitoring_core.result import MAX_URL_LENGTH
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ OWNER_LABEL = "managed-by"
 KEY_LABEL = "managed-key"
 OWNER_LABELS = (OWNER_LABEL, KEY_LABEL)
 MAX_KEY_LENGTH = 1_000
-_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
+OWNER_PATTERN = "[A-Za-z0-9][A-Za-z0-9._/-]{0,99}"
+_OWNER = re.compile(OWNER_PATTERN)
 
 
 def owner_problem(owner: object) -> str | None:

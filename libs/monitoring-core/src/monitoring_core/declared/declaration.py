@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from monitoring_core.declared.ownership import owned
+
 if TYPE_CHECKING:
     from monitoring_core.targets import TargetRecord
 
@@ -25,6 +27,11 @@ class Declared:
     record: TargetRecord
     place: str
     addable: bool = True
+
+    @classmethod
+    def of(cls, owner: str, key: str, record: TargetRecord, place: str) -> Declared:
+        """A target of an owner, from a record without these labels."""
+        return cls(key, attrs.evolve(record, labels=owned(record.labels, owner, key)), place)
 
 
 @attrs.frozen

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from dbadmin.targets.ownership import key_of, owner_of
-from monitoring_core.targets import TargetRecord
+from monitoring_core.declared.ownership import key_of, owner_of
+from monitoring_core.targets import TargetRecord, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from dbadmin.targets.declared import Declaration, Declared
+    from monitoring_core.declared.declaration import Declaration, Declared
 
 # So few may always go, if they are not all.
 FEW = 5
@@ -32,6 +32,11 @@ class Action(enum.StrEnum):
     CHANGE = "change"
     DEACTIVATE = "deactivate"
     REMOVE = "remove"
+
+    @property
+    def goes(self) -> bool:
+        """Whether a target is no longer watched then."""
+        return self in (Action.DEACTIVATE, Action.REMOVE)
 
 
 @attrs.frozen
@@ -62,6 +67,10 @@ class Conflict:
     owner: str | None
     adoptable: bool
 
+    def __str__(self) -> str:
+        whose = f"belongs to {self.owner}" if self.owner else "belongs to nobody"
+        return f"{without_credentials(self.declared.record.url)} is target {self.target_id}, which {whose}"
+
 
 @attrs.frozen
 class Plan:
@@ -89,6 +98,22 @@ class Plan:
         """Whether more than this part of the owner's targets would go: all of them, or more than a few."""
         gone = self.count(Action.DEACTIVATE, Action.REMOVE)
         return 100 * gone > percent * self.present and (gone == self.present or gone > FEW)
+
+    def refusal(self, max_gone: int, bound: str, *, whole: bool = True) -> str | None:
+        """Why this is not carried out, or None.
+
+        Args:
+            max_gone: the part of the owner's targets that may go, in percent.
+            bound: what a person calls that.
+            whole: as in Declaration.
+        """
+        if self.conflicts and whole:
+            urls = f"{_counted(len(self.conflicts), 'URL')} {'is that' if len(self.conflicts) == 1 else 'are those'}"
+            return f"{urls} of other targets"
+        if self.goes_too_far(max_gone):
+            gone = self.count(Action.DEACTIVATE, Action.REMOVE)
+            return f"{gone:,} of {_counted(self.present, 'target')} would go, and {bound} is {max_gone}"
+        return None
 
 
 @attrs.frozen
@@ -180,6 +205,10 @@ class _Planning:
         elif record.active:
             after = attrs.evolve(record, active=False)
             self._changes.append(Change(Action.DEACTIVATE, key_of(record), record, after))
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def same(one: Any, other: Any) -> bool:

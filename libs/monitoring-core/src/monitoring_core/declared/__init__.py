@@ -1,0 +1,1 @@
+"""Targets as their owner declares them, in files, in a cluster or in a request: judged, compared and carried out."""

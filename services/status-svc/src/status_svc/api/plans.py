@@ -1,0 +1,95 @@
+"""Plans as answers: what changes and what cannot, without secrets, and a tag by which a plan is known again."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from monitoring_core.declared.differences import differences
+from monitoring_core.targets import without_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from monitoring_core.declared.carrying import Compared
+    from monitoring_core.declared.plans import Change, Conflict
+    from status_svc.api.declarations import Asked
+
+# So many bytes of changes and conflicts are told. It is enough for all that a request can declare.
+MAX_TOLD = 16 << 20
+
+
+def shown(compared: Compared, asked: Asked) -> dict[str, Any]:
+    """A plan as an answer: changes and conflicts as far as there is room, and how many are left out."""
+    plan, room = compared.plan, _Room()
+    conflicts = room.take(map(_conflict, plan.conflicts))
+    changes = room.take(map(_change, plan.changes))
+    return {
+        "owner": plan.owner,
+        "changes": changes,
+        "conflicts": conflicts,
+        "unchanged": plan.unchanged,
+        "left_out": len(plan.changes) + len(plan.conflicts) - len(changes) - len(conflicts),
+        "refusal": plan.refusal(asked.max_gone, "max_gone"),
+    }
+
+
+def tag_of(compared: Compared) -> str:
+    """The ETag of a plan: the same as long as the same would be done to the same targets.
+
+    Nothing of it tells the headers and bodies that there are: of targets as they are, it has the versions alone.
+    """
+    plan, versions = compared.plan, compared.versions
+    digest = hashlib.sha256(plan.owner.encode())
+    for change in plan.changes:
+        of = change.before and change.before.id
+        # What a declared target is to be. One that goes stays as it is otherwise, or has nothing.
+        wanted = None if change.action.goes else change.after
+        digest.update(msgspec.json.encode([change.action, change.key, of, versions.get(of or 0), wanted]))
+    for conflict in plan.conflicts:
+        of, adoptable = conflict.target_id, conflict.adoptable
+        digest.update(msgspec.json.encode([conflict.declared.key, of, versions[of], adoptable]))
+    return f'"{digest.hexdigest()[:32]}"'
+
+
+class _Room:
+    """What there is left of MAX_TOLD."""
+
+    def __init__(self) -> None:
+        self._left = MAX_TOLD
+
+    def take(self, values: Iterable[dict[str, Any]]) -> list[msgspec.Raw]:
+        """The first of the values, as many as there is room for."""
+        taken = []
+        for value in values:
+            content = msgspec.json.encode(value)
+            if len(content) > self._left:
+                self._left = 0
+                break
+            self._left -= len(content)
+            taken.append(msgspec.Raw(content))
+        return taken
+
+
+def _change(change: Change) -> dict[str, Any]:
+    record = change.after or change.before
+    assert record is not None
+    return {
+        "action": change.action,
+        "key": change.key,
+        "target_id": change.before and change.before.id,
+        "url": without_credentials(record.url),
+        "fields": {one.field: {"before": one.old, "after": one.new} for one in differences(change)},
+    }
+
+
+def _conflict(conflict: Conflict) -> dict[str, Any]:
+    return {
+        "key": conflict.declared.key,
+        "url": without_credentials(conflict.declared.record.url),
+        "target_id": conflict.target_id,
+        "owner": conflict.owner,
+        "adoptable": conflict.adoptable,
+    }
