@@ -18,6 +18,7 @@ from status_svc.adapters.openid import OpenIdProvider
 from status_svc.app import create_app
 from status_svc.context import Context
 from status_svc.login import Login
+from status_svc.logouts import Logouts
 from status_svc.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def served(rows: Rows, settings: StatusConfig, clock: Clock | None = None) -> It
     if issuer := settings.oidc_issuer:
         settings = attrs.evolve(settings, public_url=settings.public_url or address)
         provider = OpenIdProvider(settings, issuer, Secret(CLIENT_SECRET, "a test"))
-        login = Login(settings, provider, KEY, clock)
+        login = Login(settings, provider, Logouts(rows, settings.cache, clock), KEY, clock)
     app = create_app(Context(settings, rows, Metrics(), clock=clock, login=login))
     server = uvicorn.Server(
         uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)

@@ -86,7 +86,7 @@ def test_a_schema_that_is_too_old_ends_it(
     process = started(tmp_path)
     _, said = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert "schema monitoring is at revision 0014, too old for this service, which needs 0019" in said
+    assert "schema monitoring is at revision 0014, too old for this service, which needs 0022" in said
 
 
 def test_a_port_that_is_taken_is_told(config: Config, tmp_path: Path) -> None:

@@ -58,8 +58,8 @@ def run(config: Config) -> None:
     """
     configure_logging(config.logging, "status-svc")
     metrics, health = Metrics(), Health()
-    login = login_of(config.status)
     database = PostgresDatabase(config.database, config.status.pool_size, metrics)
+    login = login_of(config.status, database)
     writer = PostgresDatabase(_writing(config), WRITERS, metrics) if config.status.writes else None
     context = Context(config.status, database, metrics, writer, login=login)
     server = uvicorn.Server(_settings(config.status, create_app(context)))
@@ -94,8 +94,14 @@ def export_once(config: Config, directory: Path) -> int:
     return write(directory, files(public, config.status.title, base(config.status)))
 
 
-def login_of(settings: StatusConfig) -> Login | None:
-    """How people log in; None where they show a token.
+def check_login(config: Config) -> None:
+    """Raise what `login_of` raises."""
+    with contextlib.closing(PostgresDatabase(config.database, 1, Metrics())) as database:
+        login_of(config.status, database)
+
+
+def login_of(settings: StatusConfig, database: Database) -> Login | None:
+    """How people log in; None where they show a token. It connects nowhere.
 
     Raises:
         ConfigError: the extra that it needs is not installed, or a secret is missing or too short.
@@ -105,6 +111,7 @@ def login_of(settings: StatusConfig) -> Login | None:
     try:
         from status_svc.adapters.openid import OpenIdProvider
         from status_svc.login import Login
+        from status_svc.logouts import Logouts
     except ImportError as error:
         message = f"needs pip install 'status-svc[oidc]' ({error})"
         raise ConfigError([Fault("this installation", "status.oidc_issuer", message)]) from None
@@ -115,7 +122,7 @@ def login_of(settings: StatusConfig) -> Login | None:
     if len(signs) < SHORTEST_KEY:
         raise ConfigError([Fault(key.place, key.path, f"must have at least {SHORTEST_KEY} characters")])
     provider = OpenIdProvider(settings, settings.oidc_issuer, secret.resolve())
-    return Login(settings, provider, signs, SystemClock())
+    return Login(settings, provider, Logouts(database, settings.cache), signs, SystemClock())
 
 
 def _writing(config: Config) -> DatabaseConfig:

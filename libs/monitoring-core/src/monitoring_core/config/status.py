@@ -19,9 +19,11 @@ _PROMETHEUS_LABEL = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]*")
 _TAKEN = ("instance", "location", "job", "phase", "version", "le", "quantile", "reason")
 # What a login needs besides the issuer.
 _WITH_ISSUER = ("oidc_client_id", "oidc_client_secret", "oidc_session_key", "oidc_allowed")
-# OpenID Connect Discovery 1.0, 3: an issuer is a URL of https. So is where people come back to, because others could read
-# a cookie and a code on their way. What stays on this machine may do without.
+# OpenID Connect Discovery 1.0, 3: an issuer is a URL of https. So is where people come back to, or others could read a
+# cookie and a code on their way. What stays on this machine may do without.
 _UNSEEN = re.compile(r"https://.*|http://(localhost|127\.0\.0\.1|\[::1\])([:/].*)?")
+# No login lasts longer, whatever it was made with.
+LONGEST_SESSION = dt.timedelta(days=7)
 
 
 @attrs.frozen(kw_only=True)
@@ -55,9 +57,7 @@ class StatusConfig:
     oidc_allowed: tuple[
         Annotated[str, Matching(r"[^\s\0=]{1,100}=[^\0]{1,200}", "CLAIM=VALUE, like groups=operators")], ...
     ] = ()
-    oidc_session: Annotated[dt.timedelta, Between(dt.timedelta(minutes=5), dt.timedelta(days=7))] = dt.timedelta(
-        hours=8
-    )
+    oidc_session: Annotated[dt.timedelta, Between(dt.timedelta(minutes=5), LONGEST_SESSION)] = dt.timedelta(hours=8)
 
     def broken_rules(self) -> Iterator[Rule]:
         """Every broken rule between settings."""

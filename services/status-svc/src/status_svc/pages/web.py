@@ -81,12 +81,12 @@ class Pages:
 
     async def _inner_events(self, request: Request) -> Response:
         if await self._permits(request):
-            login = self._login if self._login and self._login.who(request) else None
+            login = self._login if self._login and self._login.lasts(request) else None
             until = self._clock.monotonic() + _JUDGED_S
 
             def lasts() -> bool:
                 # A page that stays open hears nothing after the session has ended.
-                return self._clock.monotonic() < until and (login is None or login.who(request) is not None)
+                return self._clock.monotonic() < until and (login is None or login.lasts(request))
 
             return self._events(inner=True, lasts=lasts)
         # Where people log in, a page that is open must not ask them for a password instead.
