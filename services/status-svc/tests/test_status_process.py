@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -52,8 +53,14 @@ def test_it_becomes_ready_and_ends_well_on_a_signal(config: Config, tmp_path: Pa
     assert "unsafe" not in answer.headers["Content-Security-Policy"]
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert "Server" not in answer.headers
+    with socket.create_connection(("127.0.0.1", port), 5) as client:
+        client.sendall(b"\x16\x03\x01 no HTTP\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 400 ")
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
+    # Nothing beside the log: what clients do wrong is no line of another form.
+    assert process.stderr
+    assert all(json.loads(line)["service"] == "status-svc" for line in process.stderr)
 
 
 def exported(tmp_path: Path, *settings: str) -> subprocess.CompletedProcess[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from monitoring_runtime.stop import stop_on_signals
 from status_svc import __version__
 from status_svc.adapters.database import PostgresDatabase
 from status_svc.app import create_app
+from status_svc.connections import Connection, ServerLog
 from status_svc.context import Context
 from status_svc.export import files, write
 from status_svc.metrics import Metrics
@@ -30,7 +32,7 @@ from status_svc.pages.queries import Queries
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
     from monitoring_core.config import Config, DatabaseConfig, StatusConfig
     from status_svc.login import Login
@@ -57,6 +59,7 @@ def run(config: Config) -> None:
             writes where writes are on.
     """
     configure_logging(config.logging, "status-svc")
+    logging.getLogger("uvicorn").handlers = [ServerLog()]
     metrics, health = Metrics(), Health()
     database = PostgresDatabase(config.database, config.status.pool_size, metrics)
     login = login_of(config.status, database)
@@ -170,10 +173,10 @@ def _listening(status: StatusConfig) -> socket.socket:
         ) from None
 
 
-def _settings(status: StatusConfig, app: Starlette) -> uvicorn.Config:
+def _settings(status: StatusConfig, app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="h11",
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,
