@@ -47,6 +47,7 @@ COMMANDS: list[tuple[click.Command, str]] = [
     (dbadmin.cli.main, "report --month 2026-10"),
     (dbadmin.cli.main, "tokens list"),
     (dbadmin.cli.main, "tokens writes"),
+    (dbadmin.cli.main, "logins end ada"),
     (dbadmin.cli.main, "locations list"),
     (dbadmin.cli.main, "locations forget here"),
     (dbadmin.cli.main, "plan"),

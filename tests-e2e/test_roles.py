@@ -384,6 +384,8 @@ FORBIDDEN: dict[Role, tuple[str, ...]] = {
         "INSERT INTO monitoring.availability_monitor_config (amc_url) VALUES ('http://x/')",
         "INSERT INTO monitoring.maintenance_window (begins_at, ends_at) VALUES (now(), now() + interval '1h')",
         "INSERT INTO monitoring.alert_acknowledgement (alert_id) VALUES ('x')",
+        "UPDATE monitoring.status_logout SET who = 'x'",
+        "DELETE FROM monitoring.status_logout",
         "UPDATE monitoring.incident_note SET public = true",
         "UPDATE monitoring.status_token SET scopes = '{read,write}'",
         "CREATE TEMP TABLE mine (x int)",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ("producer", "consumer", "alert", "status", "dbadmin")
+WITH_KUBERNETES = "monitoring_dbadmin_kubernetes"
 DEFAULT_BASE = "python:3.13-slim"
 STAND_IN = "monitoring-test-base"
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "website-availability-monitor"
@@ -30,6 +31,12 @@ def blocks(document: Path, heading: str) -> list[str]:
     found = re.findall(r"^```sh\n(.*?)^```$", section[1], re.MULTILINE | re.DOTALL)
     assert found, f"{heading!r} has no commands"
     return found
+
+
+def dbadmins_command() -> str:
+    """How dbadmin's image is built, as the documents say."""
+    (command,) = (line for line in blocks(ROOT / "infra/README.md", "Images")[0].splitlines() if "dbadmin" in line)
+    return command
 
 
 def headings_with_commands(document: Path) -> list[str]:
@@ -118,6 +125,11 @@ class DockerEngine:
         if authority := os.environ.get("PIP_CERT"):
             more += ["--secret", f"id=ca,src={authority}"]
         self(*words[1:], *more, *options)
+
+    def build_with_kubernetes(self, base: str) -> None:
+        """Build dbadmin's image with the client of Kubernetes, as the documents say."""
+        command = dbadmins_command().replace("-t monitoring_dbadmin ", f"-t {WITH_KUBERNETES} ")
+        self.build(command, base, "--build-arg", "REQUIREMENTS=requirements-kubernetes.txt")
 
     def labels(self, image: str) -> Mapping[str, str]:
         """An image's labels."""

@@ -21,7 +21,7 @@ from local_stack.processes import free_port
 from monitoring_testkit.waiting import until
 from monitoring_testkit.websites import fine_website
 
-from .engine import IMAGES, ROOT, DockerEngine, blocks, hardened, set_of
+from .engine import IMAGES, ROOT, WITH_KUBERNETES, DockerEngine, dbadmins_command, hardened, set_of
 from .servers import Authority, SecureKafka, SecurePostgres, secrets
 
 if TYPE_CHECKING:
@@ -291,18 +291,19 @@ def test_people_can_log_in_with_the_image(images: DockerEngine) -> None:
 
 def test_dbadmin_can_have_the_client_of_kubernetes(images: DockerEngine, base_image: str) -> None:
     """It then asks the cluster whose account it has, and says that there is none; else it says what to install."""
-    name = "monitoring_dbadmin_kubernetes"
-    command = dbadmins_command().replace("-t monitoring_dbadmin ", f"-t {name} ")
-    images.build(command, base_image, "--build-arg", "REQUIREMENTS=requirements-kubernetes.txt")
+    images.build_with_kubernetes(base_image)
     config = ("--volume", f"{ROOT / 'infra/config/config.yaml'}:/etc/monitoring/config.yaml:ro")
     known = set_of(["DATABASE_PASSWORD=x"])
     for image, said in (
-        (name, "there is no cluster to ask: neither a current context (KUBECONFIG) nor the account of a pod"),
+        (
+            WITH_KUBERNETES,
+            "there is no cluster to ask: neither a current context (KUBECONFIG) nor the account of a pod",
+        ),
         ("monitoring_dbadmin", "needs the client of Kubernetes: pip install 'dbadmin[kubernetes]'"),
     ):
         done = images.run("--read-only", *config, *known, image, "targets", "plan", "--from", "kubernetes")
         assert (done.returncode, done.stderr) == (1, f"ingresses.networking.k8s.io cannot be read: {said}\n")
-    images("image", "rm", name)
+    images("image", "rm", WITH_KUBERNETES)
 
 
 @pytest.mark.parametrize("image", IMAGES)
@@ -317,12 +318,6 @@ def test_an_image_has_the_version_of_its_package(images: DockerEngine, image: st
     assert (
         images.run("--read-only", f"monitoring_{image}", "--version").stdout.strip() == f"{package}, version {version}"
     )
-
-
-def dbadmins_command() -> str:
-    """How dbadmin's image is built, as the documents say."""
-    (command,) = (line for line in blocks(ROOT / "infra/README.md", "Images")[0].splitlines() if "dbadmin" in line)
-    return command
 
 
 def test_an_image_of_another_version_than_its_package_is_not_built(images: DockerEngine, base_image: str) -> None:

@@ -24,7 +24,7 @@ from monitoring_testkit.waiting import until
 from monitoring_testkit.websites import fine_website
 
 from .cluster import NAMESPACE, Deployment, host_address, kubectl, why_no_cluster
-from .engine import IMAGES, DockerEngine, rendered
+from .engine import IMAGES, WITH_KUBERNETES, DockerEngine, rendered
 from .servers import Authority, SecureKafka, SecurePostgres
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ pytestmark = pytest.mark.deployment
 
 INTERVAL_S = 5
 EACH = 10
+SHOP = "monitoring-test-shop"
 KEDA = "github.com/kedacore/keda/v2@v2.21.0"
 SETTINGS = {
     "MONITORING__MONITOR__CHECK_INTERVAL": f"{INTERVAL_S}s",
@@ -282,6 +283,61 @@ def test_keda_takes_the_objects_and_its_query_counts_right(deployed: Watched) ->
             assert needed <= float(number) <= max(needed, 1.1 * needed - 1)
             # The autoscaler leaves alone what is within a tenth; one producer too few must not be.
             assert needed == 1 or float(number) / (needed - 1) > 1.1
+
+
+def test_a_pod_watches_what_the_cluster_publishes(deployed: Watched, base_image: str) -> None:
+    """The example of a CronJob, with the token that its pod gets: what is new waits, what is gone is let go."""
+    deployed.engine.build_with_kubernetes(base_image)
+    deployed.run(f"minikube image load {WITH_KUBERNETES}")
+    overlay = deployed.directory / "infra/k8s/overlays/minikube/kustomization.yaml"
+    content = yaml.safe_load(overlay.read_text())
+    overlay.write_text(yaml.safe_dump(content | {"components": [*content["components"], "../../components/targets"]}))
+    deployed.documented("Update")
+    kubectl("-n", NAMESPACE, "wait", "--for=condition=complete", "job/setup", "--timeout=5m")
+    # So that no other Job comes between.
+    kubectl("-n", NAMESPACE, "patch", "cronjob", "targets", "--patch", '{"spec": {"suspend": true}}')
+    kubectl("create", "namespace", SHOP)
+    try:
+        for name in ("a", "b"):
+            rule = f"--rule={name}.shop.example/=web:80"
+            kubectl("-n", SHOP, "create", "ingress", name, rule)
+        assert _applied(deployed, "as-it-stands") == "kubernetes: 0 added, 0 changed, 0 unchanged, 2 waiting\n"
+        assert _published(deployed) == {}
+        _applied(deployed, "without-grace", "--grace", "0s")
+        assert _published(deployed) == {"http://a.shop.example/": True, "http://b.shop.example/": True}
+        kubectl("-n", SHOP, "delete", "ingress", "b")
+        _applied(deployed, "after-one-is-gone")
+        assert _published(deployed) == {"http://a.shop.example/": True, "http://b.shop.example/": False}
+    finally:
+        kubectl("delete", "namespace", SHOP, "--timeout=120s")
+        kubectl("delete", "clusterrole,clusterrolebinding", "monitoring-targets")
+
+
+def _applied(deployed: Watched, name: str, *more: str) -> str:
+    """Run a Job of the CronJob `targets` to its end, with further arguments; what it said."""
+    made = kubectl("-n", NAMESPACE, "create", "job", name, "--from=cronjob/targets", "--dry-run=client", "-o", "json")
+    job = json.loads(made)
+    job["spec"]["template"]["spec"]["containers"][0]["args"] += more
+    kubectl("create", "-f", "-", text=json.dumps(job))
+
+    def ended() -> set[str]:
+        status = json.loads(kubectl("-n", NAMESPACE, "get", "job", name, "-o", "json"))["status"]
+        return {one["type"] for one in status.get("conditions") or ()} & {"Complete", "Failed"}
+
+    until(lambda: bool(ended()), 120, deployed.state)
+    said = kubectl("-n", NAMESPACE, "logs", f"job/{name}")
+    assert ended() == {"Complete"}, said
+    return said
+
+
+def _published(deployed: Watched) -> dict[str, bool]:
+    """The targets that come from the cluster, and whether they are watched."""
+    with deployed.postgres.connect() as connection:
+        rows = connection.execute(
+            "SELECT amc_url, amc_active FROM monitoring.availability_monitor_config WHERE amc_labels @> %s::jsonb",
+            (json.dumps({"managed-by": "kubernetes", "namespace": SHOP}),),
+        )
+        return {str(url): bool(active) for url, active in rows}
 
 
 def _established(name: str) -> bool:

@@ -81,4 +81,4 @@ def test_a_schema_from_before_its_oldest_served_revision_was_kept_gets_comments_
     connection.execute("ALTER TABLE monitoring.schema_version DROP COLUMN oldest_served")
     dbadmin(config_file, "create-schema")
     assert described(connection)["schema_version.oldest_served"]
-    assert connection.execute("SELECT * FROM monitoring.schema_version").fetchall() == [("0021", "0001")]
+    assert connection.execute("SELECT * FROM monitoring.schema_version").fetchall() == [("0022", "0001")]

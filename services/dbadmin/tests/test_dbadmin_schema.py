@@ -172,10 +172,10 @@ def test_create_schema_may_be_repeated_and_adds_the_days_that_have_come(config: 
     """The second run finds everything; a later one makes the partitions that are missing by then."""
     create_database(config.database)
     first = list(create_schema(config.database, TODAY))
-    assert first == ["schema monitoring: at revision 0021, was empty", "partitions: 16 made, up to 2026-03-15"]
+    assert first == ["schema monitoring: at revision 0022, was empty", "partitions: 16 made, up to 2026-03-15"]
     assert list(create_schema(config.database, TODAY))[1] == "partitions: 0 made, up to 2026-03-15"
     later = list(create_schema(config.database, TODAY + dt.timedelta(days=3)))
-    assert later == ["schema monitoring: at revision 0021 already", "partitions: 3 made, up to 2026-03-18"]
+    assert later == ["schema monitoring: at revision 0022 already", "partitions: 3 made, up to 2026-03-18"]
 
 
 @pytest.mark.integration_test

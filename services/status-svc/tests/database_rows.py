@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from monitoring_core.errors import OutageError
@@ -22,6 +23,8 @@ class Rows:
         away: whether PostgreSQL is.
         asked: every statement.
         others: rows by the name of a view, which may be cut off.
+        logouts: who was logged out, and when.
+        clock: of PostgreSQL.
     """
 
     def __init__(self, *status: dict[str, Any], **others: list[dict[str, Any]]) -> None:
@@ -29,15 +32,28 @@ class Rows:
         self.asked: list[str] = []
         self.status = list(status)
         self.others = others
+        self.logouts: dict[str, float] = {}
+        self.clock = itertools.count(1.0)
 
     async def rows(self, statement: str, values: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
         self.asked.append(statement)
         await asyncio.sleep(0)
         if self.away:
             raise OutageError("the server is away")
+        if "INSERT INTO {status_logout}" in statement:
+            self.log_out(str((values or {})["who"]))
+            return []
+        if "status_logout" in statement:
+            return [{"who": who, "ended_at": at} for who, at in self.logouts.items()]
+        if "clock_timestamp" in statement:
+            return [{"now": next(self.clock)}]
         if "website_status" in statement:
             return list(self.status)
         return next((rows for name, rows in self.others.items() if name in statement), [])
+
+    def log_out(self, who: str) -> None:
+        """End the logins of somebody, as an operator does."""
+        self.logouts[who] = next(self.clock)
 
     async def tuples(self, statement: str, values: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
         return [tuple(row.values()) for row in await self.rows(statement, values)]

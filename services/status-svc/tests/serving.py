@@ -16,8 +16,10 @@ from monitoring_core.clock import SystemClock
 from monitoring_core.config import Secret
 from status_svc.adapters.openid import OpenIdProvider
 from status_svc.app import create_app
+from status_svc.connections import Connection
 from status_svc.context import Context
 from status_svc.login import Login
+from status_svc.logouts import Logouts
 from status_svc.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -33,10 +35,11 @@ KEY = "a key that signs cookies in tests"
 
 @attrs.frozen
 class Site:
-    """A running service: its address, which ends with a slash, and the rows that it shows."""
+    """A running service: its address, which ends with a slash, the rows that it shows, and its metrics."""
 
     address: str
     rows: Rows
+    metrics: Metrics
 
 
 @contextlib.contextmanager
@@ -51,15 +54,16 @@ def served(rows: Rows, settings: StatusConfig, clock: Clock | None = None) -> It
     if issuer := settings.oidc_issuer:
         settings = attrs.evolve(settings, public_url=settings.public_url or address)
         provider = OpenIdProvider(settings, issuer, Secret(CLIENT_SECRET, "a test"))
-        login = Login(settings, provider, KEY, clock)
-    app = create_app(Context(settings, rows, Metrics(), clock=clock, login=login))
+        login = Login(settings, provider, Logouts(rows, settings.cache, clock), KEY, clock)
+    metrics = Metrics()
+    app = create_app(Context(settings, rows, metrics, clock=clock, login=login))
     server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)
+        uvicorn.Config(app, http=Connection, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)
     )
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
     thread.start()
     try:
-        yield Site(address, rows)
+        yield Site(address, rows, metrics)
     finally:
         server.should_exit = True
         thread.join(10)

@@ -194,10 +194,11 @@ def test_a_public_incident_has_no_target_without_a_public_name() -> None:
 
 def test_days_are_ninety_whatever_is_known() -> None:
     """The oldest first, today last; a new day begins at midnight UTC."""
-    known = joining.Days([{"target_id": 1, "day": AT.date(), "up": 1, "down": 2, "unknown": 3}], AT)
+    known = joining.Days([{"targets": [1, 2], "day": AT.date(), "up": 1, "down": 2, "unknown": 3}], AT)
     own = known.of(1, AT.date())
     assert (len(own), own[-1], own[0].availability) == (90, Day(AT.date(), 1, 2, 3), None)
     assert known.of(1, AT.date()) is own
+    assert all(one is other for one, other in zip(known.of(2, AT.date()), own, strict=True))
     later = known.of(1, AT.date() + dt.timedelta(days=1))
     assert (len(later), later[-1].availability, later[-2]) == (90, None, own[-1])
 

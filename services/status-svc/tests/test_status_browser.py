@@ -80,13 +80,12 @@ def shop_rows() -> Rows:
     ]
     days = [
         {
-            "target_id": target,
+            "targets": [1, 2],
             "day": (NOW - back * DAY).date(),
             "up": 1440 - failed,
             "down": failed,
             "unknown": back * 15,
         }
-        for target in (1, 2)
         for back, failed in ((n, (0, 3, 500)[n % 3]) for n in range(80))
     ]
     incidents = [

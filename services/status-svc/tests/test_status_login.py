@@ -29,6 +29,7 @@ from serving import KEY, Site, served
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from monitoring_core.config import StatusConfig, load_config
+from monitoring_core.tables import EVERYBODY
 from monitoring_core.testing.clock import FakeClock
 from status_svc.adapters import openid
 from status_svc.admission import admits
@@ -134,7 +135,7 @@ def test_the_cookie_is_for_the_inner_pages_alone(person: Person) -> None:
     parts = {part.strip().lower() for part in cookie.split(";")[1:]}
     assert parts == {"path=/inner/", "max-age=28800", "httponly", "samesite=lax"}
     kept = json.loads(base64.b64decode(cookie.split("=", 1)[1].split(".")[0]))
-    assert kept.keys() == {"who", "until"}
+    assert kept.keys() == {"who", "since", "until"}
     assert answer.headers["Cache-Control"] == "no-store"
     public = person.opens("")
     assert "Set-Cookie" not in public.headers
@@ -188,6 +189,118 @@ def test_a_cookie_of_other_rules_or_another_key_is_none(person: Person, issuer: 
         forged = cookie[:-2] + "AA"
         same.session.cookies.set(COOKIE, forged, path="/inner/")
         assert not same.sees()
+
+
+@pytest.fixture
+def copy(person: Person) -> Callable[[], Person]:
+    """Makes a browser that has the cookie which a person has now."""
+
+    def make() -> Person:
+        other = Person(person.site)
+        other.session.cookies.set(COOKIE, person.cookie, path="/inner/")
+        return other
+
+    return make
+
+
+def log_out(person: Person) -> requests.Response:
+    return person.session.post(person.site.address + "inner/logout", timeout=20)
+
+
+def test_whoever_logs_out_ends_all_copies_of_the_cookie(person: Person, copy: Callable[[], Person]) -> None:
+    """At once, in every browser; and may log in again."""
+    person.opens("inner/")
+    other = copy()
+    assert other.sees()
+    assert log_out(person).url == person.site.address
+    assert not other.sees()
+    person.opens("inner/")
+    assert person.sees()
+    assert not other.sees()
+
+
+def test_an_operator_ends_the_logins_of_one_person(person: Person, issuer: Provider, clock: FakeClock) -> None:
+    """Within status.cache; nobody else's. Who may still come in at the provider logs in again."""
+    person.opens("inner/")
+    issuer.change = {"sub": "grace"}
+    other = Person(person.site)
+    other.opens("inner/")
+    person.site.rows.log_out(str(issuer.person["sub"]))
+    clock.advance(1)
+    assert not person.sees()
+    assert other.sees()
+    issuer.change = {}
+    person.opens("inner/")
+    assert person.sees()
+
+
+def test_an_operator_ends_all_logins(person: Person, clock: FakeClock) -> None:
+    person.opens("inner/")
+    person.site.rows.log_out(EVERYBODY)
+    clock.advance(1)
+    assert not person.sees()
+    person.opens("inner/")
+    assert person.sees()
+
+
+def test_while_postgresql_is_away_logins_count_as_was_known(
+    person: Person, copy: Callable[[], Person], clock: FakeClock
+) -> None:
+    """Who was logged out stays out, and whoever reads reads on."""
+    person.opens("inner/")
+    ended = copy()
+    log_out(person)
+    person.opens("inner/")
+    assert not ended.sees()
+    person.site.rows.away = True
+    clock.advance(2)
+    assert person.opens("inner/").status_code == 200
+    assert not ended.sees()
+
+
+def test_a_process_that_never_knew_who_was_logged_out_shows_nothing(issuer: Provider, person: Person) -> None:
+    """A login that was ended must not count again when PostgreSQL is away and a process is new."""
+    person.opens("inner/")
+    with served(rows(), settings(issuer)) as site:
+        site.rows.away = True
+        other = Person(site)
+        other.session.cookies.set(COOKIE, person.cookie, path="/inner/")
+        assert other.opens("inner/", allow_redirects=False).status_code == 503
+
+
+def test_a_log_out_that_reaches_one_browser_alone_says_so(person: Person, copy: Callable[[], Person]) -> None:
+    person.opens("inner/")
+    other = copy()
+    person.site.rows.away = True
+    answer = log_out(person)
+    assert answer.status_code == 503
+    assert answer.text == "You are logged out in this browser. What else you have open stays open for now.\n"
+    assert not person.session.cookies
+    person.site.rows.away = False
+    assert other.sees()
+
+
+def test_a_page_that_stays_open_hears_nothing_after_a_log_out(
+    person: Person, copy: Callable[[], Person], clock: FakeClock
+) -> None:
+    person.opens("inner/")
+    other = copy()
+    with other.opens("inner/events", stream=True) as stream:
+        lines = stream.iter_lines()
+        assert next(line for line in lines if line.startswith(b"data:"))
+        log_out(person)
+        assert not other.sees()
+        person.site.rows.status[0]["status"] = "down"
+        clock.advance(2)
+        assert next((line for line in lines if line.startswith(b"data:")), None) is None
+
+
+def test_no_other_site_logs_anybody_out(person: Person) -> None:
+    """Without the cookie, which a browser does not send with a form of another site, nobody is logged out."""
+    person.opens("inner/")
+    assert requests.post(person.site.address + "inner/logout", timeout=20).url == person.site.address
+    assert not person.site.rows.logouts
+    assert person.sees()
 
 
 def test_the_api_takes_no_cookie(person: Person) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -52,8 +53,14 @@ def test_it_becomes_ready_and_ends_well_on_a_signal(config: Config, tmp_path: Pa
     assert "unsafe" not in answer.headers["Content-Security-Policy"]
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert "Server" not in answer.headers
+    with socket.create_connection(("127.0.0.1", port), 5) as client:
+        client.sendall(b"\x16\x03\x01 no HTTP\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 400 ")
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
+    # Nothing beside the log: what clients do wrong is no line of another form.
+    assert process.stderr
+    assert all(json.loads(line)["service"] == "status-svc" for line in process.stderr)
 
 
 def exported(tmp_path: Path, *settings: str) -> subprocess.CompletedProcess[str]:
@@ -86,7 +93,7 @@ def test_a_schema_that_is_too_old_ends_it(
     process = started(tmp_path)
     _, said = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert "schema monitoring is at revision 0014, too old for this service, which needs 0021" in said
+    assert "schema monitoring is at revision 0014, too old for this service, which needs 0022" in said
 
 
 def test_a_port_that_is_taken_is_told(config: Config, tmp_path: Path) -> None:

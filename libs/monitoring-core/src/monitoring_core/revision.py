@@ -6,7 +6,7 @@ from __future__ import annotations
 PRODUCER_NEEDS = "0011"
 CONSUMER_NEEDS = "0010"
 ALERT_NEEDS = "0017"
-STATUS_NEEDS = "0021"
+STATUS_NEEDS = "0022"
 
 # The present revision, and the oldest one whose services it still serves; {versions} is the quoted name of the table.
 # to_jsonb gives NULL for oldest_served where the table is older than the column.

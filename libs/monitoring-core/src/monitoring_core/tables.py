@@ -44,6 +44,9 @@ ALERT_RESULT_VIEW = "alert_result"
 
 # Tokens of status-svc: hashes, never the tokens themselves.
 TOKEN_TABLE = "status_token"  # noqa: S105 - the name of a table
+# Whose logins were ended before their time; nobody's name is empty.
+LOGOUT_TABLE = "status_logout"
+EVERYBODY = ""
 # What people say of incidents, and what was written through the API.
 NOTE_TABLE = "incident_note"
 WRITE_TABLE = "status_write"

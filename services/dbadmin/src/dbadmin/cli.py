@@ -20,6 +20,7 @@ COMMANDS = {
     "targets": "dbadmin.commands.targets.group:targets_group",
     "maintenance": "dbadmin.commands.maintenance:maintenance_group",
     "tokens": "dbadmin.commands.tokens:tokens_group",
+    "logins": "dbadmin.commands.logins:logins_group",
     "locations": "dbadmin.commands.locations:locations_group",
     "producer-count": "dbadmin.commands.producer_count:producer_count_command",
     "plan": "dbadmin.commands.plan:plan_command",

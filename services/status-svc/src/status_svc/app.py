@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 
 from monitoring_core.errors import OutageError
 from status_svc import api, metrics_websites, pages
@@ -24,11 +23,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-def create_app(context: Context) -> Starlette:
+def create_app(context: Context) -> Headers:
     """The application on what a context gives."""
-    return Starlette(
+    app = Starlette(
         routes=[*metrics_websites.routes(context), *api.routes(context), *pages.routes(context)],
-        middleware=[Middleware(Headers, metrics=context.metrics)],
         exception_handlers={
             OutageError: _outage,
             RefusedError: _refused,
@@ -37,6 +35,8 @@ def create_app(context: Context) -> Starlette:
             Exception: _fault,
         },
     )
+    # Around all of it: Starlette answers a fault outside of its own middleware.
+    return Headers(app, context.metrics)
 
 
 async def _problem(_request: Request, error: Exception) -> Response:
@@ -59,7 +59,6 @@ async def _refused(_request: Request, _error: Exception) -> Response:
     return problem(400, "The database refuses a value of the request.")
 
 
-async def _fault(request: Request, error: Exception) -> Response:
-    """Say nothing of what went wrong: it may hold values of others. The log has its kind and its place."""
-    log.error("internal error", route=getattr(request.scope.get("route"), "path", None), error=type(error).__name__)
+async def _fault(_request: Request, _error: Exception) -> Response:
+    """Say nothing of what went wrong: it may hold values of others."""
     return problem(500, "Something went wrong; the log of the service has more.")

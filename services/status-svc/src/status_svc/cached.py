@@ -36,3 +36,8 @@ class Cached(Generic[Value]):
             if self._kept is None or now - self._kept[0] >= self._age_s:
                 self._kept = now, await self._make()
             return self._kept[1]
+
+    async def forget(self) -> None:
+        """Keep nothing of until now: the next one who asks gets what is made after this."""
+        async with self._lock:
+            self._kept = None

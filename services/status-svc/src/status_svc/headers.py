@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+import traceback
 from typing import TYPE_CHECKING
 
+import structlog
 from starlette.datastructures import MutableHeaders
 
 if TYPE_CHECKING:
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
     from status_svc.metrics import Metrics
 
+log = structlog.get_logger()
 # Scripts and styles are files of this service alone; nothing in a page is taken for code. Charts are SVG in the page.
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
@@ -56,7 +59,17 @@ class Headers:
                 self._metrics.request_seconds.labels(route).observe(time.perf_counter() - began)
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception as error:
+            # It has been answered, as far as it could be. Its text may hold values of others.
+            log.error("internal error", route=_route(scope), error=type(error).__name__, at=_place(error))
+
+
+def _place(error: Exception) -> str:
+    """Where something went wrong: file and line."""
+    innermost = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{innermost.filename}:{innermost.lineno}"
 
 
 def _route(scope: Scope) -> str:

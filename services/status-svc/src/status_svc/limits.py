@@ -54,4 +54,7 @@ def network_of(host: str) -> str:
         return host
     if address.version == 4:
         return host
+    if address.ipv4_mapped:
+        # All clients of IPv4 are in one network of these.
+        return str(address.ipv4_mapped)
     return str(ipaddress.ip_network((int(address), _IPV6_NETWORK), strict=False))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from monitoring_core.clock import Clock
     from monitoring_core.config import StatusConfig
     from status_svc.access import Access
+    from status_svc.logouts import Logouts
     from status_svc.ports import Provider
 
 log = structlog.get_logger()
@@ -30,7 +31,7 @@ log = structlog.get_logger()
 COOKIE = "status_session"
 _CALLBACK = "callback"
 _NO_STORE = {"Cache-Control": "no-store"}
-_WHO, _UNTIL, _NAME = "who", "until", "name"
+_WHO, _SINCE, _UNTIL, _NAME = "who", "since", "until", "name"
 # A browser drops cookies of more than 4 KiB, so what is kept in one is bounded.
 _LONGEST_NAME = 200
 _LONGEST_WHO = 255
@@ -39,10 +40,11 @@ _LONGEST_WHO = 255
 class Login:
     """Who has logged in is in a signed cookie, which browsers send to the inner pages alone."""
 
-    def __init__(self, settings: StatusConfig, provider: Provider, key: str, clock: Clock) -> None:
+    def __init__(self, settings: StatusConfig, provider: Provider, logouts: Logouts, key: str, clock: Clock) -> None:
         """Args: key: signs the cookies."""
         self._settings = settings
         self._provider = provider
+        self._logouts = logouts
         self._clock = clock
         self._public = f"{(settings.public_url or '').rstrip('/')}/"
         self._inner = f"{self._public}inner/"
@@ -69,17 +71,27 @@ class Login:
 
         async def logout(request: Request) -> Response:
             access.count(request)
-            return self._leave(request)
+            return await self._leave(request)
 
         return [
             Route(f"/inner/{_CALLBACK}", callback, methods=["GET"], middleware=self.middleware),
             Route("/inner/logout", logout, methods=["POST"], middleware=self.middleware),
         ]
 
-    def who(self, request: Request) -> str | None:
-        """Who has logged in in this browser, by the name that the provider gives; None for nobody."""
+    async def who(self, request: Request) -> str | None:
+        """Who has logged in in this browser, by the name that the provider gives; None for nobody.
+
+        Raises:
+            OutageError: PostgreSQL never said which logins were ended.
+        """
+        if request.session.get(_WHO):
+            await self._logouts.look()
+        return request.session[_WHO] if self.lasts(request) else None
+
+    def lasts(self, request: Request) -> bool:
+        """Whether somebody has logged in in this browser, as far as is known already."""
         session: dict[str, Any] = request.session
-        return session[_WHO] if session.get(_UNTIL, 0) > self._now_s() else None
+        return session.get(_UNTIL, 0) > self._now_s() and not self._logouts.ended(session[_WHO], session.get(_SINCE, 0))
 
     async def begin(self, request: Request, name: str) -> Response:
         """Send a browser to the provider; it comes back to the inner document of this name."""
@@ -96,6 +108,7 @@ class Login:
     async def _come_back(self, request: Request) -> Response:
         try:
             claims = await self._provider.finish(request)
+            since = await self._logouts.now()
         except OutageError as error:
             return _away(error)
         except UntrustedError as error:
@@ -107,13 +120,23 @@ class Login:
         if not who or not admits(self._settings.oidc_allowed, claims):
             log.warning("a login was refused", who=who)
             return _refused("You may not see these pages: ask whoever runs them.\n")
-        request.session.update({_WHO: who, _UNTIL: self._now_s() + self._settings.oidc_session.total_seconds()})
+        until = self._now_s() + self._settings.oidc_session.total_seconds()
+        request.session.update({_WHO: who, _SINCE: since, _UNTIL: until})
         log.info("somebody logged in", who=who)
         # Always below the address of this service, whatever the name is.
         return RedirectResponse(self._inner + name, HTTPStatus.SEE_OTHER, _NO_STORE)
 
-    def _leave(self, request: Request) -> Response:
-        request.session.clear()
+    async def _leave(self, request: Request) -> Response:
+        """End all logins of whoever leaves: a copy of the cookie may be elsewhere."""
+        try:
+            if who := await self.who(request):
+                await self._logouts.end(who)
+                log.info("somebody logged out", who=who)
+        except OutageError as error:
+            log.warning("somebody logged out in one browser alone", error=str(error))
+            return _unavailable("You are logged out in this browser. What else you have open stays open for now.\n")
+        finally:
+            request.session.clear()
         return RedirectResponse(self._public, HTTPStatus.SEE_OTHER, _NO_STORE)
 
     def _now_s(self) -> float:
@@ -131,8 +154,9 @@ def _refused(why: str) -> Response:
 
 def _away(error: OutageError) -> Response:
     log.warning("nobody can log in", error=str(error))
-    return PlainTextResponse(
-        "Nobody can log in at this moment, because the login service does not answer. Try again in a minute.\n",
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        headers=_NO_STORE | {"Retry-After": "60"},
-    )
+    return _unavailable("Nobody can log in at this moment, because a service does not answer. Try again in a minute.\n")
+
+
+def _unavailable(why: str) -> Response:
+    headers = _NO_STORE | {"Retry-After": "60"}
+    return PlainTextResponse(why, HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)

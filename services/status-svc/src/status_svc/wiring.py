@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from monitoring_runtime.stop import stop_on_signals
 from status_svc import __version__
 from status_svc.adapters.database import PostgresDatabase
 from status_svc.app import create_app
+from status_svc.connections import Connection, ServerLog
 from status_svc.context import Context
 from status_svc.export import files, write
 from status_svc.metrics import Metrics
@@ -30,7 +32,7 @@ from status_svc.pages.queries import Queries
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
     from monitoring_core.config import Config, DatabaseConfig, StatusConfig
     from status_svc.login import Login
@@ -57,9 +59,10 @@ def run(config: Config) -> None:
             writes where writes are on.
     """
     configure_logging(config.logging, "status-svc")
+    logging.getLogger("uvicorn").handlers = [ServerLog()]
     metrics, health = Metrics(), Health()
-    login = login_of(config.status)
     database = PostgresDatabase(config.database, config.status.pool_size, metrics)
+    login = login_of(config.status, database)
     writer = PostgresDatabase(_writing(config), WRITERS, metrics) if config.status.writes else None
     context = Context(config.status, database, metrics, writer, login=login)
     server = uvicorn.Server(_settings(config.status, create_app(context)))
@@ -94,8 +97,14 @@ def export_once(config: Config, directory: Path) -> int:
     return write(directory, files(public, config.status.title, base(config.status)))
 
 
-def login_of(settings: StatusConfig) -> Login | None:
-    """How people log in; None where they show a token.
+def check_login(config: Config) -> None:
+    """Raise what `login_of` raises."""
+    with contextlib.closing(PostgresDatabase(config.database, 1, Metrics())) as database:
+        login_of(config.status, database)
+
+
+def login_of(settings: StatusConfig, database: Database) -> Login | None:
+    """How people log in; None where they show a token. It connects nowhere.
 
     Raises:
         ConfigError: the extra that it needs is not installed, or a secret is missing or too short.
@@ -105,6 +114,7 @@ def login_of(settings: StatusConfig) -> Login | None:
     try:
         from status_svc.adapters.openid import OpenIdProvider
         from status_svc.login import Login
+        from status_svc.logouts import Logouts
     except ImportError as error:
         message = f"needs pip install 'status-svc[oidc]' ({error})"
         raise ConfigError([Fault("this installation", "status.oidc_issuer", message)]) from None
@@ -115,7 +125,7 @@ def login_of(settings: StatusConfig) -> Login | None:
     if len(signs) < SHORTEST_KEY:
         raise ConfigError([Fault(key.place, key.path, f"must have at least {SHORTEST_KEY} characters")])
     provider = OpenIdProvider(settings, settings.oidc_issuer, secret.resolve())
-    return Login(settings, provider, signs, SystemClock())
+    return Login(settings, provider, Logouts(database, settings.cache), signs, SystemClock())
 
 
 def _writing(config: Config) -> DatabaseConfig:
@@ -163,10 +173,10 @@ def _listening(status: StatusConfig) -> socket.socket:
         ) from None
 
 
-def _settings(status: StatusConfig, app: Starlette) -> uvicorn.Config:
+def _settings(status: StatusConfig, app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="h11",
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,

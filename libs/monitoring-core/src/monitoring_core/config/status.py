@@ -19,8 +19,11 @@ _PROMETHEUS_LABEL = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]*")
 _TAKEN = ("instance", "location", "job", "phase", "version", "le", "quantile", "reason")
 # What a login needs besides the issuer.
 _WITH_ISSUER = ("oidc_client_id", "oidc_client_secret", "oidc_session_key", "oidc_allowed")
-# OpenID Connect Discovery 1.0, 3: an issuer is a URL of https. What stays on this machine may do without.
-_ISSUER = re.compile(r"https://.*|http://(localhost|127\.0\.0\.1|\[::1\])([:/].*)?")
+# OpenID Connect Discovery 1.0, 3: an issuer is a URL of https. So is where people come back to, or others could read a
+# cookie and a code on their way. What stays on this machine may do without.
+_UNSEEN = re.compile(r"https://.*|http://(localhost|127\.0\.0\.1|\[::1\])([:/].*)?")
+# No login lasts longer, whatever it was made with.
+LONGEST_SESSION = dt.timedelta(days=7)
 
 
 @attrs.frozen(kw_only=True)
@@ -54,9 +57,7 @@ class StatusConfig:
     oidc_allowed: tuple[
         Annotated[str, Matching(r"[^\s\0=]{1,100}=[^\0]{1,200}", "CLAIM=VALUE, like groups=operators")], ...
     ] = ()
-    oidc_session: Annotated[dt.timedelta, Between(dt.timedelta(minutes=5), dt.timedelta(days=7))] = dt.timedelta(
-        hours=8
-    )
+    oidc_session: Annotated[dt.timedelta, Between(dt.timedelta(minutes=5), LONGEST_SESSION)] = dt.timedelta(hours=8)
 
     def broken_rules(self) -> Iterator[Rule]:
         """Every broken rule between settings."""
@@ -75,8 +76,12 @@ class StatusConfig:
         if self.oidc_issuer is None:
             yield from (Rule((key, "oidc_issuer"), "needs oidc_issuer") for key in given)
             return
-        if not _ISSUER.fullmatch(self.oidc_issuer):
+        if not _UNSEEN.fullmatch(self.oidc_issuer):
             yield Rule(("oidc_issuer",), f"must begin with https://, got {self.oidc_issuer!r}")
+        if self.public_url and not _UNSEEN.fullmatch(self.public_url):
+            yield Rule(
+                ("public_url", "oidc_issuer"), f"must begin with https:// where people log in, got {self.public_url!r}"
+            )
         for key in (*_WITH_ISSUER, "public_url"):
             if not getattr(self, key):
                 yield Rule((key, "oidc_issuer"), "is required together with oidc_issuer")

@@ -51,6 +51,8 @@ _OLD = (
     ("alert_acknowledgement", "acknowledged_at < %(horizon)s"),
     ("incident_note", "noted_at < %(horizon)s"),
     ("status_write", "written_at < %(horizon)s"),
+    # For longer than any login lasts.
+    ("status_logout", "ended_at < least(%(horizon)s, now() - interval '30 days')"),
     ("maintenance_occurrence", "ends_at < %(horizon)s"),
     ("maintenance_window", "coalesce(ended_at, CASE WHEN recurrence IS NULL THEN ends_at END) < %(horizon)s"),
 )

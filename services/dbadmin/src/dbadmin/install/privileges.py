@@ -20,6 +20,7 @@ from monitoring_core.tables import (
     GAP_TABLE,
     LATER_TABLE,
     LEASE_TABLE,
+    LOGOUT_TABLE,
     NOTE_TABLE,
     NOTIFICATION_TABLE,
     OCCURRENCE_TABLE,
@@ -82,7 +83,9 @@ PRIVILEGES: dict[Role, dict[str, frozenset[str]]] = {
         CHANNEL_TABLE: frozenset({"SELECT", "INSERT", "UPDATE"}),
         PUBLISHER_TABLE: frozenset({"SELECT", "UPDATE"}),
     },
-    Role.STATUS: dict.fromkeys(
+    # It writes nothing but that somebody has logged out.
+    Role.STATUS: {LOGOUT_TABLE: frozenset({"SELECT", "INSERT"})}
+    | dict.fromkeys(
         (
             SCHEMA_VERSION_TABLE,
             TARGET_VERSION_TABLE,

@@ -12,12 +12,12 @@ from monitoring_core.declared.carrying import carry_out, compare, hold
 from monitoring_core.declared.items import MAX_REPORTED
 from monitoring_core.declared.ownership import OWNER_LABEL
 from status_svc.api import statements
-from status_svc.api.answers import matches
 from status_svc.api.contents import JSON, body_of, check_media_type
 from status_svc.api.declarations import MAX_BYTES, asked_for
 from status_svc.api.parameters import Parameters
 from status_svc.api.plans import shown, tag_of
 from status_svc.api.recorded import Recorder, Written, as_json
+from status_svc.conditions import matches
 from status_svc.problems import ProblemError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import attrs
 from monitoring_core.result import one_line
 from monitoring_core.targets import TargetRecord
 from status_svc.api import statements
-from status_svc.api.answers import etag, matches
+from status_svc.api.answers import etag
 from status_svc.api.contents import (
     JSON,
     MERGE_PATCH,
@@ -25,6 +25,7 @@ from status_svc.api.contents import (
 )
 from status_svc.api.parameters import Parameters, number
 from status_svc.api.recorded import Recorder, Written, as_json
+from status_svc.conditions import matches
 from status_svc.problems import ProblemError
 
 if TYPE_CHECKING:

@@ -21,5 +21,5 @@ if TYPE_CHECKING:
 @config_options
 def check_config(config: Config) -> None:
     """Check the configuration and connect nowhere. Status 2 and one line a fault when it is not valid."""
-    wiring.login_of(config.status)
+    wiring.check_login(config)
     say_valid(config)

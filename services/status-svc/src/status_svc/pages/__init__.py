@@ -23,7 +23,7 @@ def routes(context: Context) -> list[BaseRoute]:
     login = context.login
 
     async def permits(request: Request) -> bool:
-        if login and (who := login.who(request)):
+        if login and (who := await login.who(request)):
             context.access.count(request, ("login", who))
             return True
         try:

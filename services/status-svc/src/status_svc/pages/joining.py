@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -34,14 +35,18 @@ _MOST_WINDOWS = 500
 
 
 class Days:
-    """The days of every target. Those of a target stay the same object as long as they are the same."""
+    """The days of every target. Those of a target stay the same object as long as they are the same.
+
+    Targets with the same counts on a day share that, so that ten thousand targets take megabytes and not hundreds.
+    """
 
     def __init__(self, rows: Iterable[Row] = (), now: dt.datetime | None = None) -> None:
         self._today = now.date() if now else None
-        self._of: dict[int, dict[dt.date, Day]] = {}
+        self._of: dict[int, list[Day]] = {}
         for row in rows:
             day = Day(row["day"], row["up"], row["down"], row["unknown"])
-            self._of.setdefault(row["target_id"], {})[row["day"]] = day
+            for target_id in row["targets"]:
+                self._of.setdefault(target_id, []).append(day)
         self._joined: dict[int, tuple[Day, ...]] = {}
 
     def of(self, target_id: int, today: dt.date) -> tuple[Day, ...]:
@@ -49,10 +54,15 @@ class Days:
         if today != self._today:
             self._today, self._joined = today, {}
         if target_id not in self._joined:
-            known = self._of.get(target_id, {})
-            dates = (today - dt.timedelta(days=back) for back in range(DAYS - 1, -1, -1))
-            self._joined[target_id] = tuple(known.get(date) or Day(date) for date in dates)
+            known = {one.day: one for one in self._of.get(target_id, ())}
+            self._joined[target_id] = tuple(known.get(one.day, one) for one in _empty(today))
         return self._joined[target_id]
+
+
+@lru_cache(maxsize=2)
+def _empty(today: dt.date) -> tuple[Day, ...]:
+    """The last 90 days, of which nothing is known."""
+    return tuple(Day(today - dt.timedelta(days=back)) for back in range(DAYS - 1, -1, -1))
 
 
 def board(

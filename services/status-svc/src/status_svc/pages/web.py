@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from monitoring_core.errors import OutageError
+from status_svc.conditions import has_already, reads_gzip
 from status_svc.pages import documents
 from status_svc.pages.bodies import Bodies, Body, body_of
 from status_svc.pages.cache import Cache, NothingYetError
@@ -77,18 +78,18 @@ class Pages:
         return _not_found() if body is None else _response(request, body)
 
     async def _public_events(self, request: Request) -> Response:
-        return self._events(inner=False)
+        return self._events(request, inner=False)
 
     async def _inner_events(self, request: Request) -> Response:
         if await self._permits(request):
-            login = self._login if self._login and self._login.who(request) else None
+            login = self._login if self._login and self._login.lasts(request) else None
             until = self._clock.monotonic() + _JUDGED_S
 
             def lasts() -> bool:
                 # A page that stays open hears nothing after the session has ended.
-                return self._clock.monotonic() < until and (login is None or login.who(request) is not None)
+                return self._clock.monotonic() < until and (login is None or login.lasts(request))
 
-            return self._events(inner=True, lasts=lasts)
+            return self._events(request, inner=True, lasts=lasts)
         # Where people log in, a page that is open must not ask them for a password instead.
         return _unknown(_BEARER if self._login else _BASIC)
 
@@ -103,7 +104,7 @@ class Pages:
             return await self._login.begin(request, request.path_params["name"])
         return _unknown(_BASIC)
 
-    def _events(self, *, inner: bool, lasts: Callable[[], bool] = lambda: True) -> Response:
+    def _events(self, request: Request, *, inner: bool, lasts: Callable[[], bool] = lambda: True) -> Response:
         stream = self._streams[inner]
         if stream.full:
             return PlainTextResponse(
@@ -112,6 +113,9 @@ class Pages:
                 headers=_NO_STORE | {"Retry-After": "60"},
             )
         headers = _NO_STORE | {"X-Accel-Buffering": "no"}
+        if request.method == "HEAD":
+            # Else the connection would wait for the end of events that nobody gets.
+            return Response(media_type="text/event-stream", headers=headers)
         return StreamingResponse(stream.events(lasts), media_type="text/event-stream", headers=headers)
 
     async def _document(self, request: Request, *, inner: bool) -> Response:
@@ -143,10 +147,9 @@ class Pages:
 
 def _response(request: Request, body: Body, *, private: bool = False) -> Response:
     headers = {"ETag": body.etag} | (_NO_STORE if private else _ASK)
-    if body.etag in [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]:
+    if has_already(request, body.etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    accepted = [part.split(";")[0].strip() for part in request.headers.get("accept-encoding", "").split(",")]
-    if "gzip" in accepted:
+    if reads_gzip(request):
         return Response(body.compressed, headers=headers | {"Content-Encoding": "gzip"}, media_type=body.media_type)
     return Response(body.plain, headers=headers, media_type=body.media_type)
 
