@@ -16,6 +16,7 @@ from psycopg import sql
 from dbadmin.history.locking import LockedOutError, with_locks
 from dbadmin.history.owned import owned_names
 from monitoring_core.tables import RESULT_TABLE
+from monitoring_runtime.postgres import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,12 +50,16 @@ def is_partitioned(connection: psycopg.Connection[Any], schema: str) -> bool:
 
 
 def day_tables(connection: psycopg.Connection[Any], schema: str) -> dict[str, bool]:
-    """The names of the tables of days, and whether each is attached as a partition."""
+    """The names of the tables of days, and of whatever else is named like one; whether each is attached as a partition.
+
+    A view and a foreign table are none, but no table can have their name.
+    """
     query = """
-        SELECT c.relname, EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid AND NOT inhdetachpending)
+        SELECT c.relname, relkind = 'r' AND EXISTS (
+            SELECT FROM pg_inherits WHERE inhrelid = c.oid AND NOT inhdetachpending)
         FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-        WHERE nspname = %s AND relkind = 'r' ORDER BY relname"""
-    found = connection.execute(query, (schema,)).fetchall()
+        WHERE nspname = %s AND starts_with(c.relname, %s) ORDER BY relname"""
+    found = connection.execute(query, (schema, RESULT_TABLE)).fetchall()
     return {name: attached for name, attached in found if _NAME.fullmatch(name)}
 
 
@@ -88,6 +93,8 @@ def make_ahead(connection: psycopg.Connection[Any], schema: str, today: dt.date,
                 f"partition {name}: not made, the default partition already holds rows of that day "
                 "(dbadmin maintain moves them)"
             )
+        except psycopg.errors.InvalidObjectDefinition as error:
+            yield f"partition {name}: not made, {covered(error)}"
         except LockedOutError:
             yield f"partition {name}: not made, a long query holds the default partition; the next run tries again"
             break
@@ -95,8 +102,13 @@ def make_ahead(connection: psycopg.Connection[Any], schema: str, today: dt.date,
 
 
 def in_the_way(name: str) -> str:
-    """What is wrong, and what mends it, when there is a table with the name of a day's partition that is none."""
+    """What is wrong, and what mends it, when something has the name of a day's partition and is none."""
     return f"a table {name} is there that is no partition: rename it (dbadmin drops no table that it did not detach)"
+
+
+def covered(error: psycopg.errors.InvalidObjectDefinition) -> str:
+    """What is wrong when a partition that others made has a part of a day; PostgreSQL names that partition."""
+    return f"results of that time have another partition, in which dbadmin drops nothing: {first_line(error)}"
 
 
 def _make(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> None:
