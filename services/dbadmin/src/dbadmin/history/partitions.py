@@ -50,17 +50,19 @@ def is_partitioned(connection: psycopg.Connection[Any], schema: str) -> bool:
 
 
 def day_tables(connection: psycopg.Connection[Any], schema: str) -> dict[str, bool]:
-    """The names of the tables of days, and of whatever else is named like one; whether each is attached as a partition.
+    """The names of the tables of days, and of whatever else is named like one; whether each is the partition of its day.
 
-    A view and a foreign table are none, but no table can have their name.
+    A view and a foreign table are none, but no table can have their name. Others make partitions of months, named by
+    the first day: they must not go with it.
     """
     query = """
-        SELECT c.relname, relkind = 'r' AND EXISTS (
+        SELECT c.relname, CASE WHEN relkind = 'r' AND EXISTS (
             SELECT FROM pg_inherits WHERE inhrelid = c.oid AND NOT inhdetachpending)
+            THEN pg_get_expr(relpartbound, c.oid) END
         FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
         WHERE nspname = %s AND starts_with(c.relname, %s) ORDER BY relname"""
     found = connection.execute(query, (schema, RESULT_TABLE)).fetchall()
-    return {name: attached for name, attached in found if _NAME.fullmatch(name)}
+    return {name: _is_of_its_day(name, bound) for name, bound in found if _NAME.fullmatch(name)}
 
 
 def attached_days(connection: psycopg.Connection[Any], schema: str) -> list[dt.date]:
@@ -103,7 +105,10 @@ def make_ahead(connection: psycopg.Connection[Any], schema: str, today: dt.date,
 
 def in_the_way(name: str) -> str:
     """What is wrong, and what mends it, when something has the name of a day's partition and is none."""
-    return f"a table {name} is there that is no partition: rename it (dbadmin drops no table that it did not detach)"
+    return (
+        f"a table {name} is there that is not the partition of that day: rename it (dbadmin drops no table that it did "
+        "not detach)"
+    )
 
 
 def covered(error: psycopg.errors.InvalidObjectDefinition) -> str:
@@ -153,6 +158,16 @@ def _attach_statements(schema: str, day: dt.date) -> list[sql.Composed]:
         attach.format(begin=begin, end=end, **names),
         sql.SQL("ALTER TABLE {table} DROP CONSTRAINT of_its_day").format(**names),
     ]
+
+
+def _is_of_its_day(name: str, bound: str | None) -> bool:
+    """Whether these are the bounds of the day in the name, as PostgreSQL writes them in a session with our settings."""
+    try:
+        day = _day(name)
+    except ValueError:
+        return False
+    begin, end = (f"{bound} 00:00:00+00" for bound in (day, day + dt.timedelta(days=1)))
+    return bound == f"FOR VALUES FROM ('{begin}') TO ('{end}')"
 
 
 def _day(name: str) -> dt.date:
