@@ -50,7 +50,7 @@ def is_partitioned(connection: psycopg.Connection[Any], schema: str) -> bool:
 
 
 def day_tables(connection: psycopg.Connection[Any], schema: str) -> dict[str, bool]:
-    """The names of the tables of days, and of whatever else is named like one; whether each is the partition of its day.
+    """The names of the tables of days, and of all else that is named like one; whether each is its day's partition.
 
     A view and a foreign table are none, but no table can have their name. Others make partitions of months, named by
     the first day: they must not go with it.
@@ -68,6 +68,16 @@ def day_tables(connection: psycopg.Connection[Any], schema: str) -> dict[str, bo
 def attached_days(connection: psycopg.Connection[Any], schema: str) -> list[dt.date]:
     """The days that have a partition, oldest first."""
     return [_day(name) for name, attached in day_tables(connection, schema).items() if attached]
+
+
+def made_by_others(connection: psycopg.Connection[Any], schema: str) -> list[str]:
+    """The names of partitions that are neither those of a day nor the default one: retention leaves them alone."""
+    query = """
+        SELECT c.relname FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid JOIN pg_class p ON p.oid = inhparent
+        JOIN pg_namespace n ON n.oid = p.relnamespace
+        WHERE n.nspname = %s AND p.relname = %s AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT' ORDER BY 1"""
+    found, ours = connection.execute(query, (schema, RESULT_TABLE)).fetchall(), day_tables(connection, schema)
+    return [name for (name,) in found if not ours.get(name)]
 
 
 def make_ahead(connection: psycopg.Connection[Any], schema: str, today: dt.date, ahead: int) -> Iterator[str]:
