@@ -101,6 +101,7 @@ def test_a_fresh_installation_has_no_fault(installed: Secured, config: Config) -
         "clock of PostgreSQL",
         "schema monitoring",
         "partitions ahead",
+        "retention",
         "rights of the administrator",
         "rights of the producer",
         "rights of the consumer",
@@ -230,6 +231,15 @@ def test_missing_topics_and_too_few_partitions_are_told(config: Config) -> None:
         ),
         (
             "website_availability",
+            "retention.bytes",
+            "1000000",
+            (
+                "warn  settings of topic website_availability: retention.bytes 1000000: what consumers have not stored "
+                "when a partition is larger is lost → set it to -1, retention.ms is enough"
+            ),
+        ),
+        (
+            "website_availability",
             "cleanup.policy",
             "compact",
             (
@@ -322,9 +332,13 @@ def test_messages_that_will_expire_before_they_are_stored_are_told(installed: Se
     assert producer.flush(10) == 0
     assert [line for line in look_at_kafka(old) if line.startswith("fail")] == [
         (
+            "fail  group monitoring-consumer: no consumer runs, 2 messages wait, 1 of them in partition 0, the oldest "
+            "for more than 60 min → start consumer-svc run"
+        ),
+        (
             "fail  group monitoring-consumer: messages in partition 1 have waited for half of retention.ms 604800000, "
             "after which they are lost → raise retention.ms now, then see why consumers do not store them"
-        )
+        ),
     ]
 
 

@@ -16,7 +16,6 @@ EXPECTED = {
     "22003": Fate.SET_ASIDE,  # numeric_value_out_of_range
     "22008": Fate.SET_ASIDE,  # datetime_field_overflow
     "22P02": Fate.SET_ASIDE,  # invalid_text_representation
-    "23502": Fate.SET_ASIDE,  # not_null_violation
     "23503": Fate.SET_ASIDE,  # foreign_key_violation
     "23505": Fate.SET_ASIDE,  # unique_violation
     "23P01": Fate.SET_ASIDE,  # exclusion_violation
@@ -26,6 +25,7 @@ EXPECTED = {
     "22021": Fate.WAIT,  # character_not_in_repertoire
     "22P03": Fate.WAIT,  # invalid_binary_representation
     "22P05": Fate.WAIT,  # untranslatable_character
+    "23502": Fate.WAIT,  # not_null_violation
     "08006": Fate.WAIT,  # connection_failure
     "08P01": Fate.WAIT,  # protocol_violation, as PgBouncer says of an outage
     "0A000": Fate.WAIT,  # feature_not_supported

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import attrs
@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from consumer_svc import wiring
+from consumer_svc.adapters.topic_writer import Refusal
 from consumer_svc.cli import main
 from consumer_svc.ports import DeadLetter
 from monitoring_core.settled import Settled
@@ -64,14 +65,20 @@ class FakeTopic:
 
 @attrs.define
 class FakeTopicWriter:
-    """The topic of results."""
+    """The topic of results, which takes no message with a key in `refused`."""
 
     sent: list[tuple[bytes | None, bytes | None]] = attrs.field(factory=list)
+    refused: set[bytes | None] = attrs.field(factory=set)
 
-    def send(self, messages: Iterable[tuple[bytes | None, bytes | None, dict[str, str | bytes | None]]]) -> None:
-        for key, value, headers in messages:
+    def offer(self, messages: list[tuple[bytes | None, bytes | None, dict[str, str | bytes | None]]]) -> list[Refusal]:
+        refusals = []
+        for number, (key, value, headers) in enumerate(messages):
             assert headers == {}
-            self.sent.append((key, value))
+            if key in self.refused:
+                refusals.append(Refusal(number, True, "Broker: Message size too large"))
+            else:
+                self.sent.append((key, value))
+        return refusals
 
 
 @pytest.fixture
@@ -181,6 +188,21 @@ def test_a_replay_sends_what_it_is_asked_to_and_remembers_it(
     assert unsettled(topic) == left
     count, words = (2, "would be sent") if "--dry-run" in args else (len(sent), "sent")
     assert output == f"{count} message{'' if count == 1 else 's'} {words} to topic website_availability\n"
+
+
+def test_what_the_topic_refuses_for_good_holds_up_no_other(
+    config: Path, topic: FakeTopic, writer: FakeTopicWriter
+) -> None:
+    """As one that is too large for it: it stays a dead letter, and is named, with status 1."""
+    writer.refused = {b"5"}
+    for _ in range(2):
+        done = CliRunner().invoke(main, ["dead-letters", "replay", "--config", str(config)])
+        assert done.exit_code == 1
+        assert done.stderr == (
+            "topic website_availability refuses 1 dead letter for good, the first 0:4: Broker: Message size too large\n"
+        )
+    assert [key for key, _ in writer.sent] == [b"6"]
+    assert unsettled(topic) == ["0:4"]
 
 
 @pytest.mark.parametrize(

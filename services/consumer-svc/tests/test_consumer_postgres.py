@@ -197,6 +197,42 @@ def test_a_lost_connection_is_an_outage_and_the_next_try_opens_another(database:
     assert writer.write([UP]) == WriteCounts(duplicates=1)
 
 
+# What others do to the database -> how it is undone. With it, nothing can be stored, whatever is in the results.
+AROUND = {
+    "an event trigger refuses the staging table": (
+        """CREATE FUNCTION monitoring.refuse() RETURNS event_trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'no changes today'; END $$;
+        CREATE EVENT TRIGGER refusing ON ddl_command_start EXECUTE FUNCTION monitoring.refuse()""",
+        "DROP EVENT TRIGGER refusing",
+    ),
+    "the table of marks refuses": (
+        "ALTER TABLE monitoring.availability_dirty_hour ADD CONSTRAINT never CHECK (hour < '2000-01-01') NOT VALID",
+        "ALTER TABLE monitoring.availability_dirty_hour DROP CONSTRAINT never",
+    ),
+    "a column was added that must have a value": (
+        """ALTER TABLE monitoring.availability_result ADD COLUMN tenant text NOT NULL DEFAULT '';
+        ALTER TABLE monitoring.availability_result ALTER COLUMN tenant DROP DEFAULT""",
+        "ALTER TABLE monitoring.availability_result DROP COLUMN tenant",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", AROUND)
+def test_what_others_did_to_the_database_is_waited_for(database: DatabaseConfig, server: str, what: str) -> None:
+    """No result is to blame for it, neither a new one nor one that comes again: none becomes a dead letter."""
+    done, undone = AROUND[what]
+    writer, batch = PostgresWriter(database), [UP, UP.replace(target_id=2)]
+    writer.write([UP])
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(done.encode())
+        try:
+            with pytest.raises(OutageError, match="PostgreSQL at "):
+                writer.write(batch)
+        finally:
+            connection.execute(undone.encode())
+    assert writer.write(batch) == WriteCounts(stored=1, duplicates=1)
+
+
 def test_a_refused_connection_is_not_called_unreachable(database: DatabaseConfig) -> None:
     """The person who reads it looks at the user and the database, not at the network."""
     with pytest.raises(OutageError, match=r'refuses the connection: role "nobody" does not exist$'):

@@ -86,8 +86,8 @@ def test_a_partition_that_somebody_detached_is_kept_when_a_late_result_of_its_da
     write(connection, 4, 4)
     said = run(database)
     assert (
-        f"default partition: its rows of {NOW:%Y-%m-%d} stay, a table availability_result_{DAY} is there that is no "
-        "partition: rename it (dbadmin drops no table that it did not detach)"
+        f"default partition: its rows of {NOW:%Y-%m-%d} stay, a table availability_result_{DAY} is there that is not "
+        "the partition of that day: rename it (dbadmin drops no table that it did not detach)"
     ) in said
     assert one(connection, f"SELECT count(*) FROM {TABLE}") == 3
     assert one(connection, "SELECT count(*) FROM monitoring.availability_result_default") == 1
@@ -120,8 +120,8 @@ def test_a_partition_of_today_that_somebody_detached_is_not_attached_again(
     connection.execute(f"ALTER TABLE monitoring.availability_result DETACH PARTITION {TABLE}")
     said = run(database, NOW)
     assert (
-        f"partition availability_result_{DAY}: not made, a table availability_result_{DAY} is there that is no "
-        "partition: rename it (dbadmin drops no table that it did not detach)"
+        f"partition availability_result_{DAY}: not made, a table availability_result_{DAY} is there that is not "
+        "the partition of that day: rename it (dbadmin drops no table that it did not detach)"
     ) in said
     assert one(connection, f"SELECT relispartition FROM pg_class WHERE oid = '{TABLE}'::regclass") is False
 
@@ -224,6 +224,20 @@ def test_a_day_that_something_depends_on_is_detached_and_kept(
     assert said[-1].startswith("done: ")
     connection.execute("DROP VIEW monitoring.of_a_person")
     assert run(database, later)[0].endswith(": dropped")
+
+
+@pytest.mark.parametrize("days", [-1, 7])
+def test_a_partition_that_holds_more_than_the_day_in_its_name_is_kept(
+    database: DatabaseConfig, connection: psycopg.Connection[Any], days: int
+) -> None:
+    """Others name a partition of many days by one of them: the other days must not go with it."""
+    begin, end = sorted(f"{NOW + dt.timedelta(days=ahead):%Y-%m-%d} 00:00+00" for ahead in (4, 4 + days))
+    name = f"monitoring.availability_result_{NOW + dt.timedelta(days=4):%Y%m%d}"
+    many = f"CREATE TABLE {name} PARTITION OF monitoring.availability_result FOR VALUES FROM ('{begin}') TO ('{end}')"
+    connection.execute(many.encode())
+    said = run(database, NOW + dt.timedelta(days=20))
+    assert [line for line in said if "results of" in line and "dropped" in line]
+    assert one(connection, f"SELECT relispartition FROM pg_class WHERE oid = '{name}'::regclass") is True
 
 
 def test_what_an_older_release_detached_is_dropped_after_the_upgrade(

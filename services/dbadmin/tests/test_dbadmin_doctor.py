@@ -86,6 +86,7 @@ def test_a_complete_database_passes_everything(installed: Config) -> None:
         "way to PostgreSQL",
         "schema monitoring",
         "partitions ahead",
+        "retention",
         "maintain",
         "maintenance windows",
         "long transactions",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from monitoring_core.config.values import Secret
 from monitoring_core.testing.clock import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 
@@ -179,12 +180,29 @@ def answer(value: object) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("retention", "line"),
+    ("retention", "size", "line"),
     [
-        ("86400000", "pass  settings of topic results: retention 1 days, messages up to 65536 bytes"),
-        ("-1", "pass  settings of topic results: retention without end, messages up to 65536 bytes"),
+        ("86400000", "-1", "pass  settings of topic results: retention 1 days, messages up to 65536 bytes"),
+        ("-1", "-1", "pass  settings of topic results: retention without end, messages up to 65536 bytes"),
+        (
+            "86400000",
+            "1073741824",
+            (
+                "pass  settings of topic results: retention 1 days or 1073741824 bytes a partition, messages up to "
+                "65536 bytes"
+            ),
+        ),
+        (
+            "86400000",
+            "1073741823",
+            (
+                "warn  settings of topic results: retention.bytes 1073741823: what consumers have not stored when a "
+                "partition is larger is lost → set it to -1, retention.ms is enough"
+            ),
+        ),
         (
             "86399999",
+            "-1",
             (
                 "warn  settings of topic results: retention.ms 86399999: what consumers have not stored by then is "
                 "lost → set it to 604800000"
@@ -192,9 +210,10 @@ def answer(value: object) -> Any:
         ),
     ],
 )
-def test_messages_should_be_kept_for_a_day(retention: str, line: str, config: Config) -> None:
-    """An outage of a day is survived."""
-    settings = {"retention.ms": SimpleNamespace(value=retention), "cleanup.policy": SimpleNamespace(value="delete")}
+def test_messages_should_be_kept_for_a_day(retention: str, size: str, line: str, config: Config) -> None:
+    """An outage of a day is survived; how many messages that is, a size does not say."""
+    values = {"retention.ms": retention, "retention.bytes": size, "cleanup.policy": "delete"}
+    settings = {name: SimpleNamespace(value=value) for name, value in values.items()}
     admin = SimpleNamespace(describe_configs=lambda asked, **_: {asked[0]: answer(settings)})
     cluster: Any = SimpleNamespace(admin=admin, config=config, timeout_s=1.0)
     assert [str(found) for found in check_settings(cluster, topic(FINE))] == [line]
@@ -222,10 +241,64 @@ def test_ten_thousand_messages_may_wait(
 ) -> None:
     """A consumer stores them in a second; more say that consumers are too few."""
     monkeypatch.setattr(consumers, "_members", lambda *_: members)
-    monkeypatch.setattr(consumers, "_lags", lambda *_: dict(enumerate(waiting)))
+    monkeypatch.setattr(consumers, "_committed", lambda *_: {})
+    monkeypatch.setattr(consumers, "offsets", offsets_by_age({0: [0, 0], -2: [0, 0], -1: waiting}))
     cluster: Any = SimpleNamespace(config=config)
     (found,) = check_lag(cluster, len(waiting))
     assert str(found).startswith(line)
+
+
+def offsets_by_age(known: dict[int, list[int]]) -> Callable[[object, int, Any], dict[int, int]]:
+    """Kafka's offsets: by -1 the ends, by -2 the begins, and by an age in minutes the first messages that are newer."""
+
+    def offsets(_: object, count: int, spec: Any) -> dict[int, int]:
+        age = spec._value if spec._value < 0 else round((time.time() * 1000 - spec._value) / 60_000)
+        return dict(enumerate(known[age if age in known else 0][:count]))
+
+    return offsets
+
+
+FIVE = "5 messages wait, 3 of them in partition 0"
+MEND_LATE = "→ see in /readyz and the log of consumer-svc what keeps it, or start more, up to one a partition"
+
+
+@pytest.mark.parametrize(
+    ("members", "newer", "line"),
+    [
+        (1, {5: [7, 0]}, f"pass  group monitoring-consumer: 1 consumer, {FIVE}"),
+        (
+            1,
+            {5: [8, 0], 60: [7, 0]},
+            f"warn  group monitoring-consumer: {FIVE}, the oldest for more than 5 min for 1 consumer {MEND_LATE}",
+        ),
+        (
+            None,
+            {5: [-1, -1], 60: [7, 1]},
+            (
+                f"fail  group monitoring-consumer: {FIVE}, the oldest for more than 60 min for consumers, whose number "
+                f"this broker does not tell {MEND_LATE}"
+            ),
+        ),
+        (
+            0,
+            {5: [-1, -1], 60: [8, 0]},
+            (
+                f"fail  group monitoring-consumer: no consumer runs, {FIVE}, the oldest for more than 60 min → start "
+                "consumer-svc run"
+            ),
+        ),
+    ],
+)
+def test_messages_wait_five_minutes_to_be_stored(
+    members: int | None, newer: dict[int, list[int]], line: str, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few they are: a consumer that stores nothing has few messages to store where there are few websites."""
+    monkeypatch.setattr(consumers, "_members", lambda *_: members)
+    monkeypatch.setattr(consumers, "_committed", lambda *_: {0: 7})
+    monkeypatch.setattr(consumers, "offsets", offsets_by_age({0: [0, 0], -2: [0, 0], -1: [10, 2]} | newer))
+    cluster: Any = SimpleNamespace(config=config)
+    (found,) = check_lag(cluster, 2)
+    assert str(found) == line
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,22 @@ import contextlib
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import psycopg
 import pytest
 
 from dbadmin.doctor import maintenance, postgres
 from dbadmin.doctor.findings import Finding, Level
 from dbadmin.doctor.maintenance import check_long_transactions, check_maintenance
+from dbadmin.doctor.schema import check_retention
 from dbadmin.doctor.trials import try_part
+from dbadmin.history import partitions
 from dbadmin.history.maintain import LOCK, maintain
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
 from monitoring_core.config import Role
 from monitoring_core.errors import MonitoringError
+from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.postgres import connect
 
 if TYPE_CHECKING:
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration_test
 
 NOW = dt.datetime.now(dt.UTC).replace(minute=0, second=0, microsecond=0)
-HOUR = dt.timedelta(hours=1)
+HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 PARTS = (Role.ADMINISTRATOR, Role.PRODUCER, Role.CONSUMER)
 
 
@@ -187,6 +191,92 @@ def test_what_a_part_cannot_do_is_told(
     assert [str(finding) for finding in trials(database, part)] == [
         f"fail  trial of the {part}: {text} → mend what PostgreSQL says; until then nothing of this kind is done"
     ]
+
+
+HIDING = " → disable it, or give the account a policy that shows all rows"
+CLOSED = "row-level security without a policy hides all rows of"
+
+
+@pytest.mark.parametrize(
+    ("table", "role", "policy", "line"),
+    [
+        (
+            "availability_monitor_config",
+            Role.PRODUCER,
+            None,
+            f"fail  rows for the producer: {CLOSED} availability_monitor_config{HIDING}",
+        ),
+        (
+            "availability_monitor_config",
+            Role.PRODUCER,
+            "amc_id < 0",
+            (
+                "warn  rows for the producer: row-level security may hide rows of availability_monitor_config → see "
+                "its policies: disable it, or give the account a policy that shows all rows"
+            ),
+        ),
+        (
+            "availability_result",
+            Role.ADMINISTRATOR,
+            None,
+            f"fail  rows for the administrator: {CLOSED} availability_result{HIDING}",
+        ),
+        ("status_token", Role.STATUS, None, f"fail  rows for the status: {CLOSED} status_token{HIDING}"),
+        ("availability_monitor_config", Role.CONSUMER, None, None),
+    ],
+)
+def test_rows_that_row_level_security_hides_are_told(
+    database: DatabaseConfig,
+    connection: psycopg.Connection[Any],
+    table: str,
+    role: Role,
+    policy: str | None,
+    line: str | None,
+) -> None:
+    """A part that sees no rows gets no error: a producer would watch nothing, and maintain count nothing."""
+    name = f"{database.database}-part"
+    connection.execute(f'CREATE ROLE "{name}" LOGIN')
+    try:
+        connection.execute(f'GRANT USAGE, CREATE ON SCHEMA monitoring TO "{name}"')
+        connection.execute(f'GRANT ALL ON ALL TABLES IN SCHEMA monitoring TO "{name}"')
+        connection.execute(f"ALTER TABLE monitoring.{table} ENABLE ROW LEVEL SECURITY")
+        if policy:
+            connection.execute(f"CREATE POLICY of_some ON monitoring.{table} USING ({policy})")
+        found = [str(one) for one in trials(attrs.evolve(database, user=name), role) if "rows for" in one.subject]
+    finally:
+        connection.execute(f'DROP OWNED BY "{name}"')
+        connection.execute(f'DROP ROLE "{name}"')
+    assert found == ([line] if line else [])
+
+
+def test_results_that_do_not_go_are_told(database: DatabaseConfig, connection: psycopg.Connection[Any]) -> None:
+    """A day that maintain does not come to, one that something depends on, and a partition that it did not make."""
+
+    def said() -> str:
+        return str(check_retention(connection, config, FakeClock(now_ms=round(NOW.timestamp() * 1000))))
+
+    config = attrs.evolve(database, retention=dt.timedelta(days=2))
+    mend = " → docs/runbook.md says what keeps them"
+    assert said() == "pass  retention: no result is older than 2 days"
+    for days in (3, 4, 9):
+        partitions.create(connection, "monitoring", (NOW - days * DAY).date())
+        partitions.attach(connection, "monitoring", (NOW - days * DAY).date())
+    oldest = (NOW - 9 * DAY).date()
+    assert said() == f"warn  retention: results of 2 days are older than it, the oldest of {oldest}{mend}"
+    connection.execute(f"CREATE VIEW public.of_a_person AS TABLE monitoring.availability_result_{oldest:%Y%m%d}")
+    list(maintain(config, NOW))
+    table = f"1 table of days that are over cannot be dropped, like availability_result_{oldest:%Y%m%d}"
+    assert said() == f"warn  retention: {table}{mend}"
+    with connect(database, "a run", autocommit=True) as another:
+        another.execute("SELECT pg_advisory_lock(%s, hashtext('monitoring'))", (LOCK,))
+        assert said() == "pass  retention: dbadmin maintain is at work"
+    connection.execute(
+        "CREATE TABLE monitoring.by_hand PARTITION OF monitoring.availability_result "
+        "FOR VALUES FROM ('2020-01-01 00:00+00') TO ('2021-01-01 00:00+00')"
+    )
+    assert said() == (
+        f"warn  retention: {table}; 1 partition that others made will never be dropped, like by_hand{mend}"
+    )
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,57 @@ def test_a_default_partition_that_was_dropped_is_made_anew(
         connection.execute(f'DROP ROLE "{name}"')
 
 
+# What has the name of a day's partition: it says nothing of the days that are to be made, nor of rows that wait.
+IN_THE_WAY = {
+    "view": "CREATE VIEW {name} AS SELECT 1 AS one",
+    "materialized view": "CREATE MATERIALIZED VIEW {name} AS SELECT 1 AS one",
+    "foreign table": "CREATE FOREIGN TABLE {name} (one integer) SERVER archive",
+    "sequence": "CREATE SEQUENCE {name}",
+}
+
+
+@pytest.mark.parametrize("kind", IN_THE_WAY)
+def test_whatever_has_the_name_of_a_day_keeps_maintain_from_that_day_alone(
+    database: DatabaseConfig, connection: psycopg.Connection[Any], kind: str
+) -> None:
+    """As an archived day does whose rows are elsewhere. Its late results are counted, and the other days are made."""
+    connection.execute("CREATE FOREIGN DATA WRAPPER elsewhere")
+    connection.execute("CREATE SERVER archive FOREIGN DATA WRAPPER elsewhere")
+    tomorrow, past = NOW + dt.timedelta(days=1), NOW - dt.timedelta(days=5)
+    connection.execute(f"DROP TABLE {PARENT}_{tomorrow:%Y%m%d}")
+    for day in (tomorrow, past):
+        connection.execute(IN_THE_WAY[kind].format(name=f"{PARENT}_{day:%Y%m%d}").encode())
+    later = NOW + dt.timedelta(days=1)
+    connection.execute(INSERT, (1, past))
+    connection.execute("INSERT INTO monitoring.availability_dirty_hour VALUES (%s)", (past,))
+    said = [done.text for done in maintain(database, later)]
+    assert f"default partition: its rows of {past:%Y-%m-%d} stay, a table " in said[0]
+    assert f"partition availability_result_{tomorrow:%Y%m%d}: not made, a table " in said[1]
+    assert said[2] == f"partitions: 1 made, up to {later + dt.timedelta(days=2):%Y-%m-%d}"
+    assert one(connection, "SELECT sum(checks) FROM monitoring.website_availability_hourly") == 1
+
+
+def test_a_partition_that_others_made_keeps_maintain_from_its_days_alone(
+    database: DatabaseConfig, connection: psycopg.Connection[Any]
+) -> None:
+    """It has a name and bounds of its own, by local time; the half of a day beside it stays in the default one."""
+    begin, end = (f"{NOW + dt.timedelta(days=days):%Y-%m-%d} 12:00+00" for days in (3, 5))
+    by_hand = f"CREATE TABLE monitoring.by_hand PARTITION OF {PARENT} FOR VALUES FROM ('{begin}') TO ('{end}')"
+    connection.execute(by_hand.encode())
+    beside, later = f"{NOW + dt.timedelta(days=3):%Y-%m-%d} 06:00+00", NOW + dt.timedelta(days=4)
+    connection.execute(INSERT, (1, beside))
+    connection.execute("INSERT INTO monitoring.availability_dirty_hour VALUES (%s)", (beside,))
+    for _ in range(2):
+        said = [done.text for done in maintain(database, later) if "which an earlier run left" not in done.text]
+        assert said[0].startswith("default partition: its rows stay, results of that time have another partition")
+        for line, days in zip(said[1:4], (3, 4, 5), strict=True):
+            assert line.startswith(f"partition availability_result_{NOW + dt.timedelta(days=days):%Y%m%d}: not made, ")
+            assert line.endswith('would overlap partition "by_hand"') == (days > 3)
+        assert said[4].startswith("partitions: ")
+    assert one(connection, "SELECT sum(checks) FROM monitoring.website_availability_hourly") == 1
+    assert one(connection, f"SELECT count(*) FROM {DEFAULT}") == 1
+
+
 def test_a_default_partition_that_was_detached_is_attached_again_with_its_rows(
     database: DatabaseConfig, connection: psycopg.Connection[Any]
 ) -> None:

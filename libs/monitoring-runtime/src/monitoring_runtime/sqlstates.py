@@ -27,6 +27,7 @@ FATES = {
     "22P03": Fate.WAIT,  # invalid_binary_representation: a column has another type than ours
     "22P04": Fate.STOP,  # bad_copy_file_format
     "23": Fate.SET_ASIDE,  # integrity constraint violation; for "no partition" see `fate`
+    "23502": Fate.WAIT,  # not_null_violation: whatever must have a value has one, but for a column that others added
     "42601": Fate.STOP,  # syntax_error
     "42P02": Fate.STOP,  # undefined_parameter
     "42P18": Fate.STOP,  # indeterminate_datatype

@@ -14,6 +14,7 @@ import click
 
 from consumer_svc import wiring
 from consumer_svc.ports import REASONS
+from monitoring_core.errors import StopError
 from monitoring_core.result import one_line
 from monitoring_runtime.commands import config_options, counted
 from monitoring_runtime.groups import LazyGroup, examples
@@ -108,20 +109,24 @@ def replay(config: Config, places: tuple[tuple[int, int], ...], reason: str | No
     """Send dead letters to the topic once more, unchanged: those that are named, else all that are not settled yet.
 
     What still cannot be stored becomes a dead letter again. What is stored already changes nothing. What was too large
-    to be kept whole is left out.
+    to be kept whole is left out. What the topic refuses for good stays a dead letter, and the status is 1.
     """
+    name, refused = config.kafka.topic_name, list[str]()
     with contextlib.closing(wiring.dead_letter_topic(config)) as topic:
         found = _with_reason(_chosen(topic, places, again), reason)
         writer, sent = wiring.topic_writer(config), 0
         while batch := list(islice(found, _BATCH)):
             batch = [letter for letter in batch if "cut_from_bytes" not in letter.headers]
-            sent += len(batch)
             if not dry_run:
-                writer.send((letter.key, letter.value, {}) for letter in batch)
+                refusals = writer.offer([(letter.key, letter.value, {}) for letter in batch])
+                refused += [f"{batch[one.number].place}: {one.why}" for one in refusals]
+                stay = {one.number for one in refusals}
+                batch = [letter for number, letter in enumerate(batch) if number not in stay]
                 _settle(topic, batch)
-    click.echo(
-        f"{counted(sent, 'message')} {'would be sent' if dry_run else 'sent'} to topic {config.kafka.topic_name}"
-    )
+            sent += len(batch)
+    click.echo(f"{counted(sent, 'message')} {'would be sent' if dry_run else 'sent'} to topic {name}")
+    if refused:
+        raise StopError(f"topic {name} refuses {counted(len(refused), 'dead letter')} for good, the first {refused[0]}")
 
 
 @dead_letters.command(

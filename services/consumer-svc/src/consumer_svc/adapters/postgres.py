@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -16,7 +17,7 @@ from monitoring_runtime.postgres import RevisionGuard, explain, first_line
 from monitoring_runtime.sqlstates import Fate, fate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from psycopg import sql
 
@@ -102,6 +103,8 @@ class PostgresWriter:
             return WriteCounts(stored, replaced, len(results) - stored - replaced)
         except (ValueError, OverflowError) as error:  # psycopg cannot write a value in binary
             raise RefusedError(first_line(error)) from None
+        except _AroundError as error:
+            raise self._failure(error.cause, of_rows=False) from None
         except psycopg.Error as error:
             raise self._failure(error) from None
 
@@ -136,9 +139,7 @@ class PostgresWriter:
             with connection.transaction(), connection.cursor() as cursor:
                 if rows:
                     _copy(cursor, self._statements.copy, rows)
-                    cursor.execute(self._statements.mark_hours, (hours(rows),))
-                if progress:
-                    self._positions.advance(cursor, progress)
+                self._note(cursor, rows, progress)
         except psycopg.errors.UniqueViolation:
             self._staged_left = self._last_staged = min(2 * self._last_staged or 1, _MOST_STAGED)
             return None
@@ -149,26 +150,32 @@ class PostgresWriter:
         """Copy rows into the staging table, and merge them into the table from there."""
         with connection.transaction(), connection.cursor() as cursor:
             # Only for this transaction: through a pool, the next one may be in another session.
-            cursor.execute(self._statements.create_staging)
+            with _blaming_no_row():
+                cursor.execute(self._statements.create_staging)
             _copy(cursor, self._statements.copy_staged, rows)
             stored = cursor.execute(self._statements.insert_new).rowcount
             # Only a row that was not inserted can have met an unknown one.
             replaced = cursor.execute(self._statements.replace_unknown).rowcount if stored < len(rows) else 0
-            if stored or replaced:
+            self._note(cursor, rows if stored or replaced else [], progress)
+            return stored, replaced
+
+    def _note(self, cursor: psycopg.Cursor[Any], rows: list[Row], progress: Progress | None) -> None:
+        """Mark the hours of rows that were stored, and note how far the batch comes."""
+        with _blaming_no_row():
+            if rows:
                 cursor.execute(self._statements.mark_hours, (hours(rows),))
             if progress:
                 self._positions.advance(cursor, progress)
-            return stored, replaced
 
     def _connect(self) -> Session:
         if self._connection is None:
             self._connection = self._guard.connect("consumer-svc")
         return self._connection
 
-    def _failure(self, error: psycopg.Error) -> Exception:
-        """What to raise when rows cannot be written."""
+    def _failure(self, error: psycopg.Error, *, of_rows: bool = True) -> Exception:
+        """What to raise when rows cannot be written; `of_rows`: whether their values may be at fault."""
         match fate(error):
-            case Fate.SET_ASIDE:
+            case Fate.SET_ASIDE if of_rows:
                 return RefusedError(first_line(error))
             case Fate.STOP:
                 return StopError(explain(error, self._config, "cannot store results"))
@@ -180,6 +187,22 @@ class PostgresWriter:
             self._connection.close()
             self._connection = None
         return OutageError(explain(error, self._config, "cannot store results"))
+
+
+class _AroundError(Exception):
+    """A statement that holds no value of a row failed: whatever its error is, no row is at fault."""
+
+    def __init__(self, cause: psycopg.Error) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+@contextmanager
+def _blaming_no_row() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _AroundError(error) from None
 
 
 def _copy(cursor: psycopg.Cursor[Any], statement: sql.Composed, rows: list[Row]) -> None:

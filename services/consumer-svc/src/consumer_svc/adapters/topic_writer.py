@@ -12,8 +12,6 @@ from monitoring_core.errors import OutageError
 from monitoring_runtime.kafka import SILENT, ClientProperties, detail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from confluent_kafka import Message
 
     from monitoring_core.config import KafkaConfig
@@ -58,17 +56,10 @@ class TopicWriter:
         self._properties = ClientProperties(config)
         self._producer: Producer | None = None
 
-    def send(self, messages: Iterable[Content]) -> None:
-        """Send messages: key, value and headers. All are acknowledged when this returns.
-
-        Raises:
-            OutageError: Kafka cannot be reached, or refuses a message.
-        """
-        if refusals := self.offer(list(messages)):
-            raise self._outage(refusals[0].why)
-
     def offer(self, messages: list[Content]) -> list[Refusal]:
-        """Send messages; returns those that the topic will never take. All others are acknowledged.
+        """Send messages: key, value and headers; returns those that the topic will never take.
+
+        All others are acknowledged when this returns.
 
         Raises:
             OutageError: Kafka cannot be reached, or does not take messages now.

@@ -14,7 +14,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # its own name
 
-from dbadmin.doctor.findings import Finding, passed, warned
+from dbadmin.doctor.findings import Finding, failed, passed, warned
 from monitoring_runtime.commands import counted
 
 if TYPE_CHECKING:
@@ -24,23 +24,37 @@ if TYPE_CHECKING:
 
 # The largest number of waiting messages that does not yet mean too few consumers.
 _LAG = 10_000
-# alert-svc decides a message within seconds; after this time people are told late.
+# Consumers and alert-svc are done with a message within seconds; after this time people are told late.
 _LATE_S = 300
+# After this time nobody can rely on the results: something keeps the consumers from storing them.
+_VERY_LATE_S = 3_600
 _UNTOLD = ", whose number this broker does not tell"
 # The errors that a group's coordinator answers while it starts.
 _STARTING = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR)
 
 
 def check_lag(cluster: Cluster, partitions: int) -> Iterator[Finding]:
-    """How many consumers run, and how many messages wait for them."""
+    """How many consumers run, how many messages wait for them, and whether some of them are late.
+
+    A consumer that cannot store anything has a short lag where there are few websites.
+    """
     group = cluster.config.consumer.group_id
-    members = _members(cluster, group)
-    lags = _lags(cluster, group, partitions)
+    members, waiting = _members(cluster, group), next_offsets(cluster, group, partitions)
+    ends = offsets(cluster, partitions, OffsetSpec.latest())
+    lags = {number: ends[number] - offset for number, offset in waiting.items()}
     total, text = sum(lags.values()), _waiting(lags)
-    subject = f"group {group}"
+    subject, tell = f"group {group}", warned
     who = f"consumers{_UNTOLD}" if members is None else counted(members, "consumer")
+    late = bool(total) and bool(older(cluster, waiting, _LATE_S))
+    if late and older(cluster, waiting, _VERY_LATE_S):
+        tell, text = failed, f"{text}, the oldest for more than {_VERY_LATE_S // 60} min"
+    elif late:
+        text = f"{text}, the oldest for more than {_LATE_S // 60} min"
     if members == 0:
-        yield warned(subject, f"no consumer runs, {text}", "start consumer-svc run")
+        yield tell(subject, f"no consumer runs, {text}", "start consumer-svc run")
+    elif late:
+        mend = "see in /readyz and the log of consumer-svc what keeps it, or start more, up to one a partition"
+        yield tell(subject, f"{text} for {who}", mend)
     elif total > _LAG:
         yield warned(subject, f"{text} for {who}", "start more consumers, up to one a partition")
     else:
@@ -54,15 +68,12 @@ def check_alert_lag(cluster: Cluster, partitions: int) -> Iterator[Finding]:
     if members == 0 and not _committed(cluster, group):
         yield passed(subject, "alert-svc has not run in it")
         return
-    moment = OffsetSpec.for_timestamp(int((time.time() - _LATE_S) * 1000))
-    newer, ends = offsets(cluster, partitions, moment), offsets(cluster, partitions, OffsetSpec.latest())
+    ends = offsets(cluster, partitions, OffsetSpec.latest())
     undecided = next_offsets(cluster, group, partitions)
     text = _waiting({number: ends[number] - offset for number, offset in undecided.items()})
-    # Kafka answers -1 for a partition that has no newer message.
-    firsts = {number: newer[number] if newer[number] >= 0 else ends[number] for number in ends}
     if members == 0:
         yield warned(subject, f"no alert-svc runs, {text}", "start alert-svc run")
-    elif any(undecided[number] < first for number, first in firsts.items()):
+    elif older(cluster, undecided, _LATE_S):
         text = f"{text}, the oldest for more than {_LATE_S // 60} min"
         yield warned(subject, text, "see why alert-svc does not decide them, or start more, up to one a partition")
     else:
@@ -93,17 +104,21 @@ def _members(cluster: Cluster, group: str) -> int | None:
         time.sleep(0.1)
 
 
-def _lags(cluster: Cluster, group: str, partitions: int) -> dict[int, int]:
-    """The lag of each partition: how many of its messages the group has not committed."""
-    ends = offsets(cluster, partitions, OffsetSpec.latest())
-    return {number: ends[number] - offset for number, offset in next_offsets(cluster, group, partitions).items()}
-
-
 def next_offsets(cluster: Cluster, group: str, partitions: int) -> dict[int, int]:
     """The offset of the first message of each partition that a group has not committed."""
     committed = _committed(cluster, group)
     begins = offsets(cluster, partitions, OffsetSpec.earliest())
     return {number: max(committed.get(number, 0), begin) for number, begin in begins.items()}
+
+
+def older(cluster: Cluster, waiting: dict[int, int], seconds: float) -> list[int]:
+    """The partitions whose message at the offset in `waiting`, or a later one, is older than this."""
+    moment = OffsetSpec.for_timestamp(int((time.time() - seconds) * 1000))
+    # In this order, a message that comes meanwhile is not taken for an old one.
+    ends, newer = offsets(cluster, len(waiting), OffsetSpec.latest()), offsets(cluster, len(waiting), moment)
+    # Kafka answers -1 for a partition that has no newer message, as for an empty one.
+    firsts = {number: newer[number] if newer[number] >= 0 else ends[number] for number in ends}
+    return [number for number, first in firsts.items() if waiting[number] < first]
 
 
 def _committed(cluster: Cluster, group: str) -> dict[int, int]:

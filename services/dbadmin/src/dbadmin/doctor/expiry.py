@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
-from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # its own name
-
-from dbadmin.doctor.consumers import next_offsets, offsets
+from dbadmin.doctor.consumers import next_offsets, older
 from dbadmin.doctor.findings import Finding, failed
 from dbadmin.doctor.topics import retention_ms
 
@@ -22,13 +19,8 @@ def check_expiry(cluster: Cluster, partitions: int) -> Iterator[Finding]:
     kept_ms = retention_ms(cluster, cluster.config.kafka.topic_name)
     if kept_ms < 0:
         return
-    half = OffsetSpec.for_timestamp(int(time.time() * 1000) - kept_ms // 2)
-    # Kafka answers -1 for a partition that has no newer message, as for an empty one.
-    newer, ends = offsets(cluster, partitions, half), offsets(cluster, partitions, OffsetSpec.latest())
     waiting = next_offsets(cluster, cluster.config.consumer.group_id, partitions)
-    firsts = {number: newer[number] if newer[number] >= 0 else ends[number] for number in ends}
-    old = [number for number, first in firsts.items() if waiting[number] < first]
-    if old:
+    if old := older(cluster, waiting, kept_ms / 2000):
         yield failed(
             f"group {cluster.config.consumer.group_id}",
             f"messages in partition {old[0]} have waited for half of retention.ms {kept_ms}, after which they are lost",

@@ -18,7 +18,7 @@ from dbadmin.doctor.maintenance import (
     check_windows,
 )
 from dbadmin.doctor.rights import check_rights
-from dbadmin.doctor.schema import check_default_partition, check_partitions, check_schema
+from dbadmin.doctor.schema import check_default_partition, check_partitions, check_retention, check_schema
 from dbadmin.doctor.trials import try_part
 from monitoring_core.config import Role
 from monitoring_core.errors import StopError
@@ -71,6 +71,7 @@ def check_server(config: Config, database: DatabaseConfig, clock: Clock) -> Iter
             if schema.level == "pass":
                 yield check_partitions(connection, database, clock)
                 yield from check_default_partition(connection, database.schema)
+                yield check_retention(connection, database, clock)
                 yield from check_maintenance(connection, database.schema)
                 yield check_windows(connection, database.schema)
                 yield check_long_transactions(connection, database.schema)

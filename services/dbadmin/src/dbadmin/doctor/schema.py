@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
 
+from dbadmin import holders
 from dbadmin.connect import one_row
 from dbadmin.doctor.findings import Finding, failed, passed, warned
-from dbadmin.history import mending, partitions
+from dbadmin.history import mending, owned, partitions
+from dbadmin.history.maintain import LOCK
 from dbadmin.install.revisions import newest_revision
 from monitoring_core.clock import from_ms
 from monitoring_core.tables import RESULT_DEFAULT_TABLE, SCHEMA_VERSION_TABLE
+from monitoring_runtime.commands import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +61,26 @@ def check_partitions(connection: psycopg.Connection[Any], config: DatabaseConfig
     if ahead < len(wanted) / 2:
         return warned(subject, f"up to {wanted[ahead - 1]}, {len(wanted) - ahead} days are missing", mend)
     return passed(subject, f"up to {wanted[ahead - 1]}")
+
+
+def check_retention(connection: psycopg.Connection[Any], config: DatabaseConfig, clock: Clock) -> Finding:
+    """Whether results go when they are older than `database.retention`: a disk that fills tells it too late."""
+    subject, schema = "retention", config.schema
+    if holders.of_keys(connection, LOCK, schema):
+        return passed(subject, "dbadmin maintain is at work")
+    said = []
+    if partitions.is_partitioned(connection, schema):
+        # In the first hours after midnight, maintain may not have come to the day that has just expired.
+        horizon = from_ms(clock.now_ms()).date() - config.retention - dt.timedelta(days=1)
+        if old := [day for day in partitions.attached_days(connection, schema) if day < horizon]:
+            said.append(f"results of {counted(len(old), 'day')} are older than it, the oldest of {old[0]}")
+        if left := sorted(owned.owned_names(connection, schema)):
+            said.append(f"{counted(len(left), 'table')} of days that are over cannot be dropped, like {left[0]}")
+        if others := partitions.made_by_others(connection, schema):
+            said.append(f"{counted(len(others), 'partition')} that others made will never be dropped, like {others[0]}")
+    if said:
+        return warned(subject, "; ".join(said), "docs/runbook.md says what keeps them")
+    return passed(subject, f"no result is older than {config.retention.days} days")
 
 
 def check_default_partition(connection: psycopg.Connection[Any], schema: str) -> Iterator[Finding]:

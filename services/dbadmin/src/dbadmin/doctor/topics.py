@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 CREATE_TOPICS = "run dbadmin create-topics"
 _DAY_MS = 86_400_000
-_NUMBERS = ("retention.ms", "max.message.bytes", "min.insync.replicas")
+# Kafka's own size of a segment of a log: with a smaller limit, a partition may keep no more than its last messages.
+_SEGMENT_BYTES = 1 << 30
+_NUMBERS = ("retention.ms", "retention.bytes", "max.message.bytes", "min.insync.replicas")
 
 
 def check_topic(topic: Any, config: Config, brokers: int) -> Iterator[Finding]:
@@ -63,10 +65,16 @@ def check_settings(cluster: Cluster, topic: Any) -> Iterator[Finding]:
     if not is_alerts and 0 <= kept < _DAY_MS:
         text = f"retention.ms {kept}: what consumers have not stored by then is lost"
         bad.append(warned(subject, text, f"set it to {7 * _DAY_MS}"))
+    kept_bytes = value.get("retention.bytes", -1)
+    if not is_alerts and 0 <= kept_bytes < _SEGMENT_BYTES:
+        text = f"retention.bytes {kept_bytes}: what consumers have not stored when a partition is larger is lost"
+        bad.append(warned(subject, text, "set it to -1, retention.ms is enough"))
     if not is_alerts and "compact" in policy:
         text = f"cleanup.policy {policy}: of the messages with one key all but the newest are deleted, stored or not"
         bad.append(failed(subject, text, "set it to delete"))
     how_long = "the newest event of each alert" if is_alerts else f"retention {_days(kept)}"
+    if not is_alerts and kept_bytes >= 0:
+        how_long += f" or {kept_bytes} bytes a partition"
     yield from bad or [passed(subject, f"{how_long}, messages up to {size} bytes")]
 
 

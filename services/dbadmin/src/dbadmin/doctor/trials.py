@@ -9,10 +9,11 @@ import psycopg
 from psycopg import sql
 
 from dbadmin import holders
-from dbadmin.doctor.findings import Finding, failed, passed
+from dbadmin.doctor.findings import Finding, failed, passed, warned
 from dbadmin.history import partitions
 from dbadmin.history.maintain import LOCK
 from dbadmin.history.rollups import dirty_days, dirty_hours, roll_up_day, roll_up_hour
+from dbadmin.install.privileges import PRIVILEGES
 from monitoring_core.config import Role
 from monitoring_runtime.postgres import first_line
 
@@ -34,6 +35,10 @@ INSERT INTO {schema}.alert_transition (transition_id, alert_id, target_id, polic
     since, locations, evidence, url)
 VALUES ('dbadmin doctor', 'dbadmin doctor', 0, '', 'down', 'info', 'ok', 'ok', now(), now(), '{{}}', '[]', '')"""
 _NOTICE = "UPDATE {schema}.alert_transition SET noticed = true WHERE transition_id = 'dbadmin doctor'"
+_HIDDEN = """
+SELECT c.relname, EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = ANY (%s) AND row_security_active(c.oid) ORDER BY c.relname"""
 # The findings about the schema tell of these.
 _UNFIT = psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName
 
@@ -44,6 +49,7 @@ def try_part(connection: psycopg.Connection[Any], schema: str, role: Role) -> It
     Args:
         connection: of the account that the part has; in autocommit mode.
     """
+    yield from _hidden(connection, schema, role)
     trial, subject = _TRIALS.get(role), f"trial of the {role}"
     if trial is None:
         return
@@ -58,6 +64,19 @@ def try_part(connection: psycopg.Connection[Any], schema: str, role: Role) -> It
         yield failed(subject, first_line(error), "mend what PostgreSQL says; until then nothing of this kind is done")
         return
     yield passed(subject, done)
+
+
+def _hidden(connection: psycopg.Connection[Any], schema: str, role: Role) -> Iterator[Finding]:
+    """Tables whose rows row-level security hides from the account: it gets no error, but too few rows, or none."""
+    # The administrator, who is not named, works with all tables.
+    names = list(PRIVILEGES.get(role, {table: None for rights in PRIVILEGES.values() for table in rights}))
+    found = connection.execute(_HIDDEN, (schema, names)).fetchall()
+    closed, filtered = ([name for name, open_ in found if open_ is some] for some in (False, True))
+    subject, mend = f"rows for the {role}", "disable it, or give the account a policy that shows all rows"
+    if closed:
+        yield failed(subject, f"row-level security without a policy hides all rows of {', '.join(closed)}", mend)
+    if filtered:
+        yield warned(subject, f"row-level security may hide rows of {', '.join(filtered)}", f"see its policies: {mend}")
 
 
 def _consume(connection: psycopg.Connection[Any], schema: str) -> str:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from psycopg import sql
 
 from dbadmin.connect import one_row
 from dbadmin.history.locking import LockedOutError, with_locks
 from dbadmin.history.owned import claim, release
-from dbadmin.history.partitions import attach, bounds, create, day_tables, in_the_way, name_of
+from dbadmin.history.partitions import attach, bounds, covered, create, day_tables, in_the_way, name_of
 from monitoring_core.tables import RESULT_COLUMNS, RESULT_DEFAULT_TABLE, RESULT_KEY
 from monitoring_runtime.commands import counted
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator
-
-    import psycopg
 
 # Rows deleted in one transaction.
 _BATCH = 20_000
@@ -65,6 +64,9 @@ def empty_default(connection: psycopg.Connection[Any], schema: str) -> Iterator[
         moved = with_locks(connection, lambda: _swap(connection, schema, wanted, len(wanted) == len(found), since))
     except LockedOutError:
         yield "default partition: its rows stay, a long query holds it; the next run tries again"
+        return
+    except psycopg.errors.InvalidObjectDefinition as error:
+        yield f"default partition: its rows stay, {covered(error)}"
         return
     yield f"default partition: {counted(moved, 'row')} moved into partitions of {_named(wanted)}"
 

@@ -16,6 +16,7 @@ from psycopg import sql
 from dbadmin.history.locking import LockedOutError, with_locks
 from dbadmin.history.owned import owned_names
 from monitoring_core.tables import RESULT_TABLE
+from monitoring_runtime.postgres import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,18 +50,34 @@ def is_partitioned(connection: psycopg.Connection[Any], schema: str) -> bool:
 
 
 def day_tables(connection: psycopg.Connection[Any], schema: str) -> dict[str, bool]:
-    """The names of the tables of days, and whether each is attached as a partition."""
+    """The names of the tables of days, and of all else that is named like one; whether each is its day's partition.
+
+    A view and a foreign table are none, but no table can have their name. Others make partitions of months, named by
+    the first day: they must not go with it.
+    """
     query = """
-        SELECT c.relname, EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid AND NOT inhdetachpending)
+        SELECT c.relname, CASE WHEN relkind = 'r' AND EXISTS (
+            SELECT FROM pg_inherits WHERE inhrelid = c.oid AND NOT inhdetachpending)
+            THEN pg_get_expr(relpartbound, c.oid) END
         FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-        WHERE nspname = %s AND relkind = 'r' ORDER BY relname"""
-    found = connection.execute(query, (schema,)).fetchall()
-    return {name: attached for name, attached in found if _NAME.fullmatch(name)}
+        WHERE nspname = %s AND starts_with(c.relname, %s) ORDER BY relname"""
+    found = connection.execute(query, (schema, RESULT_TABLE)).fetchall()
+    return {name: _is_of_its_day(name, bound) for name, bound in found if _NAME.fullmatch(name)}
 
 
 def attached_days(connection: psycopg.Connection[Any], schema: str) -> list[dt.date]:
     """The days that have a partition, oldest first."""
     return [_day(name) for name, attached in day_tables(connection, schema).items() if attached]
+
+
+def made_by_others(connection: psycopg.Connection[Any], schema: str) -> list[str]:
+    """The names of partitions that are neither those of a day nor the default one: retention leaves them alone."""
+    query = """
+        SELECT c.relname FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid JOIN pg_class p ON p.oid = inhparent
+        JOIN pg_namespace n ON n.oid = p.relnamespace
+        WHERE n.nspname = %s AND p.relname = %s AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT' ORDER BY 1"""
+    found, ours = connection.execute(query, (schema, RESULT_TABLE)).fetchall(), day_tables(connection, schema)
+    return [name for (name,) in found if not ours.get(name)]
 
 
 def make_ahead(connection: psycopg.Connection[Any], schema: str, today: dt.date, ahead: int) -> Iterator[str]:
@@ -88,6 +105,8 @@ def make_ahead(connection: psycopg.Connection[Any], schema: str, today: dt.date,
                 f"partition {name}: not made, the default partition already holds rows of that day "
                 "(dbadmin maintain moves them)"
             )
+        except psycopg.errors.InvalidObjectDefinition as error:
+            yield f"partition {name}: not made, {covered(error)}"
         except LockedOutError:
             yield f"partition {name}: not made, a long query holds the default partition; the next run tries again"
             break
@@ -95,8 +114,16 @@ def make_ahead(connection: psycopg.Connection[Any], schema: str, today: dt.date,
 
 
 def in_the_way(name: str) -> str:
-    """What is wrong, and what mends it, when there is a table with the name of a day's partition that is none."""
-    return f"a table {name} is there that is no partition: rename it (dbadmin drops no table that it did not detach)"
+    """What is wrong, and what mends it, when something has the name of a day's partition and is none."""
+    return (
+        f"a table {name} is there that is not the partition of that day: rename it (dbadmin drops no table that it did "
+        "not detach)"
+    )
+
+
+def covered(error: psycopg.errors.InvalidObjectDefinition) -> str:
+    """What is wrong when a partition that others made has a part of a day; PostgreSQL names that partition."""
+    return f"results of that time have another partition, in which dbadmin drops nothing: {first_line(error)}"
 
 
 def _make(connection: psycopg.Connection[Any], schema: str, day: dt.date) -> None:
@@ -141,6 +168,16 @@ def _attach_statements(schema: str, day: dt.date) -> list[sql.Composed]:
         attach.format(begin=begin, end=end, **names),
         sql.SQL("ALTER TABLE {table} DROP CONSTRAINT of_its_day").format(**names),
     ]
+
+
+def _is_of_its_day(name: str, bound: str | None) -> bool:
+    """Whether these are the bounds of the day in the name, as PostgreSQL writes them in a session with our settings."""
+    try:
+        day = _day(name)
+    except ValueError:
+        return False
+    begin, end = (f"{bound} 00:00:00+00" for bound in (day, day + dt.timedelta(days=1)))
+    return bound == f"FOR VALUES FROM ('{begin}') TO ('{end}')"
 
 
 def _day(name: str) -> dt.date:
