@@ -33,7 +33,7 @@ _AT_ONCE = 1_000
 _USUAL = Heartbeat(url="https://localhost/")
 _OPEN = """
 SELECT {alert} FROM {alert_told} t JOIN {alert_transition} a ON a.transition_id = t.transition_id
-WHERE %s = ANY (t.channels) ORDER BY a.sequence"""
+WHERE %s = ANY (t.channels) AND t.state <> 'resolved' ORDER BY a.sequence"""
 _FRESH = """
 SELECT EXISTS (
     SELECT FROM {alert_result_time} WHERE scheduled_at > now() - %s AND scheduled_at < now() + interval '1 hour')"""
