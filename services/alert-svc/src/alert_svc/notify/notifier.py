@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from alert_svc.notify.channels.sender import Sender
     from alert_svc.notify.metrics import Metrics
     from alert_svc.notify.settings import Notifications
+    from alert_svc.progress import Progress
     from monitoring_core.config import DatabaseConfig
     from monitoring_runtime.session import Session
     from monitoring_runtime.stop import Stop
@@ -45,16 +46,17 @@ _STATEMENT_S = 60.0
 _MOST_HANGING = 4
 
 
-def build(database: DatabaseConfig, settings: Notifications, metrics: Metrics) -> Notifier:
+def build(database: DatabaseConfig, settings: Notifications, metrics: Metrics, progress: Progress) -> Notifier:
     """A notifier with the channels of the settings.
 
     Args:
         database: where transitions are; its user may read and change the tables of notifications.
+        progress: how far results are decided beside it.
 
     Raises:
         StopError: what a channel needs is not installed, or does not know its URL.
     """
-    return Notifier(database, settings, _senders(settings), metrics, Timing())
+    return Notifier(database, settings, _senders(settings), metrics, Timing(), progress)
 
 
 def _senders(settings: Notifications) -> dict[str, Sender]:
@@ -88,10 +90,12 @@ class Notifier:
         senders: Mapping[str, Sender],
         metrics: Metrics,
         timing: Timing,
+        progress: Progress | None = None,
     ) -> None:
         self._database = database
         self._metrics = metrics
         self._timing = timing
+        self._progress = progress
         self._guard = RevisionGuard(ALERT_NEEDS, database)
         # Settings that are to hold from the next turn on.
         self._others: queue.SimpleQueue[tuple[Notifications, Mapping[str, Sender]]] = queue.SimpleQueue()
@@ -117,7 +121,7 @@ class Notifier:
         self._senders = senders
         self._outbox = Outbox(schema, settings)
         self._deliveries = Deliveries(schema, list(senders), self._timing)
-        self._beats = Beats(schema, settings, senders, self._metrics)
+        self._beats = Beats(schema, settings, senders, self._metrics, self._progress)
         self._forgotten = False
 
     def run(self, stop: Stop) -> None:
