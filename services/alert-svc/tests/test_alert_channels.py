@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import email.policy
+import socket
 import ssl
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email import message_from_bytes
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any, cast
@@ -350,6 +352,28 @@ def test_a_receiver_that_hangs_is_left(hook: Receiver, monkeypatch: pytest.Monke
     assert str(gone.value) == "http://127.0.0.1:1: Connection refused"
     with pytest.raises(SendError, match="the name of the host is not known"):
         http.request("GET", "http://no-such-host.invalid/hunter2")
+
+
+def test_an_answer_that_does_not_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its status says that the message was taken, long before the attempt counts as lost and is repeated."""
+    monkeypatch.setattr(http, "ANSWER_S", 0.3)
+    stop = threading.Event()
+
+    def trickle(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            while not stop.wait(0.05):
+                connection.sendall(b"1\r\nx\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=trickle, args=(listening,))
+        thread.start()
+        began = time.monotonic()
+        assert http.request("POST", f"http://127.0.0.1:{listening.getsockname()[1]}/", body=b"").startswith("200 xx")
+        assert time.monotonic() - began < 2
+        stop.set()
+        thread.join()
 
 
 def test_a_webhook_whose_certificate_is_not_trusted_gets_nothing(tls: tuple[ssl.SSLContext, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,7 @@ class _Outcome:
     attempt: Attempt
     sent: bool
     answer: str
+    come_again_s: float = 0.0
 
 
 class Notifier:
@@ -192,7 +194,7 @@ class Notifier:
         try:
             outcome = _Outcome(attempt, True, by.send(attempt.message))
         except SendError as error:
-            outcome = _Outcome(attempt, False, line(str(error), 500))
+            outcome = _Outcome(attempt, False, line(str(error), 500), error.come_again_s)
         except Exception as error:  # a fault of ours or of a library must not end the notifications of others
             log.exception("sending failed", channel=attempt.channel)
             outcome = _Outcome(attempt, False, f"fault in alert-svc: {type(error).__name__}")
@@ -200,12 +202,10 @@ class Notifier:
 
     def _collect(self, wait_s: float) -> None:
         """Take the outcomes of attempts that have ended, and wait for the first one."""
-        try:
+        with suppress(queue.Empty):  # raised by the queue alone, when no further attempt has ended
             self._take(self._ended.get(timeout=wait_s))
             while True:
                 self._take(self._ended.get_nowait())
-        except queue.Empty:
-            pass
         for name, sending in list(self._sending.items()):
             if time.monotonic() > sending.deadline:
                 self._hanging[sending.attempt.id] = name
@@ -229,7 +229,7 @@ class Notifier:
                 if age_s is not None:
                     self._metrics.age_seconds.observe(age_s)
             else:
-                self._deliveries.failed(connection, attempt, outcome.answer)
+                self._deliveries.failed(connection, attempt, outcome.answer, outcome.come_again_s)
                 log.warning("notification not sent", channel=channel, id=attempt.message.id, error=outcome.answer)
             self._metrics.attempts.labels(channel, "sent" if outcome.sent else "failed").inc()
             del self._outcomes[0]
