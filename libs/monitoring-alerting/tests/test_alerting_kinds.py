@@ -6,6 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 import attrs
+import pytest
 
 from monitoring_alerting.decider import Decider
 from monitoring_alerting.policies import (
@@ -16,6 +17,7 @@ from monitoring_alerting.policies import (
     Failures,
     InvalidTargetPolicy,
     Kind,
+    Locations,
     MissedPolicy,
     Policies,
     Policy,
@@ -81,6 +83,59 @@ def test_a_certificate_is_told_although_no_result_comes() -> None:
     policy = CertificatePolicy(name="certificate", kind=Kind.CERTIFICATE, steps=(dt.timedelta(days=1),))
     seen = result(0, "berlin", "u").replace(certificate_expires_at=START + dt.timedelta(days=2))
     assert [one.state for one in told(policy, [seen], minutes=30 * 60)] == [State.FIRING]
+
+
+@pytest.mark.parametrize(("hours", "still_named"), [(26, True), (2, False)])
+def test_a_location_that_is_gone_does_not_hold_to_a_certificate_that_was_replaced(
+    hours: int, still_named: bool
+) -> None:
+    """What it saw last counts for another day, or until the policy names it no more."""
+    both = CertificatePolicy(name="certificate", kind=Kind.CERTIFICATE, locations=Locations(of=("berlin", "tokyo")))
+    decider = Decider(Policies((both,)), [target()])
+    old, new = START + dt.timedelta(days=6), START + dt.timedelta(days=90)
+    said = [
+        one
+        for minute in range(60 * hours)
+        for location in ("berlin", "tokyo")
+        if location == "berlin" or minute < 60
+        for one in decider.take(
+            result(minute, location, "u").replace(certificate_expires_at=old if minute < 60 else new)
+        )
+    ]
+    if not still_named:
+        decider.change(Policies((attrs.evolve(both, locations=Locations(of=("berlin",))),)), [target()])
+        said += decider.take(result(60 * hours, "berlin", "u").replace(certificate_expires_at=new))
+    assert [(one.state, one.locations) for one in said] == [
+        (State.FIRING, ["berlin"]),
+        (State.RESOLVED, ["berlin"]),
+    ]
+
+
+def test_a_certificate_is_told_anew_when_its_target_comes_back() -> None:
+    """No transition has the id of an earlier one, by which it would be taken for a repeat and not be stored."""
+    policy = CertificatePolicy(name="certificate", kind=Kind.CERTIFICATE)
+    decider, end = Decider(Policies((policy,)), [target()]), START + dt.timedelta(days=6)
+    said = []
+    for minute in range(9):
+        said += decider.take(result(minute, "berlin", "u").replace(certificate_expires_at=end))
+        said += decider.change(Policies((policy,)), [] if minute == 4 else [target()])
+    assert [one.state for one in said] == [State.FIRING, State.RESOLVED, State.FIRING]
+    assert len({one.id for one in said}) == 3
+    assert said[2].alert_id != said[0].alert_id
+
+
+def test_a_step_is_told_of_each_certificate() -> None:
+    """Also of one that takes the place of another and lasts hardly longer, under the same alert."""
+    policy = CertificatePolicy(name="certificate", kind=Kind.CERTIFICATE)
+    results = [
+        result(60 * hour, "berlin", "u").replace(
+            certificate_expires_at=START + dt.timedelta(days=6 if hour < 4 * 24 else 8)
+        )
+        for hour in range(24 * 8)
+    ]
+    said = told(policy, results)
+    assert [one.step_s and one.step_s // 86_400 for one in said] == [7, 3, 7, 3, 1]
+    assert (len({one.id for one in said}), len({one.alert_id for one in said})) == (5, 1)
 
 
 def test_missed_checks_of_an_hour_are_told() -> None:

@@ -16,8 +16,10 @@ from alert_svc.notify.deliveries import Timing
 from alert_svc.notify.metrics import Metrics
 from alert_svc.notify.notifier import Notifier
 from alert_svc.notify.settings import Grouping, Heartbeat, Notifications, Route
+from alert_svc.progress import Progress
 from dbadmin.install.schema import create_schema
 from local_stack.processes import free_port
+from monitoring_core.clock import to_ms
 from monitoring_core.config import DatabaseConfig
 from monitoring_runtime.postgres import connect
 from monitoring_runtime.stop import Stop
@@ -129,6 +131,14 @@ def test_transitions_that_nobody_tells_withhold_it(connection: Session) -> None:
     assert beats.why_withheld(connection) is None
     connection.execute("UPDATE monitoring.alert_transition SET stored_at = now() - interval '1 hour'")
     assert beats.why_withheld(connection) == "transitions are not told"
+
+
+@pytest.mark.parametrize(("ago", "why"), [(60 * SECOND, None), (400 * SECOND, "results are not decided")])
+def test_results_that_nobody_decides_withhold_it(connection: Session, ago: dt.timedelta, why: str | None) -> None:
+    """They may be fresh in the database: consumers store them, and this process does not get them."""
+    result(connection, SECOND)
+    progress = Progress(to_ms(dt.datetime.now(dt.UTC) - ago))
+    assert Beats("monitoring", Notifications(), {}, Metrics(), progress).why_withheld(connection) == why
 
 
 def test_a_restarted_alertmanager_learns_what_is_open(database: DatabaseConfig, connection: Session) -> None:

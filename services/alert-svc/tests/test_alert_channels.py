@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import email.policy
+import socket
 import ssl
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email import message_from_bytes
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any, cast
 
+import attrs
 import msgspec
 import pytest
 import trustme
@@ -93,16 +96,23 @@ class Mailbox:
     def __init__(self) -> None:
         self.envelopes: list[Envelope] = []
         self.logins: list[tuple[bytes, bytes]] = []
+        self.greylists = True
+        self.farewell = "221 bye"
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Envelope, address: str, options: Any) -> str:
         if address.startswith("nobody@"):
             return "550 5.1.1 no such user"
+        if address.startswith("later@") and self.greylists:
+            return "451 4.7.1 try again later"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:
         self.envelopes.append(envelope)
         return "250 taken"
+
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Envelope) -> str:
+        return self.farewell
 
     def login(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         self.logins.append((data.login, data.password))
@@ -206,6 +216,42 @@ def test_who_is_refused_is_named_and_does_not_hold_up_others() -> None:
     assert len(mailbox.envelopes) == 1
 
 
+def test_who_is_refused_for_now_gets_it_in_a_repeat_and_the_others_only_once() -> None:
+    """As servers do that greylist (RFC 6647), or whose mailbox is full: 4xx says that the next attempt may succeed."""
+    mailbox = Mailbox()
+    with mail_server(mailbox) as port:
+        mail = sender(smtp(port, recipients=("ops@example.org", "later@example.org", "nobody@example.org")))
+        for _ in range(2):
+            with pytest.raises(
+                SendError, match=r"accepted, but refused for later@example\.org: 451 .*; nobody@.*: 550"
+            ):
+                mail.send(message(alert()))
+        mailbox.greylists = False
+        assert "refused for nobody@example.org: 550" in mail.send(message(alert()))
+        other = msgspec.structs.replace(alert(2), url="https://other.example/")
+        mail.send(attrs.evolve(message(other), id="m2"))
+    everyone = ["ops@example.org", "later@example.org"]
+    assert [one.rcpt_tos for one in mailbox.envelopes] == [["ops@example.org"], ["later@example.org"], everyone]
+
+
+def test_a_mail_that_was_taken_was_sent_however_the_connection_ends() -> None:
+    """Servers answer QUIT with this and that; a repeat would be a mail more at each attempt of a day."""
+    mailbox = Mailbox()
+    mailbox.farewell = "421 4.4.2 too slow"
+    with mail_server(mailbox) as port:
+        assert sender(smtp(port)).send(message(alert())) == "accepted"
+
+
+def test_a_mail_is_ascii_on_its_way() -> None:
+    """Not every server takes eight bits (RFC 6152); a reader shows all of them."""
+    mailbox = Mailbox()
+    with mail_server(mailbox) as port:
+        sender(smtp(port, title="Störung: {{ headline }}", text="Fällt aus 🚨")).send(message(alert()))
+    (envelope,), (mail,) = mailbox.envelopes, mailbox.mails
+    assert cast("bytes", envelope.content).isascii()
+    assert (str(mail["Subject"])[:8], mail.get_content().strip()) == ("Störung:", "Fällt aus 🚨")
+
+
 @pytest.fixture
 def manager() -> Iterator[Alertmanager]:
     need("Alertmanager", missing())
@@ -306,6 +352,28 @@ def test_a_receiver_that_hangs_is_left(hook: Receiver, monkeypatch: pytest.Monke
     assert str(gone.value) == "http://127.0.0.1:1: Connection refused"
     with pytest.raises(SendError, match="the name of the host is not known"):
         http.request("GET", "http://no-such-host.invalid/hunter2")
+
+
+def test_an_answer_that_does_not_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its status says that the message was taken, long before the attempt counts as lost and is repeated."""
+    monkeypatch.setattr(http, "ANSWER_S", 0.3)
+    stop = threading.Event()
+
+    def trickle(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            while not stop.wait(0.05):
+                connection.sendall(b"1\r\nx\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=trickle, args=(listening,))
+        thread.start()
+        began = time.monotonic()
+        assert http.request("POST", f"http://127.0.0.1:{listening.getsockname()[1]}/", body=b"").startswith("200 xx")
+        assert time.monotonic() - began < 2
+        stop.set()
+        thread.join()
 
 
 def test_a_webhook_whose_certificate_is_not_trusted_gets_nothing(tls: tuple[ssl.SSLContext, str]) -> None:

@@ -6,9 +6,12 @@ import base64
 import datetime as dt
 import json
 import threading
+import time
 from contextlib import contextmanager
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 from standardwebhooks import Webhook
 
@@ -29,7 +32,7 @@ from monitoring_testkit.servers.receiver import Received, Receiver, receiver
 from monitoring_testkit.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from local_stack.servers import Postgres
@@ -162,6 +165,59 @@ def test_a_failure_is_repeated_with_the_same_id_and_body(
         "alert_notification_attempts_total", {"channel": "ops", "outcome": "failed"}
     )
     assert failed == len(said) - 1
+
+
+def test_an_end_is_sent_after_its_begin_whatever_attempts_fail(
+    database: DatabaseConfig, connection: Session, hook: Receiver
+) -> None:
+    """Whoever reads the last message knows how it is. Messages about the ends of others wait for nothing."""
+    with running(database, through(webhook("ops", hook.url))):
+        store(connection, transition(2, "firing", "suspected"))
+        until(lambda: waiting(connection) == 0, 10)
+        hook.status = 500
+        store(connection, transition(1, "firing", "suspected"))
+        until(lambda: len(hook.requests) > 2, 10)
+        store(connection, transition(1, "resolved", "recovering"))
+        until(lambda: not unnoticed(connection), 10)
+        store(connection, transition(2, "resolved", "recovering"))
+        until(lambda: (2, "alert.recovery") in told(hook), 10)
+        assert (1, "alert.recovery") not in told(hook)
+        hook.status = 200
+        until(lambda: waiting(connection) == 0, 10)
+    assert [kind for number, kind in told(hook) if number == 1][-2:] == ["alert.problem", "alert.recovery"]
+
+
+def unnoticed(connection: Session) -> list[tuple[object, ...]]:
+    return connection.execute("SELECT FROM monitoring.alert_transition WHERE NOT noticed").fetchall()
+
+
+def told(hook: Receiver) -> list[tuple[int, str]]:
+    """Of each request, the target of its first alert, and what it says of that."""
+    said = [verified(request) for request in hook.requests]
+    return [(one["data"]["alerts"][0]["target_id"], one["type"]) for one in said]
+
+
+def in_four_seconds() -> str:
+    return format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=4), usegmt=True)
+
+
+@pytest.mark.parametrize("says", [lambda: "3", in_four_seconds])
+def test_a_receiver_that_says_when_to_come_again_is_left_alone_until_then(
+    database: DatabaseConfig, connection: Session, hook: Receiver, says: Callable[[], str]
+) -> None:
+    """By seconds or by a date (RFC 9110, section 10.2.3); so are the other messages of its channel."""
+    hook.status, hook.retry_after = 429, says()
+    store(
+        connection, transition(1, "firing", "suspected", labels={"team": "shop"}), transition(2, "firing", "suspected")
+    )
+    by_team = attrs.evolve(through(webhook("ops", hook.url)), grouping=attrs.evolve(AT_ONCE, by=("team",)))
+    with running(database, by_team, Timing(first_retry_s=0.2)):
+        until(lambda: attempts(connection) != [] and attempts(connection)[0][2] is not None, 10)
+        began = time.monotonic()
+        hook.status, hook.retry_after = 200, ""
+        until(lambda: waiting(connection) == 0, 10)
+    assert time.monotonic() - began > 2
+    assert len(hook.requests) == 3
 
 
 def test_a_redirect_takes_nothing_elsewhere(database: DatabaseConfig, connection: Session, hook: Receiver) -> None:

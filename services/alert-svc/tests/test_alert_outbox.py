@@ -74,6 +74,12 @@ def unnoticed(connection: Session) -> int:
     return int(row[0]) if row else -1
 
 
+def count_of(connection: Session, table: str) -> int:
+    statement = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier("monitoring", table))
+    row = connection.execute(statement).fetchone()
+    return int(row[0]) if row else -1
+
+
 def pass_time(connection: Session, table: str, column: str, back: dt.timedelta) -> None:
     """Let moments of a table lie further back."""
     statement = sql.SQL("UPDATE {} SET {column} = {column} - %s").format(
@@ -219,18 +225,77 @@ def test_quiet_hours_hold_back_and_what_is_over_by_then_is_not_told(connection: 
     store(connection, firing(3))
     assert kinds(make(connection, settings(Route(channels=("night",))))) == [("night", "problem", 1)]
     store(connection, firing(1), firing(2), resolved(3))
-    ((_, end),) = make(connection, made)
-    assert (end.kind, end.count) == ("recovery", 1)
-    (due,) = connection.execute(
-        "SELECT next_at > clock_timestamp() FROM monitoring.alert_notification WHERE kind = 'recovery'"
-    ).fetchone() or (None,)
-    assert due is True
+    assert make(connection, made) == []
     store(connection, resolved(1))
     assert make(connection, made) == []
     pass_time(connection, "alert_later", "due_at", 2 * HOUR)
     assert make(connection, made) == []
     pass_time(connection, "alert_later", "due_at", 2 * HOUR)
-    assert told_of(make(connection, settings(Route(channels=("night",))))) == [("night", "problem", [2])]
+    assert told_of(make(connection, settings(Route(channels=("night",))))) == [
+        ("night", "problem", [2]),
+        ("night", "recovery", [3]),
+    ]
+    assert make(connection, settings(Route(channels=("night",)))) == []
+    store(connection, resolved(2))
+    assert kinds(make(connection, settings(Route(channels=("night",))))) == [("night", "recovery", 1)]
+    assert count_of(connection, "alert_told") == 0
+
+
+def test_an_end_that_quiet_hours_held_back_waits_for_the_end_of_a_window_too(connection: Session) -> None:
+    """As an end within the window does; whoever was told of the begin is told of it, once."""
+    by_day, by_night = (
+        settings(Route(channels=("ops",)), Route(channels=("night",), quiet_hours=quiet))
+        for quiet in (None, quiet_now(connection))
+    )
+    shop = {"team": "shop"}
+    store(connection, firing(1, labels=shop), firing(2))
+    assert kinds(make(connection, by_day)) == [("night", "problem", 2), ("ops", "problem", 2)]
+    store(connection, resolved(1, labels=shop), resolved(2))
+    assert kinds(make(connection, by_night)) == [("ops", "recovery", 2)]
+    add_window(connection, team="shop")
+    pass_time(connection, "alert_later", "due_at", 2 * HOUR)
+    assert told_of(make(connection, by_day)) == [("night", "recovery", [2])]
+    connection.execute("UPDATE monitoring.maintenance_window SET ended_at = now()")
+    assert make(connection, by_day) == []
+    pass_time(connection, "alert_later", "due_at", 10 * SECOND)
+    assert told_of(make(connection, by_day)) == [("night", "recovery", [1])]
+    assert count_of(connection, "alert_told") == 0
+
+
+def test_an_end_that_waits_goes_with_its_channel(connection: Session) -> None:
+    """A channel that is taken out of the file meanwhile is told nothing, and nothing of it is left."""
+    made = settings(Route(channels=("night",)))
+    store(connection, firing(1))
+    make(connection, made)
+    store(connection, resolved(1))
+    assert make(connection, settings(Route(channels=("night",), quiet_hours=quiet_now(connection)))) == []
+    pass_time(connection, "alert_later", "due_at", 2 * HOUR)
+    without = attrs.evolve(made, channels=(channel("ops"),), routes=(Route(channels=("ops",)),))
+    assert make(connection, without) == []
+    assert count_of(connection, "alert_told") == 0
+
+
+def test_what_becomes_worse_in_quiet_hours_is_told_at_their_end(connection: Session) -> None:
+    """Although the channel knows of the alert: that nobody knew how it is, or that there was a week left, is less."""
+    by_night = settings(Route(channels=("night",), quiet_hours=quiet_now(connection)))
+    by_day = settings(Route(channels=("night",)))
+    certificate: dict[str, Any] = {"kind": "certificate_expires_within"}
+    store(connection, transition(1, "undetermined", "ok"), firing(2, step_s=604_800, **certificate), firing(3))
+    assert kinds(make(connection, by_day)) == [("night", "problem", 3)]
+    store(connection, firing(1), firing(2, step_s=86_400, **certificate))
+    assert make(connection, by_night) == []
+    pass_time(connection, "alert_later", "due_at", 2 * HOUR)
+    ((_, content),) = make(connection, by_day)
+    assert sorted((one.target_id, str(one.state), one.step_s) for one in content.alerts) == [
+        (1, "firing", None),
+        (2, "firing", 86_400),
+    ]
+    store(connection, transition(1, "flapping", "firing"))
+    assert make(connection, by_night) == []
+    store(connection, transition(1, "undetermined", "flapping"))
+    assert kinds(make(connection, by_day)) == [("night", "problem", 1)]
+    pass_time(connection, "alert_later", "due_at", 2 * HOUR)
+    assert make(connection, by_day) == []
 
 
 def test_nobody_acknowledges_so_others_are_told(connection: Session) -> None:
@@ -266,7 +331,7 @@ def test_an_escalation_that_becomes_due_in_quiet_hours_waits_for_their_end(conne
     store(connection, resolved(2))
     make(connection, by_night)
     pass_time(connection, "alert_later", "due_at", 2 * HOUR)
-    assert told_of(make(connection, by_day)) == [("boss", "escalation", [0, 3])]
+    assert told_of(make(connection, by_day)) == [("boss", "escalation", [0, 3]), ("ops", "recovery", [2])]
     pass_time(connection, "alert_later", "due_at", 2 * HOUR)
     assert make(connection, by_day) == []
 
@@ -396,7 +461,7 @@ def test_an_alert_is_told_before_its_end_whenever_both_are_stored(connection: Se
     rows = connection.execute("SELECT kind, transitions FROM monitoring.alert_notification ORDER BY made_at").fetchall()
     told = {kind: sorted(one for of, ids in rows for one in ids if of == kind) for kind in ("problem", "recovery")}
     assert (len(told["problem"]), len(told["recovery"]), unnoticed(connection)) == (count, count, 0)
-    assert connection.execute("SELECT count(*) FROM monitoring.alert_told").fetchone() == (0,)
+    assert count_of(connection, "alert_told") == 0
 
 
 def test_an_end_in_another_group_waits_until_its_begin_is_told(connection: Session) -> None:

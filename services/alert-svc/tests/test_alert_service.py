@@ -271,3 +271,31 @@ def test_a_stop_stores_what_was_decided() -> None:
     assert world.topic.closed
     for number, row in world.store.rows.items():
         assert row.next_offset == row.snapshot_offset == len(world.topic.messages[number])
+
+
+def minutes_behind(world: World, service: AlertService) -> float:
+    """How far what is decided lies behind the clock of the machine."""
+    return (world.clock.now_ms() - service.progress.decided_until) / MINUTE_MS
+
+
+def test_how_far_results_are_decided_is_known_whatever_keeps_them() -> None:
+    """Kafka that is away and partitions that are not given back show, and end."""
+    world = World()
+    service = world.service()
+    world.store.time = world.clock.now_ms()
+    world.turn(service, 3, TICK_EVERY_S)
+    assert minutes_behind(world, service) < 1
+    world.topic.away = True
+    world.turn(service, 10, 60)
+    assert minutes_behind(world, service) > 9
+    world.topic.away = False
+    world.store.time = world.clock.now_ms()
+    world.turn(service, 3, TICK_EVERY_S)
+    assert minutes_behind(world, service) < 1
+    world.topic.take_away([0, 1])
+    world.turn(service, 10, 60)
+    assert minutes_behind(world, service) > 9
+    world.topic.give([0, 1])
+    world.store.time = world.clock.now_ms()
+    world.turn(service, 4, TICK_EVERY_S)
+    assert minutes_behind(world, service) < 1

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from monitoring_alerting.evidence import of
+from monitoring_alerting.seats import NEVER
 from monitoring_alerting.standing import Standing
-from monitoring_alerting.targets import FOREVER
+from monitoring_alerting.targets import FOREVER, LATE_INTERVALS
 from monitoring_alerting.transition import Evidence, State
 from monitoring_core.clock import to_ms
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from monitoring_alerting.policies import CertificatePolicy
     from monitoring_alerting.targets import Watched
     from monitoring_core.result import CheckResult
+
+
+# What a location saw counts for so long beside what others have seen since then.
+_GONE_AFTER_MS = 86_400_000
 
 
 class CertificateTrack:
@@ -48,6 +53,9 @@ class CertificateTrack:
         newest = self.seen.get(result.location)
         if newest is None or slot > newest[0]:
             self.seen[result.location] = slot, to_ms(min(ends))
+            oldest = slot - LATE_INTERVALS - _GONE_AFTER_MS // target.interval
+            if any(seen < oldest for seen, _ in self.seen.values()):
+                self.seen = {location: one for location, one in self.seen.items() if one[0] >= oldest}
             self._judge(target, target.moment(slot), desk, result)
 
     def pass_time(self, target: Watched, desk: Desk) -> None:
@@ -61,7 +69,12 @@ class CertificateTrack:
         return FOREVER if wake is None or (self.wakes_at is not None and self.wakes_at <= wake) else 0
 
     def pass_over(self, target: Watched, until: int) -> None:
-        """Nothing has changed."""
+        """Every location that is there has seen the same in each slot."""
+        newest = max((slot for slot, _ in self.seen.values()), default=NEVER)
+        last = -((target.phase - until) // target.interval) - 1
+        for location, (slot, end) in self.seen.items():
+            if newest - 1 <= slot < last:
+                self.seen[location] = last, end
 
     def next_wake(self, target: Watched) -> int | None:
         """When the next step is reached."""
@@ -74,8 +87,10 @@ class CertificateTrack:
         return min(steps, default=None)
 
     def change_policy(self, policy: CertificatePolicy) -> None:
-        """Go on with other steps."""
+        """Go on with other steps, and with the locations that have a vote now."""
         self.policy = policy
+        if known := policy.locations.of:
+            self.seen = {location: one for location, one in self.seen.items() if location in known}
 
     def change_interval(self, before: Watched, after: Watched) -> None:
         """Slots are counted anew; what was seen stays until something newer comes."""
@@ -140,5 +155,5 @@ class CertificateTrack:
                 locations=locations,
                 results=results,
                 step_s=reached[-1] // 1000,
-                key=end,
+                key=moment,
             )

@@ -21,10 +21,10 @@ class ResultClock:
     """A clock that results move forward, in milliseconds since the epoch. It never goes back.
 
     A location moves the clock by itself only in step: by no more than one and a half intervals ahead of it. A greater
-    jump counts when a second location has come as far, or when no other location has spoken for three intervals. A
-    location whose clock is wrong, and which jumps ahead alone, moves the clock by no more than the time between its own
-    results. There is no time before two locations agree, or one has spoken for three intervals; if two disagree for so
-    long, that is the earlier one of theirs.
+    jump counts when a second location has come as far, or when no other location has spoken for three intervals since.
+    A location whose clock is wrong, and which jumps ahead alone, moves the clock by no more than the time between its
+    own results. There is no time before two locations agree, or one has spoken for three intervals; if two disagree for
+    so long, that is the earlier one of theirs.
     """
 
     now: int | None = None
@@ -33,11 +33,17 @@ class ResultClock:
     speaks_since: int = 0
 
     def hear(self, location: str, moment: int, interval: int) -> bool:
-        """Take the moment of a result of a target with this interval; whether the clock has moved."""
+        """Take the moment of a result; whether the clock has moved.
+
+        Args:
+            interval: the shortest of the targets. Results of one that is checked once an hour are an hour apart, but
+                let no location be an hour ahead of others.
+        """
         heard = self.heard.get(location)
         if heard is None:
             heard = self.heard[location] = Heard(moment, moment, self.now)
-        if location != self.speaker:
+        # A location whose clock jumps begins to speak anew: at the time that it tells now, nobody has heard it yet.
+        if location != self.speaker or moment - heard.moment > interval * 3 // 2:
             self.speaker, self.speaks_since = location, moment
         before = self.now
         if before is None or moment > before:

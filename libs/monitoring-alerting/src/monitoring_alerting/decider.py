@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Tracked = tuple[Watched, *tuple["AnyTrack", ...]]
 
 AnyTrack = QuorumTrack | CertificateTrack | MissedTrack
-# The interval that counts for the clock where a result is of no target that is known.
+# The interval that counts for the clock while there is no target.
 _USUAL_INTERVAL_MS = 60_000
 # A wake that was brought forward stays in line until it is due; there may be as many of these as of the others, and so
 # many more.
@@ -64,6 +64,7 @@ class Decider:
         self.now: int | None = None
         self.unknown = self.ahead = 0
         self._clock = ResultClock()
+        self._interval = _USUAL_INTERVAL_MS
         self._policies = policies
         self._terms: dict[str, Terms] = {}
         self._targets: dict[int, Tracked] = {}
@@ -77,10 +78,9 @@ class Decider:
     def take(self, result: CheckResult) -> list[Transition]:
         """What a result changes."""
         known = self._targets.get(result.target_id)
-        interval = known[0].interval if known else _USUAL_INTERVAL_MS
         due_at = to_ms(result.scheduled_at)
         finished_at = due_at if result.finished_at is None else to_ms(result.finished_at)
-        if self._clock.hear(result.location, finished_at, interval):
+        if self._clock.hear(result.location, finished_at, self._interval):
             self._wake()
         if known is None:
             self.unknown += 1
@@ -139,6 +139,7 @@ class Decider:
         decider._clock, decider.now = memory.clock, memory.clock.now
         decider._targets = {tracked[0].id: tracked for tracked in memory.targets}
         decider._parents = Parents.of(policies, [target for target, *_ in decider._targets.values()], memory.waits)
+        decider._interval = decider._shortest_interval()
         decider._line_up()
         return decider
 
@@ -168,6 +169,7 @@ class Decider:
             for track in tracks:
                 track.withdraw(target, "the target was deleted or deactivated", self)
         self._parents = Parents.of(policies, [target for target, *_ in self._targets.values()])
+        self._interval = self._shortest_interval()
         for target, *tracks in self._targets.values():
             for track in tracks:
                 # What is armed already stays so, unless it is to wake earlier now.
@@ -188,6 +190,9 @@ class Decider:
     def parent(self, target: Watched, policy: Policy, since: int) -> tuple[Parent | None, bool]:
         """The parent of a target that is down, if one is; else whether one may be and must be waited for."""
         return self._parents.above(target, policy, since, self.now, self._down)
+
+    def _shortest_interval(self) -> int:
+        return min((target.interval for target, *_ in self._targets.values()), default=_USUAL_INTERVAL_MS)
 
     def _down(self, target_id: int) -> tuple[Watched, QuorumTrack] | None:
         known = self._targets.get(target_id)

@@ -63,7 +63,7 @@ class Standing:
         self.loud = self.loud or state in LOUD
         desk.tell(
             Transition(
-                id=identity(self.alert_id, state, at if step_s is None else step_s),
+                id=identity(self.alert_id, state, at),
                 alert_id=self.alert_id,
                 target_id=target.id,
                 policy=policy.name,

@@ -90,6 +90,11 @@ class Partition:
         """Whether all that was stored before has been read again."""
         return self._caught_up
 
+    @property
+    def clock(self) -> int | None:
+        """Up to when it is decided, in milliseconds; None before there is a time."""
+        return self._decider.now
+
     def new_counts(self) -> tuple[int, int]:
         """How many results since the last call were of no active target of the partition, and ahead of the clock."""
         counts = self._decider.unknown, self._decider.ahead

@@ -11,6 +11,7 @@ import structlog
 from alert_svc.partition import Partition
 from alert_svc.patience import Patience
 from alert_svc.ports import LostError
+from alert_svc.progress import Progress
 from alert_svc.reading import decoded
 from monitoring_alerting.memory import UnknownFormatError
 from monitoring_core.errors import OutageError, StopError
@@ -49,6 +50,7 @@ class AlertService:
     Attributes:
         refresh_s: how often it is looked whether targets, policies or the number of partitions have changed.
         partitions: those that are decided.
+        progress: how far that has come.
     """
 
     source: Source
@@ -59,6 +61,7 @@ class AlertService:
     metrics: Metrics
     refresh_s: float
     partitions: dict[int, Partition] = attrs.field(factory=dict, init=False)
+    progress: Progress = attrs.field(init=False)
     # Assigned, and not taken over yet.
     _waiting: set[int] = attrs.field(factory=set, init=False)
     _patience: Patience = attrs.field(init=False)
@@ -73,6 +76,7 @@ class AlertService:
 
     def __attrs_post_init__(self) -> None:
         self._patience = Patience(self.clock, self.metrics)
+        self.progress = Progress(self.clock.now_ms())
 
     def run(self, stop: Stop) -> None:
         """Work until a stop is requested, then store what is decided."""
@@ -289,6 +293,8 @@ class AlertService:
         why = self._patience.outage or (None if self.source.assigned else "no partition is assigned")
         if why is None and self._waiting:
             why = f"partitions are being taken over: {', '.join(map(str, sorted(self._waiting)))}"
+        clocks = (partition.clock for partition in self.partitions.values())
+        self.progress.note(self.clock.now_ms(), clocks, complete=why is None)
         if why:
             self.health.set_not_ready(why)
         else:

@@ -69,7 +69,7 @@ def run(config: Config, policies: Path, group: str | None) -> None:
         metrics=metrics,
         refresh_s=config.monitor.refresh_interval.total_seconds(),
     )
-    notifier = build(config.database, file.notifications, NotificationMetrics(metrics.registry))
+    notifier = build(config.database, file.notifications, NotificationMetrics(metrics.registry), service.progress)
     file.follow(notifier.use)
     publisher = build_publisher(config, CLIENT_ID, uuid4().hex, EventMetrics(metrics.registry))
     with stop_on_signals() as stop, Endpoint(config.metrics, metrics.registry, health) as endpoint:

@@ -31,13 +31,14 @@ class Receiver:
         requests: in the order of their arrival, also those that were answered with a failure.
         status: of the next answers.
         location: where a redirect leads.
+        retry_after: when to come again, as the header has it.
         delay_s: how long an answer is kept back after the request was noted.
     """
 
     def __init__(self, port: int = 0) -> None:
         self.requests: list[Received] = []
         self.status = 200
-        self.location = ""
+        self.location = self.retry_after = ""
         self.delay_s = 0.0
         self._server = _Server(self, port)
 
@@ -98,6 +99,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(receiver.status)
         if receiver.location:
             self.send_header("Location", receiver.location)
+        if receiver.retry_after:
+            self.send_header("Retry-After", receiver.retry_after)
         self.send_header("Content-Length", "3")
         self.end_headers()
         self.wfile.write(b"ok\n")

@@ -14,6 +14,7 @@ from alert_svc.notify.channels.http import request
 from alert_svc.notify.channels.sender import SendError
 from alert_svc.notify.settings import Heartbeat
 from alert_svc.notify.statements import Statements, alert_of
+from monitoring_core.clock import from_ms
 from monitoring_runtime.background import in_background
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from alert_svc.notify.message import Alert
     from alert_svc.notify.metrics import Metrics
     from alert_svc.notify.settings import Notifications
+    from alert_svc.progress import Progress
 
 log = structlog.get_logger()
 # As many alerts go in one request.
@@ -33,10 +35,11 @@ _AT_ONCE = 1_000
 _USUAL = Heartbeat(url="https://localhost/")
 _OPEN = """
 SELECT {alert} FROM {alert_told} t JOIN {alert_transition} a ON a.transition_id = t.transition_id
-WHERE %s = ANY (t.channels) ORDER BY a.sequence"""
+WHERE %s = ANY (t.channels) AND t.state <> 'resolved' ORDER BY a.sequence"""
 _FRESH = """
 SELECT EXISTS (
-    SELECT FROM {alert_result_time} WHERE scheduled_at > now() - %s AND scheduled_at < now() + interval '1 hour')"""
+    SELECT FROM {alert_result_time} WHERE scheduled_at > now() - %s AND scheduled_at < now() + interval '1 hour'),
+    now()"""
 _STUCK = """
 SELECT EXISTS (SELECT FROM {alert_notification} WHERE state = 'pending' AND channel = ANY (%(channels)s)
         AND (attempts > 0 AND made_at < now() - %(within)s OR next_at < now() - %(within)s)),
@@ -47,10 +50,19 @@ SELECT EXISTS (SELECT FROM {alert_notification} WHERE state = 'pending' AND chan
 class Beats:
     """Begins what is due, in threads, each only when its last one has ended."""
 
-    def __init__(self, schema: str, settings: Notifications, senders: Mapping[str, Sender], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        schema: str,
+        settings: Notifications,
+        senders: Mapping[str, Sender],
+        metrics: Metrics,
+        progress: Progress | None = None,
+    ) -> None:
+        """Args: progress: how far results are decided by this process; None where that is not its part."""
         self._s = Statements(schema)
         self._settings = settings
         self._metrics = metrics
+        self._progress = progress
         self._senders = {
             channel.name: (sender, channel)
             for channel in settings.channels
@@ -84,7 +96,7 @@ class Beats:
         """Why there is no heartbeat now, or None when all is well."""
         limits = self._settings.heartbeat or _USUAL
         with connection.transaction():
-            (fresh,) = connection.execute(self._s[_FRESH], (limits.fresh_within,)).fetchone() or (False,)
+            fresh, now = connection.execute(self._s[_FRESH], (limits.fresh_within,)).fetchone() or (False, from_ms(0))
             values = {
                 "channels": [channel.name for channel in self._settings.channels],
                 "within": limits.sent_within,
@@ -93,6 +105,8 @@ class Beats:
             unsent, untold = connection.execute(self._s[_STUCK], values).fetchone() or (True, True)
         if not fresh:
             return "there are no fresh results"
+        if self._progress and now - from_ms(self._progress.decided_until) > limits.fresh_within:
+            return "results are not decided"
         return "notifications are not sent" if unsent else "transitions are not told" if untold else None
 
     def _is_due(self, name: str, every_s: float) -> bool:

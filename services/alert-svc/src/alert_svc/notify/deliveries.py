@@ -20,11 +20,16 @@ if TYPE_CHECKING:
     import psycopg
 
 # The oldest message comes first. While an attempt runs, the message is not due; if its process is killed, it is due
-# again after that time.
+# again after that time. An end waits as long as an attempt to tell of the same alert may still succeed.
 _CLAIM = """
 WITH due AS (
-    SELECT notification_id FROM {alert_notification} WHERE state = 'pending' AND channel = %s
-    AND next_at <= clock_timestamp() ORDER BY made_at, notification_id LIMIT 1 FOR UPDATE SKIP LOCKED
+    SELECT notification_id FROM {alert_notification} n WHERE state = 'pending' AND channel = %s
+    AND next_at <= clock_timestamp() AND NOT (kind = 'recovery' AND EXISTS (
+        SELECT FROM {alert_notification} b
+        JOIN {alert_transition} told ON told.transition_id = ANY (b.transitions)
+        JOIN {alert_transition} ended ON ended.alert_id = told.alert_id AND ended.transition_id = ANY (n.transitions)
+        WHERE b.channel = n.channel AND b.state = 'pending' AND b.made_at < n.made_at))
+    ORDER BY made_at, notification_id LIMIT 1 FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE {alert_notification} n SET attempts = attempts + 1,
         next_at = clock_timestamp() + make_interval(secs => %s)
@@ -42,6 +47,9 @@ RETURNING extract(epoch FROM clock_timestamp() - made_at)::float8"""
 _FAILED = """
 UPDATE {alert_notification} SET next_at = clock_timestamp() + make_interval(secs => %s)
 WHERE notification_id = %s AND state = 'pending'"""
+_LEAVE_ALONE = """
+UPDATE {alert_notification} SET next_at = greatest(next_at, clock_timestamp() + make_interval(secs => %s))
+WHERE channel = %s AND state = 'pending'"""
 _GIVE_UP = """
 UPDATE {alert_notification} SET state = 'given_up', done_at = clock_timestamp()
 WHERE state = 'pending' AND made_at < clock_timestamp() - make_interval(secs => %s) AND next_at <= clock_timestamp()
@@ -124,11 +132,21 @@ class Deliveries:
             connection.execute(self._s[_WORKS], (attempt.channel,))
         return float(row[0]) if row else None
 
-    def failed(self, connection: psycopg.Connection[Any], attempt: Attempt, answer: str) -> None:
-        """Write down that an attempt failed, when the next one is due, and tell another channel if it goes on."""
+    def failed(
+        self, connection: psycopg.Connection[Any], attempt: Attempt, answer: str, come_again_s: float = 0.0
+    ) -> None:
+        """Write down that an attempt failed, when the next one is due, and tell another channel if it goes on.
+
+        Args:
+            come_again_s: for so long the receiver wants to be left alone, as far as that is not longer than the last
+                pause between two attempts.
+        """
         with connection.transaction():
             connection.execute(self._s[_ENDED], (False, answer, attempt.id))
             connection.execute(self._s[_FAILED], (self._timing.retry_s(attempt.number), attempt.message.id))
+            if come_again_s:
+                pause_s = min(come_again_s, self._timing.last_retry_s)
+                connection.execute(self._s[_LEAVE_ALONE], (pause_s, attempt.channel))
             row = connection.execute(self._s[_FAILS], (attempt.channel, answer)).fetchone()
             if row and row[0] >= self._timing.fails_after and not row[1]:
                 self._tell_another(connection, attempt, answer, row[2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from alert_svc.notify.channels.sender import Sender
     from alert_svc.notify.metrics import Metrics
     from alert_svc.notify.settings import Notifications
+    from alert_svc.progress import Progress
     from monitoring_core.config import DatabaseConfig
     from monitoring_runtime.session import Session
     from monitoring_runtime.stop import Stop
@@ -45,16 +47,17 @@ _STATEMENT_S = 60.0
 _MOST_HANGING = 4
 
 
-def build(database: DatabaseConfig, settings: Notifications, metrics: Metrics) -> Notifier:
+def build(database: DatabaseConfig, settings: Notifications, metrics: Metrics, progress: Progress) -> Notifier:
     """A notifier with the channels of the settings.
 
     Args:
         database: where transitions are; its user may read and change the tables of notifications.
+        progress: how far results are decided beside it.
 
     Raises:
         StopError: what a channel needs is not installed, or does not know its URL.
     """
-    return Notifier(database, settings, _senders(settings), metrics, Timing())
+    return Notifier(database, settings, _senders(settings), metrics, Timing(), progress)
 
 
 def _senders(settings: Notifications) -> dict[str, Sender]:
@@ -76,6 +79,7 @@ class _Outcome:
     attempt: Attempt
     sent: bool
     answer: str
+    come_again_s: float = 0.0
 
 
 class Notifier:
@@ -88,10 +92,12 @@ class Notifier:
         senders: Mapping[str, Sender],
         metrics: Metrics,
         timing: Timing,
+        progress: Progress | None = None,
     ) -> None:
         self._database = database
         self._metrics = metrics
         self._timing = timing
+        self._progress = progress
         self._guard = RevisionGuard(ALERT_NEEDS, database)
         # Settings that are to hold from the next turn on.
         self._others: queue.SimpleQueue[tuple[Notifications, Mapping[str, Sender]]] = queue.SimpleQueue()
@@ -117,7 +123,7 @@ class Notifier:
         self._senders = senders
         self._outbox = Outbox(schema, settings)
         self._deliveries = Deliveries(schema, list(senders), self._timing)
-        self._beats = Beats(schema, settings, senders, self._metrics)
+        self._beats = Beats(schema, settings, senders, self._metrics, self._progress)
         self._forgotten = False
 
     def run(self, stop: Stop) -> None:
@@ -188,7 +194,7 @@ class Notifier:
         try:
             outcome = _Outcome(attempt, True, by.send(attempt.message))
         except SendError as error:
-            outcome = _Outcome(attempt, False, line(str(error), 500))
+            outcome = _Outcome(attempt, False, line(str(error), 500), error.come_again_s)
         except Exception as error:  # a fault of ours or of a library must not end the notifications of others
             log.exception("sending failed", channel=attempt.channel)
             outcome = _Outcome(attempt, False, f"fault in alert-svc: {type(error).__name__}")
@@ -196,12 +202,10 @@ class Notifier:
 
     def _collect(self, wait_s: float) -> None:
         """Take the outcomes of attempts that have ended, and wait for the first one."""
-        try:
+        with suppress(queue.Empty):  # raised by the queue alone, when no further attempt has ended
             self._take(self._ended.get(timeout=wait_s))
             while True:
                 self._take(self._ended.get_nowait())
-        except queue.Empty:
-            pass
         for name, sending in list(self._sending.items()):
             if time.monotonic() > sending.deadline:
                 self._hanging[sending.attempt.id] = name
@@ -225,7 +229,7 @@ class Notifier:
                 if age_s is not None:
                     self._metrics.age_seconds.observe(age_s)
             else:
-                self._deliveries.failed(connection, attempt, outcome.answer)
+                self._deliveries.failed(connection, attempt, outcome.answer, outcome.come_again_s)
                 log.warning("notification not sent", channel=channel, id=attempt.message.id, error=outcome.answer)
             self._metrics.attempts.labels(channel, "sent" if outcome.sent else "failed").inc()
             del self._outcomes[0]

@@ -50,8 +50,8 @@ ORDER BY a.state = 'resolved', a.sequence LIMIT %s FOR UPDATE"""
 _NOTICED = "UPDATE {alert_transition} SET noticed = true WHERE transition_id = ANY (%s)"
 _KNOWN = "SELECT alert_id, transition_id, state, step_s, channels FROM {alert_told} WHERE alert_id = ANY (%s)"
 _INSERT = """
-INSERT INTO {alert_notification} (notification_id, channel, kind, content, transitions, next_at)
-VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"""
+INSERT INTO {alert_notification} (notification_id, channel, kind, content, transitions)
+VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"""
 _TELL = """
 INSERT INTO {alert_told} (alert_id, transition_id, state, step_s, channels) VALUES (%s, %s, %s, %s, %s)
 ON CONFLICT (alert_id) DO UPDATE SET transition_id = excluded.transition_id, state = excluded.state,
@@ -59,16 +59,25 @@ ON CONFLICT (alert_id) DO UPDATE SET transition_id = excluded.transition_id, sta
 _FORGET = "DELETE FROM {alert_told} WHERE alert_id = ANY (%s)"
 _POSTPONE = """
 INSERT INTO {alert_later} (alert_id, channel, cause, due_at) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"""
-# With whether nothing is to be told any more. An end may be stored and not told yet, for as long as a window lasts.
+# What waits for a channel that hears of the present state at once.
+_HEARD = "DELETE FROM {alert_later} WHERE alert_id = ANY (%s) AND channel = %s AND cause = 'quiet_hours'"
+# With whether nothing is to be told any more. An end may be stored and not told yet, for as long as a window lasts;
+# from then on it is for those channels that know of the alert.
 _DUE = """
 DELETE FROM {alert_later} l USING {alert_told} t, {alert_transition} a
 WHERE t.alert_id = l.alert_id AND a.transition_id = t.transition_id AND l.due_at <= %s
-RETURNING l.channel, l.cause, l.channel = ANY (t.channels)
-    OR l.cause = 'escalation' AND EXISTS (SELECT FROM {alert_acknowledgement} k WHERE k.alert_id = l.alert_id)
-    OR 'resolved' = (
-        SELECT n.state FROM {alert_transition} n WHERE n.alert_id = l.alert_id ORDER BY n.sequence DESC LIMIT 1),
+RETURNING l.channel, l.cause, CASE
+    WHEN t.state = 'resolved' THEN l.cause = 'escalation' OR l.channel <> ALL (t.channels)
+    WHEN l.cause = 'escalation' AND (l.channel = ANY (t.channels)
+        OR EXISTS (SELECT FROM {alert_acknowledgement} k WHERE k.alert_id = l.alert_id)) THEN true
+    ELSE 'resolved' = (
+        SELECT n.state FROM {alert_transition} n WHERE n.alert_id = l.alert_id ORDER BY n.sequence DESC LIMIT 1) END,
     {alert}"""
-_ALSO_TOLD = "UPDATE {alert_told} SET channels = channels || %s::text WHERE alert_id = ANY (%s)"
+_ALSO_TOLD = "UPDATE {alert_told} SET channels = array_remove(channels, %(by)s) || %(by)s WHERE alert_id = ANY (%(of)s)"
+_TOLD_OF_END = "UPDATE {alert_told} SET channels = array_remove(channels, %(by)s) WHERE alert_id = ANY (%(of)s)"
+_FORGET_ENDED = """
+DELETE FROM {alert_told} t WHERE t.alert_id = ANY (%s) AND t.state = 'resolved'
+AND NOT EXISTS (SELECT FROM {alert_later} l WHERE l.alert_id = t.alert_id)"""
 
 
 @attrs.frozen
@@ -131,7 +140,7 @@ class Outbox:
         return made
 
     def _tell_later(self, connection: psycopg.Connection[Any], s: Statements, now: dt.datetime) -> int:
-        """Tell open alerts to channels that had quiet hours, or that are told because nobody has acknowledged them.
+        """Tell alerts to channels that had quiet hours, or that are told because nobody has acknowledged them.
 
         What falls into quiet hours or a maintenance window now waits further.
         """
@@ -151,16 +160,19 @@ class Outbox:
                 waiting.append(Later(alert.alert_id, channel, cause, until))
             else:
                 told.add((channel, alert.alert_id))
-                due.setdefault((channel, cause), []).append(alert)
+                due.setdefault((channel, _kind(alert, cause)), []).append(alert)
         with connection.cursor() as cursor:
             cursor.executemany(s[_POSTPONE], map(_later_row, waiting))
         made = 0
-        for (channel, cause), alerts in due.items():
-            kind = message.ESCALATION if cause == "escalation" else message.PROBLEM
-            messages = written(self.settings, kind, channel, alerts, {}, now)
+        for (channel, kind), alerts in due.items():
+            messages = written(self.settings, kind, channel, alerts, {})
             _insert(connection, s, messages)
-            connection.execute(s[_ALSO_TOLD], (channel, [alert.alert_id for alert in alerts]))
+            alert_ids = [alert.alert_id for alert in alerts]
+            values = {"by": channel, "of": alert_ids}
+            connection.execute(s[_TOLD_OF_END if kind == message.RECOVERY else _ALSO_TOLD], values)
+            connection.execute(s[_HEARD], (alert_ids, channel))
             made += len(messages)
+        connection.execute(s[_FORGET_ENDED], ([alert_of(row).alert_id for _, _, _, *row in rows],))
         return made
 
     def _waits_until(self, alert: Alert, channel: str, cause: str, now: dt.datetime) -> dt.datetime | None:
@@ -170,18 +182,26 @@ class Outbox:
         return quiet_end(self.settings, alert, channel, cause == "escalation", now)
 
 
+def _kind(alert: Alert, cause: str) -> str:
+    """What a message is that a channel was to get later."""
+    if cause == "escalation":
+        return message.ESCALATION
+    return message.RECOVERY if alert.state is State.RESOLVED else message.PROBLEM
+
+
 def _write(connection: psycopg.Connection[Any], s: Statements, plan: Plan) -> None:
     _insert(connection, s, plan.messages)
     with connection.cursor() as cursor:
         if plan.ended:
             cursor.execute(s[_FORGET], (list(plan.ended),))
         cursor.executemany(s[_TELL], [_told_row(told) for told in plan.told.values()])
+        cursor.executemany(s[_HEARD], [([alert_id], channel) for alert_id, channel in plan.heard])
         cursor.executemany(s[_POSTPONE], [_later_row(later) for later in plan.later])
 
 
 def _insert(connection: psycopg.Connection[Any], s: Statements, messages: Iterable[Outgoing]) -> None:
     rows = [
-        (one.id, one.channel, one.content.kind, Jsonb(message.to_plain(one.content)), one.transitions, one.due_at)
+        (one.id, one.channel, one.content.kind, Jsonb(message.to_plain(one.content)), one.transitions)
         for one in messages
     ]
     with connection.cursor() as cursor:

@@ -24,7 +24,7 @@ ALERTMANAGER_LISTED = 1_000
 
 @attrs.frozen
 class Told:
-    """What was told of an open alert."""
+    """What was told of an open alert; of one that has ended, which channels are to be told of that later."""
 
     alert_id: str
     transition_id: str
@@ -35,7 +35,7 @@ class Told:
 
 @attrs.frozen
 class Later:
-    """A channel that is told of an open alert later."""
+    """A channel that is told of an alert later."""
 
     alert_id: str
     channel: str
@@ -45,13 +45,12 @@ class Later:
 
 @attrs.frozen
 class Outgoing:
-    """A message for a channel, to be sent from a moment on."""
+    """A message for a channel."""
 
     id: str
     channel: str
     content: Content
     transitions: list[str]
-    due_at: dt.datetime
 
 
 @attrs.define
@@ -59,14 +58,16 @@ class Plan:
     """What is to be written.
 
     Attributes:
-        told: open alerts, as they are told now.
-        ended: alerts that are not open any more.
+        told: open alerts, as they are told now, and ended ones of which somebody is told later.
+        ended: alerts of which nothing is left to tell.
+        heard: alerts that were known, and channels that are told of them now, so that nothing waits for them any more.
     """
 
     messages: list[Outgoing] = attrs.field(factory=list)
     told: dict[str, Told] = attrs.field(factory=dict)
     ended: set[str] = attrs.field(factory=set)
     later: list[Later] = attrs.field(factory=list)
+    heard: list[tuple[str, str]] = attrs.field(factory=list)
 
 
 def planned(
@@ -79,20 +80,30 @@ def planned(
     """What a group of transitions is told as, in the order in which they were decided.
 
     An end is told to those channels that were told of the alert, as far as they are still in the file. A state that was
-    told last is not told again, unless there is a cause to do so.
+    told last is not told again, unless there is a cause to do so. What a channel is not told because of quiet hours, a
+    problem or an end, it is told later.
     """
     plan = Plan()
     known = dict(told)
-    outgoing: dict[tuple[str, str, dt.datetime], list[Alert]] = {}
+    outgoing: dict[tuple[str, str], list[Alert]] = {}
+    later: dict[str, list[Later]] = {}
     for alert in alerts:
         before = known.get(alert.alert_id)
         routes = routed(settings, alert.labels, alert.severity, now)
         if alert.state is State.RESOLVED:
+            waiting = []
             for channel in _still(settings, before):
-                outgoing.setdefault((message.RECOVERY, channel, routes.quiet.get(channel, now)), []).append(alert)
+                if channel in routes.quiet:
+                    waiting.append(Later(alert.alert_id, channel, "quiet_hours", routes.quiet[channel]))
+                else:
+                    outgoing.setdefault((message.RECOVERY, channel), []).append(alert)
+            later[alert.alert_id] = waiting
+            if waiting:
+                plan.told[alert.alert_id] = _told(alert, [one.channel for one in waiting])
+            else:
+                plan.told.pop(alert.alert_id, None)
+                plan.ended.add(alert.alert_id)
             known.pop(alert.alert_id, None)
-            plan.told.pop(alert.alert_id, None)
-            plan.ended.add(alert.alert_id)
             continue
         if before and not alert.cause and (before.state, before.step_s) == (alert.state, alert.step_s):
             continue
@@ -100,23 +111,24 @@ def planned(
         again = (channel for channel in _still(settings, before) if channel not in routes.quiet)
         channels = tuple(dict.fromkeys((*routes.now, *again)))
         for channel in channels:
-            outgoing.setdefault((message.PROBLEM, channel, now), []).append(alert)
-        known[alert.alert_id] = plan.told[alert.alert_id] = Told(
-            alert.alert_id,
-            alert.transition_id,
-            alert.state,
-            alert.step_s,
-            tuple(dict.fromkeys((*told_before, *channels))),
-        )
+            outgoing.setdefault((message.PROBLEM, channel), []).append(alert)
+        known[alert.alert_id] = plan.told[alert.alert_id] = _told(alert, (*told_before, *channels))
         plan.ended.discard(alert.alert_id)
-        plan.later += [Later(alert.alert_id, channel, "quiet_hours", end) for channel, end in routes.quiet.items()]
-        if not before:
+        waits = later.setdefault(alert.alert_id, [])
+        waits += [Later(alert.alert_id, channel, "quiet_hours", end) for channel, end in routes.quiet.items()]
+        if before:
+            plan.heard += [(alert.alert_id, channel) for channel in channels]
+        else:
             due = routes.escalated.items()
-            plan.later += [Later(alert.alert_id, channel, "escalation", at) for channel, at in due]
-    plan.later = [one for one in plan.later if one.alert_id not in plan.ended]
-    for (kind, channel, due_at), members in outgoing.items():
-        plan.messages += written(settings, kind, channel, members, group, due_at)
+            waits += [Later(alert.alert_id, channel, "escalation", at) for channel, at in due]
+    plan.later = [one for waits in later.values() for one in waits]
+    for (kind, channel), members in outgoing.items():
+        plan.messages += written(settings, kind, channel, members, group)
     return plan
+
+
+def _told(alert: Alert, channels: Iterable[str]) -> Told:
+    return Told(alert.alert_id, alert.transition_id, alert.state, alert.step_s, tuple(dict.fromkeys(channels)))
 
 
 def _still(settings: Notifications, before: Told | None) -> list[str]:
@@ -130,7 +142,6 @@ def written(
     channel: str,
     alerts: Sequence[Alert],
     group: dict[str, str],
-    due_at: dt.datetime,
 ) -> list[Outgoing]:
     """The message to a channel about alerts; for an Alertmanager as many as are needed to name each of them."""
     known = settings.channel(channel)
@@ -141,5 +152,5 @@ def written(
         part = alerts[start : start + size]
         transitions = [alert.transition_id for alert in part]
         content = message.content_of(kind, part, group, listed)
-        made.append(Outgoing(identity(kind, channel, *transitions), channel, content, transitions, due_at))
+        made.append(Outgoing(identity(kind, channel, *transitions), channel, content, transitions))
     return made

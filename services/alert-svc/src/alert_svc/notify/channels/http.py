@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -11,7 +13,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from alert_svc import __version__
-from alert_svc.notify.channels.sender import ANSWER_CHARS, ANSWER_S, CALL_S, CONNECT_S, SendError
+from alert_svc.notify.channels.sender import ANSWER_CHARS, ANSWER_S, CONNECT_S, SendError
 from alert_svc.notify.safe import line
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def request(
         SendError: there was no answer, or it is not 2xx. A redirect is not followed, because the signature and the
             secrets are for the receiver that was configured.
     """
-    deadline = time.monotonic() + CALL_S
+    deadline = time.monotonic() + ANSWER_S
     with requests.Session() as session:
         session.auth = login or _as_it_is  # else a netrc file of the machine would add a password
         try:
@@ -55,13 +57,14 @@ def request(
                 stream=True,
             ) as response:
                 status, text = response.status_code, _first_line(response, deadline)
+                come_again = response.headers.get("Retry-After", "")
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             raise SendError(f"{place(url)}: {_why(error)}") from None
     if status in range(300, 400):
         raise SendError(f"{place(url)}: answered {status}, a redirect, which is not followed: configure where it leads")
     said = f"{status} {text}".strip()
     if status not in range(200, 300):
-        raise SendError(f"{place(url)}: answered {said}")
+        raise SendError(f"{place(url)}: answered {said}", _seconds_until(come_again))
     return said
 
 
@@ -69,17 +72,27 @@ def _as_it_is(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
     return prepared
 
 
+def _seconds_until(come_again: str) -> float:
+    """What `Retry-After` says (RFC 9110, section 10.2.3); 0 where it says nothing that can be understood."""
+    if come_again.isascii() and come_again.isdigit():
+        return float(come_again)
+    try:
+        moment = parsedate_to_datetime(come_again)
+    except ValueError:
+        return 0.0
+    return max(0.0, moment.timestamp() - time.time())
+
+
 def _first_line(response: requests.Response, deadline: float) -> str:
     """The begin of the body. The rest is not read: the connection is closed."""
     read = b""
-    try:
+    # A body that breaks off is no fault: the status has come, and says whether the message was taken.
+    with suppress(HTTPError, OSError, ValueError):
         while len(read) < _MAX_ANSWER_BYTES and time.monotonic() < deadline:
             part = response.raw.read1(_MAX_ANSWER_BYTES, decode_content=False)
             if not part:
                 break
             read += part
-    except (HTTPError, OSError, ValueError):
-        pass  # the status has come, and says whether the message was taken
     return line(read.decode("utf-8", "replace"), ANSWER_CHARS)
 
 

@@ -16,7 +16,15 @@ ANSWER_CHARS = 500
 
 
 class SendError(Exception):
-    """A message was not taken, or nobody knows whether it was. The text says why, in one line without secrets."""
+    """A message was not taken, or nobody knows whether it was. The text says why, in one line without secrets.
+
+    Attributes:
+        come_again_s: after how many seconds the receiver asks to be asked again; 0 when it says nothing.
+    """
+
+    def __init__(self, why: str, come_again_s: float = 0.0) -> None:
+        super().__init__(why)
+        self.come_again_s = come_again_s
 
 
 class Sender(Protocol):

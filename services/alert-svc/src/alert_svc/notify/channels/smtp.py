@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -16,17 +16,28 @@ from alert_svc.notify.safe import line
 from alert_svc.notify.templates import rendered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from alert_svc.notify.channel_settings import SmtpChannel
     from alert_svc.notify.message import Message
 
 _PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
 _SHOWN_RECIPIENTS = 10
+# Not every server takes eight bits (RFC 6152).
+_POLICY = SMTP.clone(cte_type="7bit")
+# Replies from here on are for good, those below for now (RFC 5321, section 4.2.1).
+_FOR_GOOD = 500
+_REMEMBERED = 1_000
+
+_Refused = dict[str, tuple[int, bytes]]
 
 
 class SmtpSender:
-    """Sends one mail to all recipients; every repeat has the same Message-ID."""
+    """Sends one mail to all recipients; every repeat has the same Message-ID.
+
+    Who is refused for now, by a server that greylists or for a full mailbox, is sent a repeat, and who has taken the
+    mail is not. That is known as long as the process lives; after that, a repeat is for all.
+    """
 
     def __init__(self, channel: SmtpChannel) -> None:
         self._channel = channel
@@ -34,28 +45,53 @@ class SmtpSender:
         shown = ", ".join(channel.recipients[:_SHOWN_RECIPIENTS])
         more = len(channel.recipients) - _SHOWN_RECIPIENTS
         self.recipient = f"{shown} and {more} more" if more > 0 else shown
+        # By message, of those that are repeated: who has taken it.
+        self._taken: dict[str, frozenset[str]] = {}
 
     def send(self, message: Message) -> str:
         """Send a message; returns whom the server has taken it for.
 
         Raises:
-            SendError: the server cannot be reached, or takes it for nobody.
+            SendError: the server cannot be reached, takes it for nobody, or refuses somebody for now.
         """
         mail = self._mail(message)
+        before = self._taken.get(message.id, frozenset())
+        left = [address for address in self._channel.recipients if address not in before]
         try:
-            with self._connected() as server:
-                refused = server.send_message(mail, self._channel.sender, list(self._channel.recipients))
+            refused = self._delivered(mail, left)
         except (smtplib.SMTPException, OSError, ValueError) as error:
-            raise SendError(f"{self._channel.host}:{self._port}: {_why(error)}") from None
-        if refused:
-            # Taken for the others: who is refused now is refused in every repeat, too.
-            said = "; ".join(f"{address}: {code} {_text(answer)}" for address, (code, answer) in refused.items())
-            return line(f"accepted, but refused for {said}", ANSWER_CHARS)
-        return "accepted"
+            raise SendError(f"{self._place}: {_why(error)}") from None
+        taken = before | (set(left) - refused.keys())
+        if not taken:
+            raise SendError(f"{self._place}: {_refusals(refused)}")
+        said = f"accepted, but {_refusals(refused)}" if refused else "accepted"
+        if any(code < _FOR_GOOD for code, _ in refused.values()):
+            self._remember(message.id, taken)
+            raise SendError(f"{self._place}: {said}")
+        # Who is refused for good now is refused in every repeat, too.
+        self._taken.pop(message.id, None)
+        return said
+
+    def _delivered(self, mail: EmailMessage, recipients: Sequence[str]) -> _Refused:
+        """Give the mail to the server; for whom it is refused."""
+        with self._connected() as server:
+            try:
+                return server.send_message(mail, self._channel.sender, list(recipients))
+            except smtplib.SMTPRecipientsRefused as error:
+                return error.recipients
+
+    def _remember(self, message_id: str, taken: frozenset[str]) -> None:
+        self._taken[message_id] = taken
+        if len(self._taken) > _REMEMBERED:
+            del self._taken[next(iter(self._taken))]
+
+    @property
+    def _place(self) -> str:
+        return f"{self._channel.host}:{self._port}"
 
     def _mail(self, message: Message) -> EmailMessage:
         words = rendered(message, self._channel)
-        mail = EmailMessage(policy=SMTP)
+        mail = EmailMessage(policy=_POLICY)
         mail["From"] = self._channel.sender
         mail["To"] = ", ".join(self._channel.recipients)
         mail["Subject"] = words.title
@@ -73,12 +109,17 @@ class SmtpSender:
             server: smtplib.SMTP = smtplib.SMTP_SSL(channel.host, self._port, timeout=ANSWER_S, context=self._context())
         else:
             server = smtplib.SMTP(channel.host, self._port, timeout=ANSWER_S)
-        with server:
+        try:
             if channel.security is Security.STARTTLS:
                 server.starttls(context=self._context())
             if channel.user is not None and channel.password is not None:
                 server.login(channel.user, channel.password.reveal())
             yield server
+            # What was taken was taken, whatever is answered to a farewell.
+            with suppress(smtplib.SMTPException, OSError):
+                server.quit()
+        finally:
+            server.close()
 
     def _context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=self._channel.ca_file)
@@ -89,16 +130,16 @@ def _why(error: BaseException) -> str:
     match error:
         case smtplib.SMTPAuthenticationError():
             return f"the server refuses the user name and password ({error.smtp_code})"
-        case smtplib.SMTPRecipientsRefused():
-            said = "; ".join(
-                f"{address}: {code} {_text(answer)}" for address, (code, answer) in error.recipients.items()
-            )
-            return line(f"refused for {said}", ANSWER_CHARS)
         case smtplib.SMTPResponseException():
             return line(f"{error.smtp_code} {_text(error.smtp_error)}", ANSWER_CHARS)
         case TimeoutError():
             return f"no answer within {ANSWER_S:g} s"
     return line(str(error) or type(error).__name__, ANSWER_CHARS)
+
+
+def _refusals(refused: Mapping[str, tuple[int, bytes]]) -> str:
+    said = "; ".join(f"{address}: {code} {_text(answer)}" for address, (code, answer) in refused.items())
+    return line(f"refused for {said}", ANSWER_CHARS)
 
 
 def _text(answer: bytes | str) -> str:
