@@ -149,7 +149,10 @@ def test_postgresql_that_ends_is_said_once(folder: Path) -> None:
 
 
 def test_kept_data_survives_a_kill(folder: Path) -> None:
-    """The processes go, the data stays, and the next run is right. The rights of XDG_RUNTIME_DIR do not matter."""
+    """The processes go, the data stays, and the next run is right and leaves no process either.
+
+    The rights of XDG_RUNTIME_DIR do not matter.
+    """
     data = folder / "data"
     command = [script("local-stack"), "up", "--interval", "2s", "--data", str(data)]
     process = subprocess.Popen(
@@ -163,6 +166,13 @@ def test_kept_data_survives_a_kill(folder: Path) -> None:
     until(lambda: processes_of(str(data)) == [] and list(data.glob("*.pid")) == [], 60)
     status, result = up("--duration", "5s", "--data", str(data))
     assert (status, result["missing"], result["duplicates"], result["misjudged"]) == (0, 0, 0, [])
+    assert processes_of(str(data)) == []
+
+
+def test_samples_are_judged_rightly_however_often_they_are_checked() -> None:
+    """The timeout goes with the interval, and no sample that is up may take as long."""
+    status, result = up("--interval", "1s", "--duration", "5s")
+    assert (status, result["misjudged"]) == (0, [])
 
 
 def test_websites_of_an_earlier_run_are_no_false_alarm(folder: Path) -> None:

@@ -17,6 +17,15 @@ def test_a_folder_too_deep_for_a_socket_is_refused_with_the_mend(tmp_path: Path)
         pass
 
 
+@pytest.mark.parametrize("sign", [" ", "$", "'", ";", ",", "=", "%", "*"])
+def test_a_folder_with_a_sign_that_a_shell_would_take_is_refused(tmp_path: Path, sign: str) -> None:
+    """The package that starts PostgreSQL quotes nothing: it would start with another folder, or not at all."""
+    said = f"has {sign!r} in its path, which the embedded PostgreSQL cannot take"
+    with pytest.raises(StopError) as caught, embedded_postgresql(tmp_path / f"my{sign}data" / "postgres"):
+        pass
+    assert said in str(caught.value)
+
+
 def test_a_folder_that_postgresql_cannot_use_is_said_once_with_its_reason(capfd: pytest.CaptureFixture[str]) -> None:
     """As when the first start was killed halfway: what the package writes about it is not shown beside."""
     with tempfile.TemporaryDirectory() as folder:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,8 +18,6 @@ from monitoring_runtime.commands import check_config, config_options
 from monitoring_runtime.groups import MonitoringGroup
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from monitoring_core.config import Config
 
 GOOD = "kafka: {bootstrap_servers: 'k:1'}\ndatabase: {host: h, user: u}\n"
@@ -156,15 +155,26 @@ def test_the_traceback_can_be_had() -> None:
     assert isinstance(done.exception, RuntimeError)
 
 
+TALK = (
+    "import click\nfrom monitoring_runtime.groups import MonitoringGroup\n"
+    "@click.group(cls=MonitoringGroup)\ndef main(): pass\n"
+    "@main.command()\ndef talk():\n    while True: click.echo('x' * 1000)\n"
+    "main(['talk'])"
+)
+
+
+def test_a_full_disk_is_no_fault_in_the_program() -> None:
+    """What cannot be written is said, and why."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", TALK], stdout=full, stderr=subprocess.PIPE, text=True, timeout=10, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "the output cannot be written: No space left on device\n")
+
+
 def test_a_reader_that_goes_away_ends_it_quietly() -> None:
     """`… | head -1` shows no traceback."""
-    program = (
-        "import click\nfrom monitoring_runtime.groups import MonitoringGroup\n"
-        "@click.group(cls=MonitoringGroup)\ndef main(): pass\n"
-        "@main.command()\ndef talk():\n    while True: click.echo('x' * 1000)\n"
-        "main(['talk'])"
-    )
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", TALK], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout
     assert process.stderr
     process.stdout.readline()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
+import structlog
 from standardwebhooks import Webhook
 
 from alert_svc.notify.channel_settings import ChannelType, WebhookChannel
@@ -218,6 +219,30 @@ def test_a_receiver_that_says_when_to_come_again_is_left_alone_until_then(
         until(lambda: waiting(connection) == 0, 10)
     assert time.monotonic() - began > 2
     assert len(hook.requests) == 3
+
+
+def test_an_outage_of_postgresql_is_told_once_and_its_end_too(
+    database: DatabaseConfig, connection: Session, hook: Receiver
+) -> None:
+    """However often it is tried meanwhile."""
+    metrics = Metrics()
+    with (
+        structlog.testing.capture_logs() as logged,
+        running(database, through(webhook("ops", hook.url)), metrics=metrics),
+        connect(database, "test", database="postgres", autocommit=True) as admin,
+    ):
+        store(connection, transition(1, "firing", "suspected"))
+        until(lambda: waiting(connection) == 0, 10)
+        admin.execute("ALTER DATABASE notifier ALLOW_CONNECTIONS false")
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%notifier'")
+        until(lambda: (metrics.registry.get_sample_value("alert_notifier_outages_total") or 0) >= 5, 20)
+        admin.execute("ALTER DATABASE notifier ALLOW_CONNECTIONS true")
+        store(connection, transition(1, "resolved", "recovering"))
+        until(lambda: len(hook.requests) == 2, 20)
+        until(lambda: logged[-1]["event"] == "PostgreSQL is back, notifications go on", 10)
+    # The connection that is cut, and those that are refused.
+    assert [line["event"] for line in logged[:-1]] == ["PostgreSQL is away, notifications wait"] * 2
+    assert "not currently accepting connections" in logged[1]["error"]
 
 
 def test_a_redirect_takes_nothing_elsewhere(database: DatabaseConfig, connection: Session, hook: Receiver) -> None:

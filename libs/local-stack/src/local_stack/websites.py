@@ -18,7 +18,7 @@ from monitoring_core.result import Reason
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SLOW_S = 0.8
+SLOW_S = 0.4
 MAX_BODY = 256 * 1024
 _TRICKLE_S = 0.2
 

@@ -5,6 +5,7 @@ This module imports no more than click and the errors, so that `--version` and `
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 DEBUG_VARIABLE = "MONITORING_DEBUG"
+# The disk is to blame for these, and no fault in the program.
+_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 # The whole first sentence of a command's help, whatever its length.
 _WHOLE = 1_000
 
@@ -78,9 +81,12 @@ class MonitoringGroup(LazyGroup):
         except MonitoringError as error:
             _end(error.exit_status, str(error))
         except BrokenPipeError:
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 (open until exit, so that the flush at exit succeeds)
+            _give_up_output()
             sys.exit(1)
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in _NOT_WRITTEN:
+                _give_up_output()
+                _end(1, f"{error.filename or 'the output'} cannot be written: {error.strerror}")
             if os.environ.get(DEBUG_VARIABLE):
                 raise
             text = " ".join(str(error).split())[:500]
@@ -97,6 +103,11 @@ def _end_on_sigterm_in_a_container() -> None:
     """Let SIGTERM end a command: the kernel ignores signals that process 1 does not handle."""
     if os.getpid() == 1:
         signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+
+
+def _give_up_output() -> None:
+    """Let the flush at exit succeed."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 (open until exit)
 
 
 def _end(status: int, text: str) -> NoReturn:

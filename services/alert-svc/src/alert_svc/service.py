@@ -89,7 +89,6 @@ class AlertService:
             self.revoke(list(self.partitions))
         finally:
             self.source.close()
-        log.info("stopped")
 
     def run_once(self, timeout_s: float) -> None:
         """One iteration: receive and decide, and store what is due."""

@@ -87,6 +87,7 @@ def run(config: Config, policies: Path, group: str | None) -> None:
         )
         with alongside("notifier", notifier.run, stop), alongside("publisher", publisher.run, stop):
             service.run(stop)
+        log.info("stopped")
 
 
 def alerts(config: Config) -> PostgresAlerts:

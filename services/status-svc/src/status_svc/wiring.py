@@ -82,6 +82,7 @@ def run(config: Config) -> None:
             metrics_port=endpoint.port,
         )
         asyncio.run(_serve(server, listener, database, health))
+    log.info("stopped")
 
 
 def export_once(config: Config, directory: Path) -> int:
@@ -148,16 +149,23 @@ async def _serve(server: uvicorn.Server, listener: socket.socket, database: Data
 
 async def _look(server: uvicorn.Server, database: Database, health: Health) -> None:
     """Say every few seconds whether this process can do its work; end it when it never can."""
+    away: str | None = None
     while True:
         health.beat()
         try:
             await database.rows(_LOOK)
         except OutageError as error:
-            health.set_not_ready(str(error))
+            if away != str(error):
+                log.warning("PostgreSQL cannot be read, retrying", error=str(error))
+            away = str(error)
+            health.set_not_ready(away)
         except StopError:
             server.should_exit = True
             raise
         else:
+            if away is not None:
+                log.info("PostgreSQL can be read again")
+            away = None
             health.set_ready()
         await asyncio.sleep(LOOK_EVERY_S)
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 LONG_LINE = f"is longer than {MAX_LINE // 1024} KiB, and nothing after it was read"
 NOT_UTF8 = "is not UTF-8 text"
 FIELDS = tuple(attrs.fields_dict(TargetRecord))
+_FIELDS_IN_BYTES = frozenset(name.encode() for name in FIELDS)
 NO_HEADER = "must be the header, which names the fields, like url,regexp"
+IS_HEADER = "is the header of CSV, which needs a name that ends with .csv, or --format csv"
 _OTHER_SIGNS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 # Fields that CSV holds as JSON, and what that must be.
 _JSON_FIELDS = {
@@ -78,7 +80,8 @@ class JsonRecords:
         except UnicodeDecodeError:
             return _bad(self._lines, NOT_UTF8)
         except (ValueError, RecursionError):
-            return _bad(self._lines, "is not JSON")
+            is_header = not _FIELDS_IN_BYTES.isdisjoint(line.strip().split(b","))
+            return _bad(self._lines, IS_HEADER if is_header else "is not JSON")
         if not isinstance(fields, dict):
             return _bad(self._lines, "must be a JSON object")
         try:
@@ -131,7 +134,7 @@ class CsvRecords:
     def _record(self, values: list[str]) -> Line:
         if len(values) != len(self.columns):
             return _bad(self._lines, "has not as many fields as the header")
-        if any("\udc80" <= c <= "\udcff" for value in values if not value.isascii() for c in value):
+        if not _are_text(values):
             return _bad(self._lines, NOT_UTF8)
         try:
             fields = {name: value for name, value in zip(self.columns, values, strict=True) if value != ""}
@@ -146,7 +149,15 @@ class CsvRecords:
             yield line.decode(errors="surrogateescape")
 
 
+def _are_text(values: Iterable[str]) -> bool:
+    """Whether all bytes of the values were UTF-8."""
+    return not any("\udc80" <= c <= "\udcff" for value in values if not value.isascii() for c in value)
+
+
 def _header_faults(header: list[str]) -> Iterator[str]:
+    if not _are_text(header):
+        yield NOT_UTF8
+        return
     if not any(name in FIELDS for name in header):  # perhaps a first target, of whose URL no password may be shown
         signs = [name for sign, name in _OTHER_SIGNS.items() if not {*header[0].split(sign)}.isdisjoint(FIELDS)]
         yield f"has {signs[0]} between the fields: must be commas" if signs else NO_HEADER

@@ -64,6 +64,8 @@ class Publisher:
         self._connection: Session | None = None
         self._mine = False
         self._renew_at = 0.0
+        # Why events wait, as it was told last.
+        self._trouble: str | None = None
 
     def run(self, stop: Stop) -> None:
         """Turn until a stop is requested.
@@ -76,6 +78,7 @@ class Publisher:
             try:
                 more = self.run_once()
                 outage.reset()
+                self._able()
                 if not more:
                     time.sleep(self._timing.pause_s)
             except (OutageError, psycopg.Error) as error:
@@ -114,7 +117,10 @@ class Publisher:
         return self._connection
 
     def _lost(self, error: Exception) -> None:
-        """Say why events wait, and begin anew: whether this process is still the one that publishes is unknown."""
+        """Say why events wait, unless that was said already, and begin anew.
+
+        Whether this process is still the one that publishes is unknown.
+        """
         self._metrics.outages.inc()
         self._renew_at = 0.0
         if isinstance(error, psycopg.Error):
@@ -123,7 +129,15 @@ class Publisher:
         else:
             why = str(error)
             self._let_go()  # another process may reach what this one does not
-        log.warning("events of alerts wait", error=why)
+        if why != self._trouble:
+            log.warning("events of alerts wait", error=why)
+        self._trouble = why
+
+    def _able(self) -> None:
+        """Say that a trouble is over. A process that stands by has not tried what failed."""
+        if self._trouble is not None and self._mine:
+            log.info("events of alerts are published again")
+            self._trouble = None
 
     def _sleep(self, stop: Stop, seconds: float) -> None:
         until = time.monotonic() + seconds

@@ -103,6 +103,8 @@ class Notifier:
         self._others: queue.SimpleQueue[tuple[Notifications, Mapping[str, Sender]]] = queue.SimpleQueue()
         self._go_by(settings, senders)
         self._connection: Session | None = None
+        # Why PostgreSQL is away, as it was told last; None while it is there.
+        self._away: str | None = None
         self._ended: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
         # Outcomes that are not written down yet. They outlast an outage of PostgreSQL, so that nothing is sent again.
         self._outcomes: list[_Outcome] = []
@@ -137,6 +139,7 @@ class Notifier:
             try:
                 self.run_once()
                 outage.reset()
+                self._found()
                 self._collect(_PAUSE_S)
             except (OutageError, psycopg.Error) as error:
                 self._lost(error)
@@ -171,14 +174,21 @@ class Notifier:
         return self._connection
 
     def _lost(self, error: Exception) -> None:
-        """Close the connection, and say why."""
+        """Close the connection, and say why, unless that was said already."""
         self._metrics.outages.inc()
         failure = "cannot keep notifications"
         why = explain(error, self._database, failure) if isinstance(error, psycopg.Error) else str(error)
-        log.warning("PostgreSQL is away, notifications wait", error=why)
+        if why != self._away:
+            log.warning("PostgreSQL is away, notifications wait", error=why)
+        self._away = why
         if self._connection:
             self._connection.close()
             self._connection = None
+
+    def _found(self) -> None:
+        if self._away is not None:
+            log.info("PostgreSQL is back, notifications go on")
+        self._away = None
 
     def _begin(self, connection: Session, name: str) -> None:
         """Begin an attempt of a channel, if it has none and a message is due."""

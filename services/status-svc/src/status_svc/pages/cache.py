@@ -76,7 +76,8 @@ class Cache:
         self._every_s = settings.cache.total_seconds()
         self._last: Both | None = None
         self._read_at = self._due = float("-inf")
-        self._failing = False
+        # Why the last read failed; None when it did not.
+        self._failure: str | None = None
         self._reading: asyncio.Task[None] | None = None
         self._days = _Kept(joining.Days())
         self._incidents: _Kept[list[Row]] = _Kept([])
@@ -98,7 +99,7 @@ class Cache:
         now = self._clock.monotonic()
         if now >= self._due and self._reading is None:
             self._reading = asyncio.create_task(self._read())
-        too_old = now - self._read_at > self._every_s + _LATE_S and not self._failing
+        too_old = now - self._read_at > self._every_s + _LATE_S and self._failure is None
         if self._reading is not None and (self._last is None or too_old):
             await asyncio.shield(self._reading)
         if self._last is None:
@@ -139,12 +140,14 @@ class Cache:
             now = self._now()
             self._last = await self._board(now)
             self._read_at = self._clock.monotonic()
-            self._failing = False
+            if self._failure is not None:
+                log.info("pages are current again")
+            self._failure = None
         except Exception as error:  # whatever it is, pages show what was read last
-            self._failing = True
-            if isinstance(error, OutageError):
+            known, self._failure = self._failure == str(error), str(error)
+            if isinstance(error, OutageError) and not known:
                 log.warning("pages show what was read last", error=str(error))
-            else:
+            elif not known:
                 log.exception("pages show what was read last")
             if self._last is not None and self._clock.monotonic() - self._read_at > _OLD_S:
                 self._last = Both(_stale(self._last.inner), _stale(self._last.public))
