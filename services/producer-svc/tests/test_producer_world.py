@@ -6,6 +6,7 @@ The rule is what browsers and curl show; where they differ, the RFC.
 from __future__ import annotations
 
 import gzip
+import os
 import socket
 import struct
 import time
@@ -55,6 +56,10 @@ def in_pieces(answer: bytes, size: int = 1) -> Act:
 
 def typed(content_type: str, body: bytes) -> Act:
     return says(page(body, headers=f"Content-Type: {content_type}\r\n"))
+
+
+def compressed(codings: str, body: bytes) -> bytes:
+    return page(body, headers=f"Content-Encoding: {codings}\r\n")
 
 
 def events(connection: socket.socket, _: bytes) -> None:
@@ -210,6 +215,47 @@ ANSWERS: dict[str, tuple[Act, dict[str, Any], Reason | None]] = {
         HELLO,
         None,
     ),
+    "gzip and what a script says after it": (says(compressed("gzip", gzip.compress(b"hello") + b"\r\n")), HELLO, None),
+    "gzip and zeros": (says(compressed("gzip", gzip.compress(b"hello") + bytes(20))), HELLO, None),
+    "gzip and what looks like a second member": (
+        says(compressed("gzip", gzip.compress(b"hello") + b"\x1f\x8bhello")),
+        HELLO,
+        None,
+    ),
+    "two members of gzip": (
+        in_pieces(compressed("gzip", gzip.compress(b"hel") + gzip.compress(b"lo"))),
+        HELLO,
+        None,
+    ),
+    "a second member of gzip that breaks off": (
+        says(compressed("gzip", gzip.compress(b"hello") + gzip.compress(os.urandom(100))[:60])),
+        {},
+        Reason.BODY_READ_ERROR,
+    ),
+    "deflate and what a script says after it": (
+        says(compressed("deflate", zlib.compress(b"hello") + b"\n\n")),
+        HELLO,
+        None,
+    ),
+    "raw deflate and what a script says after it": (says(compressed("deflate", RAW_DEFLATE + b"\n\n")), HELLO, None),
+    "gzip twice": (in_pieces(compressed("gzip, gzip", gzip.compress(gzip.compress(b"hello")))), HELLO, None),
+    "deflate and gzip": (says(compressed("deflate, gzip", gzip.compress(zlib.compress(b"hello")))), HELLO, None),
+    "gzip and identity": (says(compressed("gzip, identity", gzip.compress(b"hello"))), HELLO, None),
+    "gzip twice that breaks off within": (
+        says(compressed("gzip, gzip", gzip.compress(gzip.compress(os.urandom(100))[:60]))),
+        {},
+        Reason.BODY_READ_ERROR,
+    ),
+    "gzip a hundred times, as it says": (
+        says(compressed(", ".join(["gzip"] * 100), b"hello")),
+        {"regexp": "world"},
+        Reason.BODY_MISMATCH,
+    ),
+    "gzip twice, and large": (
+        says(compressed("gzip, gzip", gzip.compress(gzip.compress(bytes(10_000_000))))),
+        HELLO,
+        Reason.BODY_TOO_LARGE,
+    ),
     # Text
     "a byte order mark before an anchor": (
         typed("application/json", b'\xef\xbb\xbf{"ok":1}'),
@@ -229,6 +275,37 @@ ANSWERS: dict[str, tuple[Act, dict[str, Any], Reason | None]] = {
     "gb2312 that is GBK": (typed("text/html; charset=gb2312", "朱镕基".encode("gbk")), {"regexp": "镕基"}, None),
     "Shift_JIS": (typed("text/html; charset=Shift_JIS", "障害".encode("cp932")), {"regexp": "障害"}, None),
     "KOI8-R": (typed("text/html;charset=koi8-r", "работает".encode("koi8-r")), {"regexp": "работает"}, None),
+    "a label that nobody knows, and <meta>": (
+        typed("text/html; charset=none", "<meta charset=windows-1251>Добро".encode("cp1251")),
+        {"regexp": "Добро"},
+        None,
+    ),
+    "charsets in <meta> that tell nothing": (
+        typed(
+            "text/html",
+            b"<meta name=description content='charset=koi8-r'><meta data-charset=koi8-r><meta charset=none>"
+            b"<meta content='text/html; charset=windows-1251' http-equiv=Content-Type>" + "Добро".encode("cp1251"),
+        ),
+        {"regexp": "Добро"},
+        None,
+    ),
+    "EUC-JP with signs of Microsoft's": (
+        typed("text/html; charset=euc-jp", b"\xa1\xc1\xad\xa1"),
+        {"regexp": "\uff5e①"},
+        None,
+    ),
+    "ISO-2022-JP": (typed("text/html; charset=iso-2022-jp", b"\x1b$B!A\x1b(B"), {"regexp": "\uff5e"}, None),
+    "Shift_JIS with signs of Microsoft's": (
+        typed("text/html; charset=shift_jis", "①\uff5e髙".encode("cp932")),
+        {"regexp": "①\uff5e髙"},
+        None,
+    ),
+    "EUC-KR that is UHC": (typed("text/html; charset=euc-kr", "뷁".encode("cp949")), {"regexp": "뷁"}, None),
+    "GBK with the euro sign and GB18030": (
+        typed("text/html; charset=gb2312", b"\x80" + "中".encode("gbk") + "㐀".encode("gb18030")),
+        {"regexp": "€中㐀"},
+        None,
+    ),
     "UTF-16 with a mark": (typed("text/html", "hello €".encode("utf-16")), {"regexp": "hello €"}, None),
     "UTF-16 that only the header tells": (
         typed("text/html; charset=utf-16be", "hello €".encode("utf-16-be")),
