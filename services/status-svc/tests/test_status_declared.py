@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -31,6 +33,7 @@ from monitoring_core.errors import StopError
 from monitoring_core.targets import TargetRecord
 from monitoring_core.tokens import Scope
 from monitoring_testkit.database import connect
+from monitoring_testkit.needs import need
 from monitoring_testkit.waiting import until
 from status_svc.adapters import database
 from status_svc.api import declarations, declaring, plans
@@ -574,6 +577,28 @@ def test_ten_thousand_targets_are_planned_and_applied_while_others_are_served(
     assert (again["changes"], again["unchanged"]) == ([], 10_000)
     (found,) = find(config.database, [str(20_001)])
     assert found.labels == {"managed-by": "shop", "managed-key": "k0"}
+
+
+def test_the_commands_of_the_readme_do_what_they_say(config: Config, writing: Writing, tmp_path: Path) -> None:
+    """As they stand there, but for the address."""
+    missing = [name for name in ("bash", "curl", "jq") if not shutil.which(name)]
+    need("a pipeline", ", ".join(missing))
+    section = (Path(__file__).parents[1] / "README.md").read_text().split("A pipeline applies a file of targets")[1]
+    block = section.split("```console\n")[1].split("```")[0].replace("https://status.example.org", writing.served.url)
+    (tmp_path / "targets.json").write_text(block.split("$ cat targets.json\n")[1].partition("\n")[0] + "\n")
+    commands = re.findall(r"^\$ ((?:.*\\\n)*.*)$", block, re.MULTILINE)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join(commands)],
+        cwd=tmp_path,
+        env=os.environ | {"TOKEN": writing.token, "no_proxy": "*"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    shown = re.sub(r"^\$ (?:.*\\\n)*.*\n", "", block, flags=re.MULTILINE)
+    assert done.stdout == shown
+    assert list(records(config)) == ["home"]
 
 
 def test_a_service_that_is_killed_in_the_middle_leaves_nothing(
