@@ -407,6 +407,35 @@ def test_hostile_values_are_stored_as_they_are(config: Config, writing: Writing)
     assert writing("POST", "/targets/plan", declaration([*targets.values()])).json()["unchanged"] == len(targets)
 
 
+ROWS: dict[str, str] = {
+    "labels that are no text": """amc_labels = '{"managed-by": "shop", "managed-key": 5, "a": {"b": 1}}'""",
+    "JSON that Python does not read": "amc_expected_json = (repeat('[', 2000) || repeat(']', 2000))::jsonb",
+    "a large number": """amc_expected_json = '{"$.a": 1e5000}'""",
+    "a number with many digits": """amc_expected_json = '{"$.a": 1e400, "$.b": 1.5e-400}'""",
+    "headers that are no object": """amc_headers = '["hunter2"]'""",
+    "a text for a list": """amc_further_regexps = '"x"'""",
+    "no finite number": "amc_timeout_s = 'Infinity'",
+}
+
+
+def test_what_a_row_should_not_hold_stops_no_plan(writing: Writing, connection: Connection) -> None:
+    """Whoever wrote it past us; the declaration puts it right."""
+    targets = [{"key": "home", "url": "https://shop.example/"}]
+    writing("POST", "/targets/apply", declaration(targets))
+    constraints = "SELECT conname FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'c'"
+    for (name,) in connection.execute(constraints, (TABLE,)).fetchall():
+        connection.execute(
+            psycopg.sql.SQL(f"ALTER TABLE {TABLE} DROP CONSTRAINT {{}}").format(psycopg.sql.Identifier(name))
+        )
+    for name, row in ROWS.items():
+        connection.execute(f"UPDATE {TABLE} SET {row}")
+        for path in ("/targets/plan", "/targets/apply"):
+            answer = writing("POST", path, declaration(targets))
+            assert (answer.status_code, len(answer.json()["changes"])) == (200, 1), f"{name}: {answer.text}"
+            assert "hunter" not in answer.text
+        assert writing("POST", "/targets/plan", declaration(targets)).json()["unchanged"] == 1, name
+
+
 def test_an_answer_has_bounds(writing: Writing, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it has no room for is counted, and done."""
     monkeypatch.setattr(plans, "MAX_TOLD", 10_000)
