@@ -61,7 +61,7 @@ class Served:
 
     def send(self, method: str, path: str, **options: object) -> requests.Response:
         """Send a request; follows no redirects."""
-        return requests.request(method, self.url + path, timeout=30, allow_redirects=False, **options)  # type: ignore[arg-type]
+        return requests.request(method, self.url + path, timeout=60, allow_redirects=False, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
+SECTIONS = "sections with settings, like `monitor:`"
 
 _TYPES: dict[str, Callable[[str], Any]] = {
     "tag:yaml.org,2002:null": lambda _: None,
@@ -84,12 +85,13 @@ def read_document(path: Path) -> Document:
         raise ConfigError([Fault(str(path), "", f"cannot be read: {reason}")]) from None
 
 
-def document_of(file: IO[bytes], name: str, max_bytes: int = MAX_BYTES) -> Document:
+def document_of(file: IO[bytes], name: str, max_bytes: int = MAX_BYTES, wanted: str = SECTIONS) -> Document:
     """Read the YAML of an open file.
 
     Args:
         name: what a person calls the file.
         max_bytes: how large it may be; when this is more than MAX_BYTES, it is read in the quick way.
+        wanted: what it must be, for a person.
 
     Raises:
         ConfigError: it is too large, or is no document that `parse_document` takes.
@@ -98,15 +100,15 @@ def document_of(file: IO[bytes], name: str, max_bytes: int = MAX_BYTES) -> Docum
     if len(content) > max_bytes:
         raise ConfigError([Fault(name, "", f"is larger than {max_bytes // 1024} KiB")])
     try:
-        return parse_document(content.decode(), quick=max_bytes > MAX_BYTES)
+        return parse_document(content.decode(), quick=max_bytes > MAX_BYTES, wanted=wanted)
     except UnicodeDecodeError:
         raise ConfigError([Fault(name, "", "is not UTF-8 text")]) from None
     except DocumentError as error:
         raise ConfigError([Fault(f"{name}:{error.line}", "", error.message)]) from None
 
 
-def parse_document(text: str, *, quick: bool = False) -> Document:
-    """Read a YAML mapping.
+def parse_document(text: str, *, quick: bool = False, wanted: str = SECTIONS) -> Document:
+    """Read a YAML mapping. Args: quick, wanted: as for `document_of`.
 
     Raises:
         DocumentError: the text is not YAML or not a mapping, or it has what no configuration needs (aliases, tags,
@@ -124,7 +126,7 @@ def parse_document(text: str, *, quick: bool = False) -> Document:
     if root is None:
         return Document({}, {})
     if not isinstance(root, yaml.MappingNode):
-        raise DocumentError(root.start_mark.line + 1, "must be sections with settings, like `monitor:`")
+        raise DocumentError(root.start_mark.line + 1, f"must be {wanted}")
     reader = _Reader()
     return Document(reader.value(root, ""), reader.lines)
 

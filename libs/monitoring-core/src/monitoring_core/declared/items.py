@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from monitoring_core.config.faults import suggestion
@@ -37,7 +38,11 @@ class Items:
         if not isinstance(item, dict):
             got = shown(_without_credentials(item))
             return None, [(path, f"must be a target like {{key: home, url: https://example.org/}}, got {got}")]
-        faults = [*_faults_of_names(item), *_faults_of_labels(item.get("labels")), *self._faults_of_others(item, place)]
+        faults = [
+            *islice(_faults_of_names(item), MAX_REPORTED),
+            *_faults_of_labels(item.get("labels")),
+            *self._faults_of_others(item, place),
+        ]
         values = {name: item[name] for name in FIELDS if name in item and name != "id"}
         record = None
         try:

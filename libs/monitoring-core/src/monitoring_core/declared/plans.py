@@ -99,12 +99,12 @@ class Plan:
         gone = self.count(Action.DEACTIVATE, Action.REMOVE)
         return 100 * gone > percent * self.present and (gone == self.present or gone > FEW)
 
-    def refusal(self, max_gone: int, bound: str, *, whole: bool = True) -> str | None:
+    def refusal(self, max_gone: int, too_far: str, *, whole: bool = True) -> str | None:
         """Why this is not carried out, or None.
 
         Args:
             max_gone: the part of the owner's targets that may go, in percent.
-            bound: what a person calls that.
+            too_far: a sentence with places for what would go and for this part, in words of whoever set it.
             whole: as in Declaration.
         """
         if self.conflicts and whole:
@@ -112,7 +112,7 @@ class Plan:
             return f"{urls} of other targets"
         if self.goes_too_far(max_gone):
             gone = self.count(Action.DEACTIVATE, Action.REMOVE)
-            return f"{gone:,} of {_counted(self.present, 'target')} would go, and {bound} is {max_gone}"
+            return too_far.format(f"{gone:,} of {_counted(self.present, 'target')}", max_gone)
         return None
 
 

@@ -27,6 +27,7 @@ VARIABLE_PREFIX = "TARGET_"
 _ENDINGS = (".yaml", ".yml")
 _SECTIONS = ("owner", "targets")
 _EXAMPLE = "a list of targets, like `- {key: home, url: https://example.org/}`"
+_SHAPE = f"`owner: NAME`, and below `targets:` {_EXAMPLE}"
 
 
 def read_declaration(names: Sequence[str], owner: str | None) -> Declaration:
@@ -72,10 +73,10 @@ class _Reading:
         """Take up the targets of a file and its faults, in the order of its lines."""
         try:
             if name == STANDARD_INPUT:
-                document = document_of(sys.stdin.buffer, name, MAX_BYTES)
+                document = document_of(sys.stdin.buffer, name, MAX_BYTES, _SHAPE)
             else:
                 with Path(name).open("rb") as file:
-                    document = document_of(file, name, MAX_BYTES)
+                    document = document_of(file, name, MAX_BYTES, _SHAPE)
         except ConfigError as error:
             self._faults += error.faults
         except (OSError, ValueError) as error:

@@ -15,7 +15,7 @@ from status_svc.api import statements
 from status_svc.api.contents import JSON, body_of, check_media_type
 from status_svc.api.declarations import MAX_BYTES, asked_for
 from status_svc.api.parameters import Parameters
-from status_svc.api.plans import shown, tag_of
+from status_svc.api.plans import refusal, shown, tag_of
 from status_svc.api.recorded import Recorder, Written, as_json
 from status_svc.conditions import matches
 from status_svc.problems import ProblemError
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from monitoring_core.declared.carrying import Run
-    from monitoring_core.declared.plans import Plan
+    from monitoring_core.declared.carrying import Compared, Run
     from status_svc.api.declarations import Asked
     from status_svc.ports import Writer
 
@@ -66,7 +65,7 @@ class Declaring:
         def work(run: Run) -> Written:
             hold(run)
             compared = compare(run, asked.declaration, asked.way)
-            _check(compared.plan, asked)
+            _check(compared, asked)
             tag = tag_of(compared)
             if stated is not None and not matches(stated, tag):
                 raise ProblemError(412, "The plan is another one now: plan again.")
@@ -112,15 +111,15 @@ async def _within(seconds: float, otherwise: ProblemError) -> AsyncIterator[None
         raise otherwise from None
 
 
-def _check(plan: Plan, asked: Asked) -> None:
+def _check(compared: Compared, asked: Asked) -> None:
     """Whether a plan may be carried out.
 
     Raises:
         ProblemError: it may not.
     """
-    if refusal := plan.refusal(asked.max_gone, "max_gone"):
+    if why := refusal(compared, asked):
         told = [
             f"{conflict.declared.place}.url: {conflict}{'; adopt takes it over' if conflict.adoptable else ''}"
-            for conflict in plan.conflicts[:MAX_REPORTED]
+            for conflict in compared.plan.conflicts[:MAX_REPORTED]
         ]
-        raise ProblemError(409, f"{refusal}: nothing was changed.", errors=told)
+        raise ProblemError(409, f"{why}: nothing was changed.", errors=told)

@@ -7,15 +7,14 @@ from typing import Any
 
 from status_svc import __version__
 from status_svc.api.parameters import DEFAULT_LIMIT, MAX_LIMIT
+from status_svc.api.sent import EXAMPLES, SENT
 from status_svc.api.shapes import (
-    EXAMPLES,
     ID,
     KEY,
     MAYBE_TEXT,
     MOMENT,
     OBJECTS,
     PROBLEM,
-    SENT,
     TEXT,
     TRUTH,
     Schema,

@@ -32,8 +32,13 @@ def shown(compared: Compared, asked: Asked) -> dict[str, Any]:
         "conflicts": conflicts,
         "unchanged": plan.unchanged,
         "left_out": len(plan.changes) + len(plan.conflicts) - len(changes) - len(conflicts),
-        "refusal": plan.refusal(asked.max_gone, "max_gone"),
+        "refusal": refusal(compared, asked),
     }
+
+
+def refusal(compared: Compared, asked: Asked) -> str | None:
+    """Why a plan is not carried out, or None."""
+    return compared.plan.refusal(asked.max_gone, "{} would go, and max_gone is {}")
 
 
 def tag_of(compared: Compared) -> str:

@@ -135,4 +135,4 @@ def _tell(declaration: Declaration) -> None:
 
 
 def _refusal(declaration: Declaration, plan: Plan, asked: Asked) -> str | None:
-    return plan.refusal(asked.max_gone, "--max-gone", whole=declaration.whole)
+    return plan.refusal(asked.max_gone, "{} would go, and --max-gone is {}", whole=declaration.whole)
