@@ -118,7 +118,7 @@ def test_a_refused_chain_is_handed_up_from_the_same_handshake(
     certificate, words = {
         "unknown": (trustme.CA().issue_cert("127.0.0.1"), "unable to get local issuer certificate"),
         "expired": (root.issue_cert("127.0.0.1", not_after=past), "certificate has expired"),
-        "other name": (root.issue_cert("shop.test"), "Hostname mismatch, certificate is not valid for"),
+        "other name": (root.issue_cert("shop.test"), "IP address mismatch, certificate is not valid for"),
         "no intermediate": (without_chain(root), "unable to get local issuer certificate"),
     }[refused]
     with tls_website(certificate, lambda connection: received.append(connection.recv(1))) as port:

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from monitoring_core.config import EngineName, HttpVersion
 from monitoring_core.result import Reason, Status
@@ -66,8 +66,9 @@ def issue(
     before: dt.datetime = NOW - 10 * DAY,
     after: dt.datetime = NOW + 300 * DAY,
     key: ec.EllipticCurvePrivateKey | None = None,
+    more: x509.ExtensionType | None = None,
 ) -> Certificate:
-    """A certificate for names, signed by its issuer or by itself."""
+    """A certificate for names, signed by its issuer or by itself, with one critical extension more."""
     key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     signer = issuer.key if issuer else key
@@ -82,6 +83,8 @@ def issue(
     )
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    if more:
+        builder = builder.add_extension(more, critical=True)
     return Certificate(builder.sign(signer, hashes.SHA256()), key)
 
 
@@ -125,7 +128,7 @@ def trusting(
     file = folder / "trusted.pem"
     file.write_bytes(b"".join(certificate.pem for certificate in trusted))
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    for cached in (certificates._trusted_names, certificates.first_to_expire):
+    for cached in (certificates._trusted, certificates.first_to_expire):
         cached.cache_clear()
     return Prober(engine, **settings)
 
@@ -136,6 +139,15 @@ FINE = issue("site", ROOT, IP, x509.DNSName("localhost"))
 SELF_SIGNED = issue("site", None, IP)
 OWN_AUTHORITY = issue("site", None, IP, authority=True)
 BELOW = issue("site", BETWEEN, IP)
+LOCAL = x509.DNSName("localhost")
+PAST_ROOT = issue("Past Root", authority=True, before=NOW - 900 * DAY, after=NOW - DAY)
+WILD = issue("site", BETWEEN, x509.DNSName("*.a.localhost"))
+CONSTRAINED = issue(
+    "Constrained",
+    ROOT,
+    authority=True,
+    more=x509.NameConstraints([LOCAL], [x509.IPAddress(ipaddress.ip_network("0.0.0.0/0"))]),
+)
 # The website's certificate and what it sends with it, what is trusted, the host, and what the error says if it is down.
 TRUST: dict[str, tuple[tuple[Certificate, ...], tuple[Certificate, ...], str, str | None]] = {
     "fine": ((FINE,), (ROOT,), "127.0.0.1", None),
@@ -169,6 +181,45 @@ TRUST: dict[str, tuple[tuple[Certificate, ...], tuple[Certificate, ...], str, st
         "127.0.0.1",
         "certificate has expired",
     ),
+    "a trusted authority has ended": (
+        (issue("site", PAST_ROOT, IP),),
+        (PAST_ROOT, ROOT),
+        "127.0.0.1",
+        "certificate has expired: CN=Past Root",
+    ),
+    "a trusted authority has ended, and is sent": (
+        (issue("site", PAST_ROOT, IP), PAST_ROOT),
+        (PAST_ROOT, ROOT),
+        "127.0.0.1",
+        "certificate has expired: CN=Past Root",
+    ),
+    "a wildcard for a name with an underscore": ((WILD, BETWEEN), (ROOT,), "my_shop.a.localhost", None),
+    "a wildcard for another name with an underscore": ((WILD, BETWEEN), (ROOT,), "my_shop.b.localhost", "mismatch"),
+    "a wildcard for another level": ((WILD, BETWEEN), (ROOT,), "my.shop.a.localhost", "mismatch"),
+    "an authority that may not be one": (
+        (issue("site", FINE, IP), FINE),
+        (ROOT,),
+        "127.0.0.1",
+        "invalid CA certificate",
+    ),
+    "names that its authority may not have": (
+        (issue("site", CONSTRAINED, IP), CONSTRAINED),
+        (ROOT,),
+        "127.0.0.1",
+        "subtree violation",
+    ),
+    "names that its authority may have": (
+        (issue("site", CONSTRAINED, LOCAL), CONSTRAINED),
+        (ROOT,),
+        "localhost",
+        None,
+    ),
+    "for clients alone": (
+        (issue("site", ROOT, IP, more=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])),),
+        (ROOT,),
+        "127.0.0.1",
+        "unsuitable certificate purpose",
+    ),
     "it ends in the year 9999": (
         (issue("site", ROOT, IP, after=dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)),),
         (ROOT,),
@@ -189,6 +240,49 @@ def test_trust(name: str, engine: EngineName, tmp_path: Path, monkeypatch: pytes
     assert result.reason == (None if error is None else Reason.TLS_ERROR), result.error
     assert (error or "") in (result.error or "")
     assert result.certificate_expires_at == chain[0].x509.not_valid_after_utc
+
+
+_POLICIES = x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("1.2.3.4"), None)])
+_DIRECTORY = x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "site")]))
+OF_DIRECTORY = issue("Of Directory", ROOT, authority=True, more=x509.NameConstraints([_DIRECTORY], None))
+BEYOND: dict[str, tuple[tuple[Certificate, ...], str, str]] = {
+    "marked as an authority's": (
+        (issue("site", ROOT, IP, authority=True),),
+        "127.0.0.1",
+        "cannot judge the certificate: it is marked as one of an authority",
+    ),
+    "a policy that is critical": (
+        (issue("site", ROOT, IP, more=_POLICIES),),
+        "127.0.0.1",
+        "cannot judge the certificate: a policy is critical in its chain",
+    ),
+    "names of directories": (
+        (issue("site", OF_DIRECTORY, IP), OF_DIRECTORY),
+        "127.0.0.1",
+        "cannot judge the certificate: its chain constrains the names of directories",
+    ),
+    "a hyphen at the beginning of the name": (
+        (issue("site", ROOT, x509.DNSName("-shop.localhost")),),
+        "-shop.localhost",
+        "cannot ask for -shop.localhost over TLS",
+    ),
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", BEYOND)
+def test_what_the_engine_native_cannot_judge(
+    name: str, engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Browsers and the engine requests take these; native says that it cannot, and nothing about the website."""
+    chain, host, why = BEYOND[name]
+    probe = trusting(monkeypatch, tmp_path, engine, ROOT)
+    with served(*chain) as port:
+        result = check(probe, f"https://{host}:{port}/")
+    if engine is EngineName.REQUESTS:
+        assert result.status is Status.UP, result.error
+    else:
+        assert (result.reason, result.error) == (Reason.PROBER_ERROR, f"the prober {why}; the engine requests can")
 
 
 OLD_ROOT = issue("Old Root", authority=True, before=NOW - 900 * DAY, after=NOW - DAY)
