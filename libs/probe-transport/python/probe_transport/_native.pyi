@@ -133,7 +133,7 @@ class Transport:
             follow: whether a redirect ends the hop at its head.
             verify: whether the website's certificate is verified.
             http1, http2: which versions are offered over TLS; the website chooses, and HTTP/2 comes first.
-            endless: whether a stream of events (text/event-stream) is read until the time is over, or not at all.
+            endless: whether a stream without end, such as one of events, is read until the time is over, or not at all.
             connect_to: the host, and the port unless the URL's, that is connected to in place of the URL's.
             family: 4 or 6 for the version of IP that is connected to, 0 for both.
             target: whose TLS session may be resumed.
