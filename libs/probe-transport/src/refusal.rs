@@ -13,8 +13,7 @@ const NAME_CONSTRAINTS: [u8; 5] = [0x06, 3, 0x55, 0x1d, 0x1e];
 /// A name of a directory among those of a certificate (RFC 5280, section 4.2.1.6).
 const DIRECTORY_NAME: u8 = 0xa4;
 
-/// The verdict on a certificate, in the words that OpenSSL has for it, which people search for. Where browsers read what the
-/// library does not, nothing is said about the website.
+/// The verdict on a certificate, in the words that OpenSSL has for it, which people search for.
 pub fn explain(error: &CertificateError, host: &str, chain: &[CertificateDer<'_>]) -> Failure {
     use CertificateError as E;
     let why = match error {
@@ -55,7 +54,7 @@ fn mismatch(host: &str) -> String {
 }
 
 fn unable(why: &str) -> Failure {
-    Failure::new(Kind::Own, format!("cannot judge the certificate: {why}; the engine requests can"))
+    Failure::new(Kind::Unable, format!("the certificate cannot be judged: {why}"))
 }
 
 fn has_policies(certificate: &[u8]) -> bool {

@@ -104,10 +104,7 @@ impl Tls {
         let bare = bare.strip_suffix('.').unwrap_or(bare).to_owned();
         let name = ServerName::try_from(bare)
             // The library takes fewer names than browsers do, such as none with a hyphen at the beginning of a label.
-            .map_err(|_| {
-                let why = format!("cannot ask for {} over TLS; the engine requests can", wish.host);
-                Failure::new(Kind::Own, why)
-            })?;
+            .map_err(|_| Failure::new(Kind::Unable, format!("{}: cannot be asked for over TLS", wish.host)))?;
         let session = self.session(wish);
         let witness = session.as_ref().map_or_else(|| self.witness(wish), |session| session.witness.clone());
         let mut config = self.config.clone();
@@ -258,6 +255,11 @@ fn explain(error: &io::Error, host: &str, chain: &[CertificateDer<'_>]) -> Failu
         Error::AlertReceived(AlertDescription::NoApplicationProtocol) | Error::NoApplicationProtocol => {
             Failure::new(Kind::Protocol, "the website does not speak HTTP/1.1")
         }
+        // There may be no cipher in common: the library has none of CBC, of DHE, and without forward secrecy.
+        Error::AlertReceived(alert @ (AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity)) => {
+            Failure::new(Kind::Unable, format!("the website refused the handshake: {alert:?}"))
+        }
+        Error::PeerIncompatible(why) => Failure::new(Kind::Unable, format!("the website is incompatible: {why:?}")),
         Error::AlertReceived(alert) => Failure::new(Kind::Tls, format!("the website refused the handshake: {alert:?}")),
         Error::InvalidMessage(_) | Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
             Failure::new(Kind::Tls, "the answer is not TLS")

@@ -101,6 +101,8 @@ def served(leaf: Certificate, *chain: Certificate, answer: bytes = page(), **set
         if name == "clients":
             context.load_verify_locations(cadata=value)
             context.verify_mode = ssl.CERT_REQUIRED
+        elif name == "ciphers":
+            context.set_ciphers(value)
         else:
             setattr(context, name, value)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -244,45 +246,48 @@ def test_trust(name: str, engine: EngineName, tmp_path: Path, monkeypatch: pytes
 
 _POLICIES = x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("1.2.3.4"), None)])
 _DIRECTORY = x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "site")]))
+OLD = {"maximum_version": ssl.TLSVersion.TLSv1_2}
 OF_DIRECTORY = issue("Of Directory", ROOT, authority=True, more=x509.NameConstraints([_DIRECTORY], None))
-BEYOND: dict[str, tuple[tuple[Certificate, ...], str, str]] = {
-    "marked as an authority's": (
-        (issue("site", ROOT, IP, authority=True),),
+# What is served and with which settings, the host, and what is found.
+BEYOND: dict[str, tuple[tuple[Certificate, ...], dict[str, Any], str, Reason | None]] = {
+    "marked as an authority's": ((issue("site", ROOT, IP, authority=True),), {}, "127.0.0.1", None),
+    "a policy that is critical": ((issue("site", ROOT, IP, more=_POLICIES),), {}, "127.0.0.1", None),
+    "names of directories": ((issue("site", OF_DIRECTORY, IP), OF_DIRECTORY), {}, "127.0.0.1", None),
+    "names of directories that are not permitted": (
+        (issue("other", OF_DIRECTORY, IP), OF_DIRECTORY),
+        {},
         "127.0.0.1",
-        "cannot judge the certificate: it is marked as one of an authority",
-    ),
-    "a policy that is critical": (
-        (issue("site", ROOT, IP, more=_POLICIES),),
-        "127.0.0.1",
-        "cannot judge the certificate: a policy is critical in its chain",
-    ),
-    "names of directories": (
-        (issue("site", OF_DIRECTORY, IP), OF_DIRECTORY),
-        "127.0.0.1",
-        "cannot judge the certificate: its chain constrains the names of directories",
+        Reason.TLS_ERROR,
     ),
     "a hyphen at the beginning of the name": (
         (issue("site", ROOT, x509.DNSName("-shop.localhost")),),
+        {},
         "-shop.localhost",
-        "cannot ask for -shop.localhost over TLS",
+        None,
+    ),
+    "ciphers of old": ((FINE,), OLD | {"ciphers": "ECDHE-ECDSA-AES128-SHA"}, "127.0.0.1", None),
+    "ciphers that nobody takes": (
+        (FINE,),
+        OLD | {"ciphers": "ECDHE-ECDSA-NULL-SHA:@SECLEVEL=0"},
+        "127.0.0.1",
+        Reason.TLS_ERROR,
     ),
 }
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", BEYOND)
-def test_what_the_engine_native_cannot_judge(
+def test_what_few_libraries_judge(
     name: str, engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Browsers and the engine requests take these; native says that it cannot, and nothing about the website."""
-    chain, host, why = BEYOND[name]
+    """The verdict is that of browsers, also where the library of one engine knows less than they do."""
+    chain, settings, host, reason = BEYOND[name]
     probe = trusting(monkeypatch, tmp_path, engine, ROOT)
-    with served(*chain) as port:
-        result = check(probe, f"https://{host}:{port}/")
-    if engine is EngineName.REQUESTS:
-        assert result.status is Status.UP, result.error
-    else:
-        assert (result.reason, result.error) == (Reason.PROBER_ERROR, f"the prober {why}; the engine requests can")
+    with served(*chain, **settings) as port:
+        for _ in range(2):
+            result = check(probe, f"https://{host}:{port}/")
+            assert (result.reason, result.status is Status.UP) == (reason, reason is None), result.error
+    assert (probe.engine.running, probe.engine.abandon()) == (0, [])
 
 
 OLD_ROOT = issue("Old Root", authority=True, before=NOW - 900 * DAY, after=NOW - DAY)
@@ -644,9 +649,10 @@ def test_a_slow_connection_leaves_less_for_what_follows(scheme: str, engine: Eng
                 while True:
                     stack.callback(listener.accept()[0].close)
 
+        probe = Prober(engine)
         threading.Thread(target=accept, daemon=True).start()
         began = time.monotonic()
-        result = check(Prober(engine), f"{scheme}://127.0.0.1:{port}/", timeout_s=1.6)
+        result = check(probe, f"{scheme}://127.0.0.1:{port}/", timeout_s=1.6)
         assert time.monotonic() - began < 1.8
     assert result.reason is Reason.TIMEOUT, result.error
     assert result.connect_s is not None

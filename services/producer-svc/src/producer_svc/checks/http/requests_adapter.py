@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # ssl.OP_LEGACY_SERVER_CONNECT, which has a name from Python 3.12 on. Without it, OpenSSL refuses servers that do not
 # know RFC 5746; to a client that never renegotiates they are as good as others, and browsers take them.
 _OP_LEGACY_SERVER_CONNECT = 0x4
+# OpenSSL's own choice, as curl has it. Python's leaves out what old servers have alone, and browsers take.
+_CIPHERS = "DEFAULT:@SECLEVEL=2"
 
 
 class TlsContexts:
@@ -82,6 +84,7 @@ def _tls_context(verify: bool, compares_names: bool) -> ssl.SSLContext:
     else:
         context = ssl._create_unverified_context()  # noqa: S323 (only for targets with verify_tls false)
     context.sslsocket_class = BudgetTlsSocket
+    context.set_ciphers(_CIPHERS)
     context.options |= _OP_LEGACY_SERVER_CONNECT
     return context
 
