@@ -10,9 +10,9 @@ use crate::connect::Attempt;
 use crate::failure::{Failure, Kind};
 use crate::tls::Chain;
 
-/// How many fields a head may have, and how many bytes.
-pub const MAX_FIELDS: usize = 1_000;
-pub const MAX_HEAD: usize = 64 * 1024;
+/// How many fields a head may have, as curl has it, and how many bytes, as Chrome has it.
+pub const MAX_FIELDS: usize = 5_000;
+pub const MAX_HEAD: usize = 256 * 1024;
 
 /// The head of an answer; names in lower case, values with a character for each byte.
 #[derive(Debug, Default)]

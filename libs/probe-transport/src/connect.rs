@@ -32,12 +32,12 @@ pub async fn connect(
     attempts: &mut Vec<Attempt>,
 ) -> Result<(TcpStream, IpAddr), Failure> {
     let mut running = JoinSet::new();
-    let mut failure = Failure::new(Kind::Connect, "no address");
+    let mut failure = (0, Failure::new(Kind::Connect, "no address"));
     let mut left = addresses.iter();
     loop {
         if let Some(&address) = left.next() {
             if let Some(why) = why_denied(address, denied) {
-                failure = Failure::new(Kind::Connect, why.clone());
+                failure = heavier(failure, (1, Failure::new(Kind::Connect, why.clone())));
                 attempts.push(Attempt { address, outcome: why });
                 continue;
             }
@@ -56,9 +56,11 @@ pub async fn connect(
                 attempts[place].outcome = "connected".into();
                 return Ok((stream, attempts[place].address));
             }
-            Ok(Some(Ok((place, Err(error))))) => failure = note(attempts, place, &error),
-            Ok(Some(Err(error))) => failure = Failure::new(Kind::Own, error.to_string()),
-            Ok(None) if left.len() == 0 => return Err(failure),
+            Ok(Some(Ok((place, Err(error))))) => {
+                failure = heavier(failure, (weight(&error), note(attempts, place, &error)));
+            }
+            Ok(Some(Err(error))) => failure = (2, Failure::new(Kind::Own, error.to_string())),
+            Ok(None) if left.len() == 0 => return Err(failure.1),
             Ok(None) | Err(_) => {}
         }
     }
@@ -68,6 +70,20 @@ fn note(attempts: &mut [Attempt], place: usize, error: &std::io::Error) -> Failu
     let failure = Failure::of_system(Kind::Connect, error);
     attempts[place].outcome.clone_from(&failure.detail);
     failure
+}
+
+/// How much a failure of one address says about the whole: a machine that ran out of something could not try it, and one
+/// that has no address of its family (EADDRNOTAVAIL) tells nothing as long as others failed otherwise.
+fn weight(error: &std::io::Error) -> u8 {
+    match (error.raw_os_error(), Failure::of_system(Kind::Connect, error).kind) {
+        (Some(99), _) => 0,
+        (_, Kind::Own) => 2,
+        _ => 1,
+    }
+}
+
+fn heavier(before: (u8, Failure), other: (u8, Failure)) -> (u8, Failure) {
+    if other.0 >= before.0 { other } else { before }
 }
 
 fn why_denied(address: IpAddr, denied: &[Network]) -> Option<String> {

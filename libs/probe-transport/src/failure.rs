@@ -15,6 +15,8 @@ pub enum Kind {
     Tls,
     /// The website speaks none of the protocols that were offered.
     Protocol,
+    /// The library for TLS knows less than browsers do, and cannot tell whether the website is at fault.
+    Unable,
     /// There is no answer, or it is not HTTP.
     Answer,
     /// The body broke off, or is not framed as its head says.
@@ -34,6 +36,7 @@ impl Kind {
             Kind::HungUp => "hung_up",
             Kind::Tls => "tls",
             Kind::Protocol => "protocol",
+            Kind::Unable => "unable",
             Kind::Answer => "answer",
             Kind::Body => "body",
             Kind::Deadline => "deadline",

@@ -14,7 +14,6 @@ pub fn parse_head(bytes: &[u8]) -> Result<Head, Failure> {
     let mut lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let status_line = status_line(lines.next().unwrap_or_default());
     let (version, status) = status_line.ok_or_else(|| Failure::new(Kind::Answer, "the answer is not HTTP"))?;
-    let malformed = || Failure::new(Kind::Answer, "the answer is not HTTP: malformed header");
     let mut unfolded: Vec<Cow<[u8]>> = Vec::with_capacity(16);
     for line in lines.take_while(|line| !line.is_empty()) {
         if matches!(line, [b' ' | b'\t', ..]) {
@@ -28,8 +27,11 @@ pub fn parse_head(bytes: &[u8]) -> Result<Head, Failure> {
         }
         unfolded.push(Cow::Borrowed(line));
     }
-    let fields: Option<_> = unfolded.iter().map(|line| field(line)).collect();
-    Ok(Head { version, status, fields: fields.ok_or_else(malformed)? })
+    let mut fields = Vec::with_capacity(unfolded.len());
+    for line in &unfolded {
+        fields.extend(field(line)?);
+    }
+    Ok(Head { version, status, fields })
 }
 
 /// A website that speaks something else may wait for more; its first line tells.
@@ -63,14 +65,20 @@ fn status_line(line: &[u8]) -> Option<(&'static str, u16)> {
     Some((if version == b"1.0" { "1.0" } else { "1.1" }, status))
 }
 
-/// A name in lower case and its value. White space before the colon is passed over.
-fn field(line: &[u8]) -> Option<(String, String)> {
-    let colon = line.iter().position(|byte| *byte == b':')?;
+fn malformed() -> Failure {
+    Failure::new(Kind::Answer, "the answer is not HTTP: malformed header")
+}
+
+/// A name in lower case and its value; None if the name cannot be one, which browsers pass over. White space before the
+/// colon is passed over.
+fn field(line: &[u8]) -> Result<Option<(String, String)>, Failure> {
+    let colon = line.iter().position(|byte| *byte == b':').ok_or_else(malformed)?;
     let name = line[..colon].trim_ascii_end();
-    if name.is_empty() || name.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
-        return None;
+    if name.contains(&0) {
+        return Err(malformed());
     }
-    Some((text(name).to_lowercase(), text(&line[colon + 1..])))
+    let is_none = name.is_empty() || name.iter().any(|byte| *byte <= b' ' || *byte == 0x7f);
+    Ok((!is_none).then(|| (text(name).to_lowercase(), text(&line[colon + 1..]))))
 }
 
 /// A character for each byte. A bare CR is read as a space (RFC 9112, section 2.2).

@@ -7,7 +7,9 @@ use rustls::sign::CertifiedKey;
 
 use crate::answer::Head;
 
-const EVENT_STREAM: &str = "text/event-stream";
+/// What goes on without end; the others do when nothing tells their length.
+const ENDLESS: [&str; 2] = ["text/event-stream", "multipart/x-mixed-replace"];
+const ENDLESS_WITHOUT_LENGTH: [&str; 2] = ["audio/", "video/"];
 
 /// One request, and how it is to be made.
 #[allow(clippy::struct_excessive_bools)]
@@ -40,7 +42,7 @@ pub struct Hop {
     pub verify: bool,
     pub http1: bool,
     pub http2: bool,
-    /// Whether a stream of events, which never ends, is read until the time is over.
+    /// Whether a stream that never ends is read until the time is over.
     pub endless: bool,
     /// How many bytes of the body are read before the rest is left.
     pub max_body: usize,
@@ -61,7 +63,9 @@ impl Hop {
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()),
             _ => (authority, Some(if self.tls { 443 } else { 80 })),
         };
-        authority.clone_into(&mut self.authority);
+        // As browsers and curl have it: the scheme's own port is not told.
+        let own_port = if self.tls { ":443" } else { ":80" };
+        authority.strip_suffix(own_port).unwrap_or(authority).clone_into(&mut self.authority);
         host.clone_into(&mut self.host);
         self.port = port.unwrap_or_default();
         self.path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
@@ -97,12 +101,18 @@ impl Hop {
     pub fn wants_body(&self, head: &Head) -> bool {
         let status = head.status;
         let has_one = self.method != "HEAD" && !matches!(status, ..200 | 204 | 304);
-        let is_stream = head.all("content-type").any(|value| {
-            value.trim_start().get(..EVENT_STREAM.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(EVENT_STREAM))
-        });
         has_one
-            && (self.endless || !is_stream)
+            && (self.endless || !is_endless(head))
             && !self.leads_on(head)
             && self.expected.iter().any(|(low, high)| (*low..=*high).contains(&status))
     }
+}
+
+/// Whether nobody can wait for the end of a body.
+fn is_endless(head: &Head) -> bool {
+    let begins = |value: &str, kind: &&str| {
+        value.trim_start().get(..kind.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(kind))
+    };
+    let is_any = |kinds: [&str; 2]| head.all("content-type").any(|value| kinds.iter().any(|kind| begins(value, kind)));
+    is_any(ENDLESS) || head.all("content-length").next().is_none() && is_any(ENDLESS_WITHOUT_LENGTH)
 }

@@ -12,8 +12,8 @@ use crate::head::{parse_head, refuse_other_protocols};
 use crate::hop::Hop;
 
 const READ: usize = 16 * 1024;
-/// The longest line that tells the size of a chunk.
-const MAX_SIZE_LINE: usize = 4096;
+/// The longest line that tells the size of a chunk, with its extensions.
+const MAX_SIZE_LINE: usize = 16 * 1024;
 
 /// How the end of a body is told.
 #[derive(Debug, PartialEq, Eq)]
@@ -236,7 +236,8 @@ impl Chunks {
                     *self = Chunks::Data(left - count as u64);
                 }
                 _ => {
-                    let Some(line) = line(buffer)? else { return Ok(false) };
+                    let longest = if matches!(self, Chunks::Trailers) { MAX_HEAD } else { MAX_SIZE_LINE };
+                    let Some(line) = line(buffer, longest)? else { return Ok(false) };
                     match (&self, line.is_empty()) {
                         (Chunks::Trailers, true) => return Ok(true),
                         (Chunks::Trailers, false) => progress.trailer(line.len())?,
@@ -251,10 +252,12 @@ impl Chunks {
 }
 
 /// A whole line without its end, if it has come.
-fn line(buffer: &mut BytesMut) -> Result<Option<BytesMut>, Failure> {
-    let Some(end) = buffer.iter().position(|byte| *byte == b'\n') else {
-        return if buffer.len() > MAX_SIZE_LINE { Err(malformed()) } else { Ok(None) };
-    };
+fn line(buffer: &mut BytesMut, longest: usize) -> Result<Option<BytesMut>, Failure> {
+    let end = buffer.iter().position(|byte| *byte == b'\n');
+    if end.unwrap_or(buffer.len()) > longest {
+        return Err(if longest == MAX_HEAD { too_large() } else { malformed() });
+    }
+    let Some(end) = end else { return Ok(None) };
     let mut line = buffer.split_to(end);
     buffer.advance(1);
     if line.last() == Some(&b'\r') {

@@ -1,12 +1,15 @@
 //! One request and its answer over HTTP/2 (RFC 9113).
 
+use std::io;
+
 use bytes::Bytes;
+use h2::Reason;
 use h2::client::{ResponseFuture, SendRequest};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::answer::{Head, MAX_FIELDS, MAX_HEAD, Progress, too_large};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, text};
 use crate::hop::Hop;
 
 /// Fields that belong to a connection of HTTP/1.1 (RFC 9113, section 8.2.2), and the one that `:authority` stands for.
@@ -47,14 +50,18 @@ async fn read(response: ResponseFuture, hop: &Hop, progress: &mut Progress) -> R
     if parts.headers.len() > MAX_FIELDS {
         return Err(too_large());
     }
-    let text = |value: &HeaderValue| value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
-    let fields = parts.headers.iter().map(|(name, value)| (name.to_string(), text(value)));
+    let letters = |value: &HeaderValue| value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
+    let fields = parts.headers.iter().map(|(name, value)| (name.to_string(), letters(value)));
     let head = Head { version: "2", status: parts.status.as_u16(), fields: fields.collect() };
     let wanted = hop.wants_body(&head);
     progress.leads_on = hop.leads_on(&head);
     progress.head(head);
     while let (true, Some(data)) = (wanted, body.data().await) {
-        let data = data.map_err(|error| Failure::new(Kind::Body, error.to_string()))?;
+        let data = match data {
+            // Browsers and curl take that for the end of the body.
+            Err(error) if error.is_reset() && error.is_remote() && error.reason() == Some(Reason::NO_ERROR) => break,
+            data => data.map_err(|error| Failure { kind: Kind::Body, ..broken(&error) })?,
+        };
         if progress.body(&data, hop.max_body) {
             break;
         }
@@ -83,6 +90,15 @@ fn request(hop: &Hop) -> http::Result<Request<()>> {
     request.version(http::Version::HTTP_2).body(())
 }
 
+/// What went wrong, in the names that the standard has for it (RFC 9113, section 7).
 fn broken(error: &h2::Error) -> Failure {
-    Failure::new(Kind::Answer, error.to_string())
+    let reason = error.reason().map_or_else(String::new, |reason| format!(": {reason:?}"));
+    let what = match (error.get_io(), error.is_remote()) {
+        (Some(error), _) if error.kind() == io::ErrorKind::UnexpectedEof => "closed within the answer".into(),
+        (Some(error), _) => text(error),
+        (None, true) if error.is_go_away() => format!("the website ended the connection{reason}"),
+        (None, true) => format!("the website gave up the request{reason}"),
+        (None, false) => format!("the answer is not HTTP/2{reason}"),
+    };
+    Failure::new(Kind::Answer, what)
 }

@@ -16,6 +16,7 @@ mod http2;
 mod lock;
 #[doc(hidden)]
 pub mod message;
+mod refusal;
 mod resolver;
 mod tls;
 mod transport;

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use resolv_conf::ScopedIp;
 use rustls::crypto::{GetRandomFailed, aws_lc_rs};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
@@ -84,8 +85,8 @@ impl Resolver {
         Resolver { files: Mutex::new(files), kept: keep.then(Mutex::default), idle: Mutex::default() }
     }
 
-    /// The addresses of a host.
-    pub async fn look_up(&self, host: &str) -> Result<Addresses, Failure> {
+    /// The addresses of a host, which nobody waits for any longer than `until`.
+    pub async fn look_up(&self, host: &str, until: Instant) -> Result<Addresses, Failure> {
         let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         if let Some(address) = literal(&name) {
             return Ok([address].into());
@@ -97,7 +98,7 @@ impl Resolver {
         if let Some(addresses) = self.in_cache(&name) {
             return Ok(addresses);
         }
-        let (addresses, keep_s) = self.ask_all(&name, &servers).await?;
+        let (addresses, keep_s) = self.ask_all(&name, &servers, until).await?;
         self.keep(name, keep_s, &addresses);
         Ok(addresses)
     }
@@ -135,19 +136,22 @@ impl Resolver {
         }
     }
 
-    /// Ask one resolver after the other, as often as resolv.conf says.
-    async fn ask_all(&self, name: &str, servers: &Servers) -> Result<(Addresses, u32), Failure> {
+    /// Ask one resolver after the other, as often as resolv.conf says. Each is waited for as long as it says, but no longer
+    /// than leaves as much to those after it: a lost datagram or a dead resolver does not take all the time of a check.
+    async fn ask_all(&self, name: &str, servers: &Servers, until: Instant) -> Result<(Addresses, u32), Failure> {
         let mut failure = Failure::new(Kind::Name, format!("{name}: no resolver is configured"));
-        for _ in 0..servers.attempts {
-            for &server in &servers.addresses {
-                match timeout(servers.timeout, self.ask(name, server)).await {
-                    Ok(Ok(found)) => return Ok(found),
-                    Ok(Err(Answered::For(other))) => return Err(other),
-                    Ok(Err(Answered::Not(other))) => failure = other,
-                    Err(_) => {
-                        failure =
-                            Failure::new(Kind::Name, format!("{name}: no answer from the resolver {}", server.ip()));
-                    }
+        let rounds = (0..servers.attempts).flat_map(|_| &servers.addresses);
+        let mut left = servers.attempts * u32::try_from(servers.addresses.len()).unwrap_or(1);
+        for &server in rounds {
+            let share = until.saturating_duration_since(Instant::now()) / left;
+            left -= 1;
+            let patience = if left == 0 { servers.timeout } else { servers.timeout.min(share) };
+            match timeout(patience, self.ask(name, server)).await {
+                Ok(Ok(found)) => return Ok(found),
+                Ok(Err(Answered::For(other))) => return Err(other),
+                Ok(Err(Answered::Not(other))) => failure = other,
+                Err(_) => {
+                    failure = Failure::new(Kind::Name, format!("{name}: no answer from the resolver {}", server.ip()));
                 }
             }
         }
@@ -249,9 +253,16 @@ async fn over_tcp(server: SocketAddr, question: &[u8], family: Family) -> io::Re
     let mut stream = TcpStream::connect(server).await?;
     let length = u16::try_from(question.len()).map_err(io::Error::other)?;
     stream.write_all(&[&length.to_be_bytes(), question].concat()).await?;
-    let length = stream.read_u16().await?;
-    let mut received = vec![0; usize::from(length)];
-    stream.read_exact(&mut received).await?;
+    let mut received = Vec::new();
+    let told = async {
+        let length = stream.read_u16().await?;
+        received.resize(usize::from(length), 0);
+        stream.read_exact(&mut received).await
+    };
+    told.await.map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => io::Error::other("closed without an answer"),
+        _ => error,
+    })?;
     message::answer(&received, question, family).ok_or_else(|| io::Error::other("not an answer"))
 }
 
@@ -328,15 +339,29 @@ fn modified(path: &Path) -> Option<SystemTime> {
 impl Servers {
     /// What resolv.conf says; the resolver of this machine when it names none, as resolv.conf(5) has it.
     fn parse(content: &[u8], port: u16) -> Self {
-        let config = resolv_conf::Config::parse(content).unwrap_or_default();
-        let mut addresses: Vec<SocketAddr> =
-            config.nameservers.iter().map(|scoped| SocketAddr::new(scoped.into(), port)).collect();
+        // What is not understood is passed over, line by line and option by option, as the system's resolver does.
+        let (config, _) = resolv_conf::Config::parse_with_errors(content);
+        let mut addresses: Vec<SocketAddr> = config.nameservers.iter().map(|scoped| place(scoped, port)).collect();
         if addresses.is_empty() {
             addresses.push(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
         }
         let timeout = Duration::from_secs(u64::from(config.timeout).clamp(1, 30));
         Servers { addresses, timeout, attempts: config.attempts.clamp(1, 5) }
     }
+}
+
+/// Where a resolver is; a link-local address is one on the link that stands behind its percent sign.
+fn place(address: &ScopedIp, port: u16) -> SocketAddr {
+    match address {
+        ScopedIp::V4(address) => SocketAddr::new((*address).into(), port),
+        ScopedIp::V6(address, link) => SocketAddrV6::new(*address, port, 0, link.as_deref().map_or(0, index)).into(),
+    }
+}
+
+/// The number of a link, by which the system knows it; 0 for one that is not there.
+fn index(link: &str) -> u32 {
+    let told = || fs::read_to_string(format!("/sys/class/net/{link}/ifindex")).ok()?.trim().parse().ok();
+    link.parse().ok().or_else(told).unwrap_or(0)
 }
 
 fn parse_hosts(content: &str) -> HashMap<String, Addresses> {
@@ -380,5 +405,26 @@ fn number(text: &str) -> Option<u32> {
         None if text.len() > 1 && text.starts_with('0') => u32::from_str_radix(text, 8).ok(),
         None if text.starts_with(|c: char| c.is_ascii_digit()) => text.parse().ok(),
         None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resolvers_are_found_whatever_stands_beside_them() {
+        let read = |content: &str| Servers::parse(content.as_bytes(), 53);
+        let odd = read("nameserver dns.test\nunheard-of\noptions ndots:x attempts:3\nnameserver 127.0.0.2 more\n");
+        assert_eq!((odd.addresses, odd.attempts), (vec!["127.0.0.2:53".parse().unwrap()], 3));
+        assert_eq!(read("search test\n").addresses, ["127.0.0.1:53".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_link_local_resolver_is_asked_on_its_link() {
+        for link in ["lo", "1"] {
+            let found = Servers::parse(format!("nameserver fe80::53%{link}\n").as_bytes(), 53).addresses;
+            assert_eq!(found, [SocketAddrV6::new("fe80::53".parse().unwrap(), 53, 0, 1).into()]);
+        }
     }
 }

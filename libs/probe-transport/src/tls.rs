@@ -22,6 +22,7 @@ use crate::client::{Client, of_tls};
 use crate::crypto::provider;
 use crate::failure::{Failure, Kind};
 use crate::lock::lock;
+use crate::refusal;
 use crate::verified::{Verified, expiry};
 
 /// How many targets' sessions are kept.
@@ -34,6 +35,8 @@ pub type Chain = Vec<CertificateDer<'static>>;
 pub struct Tls {
     config: ClientConfig,
     verifier: Arc<WebPkiServerVerifier>,
+    /// Knows the trusted authorities that have expired, if any has.
+    ended: Option<Arc<WebPkiServerVerifier>>,
     verified: Arc<Verified>,
     sessions: Mutex<HashMap<u64, Session>>,
     /// The trusted certificates themselves: one of them may be a website's own.
@@ -69,19 +72,25 @@ impl Tls {
     /// Trust these authorities, in PEM; what cannot be read is left out.
     pub fn new(authorities: &[u8]) -> Result<Self, String> {
         let provider = Arc::new(provider());
-        let mut roots = RootCertStore::empty();
         let trusted: HashSet<_> = CertificateDer::pem_slice_iter(authorities).filter_map(Result::ok).collect();
-        roots.add_parsable_certificates(trusted.iter().cloned());
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-            .build()
-            .map_err(|error| format!("cannot check: no certificate authority can be read: {error}"))?;
+        let now = UnixTime::now().as_secs();
+        let (past, valid): (Vec<_>, _) =
+            trusted.iter().cloned().partition(|one| expiry(one).is_some_and(|end| end <= now));
+        let knowing = |certificates: Vec<_>| {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(certificates);
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()
+        };
+        let ended = knowing(past).ok();
+        let verifier =
+            knowing(valid).map_err(|error| format!("cannot check: no certificate authority can be read: {error}"))?;
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?
             .with_webpki_verifier(verifier.clone())
             .with_no_client_auth();
         let trusted = Arc::new(trusted);
-        Ok(Tls { config, verifier, verified: Arc::default(), sessions: Mutex::default(), trusted })
+        Ok(Tls { config, verifier, ended, verified: Arc::default(), sessions: Mutex::default(), trusted })
     }
 
     /// Make a handshake; `chain` is filled with what the website presents, also when that is refused.
@@ -94,7 +103,8 @@ impl Tls {
         let bare = wish.host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(wish.host);
         let bare = bare.strip_suffix('.').unwrap_or(bare).to_owned();
         let name = ServerName::try_from(bare)
-            .map_err(|_| Failure::new(Kind::Tls, format!("{}: no certificate can name this host", wish.host)))?;
+            // The library takes fewer names than browsers do, such as none with a hyphen at the beginning of a label.
+            .map_err(|_| Failure::new(Kind::Unable, format!("{}: cannot be asked for over TLS", wish.host)))?;
         let session = self.session(wish);
         let witness = session.as_ref().map_or_else(|| self.witness(wish), |session| session.witness.clone());
         let mut config = self.config.clone();
@@ -110,12 +120,13 @@ impl Tls {
         if made.is_ok() || session.is_none() {
             chain.clone_from(&lock(&witness.seen));
         }
-        made.map_err(|error| client.explain(&error, explain(&error, wish.host)))
+        made.map_err(|error| client.explain(&error, explain(&error, wish.host, chain)))
     }
 
     fn witness(&self, wish: &Wish<'_>) -> Arc<Witness> {
         let (inner, verified, trusted) = (self.verifier.clone(), self.verified.clone(), self.trusted.clone());
-        Arc::new(Witness { inner, verified, trusted, verify: wish.verify, seen: Mutex::default() })
+        let ended = self.ended.clone();
+        Arc::new(Witness { inner, ended, verified, trusted, verify: wish.verify, seen: Mutex::default() })
     }
 
     /// The session that may be resumed, or a new one; None if none is to be.
@@ -149,6 +160,7 @@ fn client_of(wish: &Wish<'_>) -> Arc<Client> {
 #[derive(Debug)]
 struct Witness {
     inner: Arc<WebPkiServerVerifier>,
+    ended: Option<Arc<WebPkiServerVerifier>>,
     verified: Arc<Verified>,
     trusted: Arc<HashSet<CertificateDer<'static>>>,
     verify: bool,
@@ -170,6 +182,11 @@ impl ServerCertVerifier for Witness {
         if self.verify && !self.verified.holds(&subject, now) {
             let verdict = self.inner.verify_server_cert(own, others, name, stapled, now);
             let verdict = verdict.or_else(|refused| self.trusted_itself(own, name, now).ok_or(refused)?);
+            let verdict = verdict.map_err(|refused| match &self.ended {
+                // The library looks at no date of an authority's that is trusted itself; OpenSSL and Chrome do.
+                Some(ended) if ended.verify_server_cert(own, others, name, stapled, now).is_ok() => expired(),
+                _ => refused,
+            });
             if verdict.is_ok() {
                 self.verified.add(subject, &chain, now);
             }
@@ -220,8 +237,12 @@ impl Witness {
     }
 }
 
+fn expired() -> Error {
+    Error::InvalidCertificate(CertificateError::Expired)
+}
+
 /// Why a handshake failed, and whose doing that is.
-fn explain(error: &io::Error, host: &str) -> Failure {
+fn explain(error: &io::Error, host: &str, chain: &[CertificateDer<'_>]) -> Failure {
     let Some(refusal) = of_tls(error) else {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             return Failure::new(Kind::HungUp, "closed during the TLS handshake");
@@ -230,30 +251,19 @@ fn explain(error: &io::Error, host: &str) -> Failure {
         return Failure { detail: format!("during the TLS handshake: {}", failure.detail), ..failure };
     };
     match refusal {
-        Error::InvalidCertificate(why) => Failure::new(Kind::Tls, refused_certificate(why, host)),
+        Error::InvalidCertificate(why) => refusal::explain(why, host, chain),
         Error::AlertReceived(AlertDescription::NoApplicationProtocol) | Error::NoApplicationProtocol => {
             Failure::new(Kind::Protocol, "the website does not speak HTTP/1.1")
         }
+        // There may be no cipher in common: the library has none of CBC, of DHE, and without forward secrecy.
+        Error::AlertReceived(alert @ (AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity)) => {
+            Failure::new(Kind::Unable, format!("the website refused the handshake: {alert:?}"))
+        }
+        Error::PeerIncompatible(why) => Failure::new(Kind::Unable, format!("the website is incompatible: {why:?}")),
         Error::AlertReceived(alert) => Failure::new(Kind::Tls, format!("the website refused the handshake: {alert:?}")),
         Error::InvalidMessage(_) | Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
             Failure::new(Kind::Tls, "the answer is not TLS")
         }
         other => Failure::new(Kind::Tls, other.to_string()),
-    }
-}
-
-/// The verdict on a certificate in the words that OpenSSL has for it, which people search for.
-fn refused_certificate(error: &CertificateError, host: &str) -> String {
-    use CertificateError as E;
-    match error {
-        E::Expired | E::ExpiredContext { .. } => "certificate has expired".into(),
-        E::NotValidYet | E::NotValidYetContext { .. } => "certificate is not yet valid".into(),
-        E::UnknownIssuer => "unable to get local issuer certificate".into(),
-        E::NotValidForName | E::NotValidForNameContext { .. } => {
-            format!("Hostname mismatch, certificate is not valid for '{host}'")
-        }
-        E::BadSignature => "certificate signature failure".into(),
-        E::Revoked => "certificate revoked".into(),
-        other => format!("certificate refused: {other}"),
     }
 }

@@ -122,7 +122,7 @@ impl Transport {
     ///
     /// `fields` are the lines of the head but for Host and Content-Length. The body of the answer is read only when
     /// `expected` (ranges, both ends included) has its status, and not if the answer is a redirect and `follow` is set, or
-    /// a stream of events and `endless` is not.
+    /// a stream without end and `endless` is not.
     #[pyo3(signature = (token, due, timeout_s, method, url, fields, body, expected, max_body, follow, verify, *,
                         http1 = true, http2 = false, endless = true, connect_to = None, family = 0, target = 0, resume_for_s = 0.0,
                         client_certificate = None))]
@@ -327,7 +327,7 @@ async fn move_bytes(shared: &Shared, hop: &Hop, progress: &mut Progress) -> Resu
         Some((host, port)) => (host, port.unwrap_or(hop.port)),
         None => (&hop.host, hop.port),
     };
-    let addresses = of_family(shared.resolver.look_up(host).await?, hop.family, host)?;
+    let addresses = of_family(shared.resolver.look_up(host, began + hop.timeout).await?, hop.family, host)?;
     let resolved = Instant::now();
     progress.dns = Some(resolved - began);
     let (mut stream, address) = connect(&addresses, port, &shared.denied, &mut progress.attempts).await?;

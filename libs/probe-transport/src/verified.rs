@@ -75,7 +75,7 @@ pub fn expiry(certificate: &[u8]) -> Option<u64> {
 }
 
 /// The first element of a DER encoding: its tag, its content, and what follows it.
-fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+pub fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;
     let (length, rest) = match first {

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import h2.config
 import h2.connection
+import h2.errors
 import h2.events
 import pytest
 import trustme
@@ -49,6 +50,36 @@ def http2_page(connection: ssl.SSLSocket) -> None:
                 server.send_headers(event.stream_id, [(":status", "200"), ("x-set", "a"), ("x-set", "b")])
                 server.send_data(event.stream_id, repr(sorted(headers.items())).encode(), end_stream=True)
         connection.sendall(server.data_to_send())
+
+
+def http2_ends(end: Callable[[h2.connection.H2Connection, int], object]) -> Act:
+    """A website that does something else with a request over HTTP/2 than to answer it to the end."""
+
+    def act(connection: ssl.SSLSocket) -> None:
+        server = h2.connection.H2Connection(
+            h2.config.H2Configuration(client_side=False, validate_outbound_headers=False)
+        )
+        server.initiate_connection()
+        connection.sendall(server.data_to_send())
+        while received := connection.recv(65536):
+            asked = [event for event in server.receive_data(received) if isinstance(event, h2.events.StreamEnded)]
+            for event in asked:
+                end(server, event.stream_id)
+            connection.sendall(server.data_to_send())
+            if asked:
+                return
+
+    return act
+
+
+def half_a_page(server: h2.connection.H2Connection, stream: int) -> None:
+    server.send_headers(stream, [(":status", "200")])
+    server.send_data(stream, b"hello")
+
+
+def a_page_and_reset(server: h2.connection.H2Connection, stream: int) -> None:
+    half_a_page(server, stream)
+    server.reset_stream(stream, h2.errors.ErrorCodes.NO_ERROR)
 
 
 @contextlib.contextmanager
@@ -118,7 +149,7 @@ def test_a_refused_chain_is_handed_up_from_the_same_handshake(
     certificate, words = {
         "unknown": (trustme.CA().issue_cert("127.0.0.1"), "unable to get local issuer certificate"),
         "expired": (root.issue_cert("127.0.0.1", not_after=past), "certificate has expired"),
-        "other name": (root.issue_cert("shop.test"), "Hostname mismatch, certificate is not valid for"),
+        "other name": (root.issue_cert("shop.test"), "IP address mismatch, certificate is not valid for"),
         "no intermediate": (without_chain(root), "unable to get local issuer certificate"),
     }[refused]
     with tls_website(certificate, lambda connection: received.append(connection.recv(1))) as port:
@@ -240,3 +271,40 @@ def test_an_end_without_close_notify_is_an_end(root: trustme.CA, transport: Make
     with tls_website(root.issue_cert("127.0.0.1"), abrupt) as port:
         answer = fetch(trusting(transport, root), f"https://127.0.0.1:{port}/")
     assert (answer.failure, answer.body) == (None, b"hello")
+
+
+@pytest.mark.parametrize(
+    ("end", "failure", "detail"),
+    [
+        (a_page_and_reset, None, ""),
+        (half_a_page, "body", "closed within the answer"),
+        (
+            lambda server, stream: server.reset_stream(stream, h2.errors.ErrorCodes.INTERNAL_ERROR),
+            "answer",
+            "the website gave up the request: INTERNAL_ERROR",
+        ),
+        (
+            lambda server, stream: server.close_connection(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM, last_stream_id=0),
+            "answer",
+            "the website ended the connection: ENHANCE_YOUR_CALM",
+        ),
+        (
+            lambda server, stream: server.send_headers(stream, [("x-no", "status")]),
+            "answer",
+            "the answer is not HTTP/2: PROTOCOL_ERROR",
+        ),
+    ],
+)
+def test_how_an_answer_over_http2_ends(
+    end: Callable[[h2.connection.H2Connection, int], object],
+    failure: str | None,
+    detail: str,
+    root: trustme.CA,
+    transport: Make,
+    fetch: Fetch,
+) -> None:
+    """In the standard's words; a stream that is reset without an error is over, as browsers and curl have it."""
+    with tls_website(root.issue_cert("127.0.0.1"), http2_ends(end), alpn=["h2"]) as port:
+        answer = fetch(trusting(transport, root), f"https://127.0.0.1:{port}/", http1=False, http2=True)
+    assert (answer.failure, answer.detail) == (failure, detail)
+    assert answer.body == (b"hello" if failure != "answer" else b"")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import resource
 import socket
 import struct
 import subprocess
@@ -38,7 +39,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FOUR, SIX = "127.0.0.1", "::1"
-RESOLV_CONF = "nameserver 127.0.0.1\nsearch searched.test\noptions timeout:1 attempts:1\n"
+# With what glibc passes over, too.
+RESOLV_CONF = """\
+nameserver dns.example.org
+nameserver 127.0.0.1
+search searched.test
+unheard-of directive
+options timeout:1 unheard-of:1 ndots:x attempts:1
+"""
 HOSTS = "127.0.0.1 written.test\n"
 
 
@@ -61,6 +69,7 @@ NAMES: dict[str, Callable[[str, int], bytes | None]] = {
     "under_score.test": addresses,
     "xn--ls8h.test": addresses,
     "dual.test": lambda name, kind: addresses(name, kind, six=SIX),
+    "six.test": lambda name, kind: addresses(name, kind, four=None, six=SIX),
     "kept.test": lambda name, kind: addresses(name, kind, ttl=60),
     "short.test": lambda name, kind: addresses(name, kind, ttl=1),
     "empty.test": lambda name, kind: addresses(name, kind, four=None),
@@ -72,6 +81,9 @@ NAMES: dict[str, Callable[[str, int], bytes | None]] = {
     "circle.test": lambda name, _: said(record(name, CNAME, "round.test"), record("round.test", CNAME, name)),
     "dangling.test": lambda name, _: said(record(name, CNAME, "gone.test"), code=NXDOMAIN),
     "large.test": lambda *_: said(truncated=True),
+    # What does not fit is left out byte by byte.
+    "cut.test": lambda name, kind: said(record(name, A, FOUR), record(name, A, FOUR), truncated=True)[:-7],
+    "closed.test": lambda *_: said(truncated=True),
     "six-servfail.test": lambda name, kind: addresses(name, kind) if kind == A else said(code=SERVFAIL),
     "six-nxdomain.test": lambda name, kind: addresses(name, kind) if kind == A else said(code=NXDOMAIN),
     "six-silent.test": lambda name, kind: addresses(name, kind) if kind == A else None,
@@ -90,13 +102,14 @@ def bring_up_loopback() -> None:
         fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 0x41))
 
 
-def put_files() -> None:
-    """Lay this world's files over the machine's, in this mount namespace alone."""
+def put_files() -> Path:
+    """Lay this world's files over the machine's, in this mount namespace alone. Returns the folder that has them."""
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     folder = Path(tempfile.mkdtemp())
     for name, content in (("resolv.conf", RESOLV_CONF), ("hosts", HOSTS)):
         (folder / name).write_text(content)
         subprocess.run(["mount", "--bind", str(folder / name), str(Path("/etc", name).resolve())], check=True)
+    return folder
 
 
 def serve(family: socket.AddressFamily, host: str, port: int) -> None:
@@ -131,12 +144,45 @@ def swallow(family: socket.AddressFamily, host: str, port: int) -> list[socket.s
 PORTS = {"fine": 8001, "six_dead": 8002, "four_dead": 8003}
 
 
+def with_a_dead_resolver(engine: EngineName, folder: Path) -> dict[str, Any]:
+    """A first resolver that is dead."""
+    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    silent.bind(("127.0.0.2", 53))
+    (folder / "resolv.conf").write_text("nameserver 127.0.0.2\nnameserver 127.0.0.1\n")
+    result = check(Prober(engine), f"http://fine.test:{PORTS['fine']}/", timeout_s=2.0)
+    silent.close()
+    (folder / "resolv.conf").write_text(RESOLV_CONF)
+    return {"a first resolver that is dead": json.loads(to_line(result))}
+
+
+def without_ipv6(engine: EngineName) -> dict[str, Any]:
+    """As in many a container: IPv6 is switched off, though websites have addresses of it."""
+    Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").write_text("1")
+    found, probe = {}, Prober(engine)
+    for name, url in {
+        "both": f"http://dual.test:{PORTS['fine']}/",
+        "both, refused": "http://dual.test:9/",
+        "six alone": f"http://six.test:{PORTS['fine']}/",
+    }.items():
+        found[f"without IPv6: {name}"] = json.loads(to_line(check(probe, url)))
+    return found
+
+
+def with_many_descriptors(engine: EngineName) -> dict[str, Any]:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4_096, 4_096))
+    kept = [Path("/dev/null").open() for _ in range(1_100)]  # noqa: SIM115 (they are to stay open)
+    result = check(Prober(engine), f"http://fine.test:{PORTS['fine']}/")
+    for file in kept:
+        file.close()
+    return {"with many descriptors": json.loads(to_line(result))}
+
+
 def main(engine: EngineName) -> dict[str, Any]:
     bring_up_loopback()
-    put_files()
+    folder = put_files()
     resolver = Resolver(port=53)
     resolver.knows = knows
-    resolver.over_tcp = addresses
+    resolver.over_tcp = lambda name, kind: None if name == "closed.test" else addresses(name, kind)
     serve(socket.AF_INET, FOUR, PORTS["fine"])
     serve(socket.AF_INET6, SIX, PORTS["fine"])
     kept = swallow(socket.AF_INET6, SIX, PORTS["six_dead"])
@@ -176,6 +222,7 @@ def main(engine: EngineName) -> dict[str, Any]:
         check(probe, f"http://many-{n}.test:{PORTS['fine']}/").error for _ in range(2) for n in range(1_000)
     ]
     assert kept
+    found |= with_many_descriptors(engine) | with_a_dead_resolver(engine, folder) | without_ipv6(engine)
     return found
 
 

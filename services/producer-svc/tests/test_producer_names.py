@@ -45,6 +45,7 @@ def world(request: pytest.FixtureRequest) -> dict[str, Any]:
         "💩.test",
         "alias.test",
         "large.test",
+        "cut.test",
         "six-servfail.test",
         "six-nxdomain.test",
         "six-silent.test",
@@ -71,6 +72,7 @@ def test_names_that_lead_to_the_website(host: str, world: dict[str, Any]) -> Non
         ("silent.test", "silent.test: no answer from the resolver 127.0.0.1"),
         ("unable.test", "unable.test: the resolver 127.0.0.1 answered with code 4"),
         ("empty.test", "empty.test: the name has no address"),
+        ("closed.test", "closed.test: the resolver 127.0.0.1: closed without an answer"),
         ("circle.test", "circle.test: the name has no address"),
         ("x" * 64 + ".test", "x" * 64 + ".test: is not a host name"),
     ],
@@ -80,6 +82,23 @@ def test_names_that_lead_nowhere(host: str, error: str, world: dict[str, Any]) -
     result = world[f"{host} fine"]
     assert (result["status"], result["reason"], result["error"]) == ("down", "dns_error", error)
     assert result["response_time_s"] < 1.5
+
+
+@pytest.mark.parametrize("which", ["a first resolver that is dead", "with many descriptors"])
+def test_what_is_the_machines_own(which: str, world: dict[str, Any]) -> None:
+    """A dead resolver leaves time for the next one, and the number of descriptors is no matter."""
+    assert (world[which]["status"], world[which]["error"]) == ("up", None)
+    assert world[which]["dns_s"] < 0.9
+
+
+@pytest.mark.parametrize(
+    ("which", "reason"),
+    [("both", None), ("both, refused", "connection_error"), ("six alone", "prober_error")],
+)
+def test_a_machine_without_ipv6(which: str, reason: str | None, world: dict[str, Any]) -> None:
+    """A website is not held to an address that this machine cannot reach, as long as it has another."""
+    result = world[f"without IPv6: {which}"]
+    assert result["reason"] == reason, result["error"]
 
 
 @pytest.mark.parametrize("timeout", ["0.4 s", "1 s"])

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from monitoring_core.config import EngineName, HttpVersion
 from monitoring_core.result import Reason, Status
@@ -66,8 +66,9 @@ def issue(
     before: dt.datetime = NOW - 10 * DAY,
     after: dt.datetime = NOW + 300 * DAY,
     key: ec.EllipticCurvePrivateKey | None = None,
+    more: x509.ExtensionType | None = None,
 ) -> Certificate:
-    """A certificate for names, signed by its issuer or by itself."""
+    """A certificate for names, signed by its issuer or by itself, with one critical extension more."""
     key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     signer = issuer.key if issuer else key
@@ -82,6 +83,8 @@ def issue(
     )
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    if more:
+        builder = builder.add_extension(more, critical=True)
     return Certificate(builder.sign(signer, hashes.SHA256()), key)
 
 
@@ -98,6 +101,8 @@ def served(leaf: Certificate, *chain: Certificate, answer: bytes = page(), **set
         if name == "clients":
             context.load_verify_locations(cadata=value)
             context.verify_mode = ssl.CERT_REQUIRED
+        elif name == "ciphers":
+            context.set_ciphers(value)
         else:
             setattr(context, name, value)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -125,7 +130,7 @@ def trusting(
     file = folder / "trusted.pem"
     file.write_bytes(b"".join(certificate.pem for certificate in trusted))
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    for cached in (certificates._trusted_names, certificates.first_to_expire):
+    for cached in (certificates._trusted, certificates.first_to_expire):
         cached.cache_clear()
     return Prober(engine, **settings)
 
@@ -136,6 +141,15 @@ FINE = issue("site", ROOT, IP, x509.DNSName("localhost"))
 SELF_SIGNED = issue("site", None, IP)
 OWN_AUTHORITY = issue("site", None, IP, authority=True)
 BELOW = issue("site", BETWEEN, IP)
+LOCAL = x509.DNSName("localhost")
+PAST_ROOT = issue("Past Root", authority=True, before=NOW - 900 * DAY, after=NOW - DAY)
+WILD = issue("site", BETWEEN, x509.DNSName("*.a.localhost"))
+CONSTRAINED = issue(
+    "Constrained",
+    ROOT,
+    authority=True,
+    more=x509.NameConstraints([LOCAL], [x509.IPAddress(ipaddress.ip_network("0.0.0.0/0"))]),
+)
 # The website's certificate and what it sends with it, what is trusted, the host, and what the error says if it is down.
 TRUST: dict[str, tuple[tuple[Certificate, ...], tuple[Certificate, ...], str, str | None]] = {
     "fine": ((FINE,), (ROOT,), "127.0.0.1", None),
@@ -169,6 +183,45 @@ TRUST: dict[str, tuple[tuple[Certificate, ...], tuple[Certificate, ...], str, st
         "127.0.0.1",
         "certificate has expired",
     ),
+    "a trusted authority has ended": (
+        (issue("site", PAST_ROOT, IP),),
+        (PAST_ROOT, ROOT),
+        "127.0.0.1",
+        "certificate has expired: CN=Past Root",
+    ),
+    "a trusted authority has ended, and is sent": (
+        (issue("site", PAST_ROOT, IP), PAST_ROOT),
+        (PAST_ROOT, ROOT),
+        "127.0.0.1",
+        "certificate has expired: CN=Past Root",
+    ),
+    "a wildcard for a name with an underscore": ((WILD, BETWEEN), (ROOT,), "my_shop.a.localhost", None),
+    "a wildcard for another name with an underscore": ((WILD, BETWEEN), (ROOT,), "my_shop.b.localhost", "mismatch"),
+    "a wildcard for another level": ((WILD, BETWEEN), (ROOT,), "my.shop.a.localhost", "mismatch"),
+    "an authority that may not be one": (
+        (issue("site", FINE, IP), FINE),
+        (ROOT,),
+        "127.0.0.1",
+        "invalid CA certificate",
+    ),
+    "names that its authority may not have": (
+        (issue("site", CONSTRAINED, IP), CONSTRAINED),
+        (ROOT,),
+        "127.0.0.1",
+        "subtree violation",
+    ),
+    "names that its authority may have": (
+        (issue("site", CONSTRAINED, LOCAL), CONSTRAINED),
+        (ROOT,),
+        "localhost",
+        None,
+    ),
+    "for clients alone": (
+        (issue("site", ROOT, IP, more=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])),),
+        (ROOT,),
+        "127.0.0.1",
+        "unsuitable certificate purpose",
+    ),
     "it ends in the year 9999": (
         (issue("site", ROOT, IP, after=dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)),),
         (ROOT,),
@@ -189,6 +242,52 @@ def test_trust(name: str, engine: EngineName, tmp_path: Path, monkeypatch: pytes
     assert result.reason == (None if error is None else Reason.TLS_ERROR), result.error
     assert (error or "") in (result.error or "")
     assert result.certificate_expires_at == chain[0].x509.not_valid_after_utc
+
+
+_POLICIES = x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("1.2.3.4"), None)])
+_DIRECTORY = x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "site")]))
+OLD = {"maximum_version": ssl.TLSVersion.TLSv1_2}
+OF_DIRECTORY = issue("Of Directory", ROOT, authority=True, more=x509.NameConstraints([_DIRECTORY], None))
+# What is served and with which settings, the host, and what is found.
+BEYOND: dict[str, tuple[tuple[Certificate, ...], dict[str, Any], str, Reason | None]] = {
+    "marked as an authority's": ((issue("site", ROOT, IP, authority=True),), {}, "127.0.0.1", None),
+    "a policy that is critical": ((issue("site", ROOT, IP, more=_POLICIES),), {}, "127.0.0.1", None),
+    "names of directories": ((issue("site", OF_DIRECTORY, IP), OF_DIRECTORY), {}, "127.0.0.1", None),
+    "names of directories that are not permitted": (
+        (issue("other", OF_DIRECTORY, IP), OF_DIRECTORY),
+        {},
+        "127.0.0.1",
+        Reason.TLS_ERROR,
+    ),
+    "a hyphen at the beginning of the name": (
+        (issue("site", ROOT, x509.DNSName("-shop.localhost")),),
+        {},
+        "-shop.localhost",
+        None,
+    ),
+    "ciphers of old": ((FINE,), OLD | {"ciphers": "ECDHE-ECDSA-AES128-SHA"}, "127.0.0.1", None),
+    "ciphers that nobody takes": (
+        (FINE,),
+        OLD | {"ciphers": "ECDHE-ECDSA-NULL-SHA:@SECLEVEL=0"},
+        "127.0.0.1",
+        Reason.TLS_ERROR,
+    ),
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", BEYOND)
+def test_what_few_libraries_judge(
+    name: str, engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The verdict is that of browsers, also where the library of one engine knows less than they do."""
+    chain, settings, host, reason = BEYOND[name]
+    probe = trusting(monkeypatch, tmp_path, engine, ROOT)
+    with served(*chain, **settings) as port:
+        for _ in range(2):
+            result = check(probe, f"https://{host}:{port}/")
+            assert (result.reason, result.status is Status.UP) == (reason, reason is None), result.error
+    assert (probe.engine.running, probe.engine.abandon()) == (0, [])
 
 
 OLD_ROOT = issue("Old Root", authority=True, before=NOW - 900 * DAY, after=NOW - DAY)
@@ -550,9 +649,10 @@ def test_a_slow_connection_leaves_less_for_what_follows(scheme: str, engine: Eng
                 while True:
                     stack.callback(listener.accept()[0].close)
 
+        probe = Prober(engine)
         threading.Thread(target=accept, daemon=True).start()
         began = time.monotonic()
-        result = check(Prober(engine), f"{scheme}://127.0.0.1:{port}/", timeout_s=1.6)
+        result = check(probe, f"{scheme}://127.0.0.1:{port}/", timeout_s=1.6)
         assert time.monotonic() - began < 1.8
     assert result.reason is Reason.TIMEOUT, result.error
     assert result.connect_s is not None

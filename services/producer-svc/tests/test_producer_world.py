@@ -62,11 +62,14 @@ def compressed(codings: str, body: bytes) -> bytes:
     return page(body, headers=f"Content-Encoding: {codings}\r\n")
 
 
-def events(connection: socket.socket, _: bytes) -> None:
-    connection.sendall(OK + b"Content-Type: text/event-stream\r\n\r\n")
-    for _round in range(200):
-        connection.sendall(b"data: hello\n\n")
-        time.sleep(0.05)
+def events(content_type: str = "text/event-stream") -> Act:
+    def act(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(OK + f"Content-Type: {content_type}\r\n\r\n".encode())
+        for _round in range(200):
+            connection.sendall(b"data: hello\n\n")
+            time.sleep(0.05)
+
+    return act
 
 
 def resets_after(answer: bytes) -> Act:
@@ -89,7 +92,7 @@ ANSWERS: dict[str, tuple[Act, dict[str, Any], Reason | None]] = {
     "a tab in the status line": (says(b"HTTP/1.1 200\tOK\r\n\r\nhello"), HELLO, None),
     "lower case in the status line": (says(b"http/1.1 200 ok\r\n\r\nhello"), HELLO, None),
     "a blank line first": (says(b"\r\n" + page()), HELLO, None),
-    "blank lines without end": (says(b"\r\n" * 100_000), {}, Reason.CONNECTION_ERROR),
+    "blank lines without end": (says(b"\r\n" * 200_000), {}, Reason.CONNECTION_ERROR),
     "HTTP/2.0 as text": (says(b"HTTP/2.0 200 OK\r\n\r\nhello"), HELLO, None),
     "HTTP/1.2": (says(b"HTTP/1.2 200 OK\r\n\r\nhello"), HELLO, None),
     "HTTP without a number": (says(b"HTTP/ 200 OK\r\n\r\nhello"), {}, Reason.CONNECTION_ERROR),
@@ -105,7 +108,14 @@ ANSWERS: dict[str, tuple[Act, dict[str, Any], Reason | None]] = {
     # Fields
     "space before the colon": (says(page(headers="X-Thing : y\r\n")), HELLO, None),
     "space before the colon of the length": (holds(OK + b"Content-Length : 5\r\n\r\nhello"), HELLO, None),
-    "space in a name": (says(page(headers="X Thing: y\r\n")), {}, Reason.CONNECTION_ERROR),
+    "space in a name": (says(page(headers="X Thing: y\r\n")), HELLO, None),
+    "control character in a name": (says(page(headers="X\x01: y\r\n")), HELLO, None),
+    "NUL in a name": (says(page(headers="X\0: y\r\n")), {}, Reason.CONNECTION_ERROR),
+    "a name that is none does not tell a length": (
+        says(OK + b"Content Length: 2\r\n\r\nhello"),
+        HELLO,
+        None,
+    ),
     "folded": (says(page(headers="X: a\r\n b\r\n\tc\r\n")), HELLO, None),
     "folded, with the colon in its second line": (says(page(headers="X\r\n : a\r\n")), HELLO, None),
     "folded, with a colon in no line": (says(page(headers="X\r\n a\r\n")), {}, Reason.CONNECTION_ERROR),
@@ -113,9 +123,14 @@ ANSWERS: dict[str, tuple[Act, dict[str, Any], Reason | None]] = {
     "bare CR in a value": (says(page(headers="X: a\rb\r\n")), HELLO, None),
     "a name that is not ASCII": (says(page(headers="X-Gr\xf6\xdfe: 5\r\n")), HELLO, None),
     "a value that is not ASCII": (says(page(headers="X: gr\xf6\xdfe\r\n")), HELLO, None),
-    "no name": (says(page(headers=": y\r\n")), {}, Reason.CONNECTION_ERROR),
+    "no name": (says(page(headers=": y\r\n")), HELLO, None),
+    "a line without a colon": (says(page(headers="garbage\r\n")), {}, Reason.CONNECTION_ERROR),
     "no value": (says(page(headers="X:\r\n")), HELLO, None),
     "150 fields": (says(page(headers="".join(f"X-{n}: y\r\n" for n in range(150)))), HELLO, None),
+    "4,000 fields": (says(page(headers="".join(f"X-{n}: y\r\n" for n in range(4_000)))), HELLO, None),
+    "6,000 fields": (says(page(headers="".join(f"X-{n}: y\r\n" for n in range(6_000)))), {}, Reason.CONNECTION_ERROR),
+    "a field of 200 kB": (says(page(headers=f"X: {'y' * 200_000}\r\n")), HELLO, None),
+    "a field of 300 kB": (says(page(headers=f"X: {'y' * 300_000}\r\n")), {}, Reason.CONNECTION_ERROR),
     # Ends
     "204 with chunks, held open": (holds(b"HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n"), {}, None),
     "204 with a length, held open": (holds(b"HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\n"), {}, None),
@@ -170,6 +185,31 @@ ANSWERS: dict[str, tuple[Act, dict[str, Any], Reason | None]] = {
         HELLO,
         None,
     ),
+    "size of a chunk with a long extension": (
+        in_pieces(OK + b"Transfer-Encoding: chunked\r\n\r\n5;" + b"a" * 9_000 + b"\r\nhello\r\n0\r\n\r\n", 4_000),
+        HELLO,
+        None,
+    ),
+    "size of a chunk with an extension without end": (
+        says(OK + b"Transfer-Encoding: chunked\r\n\r\n5;" + b"a" * 20_000 + b"\r\nhello\r\n0\r\n\r\n"),
+        {},
+        Reason.BODY_READ_ERROR,
+    ),
+    "size of a chunk with many zeros": (
+        says(OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"0" * 20 + b"5\r\nhello\r\n0\r\n\r\n"),
+        HELLO,
+        None,
+    ),
+    "a long trailer": (
+        says(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: " + b"y" * 20_000 + b"\r\n\r\n"),
+        HELLO,
+        None,
+    ),
+    "a trailer without end": (
+        says(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: " + b"y" * 300_000 + b"\r\n\r\n"),
+        {},
+        Reason.CONNECTION_ERROR,
+    ),
     "size of a chunk with a sign": (
         says(OK + b"Transfer-Encoding: chunked\r\n\r\n+5\r\nhello\r\n0\r\n\r\n"),
         {},
@@ -188,9 +228,11 @@ ANSWERS: dict[str, tuple[Act, dict[str, Any], Reason | None]] = {
         {},
         Reason.CONNECTION_ERROR,
     ),
-    "an event stream": (events, {}, None),
-    "an event stream with what is looked for": (events, HELLO, None),
-    "an event stream without it": (events, {"regexp": "goodbye"}, Reason.BODY_MISMATCH),
+    "an event stream": (events(), {}, None),
+    "pictures of a camera": (events("multipart/x-mixed-replace; boundary=x"), {}, None),
+    "a radio": (events("Audio/mpeg"), {}, None),
+    "an event stream with what is looked for": (events(), HELLO, None),
+    "an event stream without it": (events(), {"regexp": "goodbye"}, Reason.BODY_MISMATCH),
     # Compression
     "raw deflate in single bytes": (
         in_pieces(OK + b"Content-Encoding: deflate\r\n\r\n" + RAW_DEFLATE),
@@ -419,6 +461,39 @@ def test_a_target_is_asked_for_as_the_user_spelled_it(path: str, probe: Prober, 
     website.answer(says(page()))
     assert check(probe, website.url[:-1] + path).status is Status.UP
     assert website.requests[0].split()[1] == path.encode()
+
+
+@pytest.mark.parametrize(
+    ("authority", "told"),
+    [
+        ("shop.invalid:80", b"shop.invalid"),
+        ("shop.invalid:443", b"shop.invalid:443"),
+        ("shop.invalid.", b"shop.invalid."),
+        ("shop.invalid.:8080", b"shop.invalid.:8080"),
+        ("bücher.invalid", b"xn--bcher-kva.invalid"),
+        ("user:pw@shop.invalid", b"shop.invalid"),
+    ],
+)
+def test_a_website_is_told_its_name_as_browsers_tell_it(
+    authority: str, told: bytes, probe: Prober, website: RawWebsite
+) -> None:
+    """With the dot at its end, and without the scheme's own port, which some redirect to for ever."""
+    website.answer(says(page()))
+    result = check(probe, f"http://{authority}/", connect_to=f"127.0.0.1:{website.port}")
+    assert result.status is Status.UP, result.error
+    hosts = [line for line in website.requests[0].split(b"\r\n") if line.lower().startswith(b"host:")]
+    assert hosts == [b"Host: " + told]
+
+
+@pytest.mark.parametrize(("status", "path"), [("200 OK", "/"), ("404 No", "/"), ("302 Found", "/x"), ("204 No", "/")])
+def test_the_phases_are_the_response_time(status: str, path: str, probe: Prober, website: RawWebsite) -> None:
+    """Nothing that this process does afterwards counts, and each engine tells of the same phases."""
+    website.answer(says(page(b"a" * 9_000, status=status, headers="Location: http://127.0.0.1:1/\r\n")))
+    result = check(probe, website.url[:-1] + path, follow_redirects=False, regexp="(a|aa)+$" if path == "/" else None)
+    phases = [result.dns_s, result.connect_s, result.first_byte_s, result.transfer_s]
+    assert None not in phases
+    assert result.response_time_s is not None
+    assert result.response_time_s - sum(phase or 0.0 for phase in phases) < 0.02
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ class Answer:
         body: as it came over the wire, without the framing; empty when it was not to be read.
         cut: whether the body was left when it was larger than `max_body`.
         failure: the step that failed: `name`, `connect`, `hung_up`, `tls`, `protocol`, `answer`, `body`, `deadline`,
-            or `own` for a fault of this machine.
+            `unable` where the library for TLS cannot tell whether the website is at fault, or `own` for a fault of this
+            machine.
         detail: one line about the failure for a person; of `deadline`, what the hop was at.
     """
 
@@ -133,7 +134,7 @@ class Transport:
             follow: whether a redirect ends the hop at its head.
             verify: whether the website's certificate is verified.
             http1, http2: which versions are offered over TLS; the website chooses, and HTTP/2 comes first.
-            endless: whether a stream of events (text/event-stream) is read until the time is over, or not at all.
+            endless: whether a stream without end, such as one of events, is read until the time is over, or not at all.
             connect_to: the host, and the port unless the URL's, that is connected to in place of the URL's.
             family: 4 or 6 for the version of IP that is connected to, 0 for both.
             target: whose TLS session may be resumed.

@@ -51,22 +51,29 @@ def first_to_expire(chain: tuple[bytes, ...]) -> Certificate | None:
     """
     presented = [certificate for der in chain if (certificate := read_certificate(der))]
     path = presented[:1]
-    while path and path[-1].issuer not in _trusted_names():
+    while path and path[-1].issuer not in _trusted():
         above = next((one for one in presented if one.subject == path[-1].issuer and one not in path), None)
         if above is None:
             break
         path.append(above)
-    return min((one for one in path if one.expires_at), key=lambda one: one.expires_at or EPOCH, default=None)
+    if path and (authority := _trusted().get(path[-1].issuer)):
+        path.append(authority)
+    return min((one for one in path if one.expires_at), key=_end, default=None)
 
 
 @lru_cache(maxsize=1)
-def _trusted_names() -> frozenset[str]:
-    """The names of the trusted authorities."""
-    names = set()
+def _trusted() -> dict[str, Certificate]:
+    """The trusted authorities by their names; of several with one name, the one that ends last."""
+    found: dict[str, Certificate] = {}
     for pem in re.findall("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", trusted_authorities(), re.DOTALL):
         certificate = read_certificate(ssl.PEM_cert_to_DER_cert(pem))
-        names.add(certificate.subject if certificate else "")
-    return frozenset(names)
+        if certificate and _end(certificate) >= _end(found.get(certificate.subject, certificate)):
+            found[certificate.subject] = certificate
+    return found
+
+
+def _end(certificate: Certificate) -> dt.datetime:
+    return certificate.expires_at or EPOCH
 
 
 def trusted_authorities() -> str:

@@ -23,7 +23,7 @@ _SETTINGS = re.compile(rb"\x00..\x04", re.DOTALL)
 # White space as the engine native has it: Python's own takes more bytes for such.
 _SPACE = b" \t\n\f\r"
 _PIECE = 64 * 1024
-_MAX_SIZE_LINE = 4096
+_MAX_SIZE_LINE = 16 * 1024
 
 
 class BodyError(Exception):
@@ -127,7 +127,7 @@ class LenientResponse(http.client.HTTPResponse):
                 lines.append(line)
             if len(lines) > MAX_FIELDS:
                 raise ConnectError("the answer has too many headers, or too large ones")
-        return [_field(line) for line in lines]
+        return [field for line in lines if (field := _field(line))]
 
     def _chunks(self) -> Iterator[bytes]:
         while size := self._size():
@@ -144,7 +144,7 @@ class LenientResponse(http.client.HTTPResponse):
 
     def _size(self) -> int:
         digits = self._size_line().partition(b";")[0].strip(_SPACE)
-        if not _HEX.fullmatch(digits) or len(digits) > 16:
+        if not _HEX.fullmatch(digits) or len(digits.lstrip(b"0")) > 16:
             raise BodyError("the body's chunks are malformed")
         return int(digits, 16)
 
@@ -168,10 +168,13 @@ class LenientResponse(http.client.HTTPResponse):
             yield piece
 
 
-def _field(line: bytes) -> tuple[str, str]:
+def _field(line: bytes) -> tuple[str, str] | None:
+    """Name and value; None if the name cannot be one, which browsers pass over."""
     name, colon, value = line.partition(b":")
-    name = name.rstrip(_SPACE)
-    if not colon or not _NAME.fullmatch(name):
+    if not colon or b"\0" in name:
         raise ConnectError("the answer is not HTTP: malformed header")
+    name = name.rstrip(_SPACE)
+    if not _NAME.fullmatch(name):
+        return None
     # A bare CR is read as a space (RFC 9112, section 2.2).
     return name.decode("latin-1").lower(), value.strip(_SPACE).replace(b"\r", b" ").decode("latin-1")

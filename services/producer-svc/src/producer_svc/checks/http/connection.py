@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import attrs
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from producer_svc.checks.http.answer import HTTP2_ALONE, LenientResponse
 from producer_svc.checks.http.progress import (
@@ -106,9 +107,7 @@ class _TlsConnection(HTTPSConnection):
             progress.phase = WAITING
         except OSError as error:  # the base class of all errors of TLS, too
             if isinstance(error, ssl.SSLCertVerificationError):
-                progress.refused = time.monotonic()
-                with contextlib.suppress(ProbeError, OSError, ValueError):
-                    progress.chain = self._refused_chain(progress.again())
+                self._keep_refused(progress)
             if progress.client_certificate and refuses_certificate(error):
                 raise TlsError(CERTIFICATE_REFUSED) from None
             if (
@@ -117,6 +116,9 @@ class _TlsConnection(HTTPSConnection):
             ):
                 self._explain_refusal(progress.again())
             raise _handshake_failure(error) from None
+        except CertificateError:
+            self._keep_refused(progress)
+            raise TlsError(f"Hostname mismatch, certificate is not valid for '{self.host}'") from None
         except ValueError as error:
             raise TlsError(str(error)) from None
         tls_s = time.monotonic() - began - (progress.connecting_s - before)
@@ -125,6 +127,12 @@ class _TlsConnection(HTTPSConnection):
             self.sock.progress = progress
             progress.chain = _chain(self.sock)
             progress.tls_version = (self.sock.version() or "").removeprefix("TLSv") or None
+
+    def _keep_refused(self, progress: Progress) -> None:
+        """Keep the certificates that were refused, if the website presents them again."""
+        progress.refused = time.monotonic()
+        with contextlib.suppress(ProbeError, OSError, ValueError):
+            progress.chain = self._refused_chain(progress.again())
 
     def _refused_chain(self, progress: Progress) -> list[bytes]:
         """The certificates that the website presents, not verified.
@@ -198,5 +206,5 @@ def _handshake_failure(error: OSError) -> ProbeError:
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
             return ConnectError("closed during the TLS handshake")
         case ssl.SSLError():
-            return TlsError(getattr(error, "verify_message", "") or error.reason or str(error))
+            return TlsError(getattr(error, "verify_message", "").rstrip(".") or error.reason or str(error))
     return ConnectError(f"during the TLS handshake: {error.strerror or error}")

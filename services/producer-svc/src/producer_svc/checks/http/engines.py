@@ -20,18 +20,22 @@ def chosen(engine: EngineName) -> EngineName:
 
 
 def build_http_engine(config: MonitorConfig) -> Engine:
-    """The engine of `monitor.engine`. The libraries of the other one are not imported.
+    """The engine of `monitor.engine`. The libraries of the other one are not imported before they are needed.
 
     Raises:
         ConfigError: the engine is not installed.
     """
     if chosen(config.engine) is EngineName.REQUESTS:
-        from producer_svc.checks.http.requests_engine import RequestsEngine
-
-        return RequestsEngine(config)
+        return _on_requests(config)
     try:
         from producer_svc.checks.http.native_engine import NativeEngine
     except ImportError as error:
         message = f"native needs pip install 'producer-svc[native]' ({error})"
         raise ConfigError([Fault("this installation", "monitor.engine", message)]) from None
-    return NativeEngine(config)
+    return NativeEngine(config, lambda: _on_requests(config))
+
+
+def _on_requests(config: MonitorConfig) -> Engine:
+    from producer_svc.checks.http.requests_engine import RequestsEngine
+
+    return RequestsEngine(config)

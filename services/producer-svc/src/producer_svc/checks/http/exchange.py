@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from producer_svc.checks.http.limits import Limits
 
 
-# As the engine native decides, too, which does not read a stream in which nothing is to be found.
-EVENT_STREAM = "text/event-stream"
+# What goes on without end; the second ones do when nothing tells their length. As the engine native decides, too, which
+# does not read a stream in which nothing is to be found.
+_ENDLESS = ("text/event-stream", "multipart/x-mixed-replace")
+_ENDLESS_WITHOUT_LENGTH = ("audio/", "video/")
 
 
 @attrs.define
@@ -53,7 +55,7 @@ class Exchange:
         ended: when the response time ends; None for the moment at which the result is made.
         attempts: every address that the last connection was tried with, and what came of it.
         chain_end: the certificate that expires first of those that the trust in the website rests on.
-        endless: whether the last response is a stream of events, whose time to end is over when the check's is.
+        endless: whether the last response is a stream whose time to end is over when the check's is.
         http2: whether the website speaks nothing but HTTP/2.
         stalled_s: how long this process stood still during the check, where the engine notes it.
     """
@@ -163,7 +165,8 @@ class Exchange:
         if target.settings.expected_headers:
             judge_headers(head, target.settings.expected_headers)
         self._content_type = ", ".join(types := head.all("content-type")) or None
-        self.endless = any(value.lstrip().lower().startswith(EVENT_STREAM) for value in types)
+        endless = _ENDLESS if head.all("content-length") else (*_ENDLESS, *_ENDLESS_WITHOUT_LENGTH)
+        self.endless = any(value.lstrip().lower().startswith(endless) for value in types)
         if self.endless and not target.settings.looks_into_body:
             return False  # it is there; nobody can wait for its end
         self._body = Body(self.limits.body, head.encoding)

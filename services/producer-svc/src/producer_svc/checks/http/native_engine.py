@@ -9,6 +9,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import attrs
+
 from monitoring_core.config import HttpVersion
 from monitoring_core.result import Reason
 from probe_transport import Answer, Transport
@@ -23,12 +25,17 @@ from producer_svc.checks.network import told
 from producer_svc.checks.stalls import timed_out
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from monitoring_core.config import MonitorConfig
     from monitoring_core.result import CheckResult
     from producer_svc.check import Check, Origin
+    from producer_svc.ports import Engine
 
 # Long enough for the loop to wake up seldom; what changes within it comes too late for the checks that are submitted.
 LEAD_S = 0.8
+# How often the other engine is asked whether it has finished, while it checks something.
+_SLICE_S = 0.02
 _REASONS = {
     "name": Reason.DNS_ERROR,
     "connect": Reason.CONNECTION_ERROR,
@@ -41,9 +48,12 @@ _REASONS = {
 
 
 class NativeEngine:
-    """Runs at most `monitor.max_concurrent_checks` checks at once, each from the moment at which it is due."""
+    """Runs at most `monitor.max_concurrent_checks` checks at once, each from the moment at which it is due.
 
-    def __init__(self, config: MonitorConfig) -> None:
+    What its library for TLS cannot judge, though browsers can, another engine checks in what is left of the time.
+    """
+
+    def __init__(self, config: MonitorConfig, build_other: Callable[[], Engine]) -> None:
         self._limits = Limits.of(config)
         self._places = config.max_concurrent_checks
         self._transport = Transport(
@@ -63,6 +73,9 @@ class NativeEngine:
         # When those submitted before they are due will be.
         self._early: deque[float] = deque()
         self._finished: list[CheckResult] = []
+        self._build_other = build_other
+        # Made when it is first needed: it takes memory, and most producers need none.
+        self._other: Engine | None = None
 
     @property
     def lead_s(self) -> float:
@@ -81,7 +94,7 @@ class NativeEngine:
     @property
     def running(self) -> int:
         """How many checks are submitted and not yet drained as finished."""
-        return len(self._running) + len(self._finished)
+        return len(self._running) + len(self._finished) + (self._other.running if self._other else 0)
 
     def submit(self, check: Check, origin: Origin) -> None:
         """Begin a check when it is due. It ends within its target's timeout."""
@@ -98,7 +111,11 @@ class NativeEngine:
         until = time.monotonic() + wait_s
         while True:
             left_s, missing = until - time.monotonic(), max(0, enough - len(self._finished))
-            for answer in self._transport.drain(left_s if missing else 0.0, missing):
+            wait_s = left_s if missing else 0.0
+            if self._other and self._other.running:
+                self._finished += self._other.drain_finished(0.0)
+                wait_s = min(wait_s, _SLICE_S)
+            for answer in self._transport.drain(wait_s, missing):
                 self._accept(answer)
             if len(self._finished) >= enough or left_s <= 0:
                 finished, self._finished = self._finished, []
@@ -108,7 +125,7 @@ class NativeEngine:
         """Give up the running checks and return them; their results will never be drained."""
         abandoned = [exchange.check for exchange in self._running.values()]
         self._running.clear()
-        return abandoned
+        return abandoned + (list(self._other.abandon()) if self._other else [])
 
     def _send(self, exchange: Exchange, due: float | None, timeout_s: float) -> None:
         """Hand the exchange's request in.
@@ -168,7 +185,7 @@ class NativeEngine:
         ending: EndingError | None = None
         try:
             measure(exchange, answer)
-            if self._goes_on(exchange, answer):
+            if (answer.failure == "unable" and self._handed_over(exchange)) or self._goes_on(exchange, answer):
                 return
             exchange.end()
         except EndingError as raised:
@@ -199,6 +216,20 @@ class NativeEngine:
         self._send_again(exchange)
         return True
 
+    def _handed_over(self, exchange: Exchange) -> bool:
+        """Let the other engine make the check in the time that is left of it, if any is."""
+        check, now = exchange.check, time.monotonic()
+        if now >= exchange.deadline:
+            return False
+        if self._other is None:
+            self._other = self._build_other()
+        settings = attrs.evolve(check.target.settings, timeout_s=exchange.deadline - now)
+        # Its queue delay stays what it was: nothing has waited meanwhile.
+        due = now - max(0.0, exchange.started - check.due)
+        target = attrs.evolve(check.target, settings=settings)
+        self._other.submit(attrs.evolve(check, target=target, due=due), exchange.origin)
+        return True
+
     def _send_again(self, exchange: Exchange) -> None:
         now = time.monotonic()
         if now >= exchange.deadline:
@@ -213,6 +244,8 @@ class NativeEngine:
                 # The last resolver was given up at the moment at which the check was over.
                 timeout_s = exchange.check.target.settings.timeout_s
                 return timed_out(timeout_s, exchange.stalled_s, "looking up the name")
+            case "unable":  # no time was left for the other engine
+                return timed_out(exchange.check.target.settings.timeout_s, exchange.stalled_s, "in the TLS handshake")
             case "deadline":
                 return timed_out(exchange.check.target.settings.timeout_s, exchange.stalled_s, answer.detail)
             case "own":

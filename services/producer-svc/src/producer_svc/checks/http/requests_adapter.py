@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import warnings
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
@@ -17,6 +18,7 @@ from producer_svc.checks.certificates import trusted_authorities
 from producer_svc.checks.http.client_certificates import unusable
 from producer_svc.checks.http.connection import Route, pool_classes
 from producer_svc.checks.http.sockets import BudgetTlsSocket
+from producer_svc.checks.http.urls import authority_of
 
 if TYPE_CHECKING:
     from producer_svc.checks.http.client_certificates import ClientCertificate, ClientCertificates
@@ -28,61 +30,77 @@ if TYPE_CHECKING:
 # ssl.OP_LEGACY_SERVER_CONNECT, which has a name from Python 3.12 on. Without it, OpenSSL refuses servers that do not
 # know RFC 5746; to a client that never renegotiates they are as good as others, and browsers take them.
 _OP_LEGACY_SERVER_CONNECT = 0x4
+# OpenSSL's own choice, as curl has it. Python's leaves out what old servers have alone, and browsers take.
+_CIPHERS = "DEFAULT:@SECLEVEL=2"
 
 
 class TlsContexts:
-    """The contexts for all checks, and those for each client certificate once it is needed."""
+    """The contexts for all checks, each made once: the authorities take ten times as long to load as a check."""
 
     def __init__(self, certificates: ClientCertificates) -> None:
         self._certificates = certificates
-        self._own: dict[str, tuple[ClientCertificate, dict[bool, ssl.SSLContext]]] = {}
-        self._common = tls_contexts()
-        self.trusting = self._common[False]
+        self._made: dict[tuple[bool, bool, str | None], tuple[ClientCertificate | None, ssl.SSLContext]] = {}
+        # The target asks for it; a warning on standard error at each of its checks would help nobody.
+        warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
+        self.get(True, None)
+        self.trusting = self.get(False, None)
 
-    def get(self, verify: bool, client_certificate: str | None) -> ssl.SSLContext:
+    def get(self, verify: bool, client_certificate: str | None, host: str = "") -> ssl.SSLContext:
         """The context for a check.
 
         Args:
             verify: whether the website's certificate is verified.
             client_certificate: the name of the one to show.
+            host: who must be named in the website's.
 
         Raises:
             EndingError: the client certificate cannot be used.
         """
-        if client_certificate is None:
-            return self._common[verify]
-        found = self._certificates.get(client_certificate)
-        known = self._own.get(client_certificate)
+        found = None if client_certificate is None else self._certificates.get(client_certificate)
+        key = (verify, verify and "_" not in host, client_certificate)
+        known = self._made.get(key)
         if known is None or known[0] is not found:
-            contexts = tls_contexts()
-            try:
-                # Not the file that was read: it may have changed, and OpenSSL takes less of what files hold.
-                with passing_file(found.pem) as path:
-                    for context in contexts.values():
-                        context.load_cert_chain(path)
-            except (OSError, ValueError) as error:
-                raise unusable(client_certificate, getattr(error, "reason", None) or "cannot be read") from None
-            known = self._own[client_certificate] = (found, contexts)
-        return known[1][verify]
+            context = _tls_context(verify, key[1])
+            if found:
+                _load(context, found)
+            known = self._made[key] = (found, context)
+        return known[1]
 
 
-def tls_contexts() -> dict[bool, ssl.SSLContext]:
-    """The contexts for all checks, by whether the certificate is verified.
+def _tls_context(verify: bool, compares_names: bool) -> ssl.SSLContext:
+    """A context with the trust of browsers.
 
-    They are shared because loading the certificate authorities costs ten times as much as a check.
+    Args:
+        compares_names: whether OpenSSL compares the names, which takes no wildcard for a name with an underscore; else
+            urllib3 does.
     """
-    verifying = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    verifying.load_verify_locations(cadata=trusted_authorities())
-    # As browsers and the engine native have it: any trusted certificate is an anchor, and names are in the SAN alone.
-    verifying.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    verifying.hostname_checks_common_name = False
-    trusting = ssl._create_unverified_context()  # noqa: S323 (only for targets with verify_tls false)
-    # The target asks for it; a warning on standard error at each of its checks would help nobody.
-    warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
-    for context in (verifying, trusting):
-        context.sslsocket_class = BudgetTlsSocket
-        context.options |= _OP_LEGACY_SERVER_CONNECT
-    return {True: verifying, False: trusting}
+    if verify:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=trusted_authorities())
+        # As browsers and the engine native have it: any trusted certificate is an anchor; names are in the SAN alone.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.hostname_checks_common_name = False
+        context.check_hostname = compares_names
+    else:
+        context = ssl._create_unverified_context()  # noqa: S323 (only for targets with verify_tls false)
+    context.sslsocket_class = BudgetTlsSocket
+    context.set_ciphers(_CIPHERS)
+    context.options |= _OP_LEGACY_SERVER_CONNECT
+    return context
+
+
+def _load(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
+    """Let a context show a certificate.
+
+    Raises:
+        EndingError: it cannot be used.
+    """
+    try:
+        # Not the file that was read: it may have changed, and OpenSSL takes less of what files hold.
+        with passing_file(certificate.pem) as path:
+            context.load_cert_chain(path)
+    except (OSError, ValueError) as error:
+        raise unusable(certificate.name, getattr(error, "reason", None) or "cannot be read") from None
 
 
 class BudgetAdapter(HTTPAdapter):
@@ -110,7 +128,8 @@ class BudgetAdapter(HTTPAdapter):
     ) -> Any:
         settings = {}
         if str(request.url).startswith("https"):
-            settings["ssl_context"] = self._contexts.get(self.verify, self.progress.client_certificate)
+            host = urlsplit(str(request.url)).hostname or ""
+            settings["ssl_context"] = self._contexts.get(self.verify, self.progress.client_certificate, host)
         return self.poolmanager.connection_from_url(str(request.url), pool_kwargs=settings)
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
@@ -121,7 +140,8 @@ def prepared(request: Request) -> requests.PreparedRequest:
     """A request as requests sends it. Its own `prepare` would normalise the URL again, at a tenth of a check's cost."""
     made = requests.PreparedRequest()
     made.method, made.url, made.body = request.method, request.url, request.body
-    made.headers = CaseInsensitiveDict(request.headers)
+    # urllib3 would tell another host: it leaves out the dot at the end of a name.
+    made.headers = CaseInsensitiveDict((("Host", authority_of(request.url)), *request.headers))
     if request.method == "POST":
         made.prepare_content_length(request.body)
     return made

@@ -73,11 +73,12 @@ class Probe:
         except Exception as failure:
             ending = self._explain(failure, exchange, progress)
         finally:
+            # What is left is this process's own work.
+            exchange.ended = progress.refused or exchange.ended or time.monotonic()
             self._adapter.poolmanager.clear()
         exchange.dns_s, exchange.connect_s, exchange.tls_s = progress.dns_s, progress.connect_s, progress.tls_s
         exchange.remote_address, exchange.attempts = progress.remote_address, progress.attempts
         exchange.presented(progress.chain)
-        exchange.ended = progress.refused
         if progress.tls_version:
             exchange.tls_version, exchange.tls_resumed = progress.tls_version, False
         return exchange.result(ending)
@@ -94,12 +95,14 @@ class Probe:
             try:
                 answer = response.raw._original_response
                 assert isinstance(answer, LenientResponse)
+                exchange.transfer_s = 0.0
                 exchange.http_version = {10: "1.0", 11: "1.1"}.get(answer.version)
                 if exchange.head(answer.status, answer.head.fields):
                     self._read(exchange, progress, answer)
             finally:
                 response.close()
             if exchange.following is None:
+                exchange.ended = time.monotonic()
                 exchange.end()
                 return
             exchange.follow()
@@ -107,6 +110,7 @@ class Probe:
     def _send(self, exchange: Exchange, progress: Progress) -> requests.Response:
         """The answer to the exchange's request, headers read."""
         before, began = progress.connecting_s, time.monotonic()
+        exchange.transfer_s = None
         progress.target, progress.connect_to = path_of(exchange.request.url), exchange.connect_to
         progress.client_certificate = exchange.client_certificate
         # Not Session.send: it reads the whole body of a redirect without a bound, even of one not to be followed.

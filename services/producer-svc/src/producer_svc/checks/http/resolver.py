@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import select
 import socket
 import threading
 import time
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import dns.exception
-import dns.flags
 import dns.message
 import dns.query
 import dns.rcode
@@ -41,6 +39,8 @@ _LOOK_EVERY_S = 1.0
 # How long the addresses of one family wait for those of the other (RFC 8305, section 3).
 _OTHER_FAMILY_S = 0.05
 _KINDS = (dns.rdatatype.AAAA, dns.rdatatype.A)
+# Where a message tells that it is truncated (RFC 1035, section 4.1.1).
+_FLAGS, _TRUNCATED = 2, 0x02
 _CODES: dict[int, str] = {
     dns.rcode.FORMERR: "cannot read the question (FORMERR)",
     dns.rcode.SERVFAIL: "failed (SERVFAIL)",
@@ -160,23 +160,27 @@ class Resolver:
     def _ask_all(
         self, name: str, queries: list[QueryMessage], servers: _Servers, until: float
     ) -> tuple[list[str], int]:
-        """Ask one resolver after the other, as often as resolv.conf says."""
+        """Ask one resolver after the other, as often as resolv.conf says.
+
+        Each is waited for as long as it says, but no longer than leaves as much to those after it: a lost datagram or a
+        dead resolver does not take all the time of a check.
+        """
         why = "no resolver is configured"
-        for _ in range(servers.attempts):
-            for server in servers.addresses:
-                left_s = until - time.monotonic()
-                if left_s <= 0:
-                    raise DeadlineError
-                try:
-                    return self._ask(name, queries, server, min(left_s, servers.timeout_s))
-                except _UselessError as error:
-                    why = str(error)
-                except TimeoutError:
-                    why = f"no answer from the resolver {server}"
-                except OSError as error:
-                    if error.errno in OWN_FAULTS:
-                        raise OwnFaultError(error.strerror) from None
-                    why = f"the resolver {server}: {error.strerror}"
+        rounds = servers.addresses * servers.attempts
+        for done, server in enumerate(rounds):
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                raise DeadlineError
+            try:
+                return self._ask(name, queries, server, min(left_s / (len(rounds) - done), servers.timeout_s))
+            except _UselessError as error:
+                why = str(error)
+            except TimeoutError:
+                why = f"no answer from the resolver {server}"
+            except OSError as error:
+                if error.errno in OWN_FAULTS:
+                    raise OwnFaultError(error.strerror) from None
+                why = f"the resolver {server}: {error.strerror}"
         if time.monotonic() >= until:
             raise DeadlineError
         raise DnsError(f"{name}: {why}")
@@ -210,19 +214,31 @@ class Resolver:
             while waiting:
                 if any(one.addresses for one in said):
                     until = min(until, time.monotonic() + _OTHER_FAMILY_S)
-                if not select.select([udp], [], [], max(0.0, until - time.monotonic()))[0]:
+                # Not select: it knows no more than 1,024 descriptors.
+                udp.settimeout(max(0.001, until - time.monotonic()))
+                try:
+                    wire = udp.recv(65_535)
+                except TimeoutError:
                     break
                 with contextlib.suppress(dns.exception.DNSException):
-                    message = dns.message.from_wire(udp.recv(65_535), ignore_trailing=True)
+                    # What is truncated may break off anywhere.
+                    is_cut = len(wire) > _FLAGS and bool(wire[_FLAGS] & _TRUNCATED)
+                    message = dns.message.from_wire(wire, ignore_trailing=True, question_only=is_cut)
                     for query in [one for one in waiting if one.is_response(message)]:
                         waiting.remove(query)
-                        if message.flags & dns.flags.TC:
-                            left_s = max(0.01, until - time.monotonic())
-                            message = dns.query.tcp(query, server, timeout=left_s, port=self._port)
-                        said.append(_said(message))
-        if not said:
+                        said.append(_said(self._over_tcp(query, server, until) if is_cut else message))
+        if not said or (waiting and not any(one.addresses for one in said)):
             raise TimeoutError
         return said
+
+    def _over_tcp(self, query: QueryMessage, server: str, until: float) -> dns.message.Message:
+        left_s = max(0.01, until - time.monotonic())
+        try:
+            return dns.query.tcp(query, server, timeout=left_s, port=self._port)
+        except EOFError:
+            raise _UselessError(f"the resolver {server}: closed without an answer") from None
+        except dns.exception.Timeout:
+            raise TimeoutError from None
 
 
 def _said(message: dns.message.Message) -> _Said:
@@ -242,7 +258,7 @@ def _read_resolv_conf(path: Path) -> _Servers:
     servers = _Servers(())
     for line in _lines(path, "#;"):
         keyword, *words = line.split()
-        if keyword == "nameserver" and words:
+        if keyword == "nameserver" and words and _is_address(words[0]):
             servers = attrs.evolve(servers, addresses=(*servers.addresses, words[0]))
         for option in words if keyword == "options" else ():
             name, _, number = option.partition(":")

@@ -95,6 +95,8 @@ def connect(host: str, port: int, resolver: Resolver, networks: DeniedNetworks, 
     with _Race(networks, progress) as race:
         connection = race.run(addresses)
     if connection is None:
+        if own := race.own_fault:
+            raise OwnFaultError(own)
         attempts = progress.attempts
         why = told(attempts) if len(attempts) > 1 else (attempts or [("", "no address")])[0][1]
         raise ConnectError(f"{host}:{port}: {why}")
@@ -113,9 +115,22 @@ class _Race:
     _selector: selectors.BaseSelector = attrs.field(factory=selectors.PollSelector, init=False)
     # Those that have not answered, with their places among the attempts.
     _running: dict[BudgetSocket, int] = attrs.field(factory=dict, init=False)
+    # The codes with which attempts failed.
+    _codes: list[int] = attrs.field(factory=list, init=False)
 
     def __enter__(self) -> Self:
         return self
+
+    @property
+    def own_fault(self) -> str | None:
+        """What this machine lacked, so that nothing is known about the website.
+
+        A machine without an address of some family (EADDRNOTAVAIL) tells nothing as long as others failed otherwise.
+        """
+        lacked = [code for code in self._codes if code in OWN_FAULTS]
+        if set(lacked) == {errno.EADDRNOTAVAIL} and len(lacked) < len(self.progress.attempts):
+            return None
+        return os.strerror(max(lacked, key=lambda code: code != errno.EADDRNOTAVAIL)) if lacked else None
 
     def __exit__(self, *_: object) -> None:
         for loser in self._running:
@@ -126,7 +141,7 @@ class _Race:
         """The first connection; None when no address accepts one.
 
         Raises:
-            DeadlineError, OwnFaultError: the time is over, or this machine cannot connect.
+            DeadlineError: the time is over.
         """
         left, next_at = deque(addresses), 0.0
         while left or self._running:
@@ -183,11 +198,6 @@ class _Race:
         self._note(place, code)
 
     def _note(self, place: int, code: int) -> None:
-        """Write down why an attempt failed.
-
-        Raises:
-            OwnFaultError: this machine is the reason.
-        """
-        if code in OWN_FAULTS:
-            raise OwnFaultError(os.strerror(code))
+        """Write down why an attempt failed."""
+        self._codes.append(code)
         self.progress.attempts[place] = (self.progress.attempts[place][0], os.strerror(code))

@@ -46,6 +46,12 @@ def requestable(url: str, base: str | None = None) -> tuple[str, str | None]:
     return parsed.href.partition("#")[0], authorization
 
 
+def authority_of(url: str) -> str:
+    """Host and port of a URL to request, as they are told to the website: without the scheme's own port."""
+    parts = urlsplit(url)
+    return parts.netloc.removesuffix({"http": ":80", "https": ":443"}[parts.scheme])
+
+
 def path_of(url: str) -> str:
     """Path and query of a URL to request."""
     _, _, rest = url.partition("://")
