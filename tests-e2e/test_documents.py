@@ -126,6 +126,18 @@ def is_command(words: list[str]) -> bool:
     return True
 
 
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_readme_shows_every_command(name: str) -> None:
+    """Whoever reads it knows what the program can do."""
+    program = PROGRAMS[name]
+    assert isinstance(program, click.Group)
+    blocks = re.findall(
+        r"^```\w*\n(.+?)^```$", (ROOT / "services" / name / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    shown = {line.split()[1] for block in blocks for line in block.splitlines() if line.startswith(f"{name} ")}
+    assert set(program.list_commands(click.Context(program))) - shown == set()
+
+
 def test_what_the_runbook_quotes_is_there() -> None:
     """A tired operator searches for the very words: log lines, metrics, settings and commands that there are."""
     settings = yaml.safe_load((ROOT / "infra/config/config.yaml").read_text())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local_stack.servers import embedded_postgresql
+from local_stack.servers import embedded_broker, embedded_postgresql
 from monitoring_core.errors import StopError
 
 
@@ -39,3 +39,11 @@ def test_a_folder_that_postgresql_cannot_use_is_said_once_with_its_reason(capfd:
         assert "No such file or directory" in said[-1]
         assert len(said) <= 6
         assert capfd.readouterr().err == ""
+
+
+@pytest.mark.integration_test
+def test_the_broker_needs_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is missing or read-only, as in a container; and nothing is written there."""
+    monkeypatch.setenv("HOME", "/proc/nothing")
+    with embedded_broker(tmp_path) as address:
+        assert address.startswith("127.0.0.1:")

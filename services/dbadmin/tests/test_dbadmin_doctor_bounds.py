@@ -113,10 +113,10 @@ def test_rows_without_a_partition_are_counted_up_to_a_thousand(
 @pytest.mark.parametrize(
     ("targets", "line"),
     [
-        (73_000, "pass  connections to PostgreSQL: 77 are needed of 97"),
-        (74_000, "warn  connections to PostgreSQL: 78 are needed of 97 → "),
-        (93_000, "warn  connections to PostgreSQL: 97 are needed of 97 → "),
-        (94_000, "fail  connections to PostgreSQL: 98 are needed and 97 allowed → "),
+        (66_000, "pass  connections to PostgreSQL: 77 are needed of 97"),
+        (67_000, "warn  connections to PostgreSQL: 78 are needed of 97 → "),
+        (86_000, "warn  connections to PostgreSQL: 97 are needed of 97 → "),
+        (87_000, "fail  connections to PostgreSQL: 98 are needed and 97 allowed → "),
     ],
 )
 def test_four_fifths_of_the_connections_may_be_needed(

@@ -46,7 +46,7 @@ def test_a_plan_adds_up(plain: Path) -> None:
     assert found["producers"] == 7
     assert found["processor of each producer"] == pytest.approx(rate / 7 * 2151 / 1e6)
     assert found["consumers"] == 1
-    assert found["connections to PostgreSQL"] == 7 + 1 + 3
+    assert found["connections to PostgreSQL"] == 7 + 1 + 3 + 4 + 3
     assert found["PostgreSQL's disk a month"] == pytest.approx(rate * 2_592_000 * 200)
     assert found["Kafka's disk"] == pytest.approx(rate * 604_800 * 420 * 3)
 
@@ -90,6 +90,13 @@ def test_twice_as_many_partitions_as_consumers_are_advised(plain: Path) -> None:
     assert need.advice == "kafka.partitions: 14, then dbadmin create-topics"
 
 
+def test_a_status_svc_has_the_connections_of_its_settings(plain: Path) -> None:
+    """Beside those that read, two that write where it may."""
+    for settings, count in ((["status.pool_size=9"], 9), (["status.pool_size=9", "status.writes=true"], 11)):
+        found = needs(load_config(plain, environ={}, settings=settings), [Load(6_000, 60)])
+        assert found["connections to PostgreSQL"] == 6 + 1 + 3 + count + 3
+
+
 def run(path: Path, *arguments: str) -> tuple[int, str]:
     done = CliRunner(env={"COLUMNS": "160"}).invoke(main, [*arguments, "--config", str(path)])
     return done.exit_code, done.stdout
@@ -101,7 +108,7 @@ def test_a_plan_before_there_is_anything(plain: Path) -> None:
     found = {need["what"]: need for need in json.loads(said)}
     assert status == 0
     assert found["producers"]["need"] == 1000
-    assert found["connections to PostgreSQL"]["need"] == 1004
+    assert found["connections to PostgreSQL"]["need"] == 1011
     costly = ("--set", "monitor.websites_per_container=100000", "--set", "monitor.engine=requests")
     status, said = run(plain, "plan", "--targets", "1000000", *costly)
     assert status == 1
@@ -210,7 +217,7 @@ def test_a_plan_of_what_there_is(ready: Config, config_file: Path) -> None:
     with connect(ready.database, "test") as connection:
         connection.execute("UPDATE monitoring.availability_monitor_config SET amc_active = true")
     status, said = run(config_file, "plan", "--set", "monitor.websites_per_container=1")
-    assert (status, "→ allow 104, or raise monitor.websites_per_container" in said) == (1, True)
+    assert (status, "→ allow 111, or raise monitor.websites_per_container" in said) == (1, True)
 
 
 @pytest.mark.integration_test

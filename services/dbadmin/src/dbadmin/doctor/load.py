@@ -23,7 +23,7 @@ _NEARLY_ALL = 0.8
 
 
 def check_connections(connection: psycopg.Connection[Any], config: Config) -> Finding:
-    """Whether PostgreSQL allows the connections of all producers and consumers that the targets need."""
+    """Whether PostgreSQL allows the connections of all parts that the targets need."""
     costs = Costs(check_us=check_us(config.monitor.engine))
     known = Circumstances(max_connections=max_connections_in(connection))
     needs = plan(config, loads_in(connection, config), costs, known)

@@ -19,7 +19,11 @@ MONTH_S = 30 * 86_400
 # The share of a processor, and of a consumer's highest rate, that a plan uses.
 _HEADROOM = 0.5
 # Connections of dbadmin: maintain, doctor and a person.
-_OTHER_CONNECTIONS = 3
+_DBADMIN_CONNECTIONS = 3
+# Of one alert-svc: what is decided, notifications, and events.
+_ALERT_CONNECTIONS = 3
+# Of one status-svc beside status.pool_size, where status.writes is true.
+_WRITER_CONNECTIONS = 2
 
 
 @attrs.frozen(kw_only=True)
@@ -112,7 +116,7 @@ def plan(config: Config, loads: Sequence[Load], costs: Costs, known: Circumstanc
         Need("producers", producers, because=f"{size:,} websites each"),
         *_of_a_producer(config, rate / producers if producers else 0.0, costs),
         *_of_consumers(config, rate, consumers, costs, known),
-        _connections(producers, consumers, known),
+        _connections(config, producers, consumers, known),
         *_of_servers(rate, costs, known),
     ]
 
@@ -152,14 +156,16 @@ def _of_consumers(config: Config, rate: float, consumers: int, costs: Costs, kno
     )
 
 
-def _connections(producers: int, consumers: int, known: Circumstances) -> Need:
-    connections = producers + consumers + _OTHER_CONNECTIONS
+def _connections(config: Config, producers: int, consumers: int, known: Circumstances) -> Need:
+    status = config.status.pool_size + (_WRITER_CONNECTIONS if config.status.writes else 0)
+    connections = producers + consumers + _ALERT_CONNECTIONS + status + _DBADMIN_CONNECTIONS
     return Need(
         "connections to PostgreSQL",
         connections,
         have=known.max_connections,
         advice=f"allow {connections}, or raise monitor.websites_per_container for fewer producers",
-        because=f"one for each producer and consumer, {_OTHER_CONNECTIONS} for dbadmin",
+        because=f"one for each producer and consumer, {_ALERT_CONNECTIONS} for an alert-svc, "
+        f"{status} for a status-svc, {_DBADMIN_CONNECTIONS} for dbadmin",
     )
 
 
