@@ -371,6 +371,13 @@ def test_feed_calendar_and_badge_hold_any_text(name: str) -> None:
         assert f"{name}:{at:%Y%m%dT%H%M%SZ}" in lines
 
 
+def test_a_calendar_has_its_name_as_text() -> None:
+    """With what has a meaning in a line written out (RFC 5545, 3.3.11)."""
+    made = calendars.maintenance(Board(at=AT), "Shops, pages; and more")
+    for name in (b"NAME", b"X-WR-CALNAME"):
+        assert name + rb":Shops\, pages\; and more: maintenance" in made.splitlines()
+
+
 def test_a_badge_says_the_state_in_words() -> None:
     """A picture for other pages; colour is not all that it says."""
     badge = rendering.badge(component(state=State.STALE))
