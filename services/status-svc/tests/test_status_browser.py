@@ -47,7 +47,7 @@ PAGES = [
     "inner/incidents.html",
     "inner/maintenance.html",
 ]
-WIDTHS = (360, 768, 1920)
+WIDTHS = (320, 360, 768, 1920)
 # Rules that are not about what is wrong for sure are left out by axe itself; these are the standards that we keep.
 SETTINGS = StatusConfig(title="Our shops", cache=dt.timedelta(seconds=1), anonymous_read=True)
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
