@@ -307,6 +307,15 @@ def test_no_page_scrolls_sideways(opened: Any, site: Site) -> None:
                 assert wide == [width, width] or wide[0] <= wide[1], (name, width, wide)
 
 
+def test_a_name_has_room_on_every_screen(opened: Any, site: Site) -> None:
+    """On none does it stand a syllable to a line, because something beside it takes all that there is."""
+    page = opened(site.address)
+    narrowest = "Math.min(...[...document.querySelectorAll('.components a')].map(a => a.getBoundingClientRect().width))"
+    for width in range(320, 1_500, 20):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate(narrowest) >= 160, width
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(opened: Any, site: Site, scheme: str) -> None:
     """Contrast, names, order of headings, landmarks: on every page, in both schemes of colours, on both widths."""
