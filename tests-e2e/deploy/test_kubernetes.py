@@ -287,6 +287,9 @@ def test_keda_takes_the_objects_and_its_query_counts_right(deployed: Watched) ->
 
 def test_a_pod_watches_what_the_cluster_publishes(deployed: Watched, base_image: str) -> None:
     """The example of a CronJob, with the token that its pod gets: what is new waits, what is gone is let go."""
+    authority = json.loads(kubectl("-n", NAMESPACE, "get", "configmap", "kube-root-ca.crt", "-o", "json"))
+    if not authority["data"]["ca.crt"]:
+        cannot_run("pods cannot know the API server by its certificate (kube-controller-manager --root-ca-file)")
     deployed.engine.build_with_kubernetes(base_image)
     deployed.run(f"minikube image load {WITH_KUBERNETES}")
     overlay = deployed.directory / "infra/k8s/overlays/minikube/kustomization.yaml"

@@ -10,7 +10,7 @@ import database_rows
 import pytest
 from page_values import AT, MINUTE, component, days
 
-from status_svc.pages import charts, feed, joining, rendering
+from status_svc.pages import charts, feed, joining, rendering, shown
 from status_svc.pages.detail import Hour
 from status_svc.pages.model import Board, Day, Incident, Level, Seen, State, combined, public
 
@@ -133,13 +133,36 @@ def test_incidents_that_touch_are_one() -> None:
     found = joining.merged(rows, [], {1: "one", 2: "two"})
     lasted = [(one.target_id, one.began_at, one.ended_at) for one in found]
     assert lasted == [
-        (1, AT + 21 * MINUTE, AT + 30 * MINUTE),
         (2, AT, None),
+        (1, AT + 21 * MINUTE, AT + 30 * MINUTE),
         (1, AT, AT + 20 * MINUTE),
     ]
     assert found[2].locations == ("a", "b")
     assert [update.kind for update in found[2].updates] == ["Down", "Up again"]
-    assert [update.kind for update in found[1].updates] == ["Down"]
+    assert [update.kind for update in found[0].updates] == ["Down"]
+
+
+def test_what_is_still_open_comes_before_all_that_is_over() -> None:
+    """However long it has been: else it would be beyond what a page shows."""
+    rows = [row(1, "a", 0, None), row(2, "a", 5, 6), row(3, "a", 7, None), row(1, "b", 8, 9)]
+    found = joining.merged(rows, [], {1: "one", 2: "two", 3: "three"})
+    assert [one.target_id for one in found] == [3, 1, 2]
+
+
+def test_incidents_that_are_left_out_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page never says that there was none where it does not know."""
+    monkeypatch.setattr(joining, "MOST_INCIDENTS", 2)
+    status = [database_rows.status(number, f"https://{number}.example/", database_rows.PUBLIC) for number in (1, 2)]
+    rows = [row(1, "a", 0, None), row(1, "b", 5, 6)]
+    made = joining.board(AT, status, joining.Days(), rows, [], [], name_label="name", group_label="group")
+    board = public(made, database_rows.PUBLIC)
+    assert board.known_since == rows[1]["began_at"]
+    since = shown.moment(board.known_since)
+    assert "There was no incident in 90 days" in rendering.incidents(Board(at=AT), rendering.View())
+    assert f"{since}</time> and is over is not shown" in rendering.incidents(board, rendering.View())
+    page = rendering.component(board, board.components[1], rendering.View())
+    assert "<p>None since <time datetime=" in page
+    assert f"{since}</time>; what was before is not shown" in page
 
 
 def test_an_incident_that_ended_because_nobody_looks_is_not_resolved() -> None:

@@ -47,7 +47,7 @@ PAGES = [
     "inner/incidents.html",
     "inner/maintenance.html",
 ]
-WIDTHS = (360, 768, 1920)
+WIDTHS = (320, 360, 768, 1920)
 # Rules that are not about what is wrong for sure are left out by axe itself; these are the standards that we keep.
 SETTINGS = StatusConfig(title="Our shops", cache=dt.timedelta(seconds=1), anonymous_read=True)
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -305,6 +305,15 @@ def test_no_page_scrolls_sideways(opened: Any, site: Site) -> None:
                 page.set_viewport_size({"width": width, "height": 900})
                 wide = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
                 assert wide == [width, width] or wide[0] <= wide[1], (name, width, wide)
+
+
+def test_a_name_has_room_on_every_screen(opened: Any, site: Site) -> None:
+    """On none does it stand a syllable to a line, because something beside it takes all that there is."""
+    page = opened(site.address)
+    narrowest = "Math.min(...[...document.querySelectorAll('.components a')].map(a => a.getBoundingClientRect().width))"
+    for width in range(320, 1_500, 20):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate(narrowest) >= 160, width
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -89,9 +89,10 @@ def test_an_export_replaces_nothing_that_is_not_its_own(tmp_path: Path) -> None:
 
 
 def test_a_failed_export_leaves_the_old_view(tmp_path: Path) -> None:
-    """Whatever the failure."""
+    """Whatever the failure; and takes no room on a disk that is full."""
     directory = tmp_path / "public"
     export.write(directory, [("index.html", b"old")])
+    before = set(tmp_path.iterdir())
 
     def broken() -> object:
         yield "index.html", b"new"
@@ -100,6 +101,7 @@ def test_a_failed_export_leaves_the_old_view(tmp_path: Path) -> None:
     with pytest.raises(StopError, match="No space left on device"):
         export.write(directory, broken())  # type: ignore[arg-type]
     assert (directory / "index.html").read_bytes() == b"old"
+    assert set(tmp_path.iterdir()) == before
 
 
 def test_two_exports_at_once_do_not_meet(tmp_path: Path) -> None:

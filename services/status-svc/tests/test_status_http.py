@@ -109,6 +109,16 @@ def test_who_does_not_send_a_request_in_time_is_sent_away(
             pass
 
 
+def test_not_all_pages_that_are_open_come_back_at_once(site: Site) -> None:
+    """After a restart each waits for a time of its own."""
+    waits = set()
+    for _ in range(5):
+        with requests.get(site.address + "events", stream=True, timeout=20) as answer:
+            waits.add(int(next(answer.iter_lines()).removeprefix(b"retry: ")))
+    assert len(waits) > 1
+    assert all(3_000 <= wait <= 13_000 for wait in waits)
+
+
 def test_who_hears_events_stays_as_long_as_it_likes(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "REQUEST_WITHIN_S", 0.2)
     with requests.get(site.address + "events", stream=True, timeout=20) as answer:

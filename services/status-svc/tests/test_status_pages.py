@@ -217,6 +217,22 @@ def test_an_outage_is_told_once_and_its_end_too() -> None:
     assert [line["event"] for line in logged] == ["pages show what was read last", "pages are current again"]
 
 
+def test_while_postgresql_is_away_who_was_let_in_reads_on(rows: Rows) -> None:
+    """Nobody else is let in, and a token that is not known is not called wrong."""
+    rows.others["status_token"] = [{"token_id": 1, "name": "night", "scopes": ["read"]}]
+    time = clock()
+    with served(rows, SETTINGS, time) as site:
+        assert get(site, "inner/", Authorization="Bearer mon_night").status_code == 200
+        rows.away = True
+        for _ in range(3):
+            time.advance(2)
+            assert "https://secret.internal.example/" in get(site, "inner/", Authorization="Bearer mon_night").text
+        assert get(site, "inner/", Authorization="Bearer mon_other").status_code == 503
+        rows.away, rows.others = False, {}
+        time.advance(2)
+        assert get(site, "inner/", Authorization="Bearer mon_night").status_code == 401
+
+
 def test_without_a_first_read_there_is_nothing_to_show() -> None:
     """And the next one is not tried at once."""
     rows = two()
@@ -369,6 +385,13 @@ def test_feed_calendar_and_badge_hold_any_text(name: str) -> None:
     lines = event.to_ical().decode().splitlines()
     for name, at in (("DTSTART", begins), ("DTEND", begins + dt.timedelta(minutes=2))):
         assert f"{name}:{at:%Y%m%dT%H%M%SZ}" in lines
+
+
+def test_a_calendar_has_its_name_as_text() -> None:
+    """With what has a meaning in a line written out (RFC 5545, 3.3.11)."""
+    made = calendars.maintenance(Board(at=AT), "Shops, pages; and more")
+    for name in (b"NAME", b"X-WR-CALNAME"):
+        assert name + rb":Shops\, pages\; and more: maintenance" in made.splitlines()
 
 
 def test_a_badge_says_the_state_in_words() -> None:

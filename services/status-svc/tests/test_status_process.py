@@ -18,6 +18,7 @@ import requests
 from monitoring_core.config import Role
 from monitoring_core.errors import OutageError
 from monitoring_testkit.waiting import until
+from status_svc import wiring
 from status_svc.adapters.database import PostgresDatabase
 from status_svc.metrics import Metrics
 
@@ -74,6 +75,19 @@ def test_it_says_that_postgresql_is_away_and_that_it_has_stopped(config: Config,
     assert line["error"].startswith("PostgreSQL at 127.0.0.1:1 cannot be reached")
     assert [json.loads(line)["event"] for line in process.stderr] == ["stopped"]
     assert process.wait(10) == 0
+
+
+def test_it_ends_at_once_while_pages_are_open(config: Config, tmp_path: Path) -> None:
+    """They come back to another process; nothing is wrong, and so the log does not say that."""
+    process = started(tmp_path)
+    port, _ = ports(process)
+    with requests.get(f"http://127.0.0.1:{port}/events", stream=True, timeout=20) as stream:
+        lines = stream.iter_lines()
+        assert next(lines).startswith(b"retry: ")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(wiring.SHUTDOWN_S - 1) == 0
+    assert process.stderr
+    assert all(json.loads(line)["level"] == "info" for line in process.stderr)
 
 
 def exported(tmp_path: Path, *settings: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from status_database import MINUTE, OneConnection, add, database, roll_up, store
 from monitoring_core.clock import SystemClock
 from monitoring_core.config import StatusConfig
 from monitoring_testkit import alert_rows
-from status_svc.pages import rendering
+from status_svc.pages import queries, rendering
 from status_svc.pages.cache import Cache
 from status_svc.pages.model import State
 from status_svc.pages.queries import Queries
@@ -92,6 +92,21 @@ def test_the_components_are_what_the_rows_say(made: tuple[DatabaseConfig, Sessio
     assert [one.name for one in both.public.components] == ["Shop", "stale.example"]
     assert both.public.maintenance[0].note is None
     assert "shop.example" not in repr(both.public)
+
+
+def test_an_incident_that_is_open_is_read_before_all_that_are_over(
+    made: tuple[DatabaseConfig, Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many came and went since it began."""
+    monkeypatch.setattr(queries, "MOST_INCIDENTS", 1)
+    config, connection = made
+    with connection.transaction(force_rollback=True):
+        connection.execute(
+            "INSERT INTO monitoring.availability_incident (target_id, location, began_at, ended_at, reason, checks, "
+            "end_reason) VALUES (1, 'elsewhere', now(), now(), 'timeout', 1, 'recovered')"
+        )
+        (row,) = asyncio.run(Queries(OneConnection(connection)).incidents(dt.datetime.now(dt.UTC)))
+    assert (row["location"], row["ended_at"]) == ("tokyo", None)
 
 
 def test_the_inner_page_of_a_target_has_its_checks_and_alerts(made: tuple[DatabaseConfig, Session]) -> None:

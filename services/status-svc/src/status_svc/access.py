@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from monitoring_core.clock import SystemClock
+from monitoring_core.errors import OutageError
 from monitoring_core.tokens import Scope, token_hash
 from status_svc.limits import Limits, network_of
 from status_svc.problems import ProblemError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from monitoring_core.clock import Clock
     from monitoring_core.config import StatusConfig
     from status_svc.ports import Database
 
@@ -51,14 +53,15 @@ class Access:
     """Lets requests in.
 
     What the database says of a token is kept as long as answers are (`status.cache`): a token that is revoked works for
-    that long. A page that is open hears on until it has to show its token again (`pages.web`).
+    that long. A page that is open hears on until it has to show its token again (`pages.web`). While PostgreSQL is away,
+    what it said last holds, so that whoever looks at pages is not locked out of what they show then.
     """
 
-    def __init__(self, settings: StatusConfig, database: Database) -> None:
+    def __init__(self, settings: StatusConfig, database: Database, clock: Clock | None = None) -> None:
         self._settings = settings
         self._database = database
         self._limits = Limits(settings.requests_per_minute)
-        self._clock = SystemClock()
+        self._clock = clock or SystemClock()
         self._kept: OrderedDict[bytes, tuple[float, Token]] = OrderedDict()
 
     def guard(self, scope: Scope, endpoint: Endpoint) -> Endpoint:
@@ -100,7 +103,13 @@ class Access:
             return kept[1]
         # Tokens that are not known cost a statement each: they count for the address.
         self.count(request)
-        rows = await self._database.rows(_KNOWN, {"hash": key}) if key else []
+        try:
+            rows = await self._database.rows(_KNOWN, {"hash": key}) if key else []
+        except OutageError:
+            if kept is None:
+                raise
+            self._kept[key] = now, kept[1]
+            return kept[1]
         if not rows:
             self._kept.pop(key, None)
             raise ProblemError(401, "The token is not known, has expired, or was revoked.", _ASK)

@@ -36,6 +36,12 @@ class Connection(H11Protocol):
         self._forget()
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        """The process ends. What is under way is finished; events never are."""
+        super().shutdown()
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.close()
+
     def _await_request(self) -> None:
         self._forget()
         self._late = self.loop.call_later(REQUEST_WITHIN_S, self._close_unless_busy)

@@ -41,4 +41,4 @@ class Context:
 
     @access.default
     def _access(self) -> Access:
-        return Access(self.settings, self.database)
+        return Access(self.settings, self.database, self.clock)

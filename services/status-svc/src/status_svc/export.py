@@ -64,19 +64,29 @@ def write(directory: Path, content: Iterable[tuple[str, bytes]]) -> int:
 
 def _replace(directory: Path, content: Iterable[tuple[str, bytes]]) -> int:
     made = Path(tempfile.mkdtemp(prefix=_prefix(directory), dir=directory.parent))
+    try:
+        count = _fill(made, content)
+    except BaseException:
+        # A disk that is full is not left full.
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+    link = made.with_name(f"{made.name}-link")
+    link.symlink_to(made.name)
+    link.replace(directory)
+    return count
+
+
+def _fill(folder: Path, content: Iterable[tuple[str, bytes]]) -> int:
     # It is for the web server, which is another user.
-    made.chmod(0o755)
+    folder.chmod(0o755)
     count = 0
     for name, text in content:
-        path = made / name
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text)
         count += 1
     # The files before the link: after a power cut, too, it leads to all of them.
     os.sync()
-    link = made.with_name(f"{made.name}-link")
-    link.symlink_to(made.name)
-    link.replace(directory)
     return count
 
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 LOOK_EVERY_S = 10.0
-# Streams of events last as long as their readers stay; a stop ends them after this time.
+# Requests that are under way at a stop have so long to end.
 SHUTDOWN_S = 5
 # Connections that write: writes are few, and those that change targets wait for each other anyway.
 WRITERS = 2

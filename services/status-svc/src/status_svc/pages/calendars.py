@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from icalendar import Calendar, Event
+from icalendar import Calendar, Event, vText
 
 from status_svc.pages.shown import MAX_NAME, text
 
@@ -19,8 +19,9 @@ def maintenance(board: Board, title: str) -> bytes:
     calendar = Calendar()
     calendar.add("prodid", "-//website-availability-monitor//status-svc//EN")
     calendar.add("version", "2.0")
-    calendar.add("name", f"{text(title, MAX_NAME)}: maintenance")
-    calendar.add("x-wr-calname", f"{text(title, MAX_NAME)}: maintenance")
+    # What it does not know, the library takes for written out already.
+    for name in ("name", "x-wr-calname"):
+        calendar.add(name, vText(f"{text(title, MAX_NAME)}: maintenance"))
     for one in board.maintenance:
         names = ", ".join(text(name, MAX_NAME) for name in one.names[:_NAMES]) or "no component"
         if len(one.names) > _NAMES:

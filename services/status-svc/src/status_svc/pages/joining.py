@@ -13,6 +13,7 @@ from monitoring_alerting.windows import Window
 from status_svc.pages.detail import Alert, Check, Detail, Hour
 from status_svc.pages.model import (
     DAYS,
+    MOST_INCIDENTS,
     NO_GROUP,
     Board,
     Component,
@@ -92,6 +93,7 @@ def board(
         at=now,
         components=components,
         incidents=merged(incidents, notes, names),
+        known_since=_known_since(incidents),
         maintenance=_maintenance(windows, components, now),
     )
 
@@ -136,7 +138,9 @@ def _host(url: str) -> str:
 
 
 def merged(rows: Iterable[Row], notes: Iterable[Row], names: Mapping[int, str]) -> tuple[Incident, ...]:
-    """Incidents at single locations, as one where they touch; the newest first. Targets without a name have none.
+    """Incidents at single locations, as one where they touch. Those that are open come first, and then the newest.
+
+    Targets without a name have none.
 
     Args:
         notes: what people said of incidents; each belongs to the one that was at its `began_at`.
@@ -148,7 +152,14 @@ def merged(rows: Iterable[Row], notes: Iterable[Row], names: Mapping[int, str]) 
     ordered = sorted((row for row in rows if row["target_id"] in names), key=lambda r: (r["target_id"], r["began_at"]))
     for target_id, own in groupby(ordered, key=lambda row: row["target_id"]):
         found += (_incident(names[target_id], together, said.get(target_id, ())) for together in _touching(own))
-    return tuple(sorted(found, key=lambda one: (one.began_at, one.id), reverse=True))
+    return tuple(sorted(found, key=lambda one: (one.ended_at is None, one.began_at, one.id), reverse=True))
+
+
+def _known_since(rows: Sequence[Row]) -> dt.datetime | None:
+    """From when on all incidents that ended are among the rows; None when all of them are."""
+    if len(rows) < MOST_INCIDENTS:
+        return None
+    return min((row["began_at"] for row in rows if row["ended_at"] is not None), default=None)
 
 
 def _touching(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 DAYS = 90
+# So many incidents are read, of single locations.
+MOST_INCIDENTS = 5_000
 # Of targets without the label of groups.
 NO_GROUP = "Other"
 # A day of which less is known than this is not shown by its colour of availability.
@@ -209,11 +211,17 @@ class Maintenance:
 
 @attrs.frozen(kw_only=True)
 class Board:
-    """All that the pages of one view show, as of one moment."""
+    """All that the pages of one view show, as of one moment.
+
+    Attributes:
+        known_since: incidents that ended and began before that are left out, because there are too many; None when all
+            of 90 days are there.
+    """
 
     at: dt.datetime
     components: tuple[Component, ...] = ()
     incidents: tuple[Incident, ...] = ()
+    known_since: dt.datetime | None = None
     maintenance: tuple[Maintenance, ...] = ()
 
     @property
@@ -276,6 +284,7 @@ def public(board: Board, wanted: Mapping[str, str]) -> Board:
             for one in board.incidents
             if one.target_id in names
         ),
+        known_since=board.known_since,
         maintenance=tuple(
             attrs.evolve(
                 one,

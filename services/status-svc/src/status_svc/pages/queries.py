@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from status_svc.pages.model import DAYS
+from status_svc.pages.model import DAYS, MOST_INCIDENTS
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -28,7 +28,7 @@ SELECT day, up, down, unknown, array_agg(target_id) AS targets FROM (
 _INCIDENTS = """
 SELECT target_id, location, began_at, ended_at, reason, end_reason
 FROM {website_incident} WHERE coalesce(ended_at, now()) > %(today)s::timestamptz - make_interval(days => %(days)s)
-ORDER BY began_at DESC LIMIT %(limit)s"""
+ORDER BY ended_at IS NOT NULL, began_at DESC LIMIT %(limit)s"""
 _NOTES = """
 SELECT target_id, began_at, noted_at, kind, text, public FROM {incident_note}
 WHERE withdrawn_at IS NULL AND noted_at > %(today)s::timestamptz - make_interval(days => %(days)s)
@@ -54,7 +54,6 @@ FROM (
     SELECT DISTINCT ON (alert_id) * FROM {alert_transition} WHERE target_id = %(target)s
     ORDER BY alert_id, sequence DESC
 ) t LEFT JOIN {alert_acknowledgement} a USING (alert_id) ORDER BY t.at DESC LIMIT 20"""
-_MOST_INCIDENTS = 5_000
 _MOST_NOTES = 5_000
 
 
@@ -73,8 +72,8 @@ class Queries:
         return await self._run(_DAYS, today=now.date(), days=DAYS)
 
     async def incidents(self, now: dt.datetime) -> list[Row]:
-        """Incidents at each location that are open or ended in the last 90 days, the newest first."""
-        return await self._run(_INCIDENTS, today=now, days=DAYS, limit=_MOST_INCIDENTS)
+        """Incidents at each location that are open or ended in the last 90 days: the open ones, then the newest."""
+        return await self._run(_INCIDENTS, today=now, days=DAYS, limit=MOST_INCIDENTS)
 
     async def notes(self, now: dt.datetime) -> list[Row]:
         """What people said of incidents in the last 90 days, the newest first."""

@@ -137,7 +137,7 @@ def component(board: Board, one: Component, view: View, detail: Detail | None = 
 
 
 def incidents(board: Board, view: View) -> str:
-    """The incidents, the newest first."""
+    """The incidents: the open ones, and then the newest."""
     more = max(0, len(board.incidents) - _INCIDENTS)
     return _render("incidents.html", board, view, page="incidents", incidents=board.incidents[:_INCIDENTS], more=more)
 
@@ -174,7 +174,9 @@ def _up(board: Board) -> frozenset[int]:
 
 
 def _render(template: str, board: Board, view: View, **values: Any) -> str:
-    return _ENVIRONMENT.get_template(template).render(at=board.at, view=view, told=told(board), up=_up(board), **values)
+    return _ENVIRONMENT.get_template(template).render(
+        at=board.at, view=view, told=told(board), up=_up(board), known_since=board.known_since, **values
+    )
 
 
 def badge(one: Component) -> str:

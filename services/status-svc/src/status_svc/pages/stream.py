@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from typing import TYPE_CHECKING
 
 import attrs
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 # So that a proxy does not take the connection for dead, and the page knows that nothing has changed.
 _BEAT_S = 15.0
+# A browser comes back after so long.
+_AGAIN_MS = (3_000, 13_000)
 MOST = 20_000
 
 
@@ -62,7 +65,8 @@ class Stream:
         try:
             if self._watching is None:
                 self._watching = asyncio.create_task(self._watch())
-            yield b"retry: 5000\n\n"
+            # Not all at once after a restart.
+            yield f"retry: {random.randrange(*_AGAIN_MS)}\n\n".encode()  # noqa: S311 (no secret)
             known = None
             while lasts():
                 following = self._next
