@@ -99,7 +99,7 @@ def test_an_incident_that_is_open_is_read_before_all_that_are_over(
 ) -> None:
     """However many came and went since it began."""
     monkeypatch.setattr(queries, "MOST_INCIDENTS", 1)
-    config, connection = made
+    _, connection = made
     with connection.transaction(force_rollback=True):
         connection.execute(
             "INSERT INTO monitoring.availability_incident (target_id, location, began_at, ended_at, reason, checks, "

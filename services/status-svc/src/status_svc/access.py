@@ -53,8 +53,8 @@ class Access:
     """Lets requests in.
 
     What the database says of a token is kept as long as answers are (`status.cache`): a token that is revoked works for
-    that long. A page that is open hears on until it has to show its token again (`pages.web`). While PostgreSQL is away,
-    what it said last holds, so that whoever looks at pages is not locked out of what they show then.
+    that long. A page that is open hears on until it has to show its token again (`pages.web`). While PostgreSQL is
+    away, what it said last holds, so that whoever looks at pages is not locked out of what they show then.
     """
 
     def __init__(self, settings: StatusConfig, database: Database, clock: Clock | None = None) -> None:

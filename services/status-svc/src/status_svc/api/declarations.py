@@ -65,6 +65,7 @@ def asked_for(content: bytes) -> Asked:
     if faults:
         raise invalid(faults, MAX_REPORTED)
     if len(targets) < len(stated.targets):
-        raise ProblemError(422, f"targets: to judge them takes more than {JUDGING_S:.0f} seconds; send fewer at once.")
+        message = f"targets: to judge them takes more than {JUDGING_S:.0f} seconds; dbadmin targets apply has no bound."
+        raise ProblemError(422, message)
     way = Way(adopt=stated.adopt, remove=stated.remove)
     return Asked(Declaration(stated.owner, tuple(targets)), way, stated.max_gone)
