@@ -122,6 +122,11 @@ def test_errors_of_postgresql_are_told_apart_by_their_sqlstate(tmp_path: Path) -
     assert [look for file in found for look in texts_looked_for_in_errors(file)] == []
 
 
+def test_no_program_asks_kafka_in_a_way_that_crashes() -> None:
+    """An administrator's question for a group's offsets ends the process when the coordinator has just started."""
+    assert [file for file in modules() if "list_consumer_group_offsets" in file.read_text()] == []
+
+
 def test_a_long_module_says_why() -> None:
     """A module that has grown long is split, or gives the reason before its first statement."""
     for file in modules():

@@ -11,7 +11,7 @@ import pytest
 import stamina
 import trustme
 from click.testing import CliRunner
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own names
     AdminClient,
     AlterConfigOpType,
@@ -27,11 +27,14 @@ from dbadmin.cli import main
 from dbadmin.doctor import certificates, kafka, postgres
 from dbadmin.doctor.examine import examine
 from dbadmin.doctor.findings import Finding, Level
+from dbadmin.doctor.positions import check_positions
 from dbadmin.install.topics import create_topics
 from local_stack.servers import embedded_broker
 from monitoring_core.clock import SystemClock
 from monitoring_core.config import Config, DatabaseConfig, load_config
 from monitoring_core.config.values import Secret
+from monitoring_runtime.postgres import connect
+from monitoring_runtime.topic_states import KafkaTopicStates
 from monitoring_testkit.consumer.messages import FakeMessage
 from monitoring_testkit.needs import need
 from monitoring_testkit.servers.postgresql import missing
@@ -90,6 +93,7 @@ def test_a_fresh_installation_has_no_fault(installed: Secured, config: Config) -
         "trial of the consumer",
         "way to PostgreSQL",
         "maintain",
+        "stored positions",
         "certificates of websites",
         "notifications",
         "channels of alerts",
@@ -340,6 +344,34 @@ def test_messages_that_will_expire_before_they_are_stored_are_told(installed: Se
             "after which they are lost → raise retention.ms now, then see why consumers do not store them"
         ),
     ]
+
+
+def test_a_group_that_two_databases_share_is_told(installed: Secured, config: Config) -> None:
+    """Of its partitions, each database gets some alone: the group has no lag, and results are missing in both."""
+    group = attrs.evolve(config.consumer, group_id="shared")
+    shared = attrs.evolve(config, kafka=attrs.evolve(config.kafka, topic_name="twice", partitions=2), consumer=group)
+    list(create_topics(shared.kafka, 2, 1))
+    sent_at = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
+    producer = Producer(config.kafka.client_properties())
+    for partition in (0, 1):
+        producer.produce("twice", b"{}", partition=partition, timestamp=round(sent_at.timestamp() * 1000))
+    assert producer.flush(10) == 0
+    assert complaints(check_positions(shared)) == []  # that nobody has stored it yet, the lag tells
+    with contextlib.closing(Consumer(config.kafka.client_properties() | {"group.id": "shared"})) as another:
+        another.commit(offsets=[TopicPartition("twice", number, 1) for number in (0, 1)], asynchronous=False)
+    topic = KafkaTopicStates(shared.kafka, "test").now().topic
+    position = "INSERT INTO monitoring.availability_position VALUES (%s, %s, %s, %s, 1)"
+    with connect(config.database, "test", autocommit=True) as connection:
+        connection.execute(position, (topic.cluster, topic.name, topic.id, 0))
+        assert complaints(check_positions(shared)) == [
+            (
+                "fail  stored positions: group shared is done with partition 1 up to offset 1, and this database up to "
+                "0: a consumer of the group writes into another database → give the consumers of each database a group "
+                "of their own (consumer.group_id)"
+            )
+        ]
+        connection.execute(position, (topic.cluster, topic.name, topic.id, 1))
+    assert complaints(check_positions(shared)) == []
 
 
 def test_dead_letters_that_wait_for_a_person_are_counted(config: Config) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from consumer_svc.adapters.postgres import PostgresWriter
 from consumer_svc.ports import WriteCounts
+from dbadmin.doctor.schema import check_retention
 from dbadmin.history import partitions
 from dbadmin.history.maintain import maintain
 from dbadmin.install.schema import create_schema
@@ -19,6 +20,7 @@ from monitoring_core.config import DatabaseConfig, TimeSeries
 from monitoring_core.errors import StopError
 from monitoring_core.result import Reason
 from monitoring_core.testing.builders import make_result
+from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.postgres import connect
 from monitoring_testkit.needs import need
 from monitoring_testkit.servers.postgresql import quick_postgresql
@@ -125,6 +127,22 @@ def test_days_go_by_retention_on_both(database: DatabaseConfig) -> None:
     assert query(database, hours) == [(1, 1), (1, 1)]
     assert query(database, "SELECT sum(checks) FROM monitoring.website_availability_daily") == [(2,)]
     assert query(database, "SELECT count(*) FROM monitoring.availability_result") == [(1,)]
+
+
+def test_days_that_retention_does_not_drop_are_told_on_both(database: DatabaseConfig) -> None:
+    """A maintain that stands still is not the only reason why they stay."""
+    PostgresWriter(database).write([result(1, NOW)])
+    run(database)
+
+    def told(days: int) -> str:
+        with connect(database, "test", autocommit=True) as connection:
+            clock = FakeClock(now_ms=round((NOW + days * DAY).timestamp() * 1000))
+            return str(check_retention(connection, database, clock))
+
+    assert told(3) == "pass  retention: no result is older than 3 days"
+    late = told(20)
+    assert late.startswith("warn  retention: results of ")
+    assert "are older than it, the oldest of 20" in late
 
 
 def test_the_table_is_a_hypertable_with_the_same_key(timescale: DatabaseConfig) -> None:

@@ -143,6 +143,16 @@ def test_while_kafka_is_away_nobody_is_called_blind() -> None:
     assert world.health.readiness() == (False, "Kafka is away")
 
 
+def test_a_service_that_may_not_read_is_not_ready() -> None:
+    """It has its partitions, and nothing arrives."""
+    world = World()
+    service = world.service()
+    world.turn(service)
+    world.topic.outage = "Kafka at k:1: Broker: Topic authorization failed"
+    world.turn(service)
+    assert world.health.readiness() == (False, "Kafka at k:1: Broker: Topic authorization failed")
+
+
 def test_moves_of_the_clock_are_made_again_after_a_kill() -> None:
     """What was told of them is not told a second time, and results that come late are as late as before."""
     world = World()

@@ -122,11 +122,20 @@ def test_a_write_that_outlasts_the_revocation_is_never_committed(
 
 
 def test_ready_means_assigned_and_able_to_write() -> None:
-    """An outage is not hidden by an assignment, nor a missing assignment by a write that works."""
+    """An outage is not hidden by an assignment, nor a missing assignment by a write that works.
+
+    A consumer that may not read does not look like a spare, nor like one that has nothing to read.
+    """
     parts = Parts(FakeSource([]), placed=False)
     parts.service.run_once(0)
     assert parts.service.health.readiness() == (False, "no partition is assigned")
+    parts.source.outage = "Kafka at k:1 cannot be reached"
+    parts.service.run_once(0)
+    assert parts.service.health.readiness() == (False, "Kafka at k:1 cannot be reached")
     parts.source.assigned = True
+    parts.service.run_once(0)
+    assert parts.service.health.readiness() == (False, "Kafka at k:1 cannot be reached")
+    parts.source.outage = None
     parts.service.run_once(0)
     assert parts.service.health.readiness() == (True, "ok")
     parts.service.delivery.outage = "PostgreSQL at db:5432 cannot be reached"

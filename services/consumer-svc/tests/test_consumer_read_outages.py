@@ -51,6 +51,29 @@ def test_numbers_that_differ_at_every_try_make_no_new_reason(outages: ReadOutage
     assert len(said(outages, KafkaError(code, "k:1/1: another reason"))) == 1
 
 
+def test_the_present_reason_is_an_absence_or_the_last_refusal(outages: ReadOutages) -> None:
+    """As long as it holds, and however often it is said again."""
+    assert outages.present(assigned=False) is None
+    said(outages, NO_TOPIC, NO_RIGHT, NO_TOPIC)
+    assert outages.present(assigned=False) == "Kafka at k:1: Broker: Group authorization failed"
+    said(outages, AWAY)
+    assert outages.present(assigned=False) == "Kafka at k:1 cannot be reached"
+    outages.end_refusals()
+    assert outages.present(assigned=False) == "Kafka at k:1 cannot be reached"
+    outages.end_absence()
+    assert outages.present(assigned=False) is None
+
+
+def test_whoever_may_not_read_reads_nothing_though_partitions_are_assigned(outages: ReadOutages) -> None:
+    """The right to read can be taken away and the one to describe be left: then the group is as it was."""
+    said(outages, AWAY, NO_TOPIC, NO_RIGHT)
+    assert outages.present(assigned=True) is None
+    said(outages, KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    assert outages.present(assigned=True) == "Kafka at k:1: Broker: Topic authorization failed"
+    outages.end_refusals()
+    assert outages.present(assigned=True) is None
+
+
 def test_a_refusal_is_over_when_messages_come_and_an_absence_is_not(outages: ReadOutages) -> None:
     """What was fetched before may still come while all brokers are away."""
     said(outages, AWAY, NO_TOPIC)

@@ -82,6 +82,7 @@ def test_a_complete_database_passes_everything(installed: Config) -> None:
     subjects = [finding.subject for finding in findings]
     assert subjects == [
         "PostgreSQL's version",
+        "encoding of the database",
         "clock of PostgreSQL",
         "way to PostgreSQL",
         "schema monitoring",
@@ -130,6 +131,13 @@ FAULTS: dict[str, tuple[str, str]] = {
     "schema too new": (
         "UPDATE monitoring.schema_version SET version_num = '9999'",
         "fail  schema monitoring: is at revision 9999, which this dbadmin does not know → use a newer dbadmin",
+    ),
+    "database not in UTF8": (
+        "UPDATE pg_database SET encoding = pg_char_to_encoding('LATIN1') WHERE datname = current_database()",
+        (
+            "fail  encoding of the database: is LATIN1, in which not every result can be stored → name another "
+            "database in database.database, and dbadmin setup makes it in UTF8"
+        ),
     ),
     "no default partition": (
         "DROP TABLE monitoring.availability_result_default",

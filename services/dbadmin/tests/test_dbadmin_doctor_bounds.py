@@ -241,7 +241,7 @@ def test_ten_thousand_messages_may_wait(
 ) -> None:
     """A consumer stores them in a second; more say that consumers are too few."""
     monkeypatch.setattr(consumers, "_members", lambda *_: members)
-    monkeypatch.setattr(consumers, "_committed", lambda *_: {})
+    monkeypatch.setattr(consumers, "committed", lambda *_: {})
     monkeypatch.setattr(consumers, "offsets", offsets_by_age({0: [0, 0], -2: [0, 0], -1: waiting}))
     cluster: Any = SimpleNamespace(config=config)
     (found,) = check_lag(cluster, len(waiting))
@@ -294,7 +294,7 @@ def test_messages_wait_five_minutes_to_be_stored(
 ) -> None:
     """However few they are: a consumer that stores nothing has few messages to store where there are few websites."""
     monkeypatch.setattr(consumers, "_members", lambda *_: members)
-    monkeypatch.setattr(consumers, "_committed", lambda *_: {0: 7})
+    monkeypatch.setattr(consumers, "committed", lambda *_: {0: 7})
     monkeypatch.setattr(consumers, "offsets", offsets_by_age({0: [0, 0], -2: [0, 0], -1: [10, 2]} | newer))
     cluster: Any = SimpleNamespace(config=config)
     (found,) = check_lag(cluster, 2)
@@ -333,7 +333,7 @@ def test_messages_wait_five_minutes_for_alerts(
         return dict(enumerate(partitions[which][:count]))
 
     monkeypatch.setattr(consumers, "_members", lambda *_: members)
-    monkeypatch.setattr(consumers, "_committed", lambda *_: committed)
+    monkeypatch.setattr(consumers, "committed", lambda *_: committed)
     monkeypatch.setattr(consumers, "offsets", offsets)
     cluster: Any = SimpleNamespace(config=config)
     (found,) = check_alert_lag(cluster, 2)

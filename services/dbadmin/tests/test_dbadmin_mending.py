@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import stamina
 
-from dbadmin.history import locking, mending, partitions
+from dbadmin.history import default_partition, locking, mending, partitions
 from dbadmin.history.maintain import maintain
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
@@ -103,6 +103,29 @@ def test_whatever_has_the_name_of_a_day_keeps_maintain_from_that_day_alone(
     assert f"partition availability_result_{tomorrow:%Y%m%d}: not made, a table " in said[1]
     assert said[2] == f"partitions: 1 made, up to {later + dt.timedelta(days=2):%Y-%m-%d}"
     assert one(connection, "SELECT sum(checks) FROM monitoring.website_availability_hourly") == 1
+
+
+def test_rows_of_many_days_move_some_days_at_a_time(
+    database: DatabaseConfig, connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All at once, they would need more locks than PostgreSQL has; those far ahead are of a clock that is wrong."""
+    monkeypatch.setattr(default_partition, "_DAYS", 2)
+    ahead = [10, 11, 20, 21, 366, 367, 20_000]
+    for days in ahead:
+        connection.execute(INSERT, (days, NOW + dt.timedelta(days=days)))
+    names = [f"{NOW + dt.timedelta(days=days):%Y-%m-%d}" for days in ahead]
+    stay = (
+        f"default partition: its rows of {names[5]}, {names[6]} stay, they are far ahead: a producer's clock is wrong"
+    )
+    assert run(database)[:4] == [
+        stay,
+        f"default partition: 2 rows moved into partitions of {names[0]}, {names[1]}",
+        f"default partition: 2 rows moved into partitions of {names[2]}, {names[3]}",
+        f"default partition: 1 row moved into partitions of {names[4]}",
+    ]
+    assert one(connection, f"SELECT array_agg(target_id ORDER BY target_id) FROM {DEFAULT}") == [367, 20_000]
+    assert one(connection, f"SELECT count(*) FROM {PARENT}") == len(ahead)
+    assert [line for line in run(database) if "default partition" in line] == [stay]
 
 
 def test_a_partition_that_others_made_keeps_maintain_from_its_days_alone(

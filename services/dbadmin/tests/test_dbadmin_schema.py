@@ -79,12 +79,16 @@ def test_a_database_in_another_encoding_is_refused(config: Config) -> None:
         connection.execute(
             f"CREATE DATABASE \"{name}\" ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0".encode()
         )
-    with pytest.raises(StopError) as caught:
-        create_database(config.database)
-    assert str(caught.value) == (
-        f"PostgreSQL at {config.database.address}: database {name} has the encoding LATIN1, in which not every result "
-        "can be stored, and must have UTF8: name another database in database.database, and dbadmin setup makes it so"
-    )
+    for make in (create_database, lambda database: list(create_schema(database, dt.date(2026, 3, 1)))):
+        with pytest.raises(StopError) as caught:
+            make(config.database)
+        assert str(caught.value) == (
+            f"PostgreSQL at {config.database.address}: database {name} has the encoding LATIN1, in which not every "
+            "result can be stored, and must have UTF8: name another database in database.database, and dbadmin setup "
+            "makes it so"
+        )
+    with connect(config.database, "test") as connection:
+        assert connection.execute("SELECT FROM pg_namespace WHERE nspname = 'monitoring'").fetchone() is None
 
 
 @pytest.mark.integration_test

@@ -61,6 +61,11 @@ class KafkaSource:
         """Whether any partition is assigned."""
         return bool(self._partitions)
 
+    @property
+    def outage(self) -> str | None:
+        """Why no messages can be read now, in one line; None when nothing is known to be wrong."""
+        return self._outages.present(self.assigned)
+
     def subscribe(
         self, on_assigned: Callable[[Collection[int]], None], on_revoked: Callable[[Collection[int]], None]
     ) -> None:

@@ -24,9 +24,20 @@ class ReadOutages:
 
     def __init__(self, config: KafkaConfig) -> None:
         self._config = config
-        # Texts of refusals, without the part that differs at every try.
-        self._refusals: set[str] = set()
-        self._away = False
+        # Refusals in plain words, by their texts without the part that differs at every try.
+        self._refusals: dict[str, str] = {}
+        self._away: str | None = None
+        # That Kafka refuses to let this account read, whether or not it assigns partitions to it.
+        self._forbidden: str | None = None
+
+    def present(self, assigned: bool) -> str | None:
+        """Why no messages can be read now, in one line: an absence, or the refusal that was the last to begin.
+
+        Args:
+            assigned: whether a partition is assigned. Then all but the lack of a right is taken to be over soon, since
+                Kafka says of no other error when it is over.
+        """
+        return self._forbidden if assigned else self._away or next(reversed(self._refusals.values()), None)
 
     def note(self, error: KafkaError) -> None:
         """Log an error of the client, unless its reason was logged already."""
@@ -35,20 +46,23 @@ class ReadOutages:
             return
         why = explain(error, self._config)
         if diagnose(error) is Trouble.UNREACHABLE:
-            known, self._away = self._away, True
+            known, self._away = bool(self._away), why
         else:
             reason = why if diagnose(error) is Trouble.TOPIC_MISSING else _VARYING.sub("", error.str())
             known = reason in self._refusals
-            self._refusals.add(reason)
+            self._refusals.setdefault(reason, why)
+            if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                self._forbidden = why
         if not known:
             log.warning("no messages can be read, retrying", error=why)
 
     def end_refusals(self) -> None:
         """Forget the refusals, because Kafka has given what it refused; it may still be away at this moment."""
         self._refusals.clear()
+        self._forbidden = None
 
     def end_absence(self) -> None:
         """Record that a broker is connected."""
         if self._away:
             log.info("Kafka is reached again", kafka=self._config.bootstrap_servers)
-        self._away = False
+        self._away = None

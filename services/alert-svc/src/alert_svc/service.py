@@ -289,7 +289,8 @@ class AlertService:
 
     def _note_readiness(self) -> None:
         self.metrics.faulty_policies.set(self.known.policy_file.fault is not None)
-        why = self._patience.outage or (None if self.source.assigned else "no partition is assigned")
+        idle = None if self.source.assigned else "no partition is assigned"
+        why = self._patience.outage or self.source.outage or idle
         if why is None and self._waiting:
             why = f"partitions are being taken over: {', '.join(map(str, sorted(self._waiting)))}"
         clocks = (partition.clock for partition in self.partitions.values())

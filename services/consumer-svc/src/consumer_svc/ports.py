@@ -90,6 +90,11 @@ class Source(Protocol):
         """Whether any partition is assigned."""
         ...
 
+    @property
+    def outage(self) -> str | None:
+        """Why no messages can be read now, in one line; None when nothing is known to be wrong."""
+        ...
+
     def subscribe(
         self, on_assigned: Callable[[Collection[int]], None], on_revoked: Callable[[Collection[int]], None]
     ) -> None:

@@ -128,7 +128,8 @@ class ConsumerService:
         if self.source.assigned and not self._consuming:
             log.info("consuming")
         self._consuming = self.source.assigned
-        why = self.delivery.outage or (None if self._consuming else "no partition is assigned")
+        idle = None if self._consuming else "no partition is assigned"
+        why = self.delivery.outage or self.source.outage or idle
         if why is None and self._in_hand and (for_s := self.clock.monotonic() - self._handed_over) > SLOW_WRITE_S:
             why = f"a batch has been on its way into the database for {for_s:.0f} s"
         why = why or self.delivery.too_much_poison

@@ -132,6 +132,7 @@ class FakeTopic:
     messages: dict[int, list[Received]]
     topic: Topic = TOPIC
     away: bool = False
+    outage: str | None = None
     paused: bool = False
     closed: bool = False
     committed: dict[int, int] = attrs.field(factory=dict)

@@ -190,6 +190,7 @@ class FakeSource:
     Attributes:
         messages: what is left of them.
         assigned: also set by the first poll after `subscribe`, when all partitions are assigned.
+        outage: why no messages can be read.
         polls: the limit and the timeout of each poll.
         committed: the offsets of each commit.
         paused: what each call of `pause` asked for.
@@ -199,6 +200,7 @@ class FakeSource:
     messages: list[FakeMessage]
     stop: Stop = attrs.field(factory=Stop)
     assigned: bool = False
+    outage: str | None = None
     polls: list[tuple[int, float]] = attrs.field(factory=list)
     committed: list[Mapping[int, int]] = attrs.field(factory=list)
     paused: list[bool] = attrs.field(factory=list)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from confluent_kafka import (
-    ConsumerGroupState,
-    ConsumerGroupTopicPartitions,
-    KafkaError,
-    KafkaException,
-    TopicPartition,
-)
+from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # its own name
 
 from dbadmin.doctor.findings import Finding, failed, passed, warned
 from monitoring_runtime.commands import counted
+from monitoring_runtime.kafka import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +21,7 @@ if TYPE_CHECKING:
 # The largest number of waiting messages that does not yet mean too few consumers.
 _LAG = 10_000
 # Consumers and alert-svc are done with a message within seconds; after this time people are told late.
-_LATE_S = 300
+LATE_S = 300
 # After this time nobody can rely on the results: something keeps the consumers from storing them.
 _VERY_LATE_S = 3_600
 _UNTOLD = ", whose number this broker does not tell"
@@ -45,11 +41,11 @@ def check_lag(cluster: Cluster, partitions: int) -> Iterator[Finding]:
     total, text = sum(lags.values()), _waiting(lags)
     subject, tell = f"group {group}", warned
     who = f"consumers{_UNTOLD}" if members is None else counted(members, "consumer")
-    late = bool(total) and bool(older(cluster, waiting, _LATE_S))
+    late = bool(total) and bool(older(cluster, waiting, LATE_S))
     if late and older(cluster, waiting, _VERY_LATE_S):
         tell, text = failed, f"{text}, the oldest for more than {_VERY_LATE_S // 60} min"
     elif late:
-        text = f"{text}, the oldest for more than {_LATE_S // 60} min"
+        text = f"{text}, the oldest for more than {LATE_S // 60} min"
     if members == 0:
         yield tell(subject, f"no consumer runs, {text}", "start consumer-svc run")
     elif late:
@@ -65,7 +61,7 @@ def check_alert_lag(cluster: Cluster, partitions: int) -> Iterator[Finding]:
     """How many of alert-svc run, how many messages they have not decided, and whether some of them are late."""
     group = cluster.config.consumer.alert_group_id
     subject, members = f"group {group}", _members(cluster, group)
-    if members == 0 and not _committed(cluster, group):
+    if members == 0 and not committed(cluster, group, partitions):
         yield passed(subject, "alert-svc has not run in it")
         return
     ends = offsets(cluster, partitions, OffsetSpec.latest())
@@ -73,8 +69,8 @@ def check_alert_lag(cluster: Cluster, partitions: int) -> Iterator[Finding]:
     text = _waiting({number: ends[number] - offset for number, offset in undecided.items()})
     if members == 0:
         yield warned(subject, f"no alert-svc runs, {text}", "start alert-svc run")
-    elif older(cluster, undecided, _LATE_S):
-        text = f"{text}, the oldest for more than {_LATE_S // 60} min"
+    elif older(cluster, undecided, LATE_S):
+        text = f"{text}, the oldest for more than {LATE_S // 60} min"
         yield warned(subject, text, "see why alert-svc does not decide them, or start more, up to one a partition")
     else:
         who = f"alert-svc{_UNTOLD}" if members is None else f"{members} of alert-svc"
@@ -106,9 +102,9 @@ def _members(cluster: Cluster, group: str) -> int | None:
 
 def next_offsets(cluster: Cluster, group: str, partitions: int) -> dict[int, int]:
     """The offset of the first message of each partition that a group has not committed."""
-    committed = _committed(cluster, group)
+    done = committed(cluster, group, partitions)
     begins = offsets(cluster, partitions, OffsetSpec.earliest())
-    return {number: max(committed.get(number, 0), begin) for number, begin in begins.items()}
+    return {number: max(done.get(number, 0), begin) for number, begin in begins.items()}
 
 
 def older(cluster: Cluster, waiting: dict[int, int], seconds: float) -> list[int]:
@@ -121,14 +117,17 @@ def older(cluster: Cluster, waiting: dict[int, int], seconds: float) -> list[int
     return [number for number, first in firsts.items() if waiting[number] < first]
 
 
-def _committed(cluster: Cluster, group: str) -> dict[int, int]:
-    """The offset that a group has committed, for each partition in which it has."""
-    topic = cluster.config.kafka.topic_name
-    asked = cluster.admin.list_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(group)], request_timeout=cluster.timeout_s
-    )
-    found = asked[group].result(cluster.timeout_s).topic_partitions
-    return {part.partition: part.offset for part in found if part.topic == topic and part.offset >= 0}
+def committed(cluster: Cluster, group: str, partitions: int) -> dict[int, int]:
+    """The offset that a group has committed, for each partition in which it has.
+
+    Asked as a member of the group would, though none joins it: librdkafka's administrator crashes when the group's
+    coordinator has just started or moved (librdkafka#5040).
+    """
+    places = [TopicPartition(cluster.config.kafka.topic_name, number) for number in range(partitions)]
+    settings = cluster.properties | {"group.id": group, "enable.auto.commit": False}
+    with closing(Consumer(settings, logger=SILENT)) as consumer:
+        found = consumer.committed(places, cluster.timeout_s)
+    return {place.partition: place.offset for place in found if place.offset >= 0}
 
 
 def offsets(cluster: Cluster, partitions: int, spec: OffsetSpec) -> dict[int, int]:

@@ -6,7 +6,7 @@ import datetime as dt
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from dbadmin.doctor.findings import Finding, passed, warned
 from monitoring_core.settled import Settled, parse_settled, settled_group
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 def check_dead_letters(cluster: Cluster, partitions: int) -> Iterator[Finding]:
     """How many dead letters wait for a person, and when the first of them was set aside."""
     topic, waiting, since = cluster.config.kafka.dead_letter_topic, 0, list[int]()
-    settled, group = _settled(cluster), settled_group(cluster.config.consumer.group_id)
+    group = settled_group(cluster.config.consumer.group_id)
     settings = cluster.properties | {"group.id": group, "enable.auto.commit": False}
     with closing(Consumer(settings, logger=SILENT)) as consumer:
+        settled = _settled(consumer, cluster, partitions)
         for number in range(partitions):
             begin, end = consumer.get_watermark_offsets(TopicPartition(topic, number), cluster.timeout_s)
             done = settled.get(number, Settled(0)).from_offset(begin)
@@ -40,17 +41,10 @@ def check_dead_letters(cluster: Cluster, partitions: int) -> Iterator[Finding]:
     yield warned(subject, text, "see consumer-svc dead-letters list; replay them after a fix, or discard them")
 
 
-def _settled(cluster: Cluster) -> dict[int, Settled]:
-    group, topic = settled_group(cluster.config.consumer.group_id), cluster.config.kafka.dead_letter_topic
-    asked = cluster.admin.list_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(group)], request_timeout=cluster.timeout_s
-    )
-    found = asked[group].result(cluster.timeout_s).topic_partitions
-    return {
-        part.partition: parse_settled(part.offset, part.metadata)
-        for part in found
-        if part.topic == topic and part.offset >= 0
-    }
+def _settled(consumer: Consumer, cluster: Cluster, partitions: int) -> dict[int, Settled]:
+    places = [TopicPartition(cluster.config.kafka.dead_letter_topic, number) for number in range(partitions)]
+    found = consumer.committed(places, cluster.timeout_s)
+    return {place.partition: parse_settled(place.offset, place.metadata) for place in found if place.offset >= 0}
 
 
 def _set_aside(consumer: Consumer, place: TopicPartition, timeout_s: float) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dbadmin.doctor import certificates, gaps, kafka, postgres, targets
+from dbadmin.doctor import certificates, gaps, kafka, positions, postgres, targets
 from dbadmin.doctor.findings import Finding, Level, failed
 from monitoring_core.clock import from_ms
 from monitoring_core.config import ConfigError, Role
@@ -67,6 +67,7 @@ def _after_login(
     yield "certificate of PostgreSQL", _always, lambda: certificates.check_postgresql(config.database, now)
     yield "PostgreSQL", _let_in, lambda: postgres.check_server(config, config.database, clock)
     yield "messages that were not stored", _let_in, lambda: gaps.check_gaps(config.database)
+    yield "stored positions", _let_in, lambda: positions.check_positions(config)
     yield "targets", _let_in, lambda: targets.check_targets(config)
 
 

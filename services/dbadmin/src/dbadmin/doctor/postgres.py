@@ -64,6 +64,7 @@ def check_server(config: Config, database: DatabaseConfig, clock: Clock) -> Iter
     try:
         with _connect(database) as connection:
             yield check_version(connection)
+            yield check_encoding(connection)
             yield check_clock(connection, clock)
             yield check_directness(connection)
             schema = check_schema(connection, database.schema)
@@ -104,6 +105,16 @@ def check_version(connection: psycopg.Connection[Any]) -> Finding:
     if version // 10_000 < MIN_VERSION:
         return failed("PostgreSQL's version", f"is {version // 10_000}", f"use {MIN_VERSION} or later")
     return passed("PostgreSQL's version", f"{version // 10_000}.{version % 10_000}")
+
+
+def check_encoding(connection: psycopg.Connection[Any]) -> Finding:
+    """Whether the database can hold every text: what it cannot hold keeps a consumer from all that comes after it."""
+    (encoding,) = one_row(connection, "SELECT current_setting('server_encoding')")
+    subject = "encoding of the database"
+    if encoding != "UTF8":
+        mend = "name another database in database.database, and dbadmin setup makes it in UTF8"
+        return failed(subject, f"is {encoding}, in which not every result can be stored", mend)
+    return passed(subject, encoding)
 
 
 def check_clock(connection: psycopg.Connection[Any], clock: Clock) -> Finding:

@@ -11,7 +11,7 @@ from psycopg import sql
 from dbadmin import holders
 from dbadmin.connect import one_row
 from dbadmin.doctor.findings import Finding, failed, passed, warned
-from dbadmin.history import mending, owned, partitions
+from dbadmin.history import mending, owned, partitions, timescale
 from dbadmin.history.maintain import LOCK
 from dbadmin.install.revisions import newest_revision
 from monitoring_core.clock import from_ms
@@ -68,12 +68,13 @@ def check_retention(connection: psycopg.Connection[Any], config: DatabaseConfig,
     subject, schema = "retention", config.schema
     if holders.of_keys(connection, LOCK, schema):
         return passed(subject, "dbadmin maintain is at work")
-    said = []
-    if partitions.is_partitioned(connection, schema):
-        # In the first hours after midnight, maintain may not have come to the day that has just expired.
-        horizon = from_ms(clock.now_ms()).date() - config.retention - dt.timedelta(days=1)
-        if old := [day for day in partitions.attached_days(connection, schema) if day < horizon]:
-            said.append(f"results of {counted(len(old), 'day')} are older than it, the oldest of {old[0]}")
+    said, native = list[str](), partitions.is_partitioned(connection, schema)
+    # In the first hours after midnight, maintain may not have come to the day that has just expired.
+    horizon = from_ms(clock.now_ms()).date() - config.retention - dt.timedelta(days=1)
+    days = (partitions.attached_days if native else timescale.days)(connection, schema)
+    if old := [day for day in days if day < horizon]:
+        said.append(f"results of {counted(len(old), 'day')} are older than it, the oldest of {old[0]}")
+    if native:
         if left := sorted(owned.owned_names(connection, schema)):
             said.append(f"{counted(len(left), 'table')} of days that are over cannot be dropped, like {left[0]}")
         if others := partitions.made_by_others(connection, schema):

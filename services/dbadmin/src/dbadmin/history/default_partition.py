@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -15,11 +16,14 @@ from monitoring_core.tables import RESULT_COLUMNS, RESULT_DEFAULT_TABLE, RESULT_
 from monitoring_runtime.commands import counted
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Iterator
 
 # Rows deleted in one transaction.
 _BATCH = 20_000
+# Days of one transaction: it locks the tables and indexes of each, and PostgreSQL's memory for locks is bounded.
+_DAYS = 50
+# Nobody makes partitions further ahead (database.partitions_ahead).
+_FAR = dt.timedelta(days=366)
 # So many days are named one by one.
 _NAMED = 5
 
@@ -36,14 +40,15 @@ def expire_default(connection: psycopg.Connection[Any], schema: str, horizon: dt
     return deleted
 
 
-def empty_default(connection: psycopg.Connection[Any], schema: str) -> Iterator[str]:
-    """Move the rows into partitions of their days; yields one line when there were any.
+def empty_default(connection: psycopg.Connection[Any], schema: str, today: dt.date) -> Iterator[str]:
+    """Move the rows into partitions of their days, some days at a time; yields a line each time.
 
     The rows are first copied into tables beside the default partition, while consumers continue. Then one transaction
     locks the default partition, copies the rows that were added or changed since, takes them out and attaches the
     tables, so that no row is ever missing or there twice. Only writers into the default partition wait for that lock.
 
-    Rows of a day stay where they are when another table has the name of the day's partition.
+    Rows of a day stay where they are when another table has the name of the day's partition. So do those of a time far
+    ahead, which come from a clock that is wrong: a table for each of their days would cost every query a lock.
     """
     default = sql.Identifier(schema, RESULT_DEFAULT_TABLE)
     query = sql.SQL("SELECT DISTINCT (scheduled_at AT TIME ZONE 'UTC')::date FROM {} ORDER BY 1").format(default)
@@ -51,24 +56,36 @@ def empty_default(connection: psycopg.Connection[Any], schema: str) -> Iterator[
     for day in found:
         if name_of(day) in tables:
             yield f"default partition: its rows of {day} stay, {in_the_way(name_of(day))}"
-    wanted = [day for day in found if name_of(day) not in tables]
-    if not wanted:
-        return
+    if far := [day for day in found if day > today + _FAR]:
+        yield f"default partition: its rows of {_named(far)} stay, they are far ahead: a producer's clock is wrong"
+    wanted = [day for day in found if day <= today + _FAR and name_of(day) not in tables]
+    for first in range(0, len(wanted), _DAYS):
+        part = wanted[first : first + _DAYS]
+        try:
+            moved = _move(connection, schema, part, empties=len(part) == len(found))
+        except LockedOutError:
+            yield "default partition: its rows stay, a long query holds it; the next run tries again"
+            return
+        except psycopg.errors.InvalidObjectDefinition as error:
+            yield f"default partition: its rows stay, {covered(error)}"
+        else:
+            yield f"default partition: {counted(moved, 'row')} moved into partitions of {_named(part)}"
+
+
+def _move(connection: psycopg.Connection[Any], schema: str, wanted: list[dt.date], empties: bool) -> int:
+    """Move the rows of some days; returns how many they are.
+
+    Raises:
+        LockedOutError: a long query holds the default partition.
+        InvalidObjectDefinition: a partition that others made has a part of one of these days.
+    """
     (since,) = one_row(connection, "SELECT pg_snapshot_xmin(pg_current_snapshot())::xid")
     for day in wanted:
         with connection.transaction():
             create(connection, schema, day)
             claim(connection, schema, name_of(day))
         _copy(connection, schema, day)
-    try:
-        moved = with_locks(connection, lambda: _swap(connection, schema, wanted, len(wanted) == len(found), since))
-    except LockedOutError:
-        yield "default partition: its rows stay, a long query holds it; the next run tries again"
-        return
-    except psycopg.errors.InvalidObjectDefinition as error:
-        yield f"default partition: its rows stay, {covered(error)}"
-        return
-    yield f"default partition: {counted(moved, 'row')} moved into partitions of {_named(wanted)}"
+    return with_locks(connection, lambda: _swap(connection, schema, wanted, empties, since))
 
 
 def _named(days: list[dt.date]) -> str:

@@ -167,7 +167,7 @@ class _Run:
             yield self._done(
                 "retention", f"default partition: {counted(expired, 'result')} older than database.retention deleted"
             )
-        for line in default_partition.empty_default(self.connection, self.schema):
+        for line in default_partition.empty_default(self.connection, self.schema, self.now.date()):
             yield self._done("partitions", line)
 
     def _roll_up(self) -> Iterator[Done]:

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dbadmin.connect import connected
+from dbadmin.connect import connected, one_row
 from dbadmin.history import mending, partitions, timescale
 from dbadmin.install.locks import hold_installation_lock, say_nothing
 from dbadmin.install.privileges import grant_privileges
 from dbadmin.install.revisions import upgrade, upgrade_sql
 from monitoring_core.config import TimeSeries
+from monitoring_core.errors import StopError
+from monitoring_runtime.postgres import where
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator
 
+    import psycopg
+
     from dbadmin.install.locks import Tell
     from monitoring_core.config import DatabaseConfig, RolesConfig
+
+
+def check_encoding(connection: psycopg.Connection[Any], config: DatabaseConfig) -> None:
+    """Find out whether every text can be stored.
+
+    Raises:
+        StopError: the database is not in UTF8.
+    """
+    (encoding,) = one_row(connection, "SELECT current_setting('server_encoding')")
+    if encoding != "UTF8":
+        raise StopError(
+            f"{where(config)}: database {config.database} has the encoding {encoding}, in which not every result can "
+            "be stored, and must have UTF8: name another database in database.database, and dbadmin setup makes it so"
+        )
 
 
 def create_schema(
@@ -34,6 +52,8 @@ def create_schema(
     Raises:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
+    with connected(config) as connection:
+        check_encoding(connection, config)
     yield upgrade(config, tell)
     with connected(config, autocommit=True) as connection:
         hold_installation_lock(connection, tell, session=True)

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from dbadmin.connect import LoginRefusedError, connected, one_row
+from dbadmin.connect import LoginRefusedError, connected
 from dbadmin.history.statistics import disable_jit_in
 from dbadmin.install.locks import say_nothing
 from dbadmin.install.roles import create_roles
-from dbadmin.install.schema import create_schema
+from dbadmin.install.schema import check_encoding, create_schema
 from dbadmin.install.topics import create_topics
 from monitoring_core.config import Role
-from monitoring_core.errors import StopError
-from monitoring_runtime.postgres import where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +52,7 @@ def create_database(config: DatabaseConfig) -> str:
     """
     try:
         with connected(config, autocommit=True) as connection:
-            _check_encoding(connection, config)
+            check_encoding(connection, config)
             return f"database {config.database}: present"
     except LoginRefusedError as error:
         refusal = error
@@ -64,16 +62,6 @@ def create_database(config: DatabaseConfig) -> str:
                 break  # it is there, and was refused for another reason
             return f"database {config.database}: {_create(connection, config.database)}"
     raise refusal
-
-
-def _check_encoding(connection: psycopg.Connection[Any], config: DatabaseConfig) -> None:
-    """Raise StopError unless every text can be stored."""
-    (encoding,) = one_row(connection, "SELECT current_setting('server_encoding')")
-    if encoding != "UTF8":
-        raise StopError(
-            f"{where(config)}: database {config.database} has the encoding {encoding}, in which not every result can "
-            "be stored, and must have UTF8: name another database in database.database, and dbadmin setup makes it so"
-        )
 
 
 def _create(connection: psycopg.Connection[Any], database: str) -> str:
