@@ -149,6 +149,21 @@ def test_missed_checks_of_an_hour_are_told() -> None:
     ]
 
 
+def test_locations_that_come_and_go_leave_their_votes_to_others() -> None:
+    """As those do that are named after a machine that is replaced each day: the hundredth finds an outage, too."""
+    days = 100
+    signs = "u" * 70
+    results = [result(day * 1440 + minute, f"pod-{day}", "u") for day in range(days) for minute in range(0, 1440, 20)]
+    end = days * 1440
+    results += [result(end + n, location, s) for n, s in enumerate(signs + "dddd") for location in ("new", "newer")]
+    policy = attrs.evolve(DOWN, locations=Locations(at_least=2), blind_after=dt.timedelta(days=7))
+    decider = Decider(Policies((policy,)), [target()])
+    said = [one for r in results for one in (*decider.advance(to_ms(r.scheduled_at)), *decider.take(r))]
+    assert [(one.state, sorted(one.locations)) for one in said if one.state is State.FIRING] == [
+        (State.FIRING, ["new", "newer"])
+    ]
+
+
 def test_flapping_is_one_alert() -> None:
     """After six changes in an hour there is one word, and one when it is over."""
     said = told(DOWN, run("dddduu" * 10 + "u" * 60))

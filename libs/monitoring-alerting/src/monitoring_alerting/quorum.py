@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from monitoring_alerting.targets import Watched
     from monitoring_core.result import CheckResult
 
-# More locations than this of one target have no vote.
+# More locations than this at a time have no vote on a target.
 MAX_LOCATIONS = 64
 _UNSET = 1 << 62
 
@@ -188,12 +188,25 @@ class QuorumTrack:
             self.cells = seats.seats(len(known), slot - 1)
         if location in self.names:
             return self.names.index(location)
-        if known or len(self.names) >= MAX_LOCATIONS:
+        if known:
             return None
+        if len(self.names) >= MAX_LOCATIONS:
+            return self._seat_of_one_that_is_gone(slot, location)
         names = (*self.names, location)
         self.names = seats.shared_names(names)
         self.cells.extend(seats.seats(1, slot - 1))
         return len(names) - 1
+
+    def _seat_of_one_that_is_gone(self, slot: int, location: str) -> int | None:
+        """The seat of the location that was heard longest ago, if nothing that it said counts any more."""
+        seat = min(range(len(self.names)), key=lambda one: self.cells[3 * one])
+        if slot - self.cells[3 * seat] < WIDTH:
+            return None
+        if self.evidence and self.evidence.forget(self.names[seat]):
+            self.evidence = None
+        self.names = seats.shared_names((*self.names[:seat], location, *self.names[seat + 1 :]))
+        self.cells[3 * seat : 3 * seat + 3] = seats.seats(1, slot - 1)
+        return seat
 
     def _note(self, seat: int, slot: int, mark: Mark, last: int) -> Noted:
         """Note a result. What a location said when its clock was ahead makes room for what it says now."""
