@@ -150,6 +150,20 @@ def test_missed_checks_of_an_hour_are_told() -> None:
     ]
 
 
+def test_two_certificates_that_are_seen_at_one_moment_are_told_as_two() -> None:
+    """Behind a balancer each location may get another one; what ends first counts, whoever sees it."""
+    policy = CertificatePolicy(name="certificate", kind=Kind.CERTIFICATE)
+    days = {"berlin": 6, "tokyo": 5, "virginia": 2}
+    results = [
+        result(minute, location, "u").replace(certificate_expires_at=START + dt.timedelta(days=days[location]))
+        for minute in range(3)
+        for location in days
+    ]
+    said = told(policy, results)
+    assert [one.step_s and one.step_s // 86_400 for one in said] == [7, 7, 3]
+    assert len({one.id for one in said}) == 3
+
+
 def test_missed_checks_are_told_as_long_as_there_are_none() -> None:
     """After a day without any, nothing is checked often enough again; a location that is gone counts no more."""
     policy = MissedPolicy(name="missed", kind=Kind.MISSED)
