@@ -257,7 +257,8 @@ def test_all_that_alert_svc_does_works_under_its_account(config: Config) -> None
         alerts.acknowledge("%", "me", None)
     begin = shown["alert_id"][:8]
     assert [one["state"] for one in alerts.way(begin)] == ["firing"]
-    assert alerts.acknowledge(begin, "me", "I see")["acknowledged_by"] == "me"
+    acknowledged = alerts.acknowledge(begin, "me", "I see")
+    assert (acknowledged["acknowledged_by"], acknowledged["ended"]) == ("me", False)
     assert alerts.acknowledge(begin, "you", None)["acknowledged_by"] == "me"
     assert [(one["acknowledged_by"], one["note"]) for one in alerts.newest(True, 1)] == [("me", "I see")]
     with connect(owned(config)) as owner:
