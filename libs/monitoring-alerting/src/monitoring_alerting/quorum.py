@@ -190,20 +190,10 @@ class QuorumTrack:
             return self.names.index(location)
         if known:
             return None
-        if len(self.names) >= MAX_LOCATIONS:
-            return self._seat_of_one_that_is_gone(slot, location)
-        names = (*self.names, location)
-        self.names = seats.shared_names(names)
-        self.cells.extend(seats.seats(1, slot - 1))
-        return len(names) - 1
-
-    def _seat_of_one_that_is_gone(self, slot: int, location: str) -> int | None:
-        """The seat of the location that was heard longest ago, if nothing that it said counts any more."""
-        seat = min(range(len(self.names)), key=lambda one: self.cells[3 * one])
-        if slot - self.cells[3 * seat] < WIDTH:
+        gone = None
+        if len(self.names) >= MAX_LOCATIONS and (gone := seats.gone(self.cells, slot)) is None:
             return None
-        if self.evidence and self.evidence.forget(self.names[seat]):
-            self.evidence = None
+        seat = len(self.names) if gone is None else gone
         self.names = seats.shared_names((*self.names[:seat], location, *self.names[seat + 1 :]))
         self.cells[3 * seat : 3 * seat + 3] = seats.seats(1, slot - 1)
         return seat
@@ -228,23 +218,17 @@ class QuorumTrack:
         """Note what a late result would have changed."""
         if noted is Noted.REPEATED:
             return
-        after = seats.count(self.cells, slot, slot, self.terms.rule)
-        needed = self.terms.needed
-        if noted is Noted.TOO_OLD:
-            change = "is older than all that is remembered"
-        elif before.failing < needed <= after.failing:
-            change = "with it, enough locations would have failed"
-        elif before.cast < needed <= after.cast:
-            change = "with it, enough locations would have had a vote"
-        else:
+        change: str | None = "is older than all that is remembered"
+        if noted is not Noted.TOO_OLD:
+            change = self.terms.difference(before, seats.count(self.cells, slot, slot, self.terms.rule))
+        if change is None:
             return
-        late_s = ((desk.now or 0) - target.moment(slot)) / 1000
         note = Note(
             target_id=target.id,
             policy=self.policy.name,
             location=result.location,
             scheduled_at=result.scheduled_at,
-            late_s=late_s,
+            late_s=((desk.now or 0) - target.moment(slot)) / 1000,
             change=change,
         )
         desk.note(note)
