@@ -257,7 +257,8 @@ def test_all_that_alert_svc_does_works_under_its_account(config: Config) -> None
         alerts.acknowledge("%", "me", None)
     begin = shown["alert_id"][:8]
     assert [one["state"] for one in alerts.way(begin)] == ["firing"]
-    assert alerts.acknowledge(begin, "me", "I see")["acknowledged_by"] == "me"
+    acknowledged = alerts.acknowledge(begin, "me", "I see")
+    assert (acknowledged["acknowledged_by"], acknowledged["ended"]) == ("me", False)
     assert alerts.acknowledge(begin, "you", None)["acknowledged_by"] == "me"
     assert [(one["acknowledged_by"], one["note"]) for one in alerts.newest(True, 1)] == [("me", "I see")]
     with connect(owned(config)) as owner:
@@ -269,13 +270,15 @@ def test_all_that_alert_svc_does_works_under_its_account(config: Config) -> None
         )
     assert store.store(TOPIC, Step(0, 3, 12, 13, [fired])) == 1
     assert [one["silenced_window"] for one in alerts.way(begin)] == [1]
-    assert store.tell_what_lasts(TOPIC, [(0, 3)], lambda _: True) == 0
+    now = store.now()
+    assert store.tell_what_lasts(TOPIC, [(0, 3)], lambda _: now) == 0
     with connect(owned(config)) as owner:
         owner.execute("UPDATE monitoring.maintenance_window SET ended_at = now()")
-    assert store.tell_what_lasts(TOPIC, [(0, 3)], lambda target: target != watched.id) == 0
+    now = store.now()
+    assert store.tell_what_lasts(TOPIC, [(0, 3)], lambda target: None if target == watched.id else now) == 0
     with pytest.raises(LostError):
-        store.tell_what_lasts(TOPIC, [(0, 2)], lambda _: True)
-    assert [store.tell_what_lasts(TOPIC, [(0, 3)], lambda _: True) for _ in range(2)] == [1, 0]
+        store.tell_what_lasts(TOPIC, [(0, 2)], lambda _: now)
+    assert [store.tell_what_lasts(TOPIC, [(0, 3)], lambda _: now) for _ in range(2)] == [1, 0]
     told = alerts.way(begin)[-1]
     assert (told["state"], told["silenced_window"], told["cause"]) == ("firing", None, "maintenance window 1 is over")
     assert row[:3] == ("firing", "https://a/", {"team": "shop"})

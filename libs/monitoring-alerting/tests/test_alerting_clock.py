@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from monitoring_alerting.decider import Decider
 from monitoring_alerting.policies import Policies
 from monitoring_alerting.testing.matrix import FIRES
-from monitoring_alerting.testing.scenes import MINUTE_MS, START, Scene, decide, loud, target
+from monitoring_alerting.testing.scenes import MINUTE_MS, START, Scene, decide, loud, result, target
 from monitoring_core.clock import from_ms, to_ms
 from monitoring_core.result import CheckResult, Reason, Status
 
@@ -64,3 +65,18 @@ def test_one_wrong_clock_leaves_the_others_to_decide(wrong: Wrong) -> None:
     assert tuple(loud(said)) == FIRES
     fired = next(one for one in said if one.state == "firing")
     assert abs(to_ms(fired.at) - to_ms(START) - 22 * MINUTE_MS) <= MINUTE_MS
+
+
+def test_one_result_from_a_far_future_moves_no_clock() -> None:
+    """Not even where there is one location, which nobody else can contradict; after a gap it is believed soon."""
+    decider = Decider(POLICIES, [target()])
+    for minute in range(10):
+        decider.take(result(minute, "berlin", "u"))
+    before = decider.now
+    decider.take(result(10, "berlin", "u").replace(finished_at=dt.datetime(2036, 2, 7, tzinfo=dt.UTC)))
+    assert decider.now == before
+    decider.take(result(20 * 60, "berlin", "u"))
+    assert abs((decider.now or 0) - to_ms(START) - 20 * 60 * MINUTE_MS) < 2 * MINUTE_MS
+    for minute in range(5):
+        decider.take(result(60 * 60 + minute, "berlin", "u"))
+    assert abs((decider.now or 0) - to_ms(START) - 60 * 60 * MINUTE_MS) < 6 * MINUTE_MS

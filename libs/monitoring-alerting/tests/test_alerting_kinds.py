@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from typing import TYPE_CHECKING
 
 import attrs
@@ -22,7 +23,7 @@ from monitoring_alerting.policies import (
     Policies,
     Policy,
 )
-from monitoring_alerting.testing.scenes import START, decide, loud, result, target
+from monitoring_alerting.testing.scenes import MINUTE_MS, START, decide, loud, result, target
 from monitoring_alerting.transition import State
 from monitoring_core.clock import to_ms
 from monitoring_core.result import Status
@@ -146,6 +147,62 @@ def test_missed_checks_of_an_hour_are_told() -> None:
     assert [(one.state, one.at) for one in said] == [
         (State.FIRING, START + dt.timedelta(hours=1)),
         (State.RESOLVED, START + dt.timedelta(hours=2)),
+    ]
+
+
+def test_two_certificates_that_are_seen_at_one_moment_are_told_as_two() -> None:
+    """Behind a balancer each location may get another one; what ends first counts, whoever sees it."""
+    policy = CertificatePolicy(name="certificate", kind=Kind.CERTIFICATE)
+    days = {"berlin": 6, "tokyo": 5, "virginia": 2}
+    results = [
+        result(minute, location, "u").replace(certificate_expires_at=START + dt.timedelta(days=days[location]))
+        for minute in range(3)
+        for location in days
+    ]
+    said = told(policy, results)
+    assert [one.step_s and one.step_s // 86_400 for one in said] == [7, 7, 3]
+    assert len({one.id for one in said}) == 3
+
+
+def test_missed_checks_are_told_as_long_as_there_are_none() -> None:
+    """After a day without any, nothing is checked often enough again; a location that is gone counts no more."""
+    policy = MissedPolicy(name="missed", kind=Kind.MISSED)
+    decider = Decider(Policies((policy,)), [target()])
+    said = [one for r in run("u" * 60) for one in decider.take(r)]
+    for hour in range(2, 72):
+        said += decider.advance(to_ms(START) + hour * 60 * MINUTE_MS)
+    assert [(one.state, one.at) for one in said] == [(State.FIRING, START + dt.timedelta(hours=2))]
+    said = [one for r in run("u" * 130, start=72 * 60) for one in decider.take(r)]
+    assert [(one.state, one.at) for one in said] == [(State.RESOLVED, START + dt.timedelta(hours=73))]
+    for unknown, ends in ((0, [State.RESOLVED]), (60 * 29, [])):
+        tokyo = [result(minute, "tokyo", "u" if minute < 60 else "?") for minute in range(60 + unknown)]
+        both = sorted([*tokyo, *run("u" * 60 * 30)], key=lambda one: one.scheduled_at)
+        assert [one.state for one in told(policy, both)] == [State.FIRING, *ends]
+
+
+def test_years_without_a_result_are_passed_over_at_once() -> None:
+    """As after a result whose moment is in a far future."""
+    policies = Policies((DOWN, MissedPolicy(name="missed", kind=Kind.MISSED)))
+    decider = Decider(policies, [target()])
+    said = [one for r in run("u" * 60) for one in decider.take(r)]
+    began = time.monotonic()
+    said += decider.advance(to_ms(dt.datetime(9999, 12, 31, tzinfo=dt.UTC)))
+    assert time.monotonic() - began < 1
+    assert sorted(one.state for one in said) == [State.FIRING, State.UNDETERMINED]
+
+
+def test_locations_that_come_and_go_leave_their_votes_to_others() -> None:
+    """As those do that are named after a machine that is replaced each day: the hundredth finds an outage, too."""
+    days = 100
+    signs = "u" * 70
+    results = [result(day * 1440 + minute, f"pod-{day}", "u") for day in range(days) for minute in range(0, 1440, 20)]
+    end = days * 1440
+    results += [result(end + n, location, s) for n, s in enumerate(signs + "dddd") for location in ("new", "newer")]
+    policy = attrs.evolve(DOWN, locations=Locations(at_least=2), blind_after=dt.timedelta(days=7))
+    decider = Decider(Policies((policy,)), [target()])
+    said = [one for r in results for one in (*decider.advance(to_ms(r.scheduled_at)), *decider.take(r))]
+    assert [(one.state, sorted(one.locations)) for one in said if one.state is State.FIRING] == [
+        (State.FIRING, ["new", "newer"])
     ]
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from alert_svc.notify.beats import Beats
 from alert_svc.notify.channel_settings import AlertmanagerChannel, ChannelType
@@ -92,6 +93,20 @@ def test_the_heartbeat_comes_when_results_are_fresh_and_only_then(
             result(connection, SECOND)
             until(lambda: len(healthchecks.requests) >= 2, 10)
         assert {(request.method, request.path) for request in healthchecks.requests} == {("GET", "/ping")}
+
+
+def test_a_fault_of_ours_in_a_heartbeat_is_seen(connection: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would otherwise stay in its thread, and only who waits for the heartbeat would know."""
+
+    def faulty(*_: object) -> str:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr("alert_svc.notify.beats.request", faulty)
+    result(connection, SECOND)
+    beats = Beats("monitoring", Notifications(heartbeat=Heartbeat(url="http://localhost/")), {}, Metrics())
+    with structlog.testing.capture_logs() as logged:
+        beats.begin(connection)
+        until(lambda: [one["event"] for one in logged] == ["sending failed"], 10)
 
 
 def unnoticed(connection: Session) -> bool:

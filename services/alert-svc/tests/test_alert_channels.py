@@ -203,6 +203,21 @@ def test_a_password_goes_over_tls_alone(tls: tuple[ssl.SSLContext, str]) -> None
     assert (len(starttls.mails), len(with_tls.mails), plain.mails, plain.logins) == (1, 1, [], [])
 
 
+def test_what_the_file_cannot_give_is_named_and_no_part_of_a_password_is(
+    tls: tuple[ssl.SSLContext, str], tmp_path: Path
+) -> None:
+    """A password that was replaced by one that cannot be sent, and certificates that are not there."""
+    (tmp_path / "empty.pem").write_text("")
+    with mail_server(Mailbox(), ssl_context=tls[0], auth_require_tls=False) as port:
+        secure: dict[str, Any] = {"security": Security.TLS, "ca_file": tls[1]}
+        with pytest.raises(SendError) as caught:
+            sender(smtp(port, **secure, user="monitor", password=Secret("hünter2", "test"))).send(message(alert()))
+        assert str(caught.value) == f"127.0.0.1:{port}: the user name and the password must be ASCII"
+        for name, why in (("none.pem", "No such file or directory"), ("empty.pem", "")):
+            with pytest.raises(SendError, match=rf"ca_file {tmp_path / name} cannot be used: {why}"):
+                sender(smtp(port, **secure | {"ca_file": str(tmp_path / name)})).send(message(alert()))
+
+
 def test_who_is_refused_is_named_and_does_not_hold_up_others() -> None:
     """A mail that all refuse fails; one that some take was sent."""
     mailbox = Mailbox()

@@ -14,6 +14,7 @@ from alert_svc import wiring
 from alert_svc.cli import main
 
 AT = dt.datetime(2026, 11, 24, 10, tzinfo=dt.UTC)
+ENDED = "6f3a9c216f3a9c216f3a9c216f3a9c21"
 ROW: dict[str, Any] = {
     "alert_id": "5f3a9c215f3a9c215f3a9c215f3a9c21",
     "state": "firing",
@@ -56,7 +57,8 @@ class Alerts:
         return [ROW]
 
     def acknowledge(self, alert_id: str, who: str | None, note: str | None) -> dict[str, Any]:
-        return {"alert_id": ROW["alert_id"], "acknowledged_by": who}
+        ended = ENDED.startswith(alert_id)
+        return {"alert_id": ENDED if ended else ROW["alert_id"], "acknowledged_by": who, "ended": ended}
 
 
 @pytest.fixture
@@ -100,3 +102,9 @@ def test_json_has_every_field(run: Any) -> None:
 def test_an_acknowledgement_says_who(run: Any) -> None:
     """By default the user of the terminal."""
     assert run("ack", "5f3a9c21", "--by", "me").stdout == f"alert {ROW['alert_id']}: acknowledged by me\n"
+
+
+def test_who_acknowledges_an_alert_that_has_ended_is_told_so(run: Any) -> None:
+    """If the website is down again, that is another alert, which nobody has acknowledged."""
+    said = run("ack", "6f3a9c21", "--by", "me").stdout
+    assert said == f"alert {ENDED}: acknowledged by me, but it has ended: see alert-svc list --open\n"

@@ -180,7 +180,28 @@ def test_only_what_a_person_needs_to_know_is_told(connection: Session) -> None:
     store(connection, transition(4, "undetermined", "firing"))
     assert kinds(make(connection, settings())) == [("ops", "problem", 1)]
     store(connection, resolved(4), firing(4, episode=1), resolved(4, episode=1))
-    assert kinds(make(connection, settings())) == [("ops", "problem", 1), ("ops", "recovery", 2)]
+    assert kinds(make(connection, settings())) == [
+        ("ops", "problem", 1),
+        ("ops", "recovery", 1),
+        ("ops", "recovery", 1),
+    ]
+
+
+def test_what_happened_to_a_website_is_told_in_that_order(connection: Session) -> None:
+    """After an outage of alert-svc, what it missed is decided at once: the last message must not say that it is up."""
+    store(connection, firing(1), firing(2))
+    make(connection, settings())
+    store(connection, resolved(1), firing(3), resolved(3), firing(1, episode=1), firing(3, episode=1))
+    store(connection, resolved(2), firing(4))
+    make(connection, settings())
+    rows = connection.execute("SELECT kind, content FROM monitoring.alert_notification ORDER BY made_at").fetchall()
+    assert [(kind, sorted(one.target_id for one in from_plain(content).alerts)) for kind, content in rows] == [
+        ("problem", [1, 2]),
+        ("problem", [3, 4]),
+        ("recovery", [1, 2, 3]),
+        ("problem", [1, 3]),
+    ]
+    assert count_of(connection, "alert_told") == 3
 
 
 def test_what_is_down_at_the_end_of_a_window_is_told(connection: Session) -> None:

@@ -24,6 +24,7 @@ from dbadmin.history.maintain import maintain
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
 from monitoring_runtime.postgres import connect
+from monitoring_testkit.alert_rows import store, transition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -231,6 +232,37 @@ def test_old_roll_ups_and_incidents_go_by_their_own_retention(
     assert one(connection, "SELECT count(*) FROM monitoring.availability_daily") == 0
     found = connection.execute("SELECT target_id, ended_at, checks FROM monitoring.website_incident ORDER BY 1")
     assert found.fetchall() == [(3, None, 1), (6, None, 1)]
+
+
+def test_an_alert_stays_as_long_as_it_is_open(database: DatabaseConfig, connection: psycopg.Connection[Any]) -> None:
+    """What it is now, what was told of it and who looks after it; one that has ended goes with all that it was."""
+    store(
+        connection,
+        transition(1, "firing", "suspected", at=NOW),
+        transition(1, "recovering", "firing", at=NOW + dt.timedelta(minutes=1)),
+        transition(1, "firing", "recovering", at=NOW + dt.timedelta(minutes=2)),
+        transition(2, "firing", "suspected", at=NOW),
+        transition(2, "resolved", "firing", at=NOW + dt.timedelta(minutes=1)),
+        transition(3, "suspected", "ok", at=NOW),
+        transition(3, "ok", "suspected", at=NOW + dt.timedelta(minutes=1)),
+    )
+    first = f"alert-1-down-0-firing-{NOW.timestamp()}"
+    connection.execute(
+        "INSERT INTO monitoring.alert_told (alert_id, transition_id, state, channels) VALUES (%s, %s, 'firing', '{}')",
+        ("alert-1-down-0", first),
+    )
+    for number in (1, 2):
+        connection.execute(
+            "INSERT INTO monitoring.alert_acknowledgement VALUES (%s, %s)", (f"alert-{number}-down-0", NOW)
+        )
+    connection.execute("UPDATE monitoring.alert_transition SET stored_at = at")
+    for _ in retention.expire_rollups(connection, "monitoring", NOW + dt.timedelta(days=5)):
+        pass
+    left = connection.execute("SELECT target_id, state, transition_id = %s FROM monitoring.alert_transition", (first,))
+    assert sorted(left.fetchall()) == [(1, "firing", False), (1, "firing", True)]
+    assert connection.execute("SELECT alert_id FROM monitoring.alert_acknowledgement").fetchall() == [
+        ("alert-1-down-0",)
+    ]
 
 
 def test_many_days_of_the_default_partition_are_told_in_a_short_line(

@@ -155,5 +155,5 @@ class CertificateTrack:
                 locations=locations,
                 results=results,
                 step_s=reached[-1] // 1000,
-                key=moment,
+                end=end,
             )

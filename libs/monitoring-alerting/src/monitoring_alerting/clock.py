@@ -6,6 +6,9 @@ from itertools import pairwise
 
 import attrs
 
+# After a longer gap, the only location there is must speak for three intervals, too, until it is believed.
+_LONGEST_GAP_MS = 86_400_000
+
 
 @attrs.define
 class Heard:
@@ -65,7 +68,9 @@ class ResultClock:
             return moment
         previous, heard.moment = heard.moment, moment
         # Spoken for three intervals, and nobody else: the others are silent.
-        if moment - self.speaks_since >= 2 * step or (now is not None and len(self.heard) == 1):
+        if moment - self.speaks_since >= 2 * step or (
+            now is not None and len(self.heard) == 1 and moment - now <= _LONGEST_GAP_MS
+        ):
             return moment
         if len(self.heard) == 1:
             return now

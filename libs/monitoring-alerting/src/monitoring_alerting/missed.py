@@ -19,18 +19,28 @@ if TYPE_CHECKING:
     from monitoring_core.result import CheckResult
 
 HOUR_MS = 3_600_000
-# A location without any result for so many hours is taken for removed.
+# A location without any result for so many hours, in which others had some, is taken for removed.
 REMOVED_AFTER = 24
 
 
 @attrs.define
 class Counted:
-    """What a location has covered: the first slot, the newest, the mask of the last ones, and counts by hour."""
+    """What a location has covered: the first slot, the newest, the mask of the last ones, and counts by hour.
+
+    Attributes:
+        heard: the newest slot with any result, also one that is unknown.
+    """
 
     first: int
     newest: int = NEVER
     said: int = 0
     hours: dict[int, int] = attrs.field(factory=dict)
+    heard: int = NEVER
+
+    @property
+    def seen(self) -> int:
+        """The newest slot at which the location was there."""
+        return max(self.first, self.newest, self.heard)
 
     def take(self, slot: int, hour: int) -> None:
         """Count a slot once. What is older than the mask is not counted."""
@@ -84,6 +94,7 @@ class MissedTrack:
         counted = self.counted.get(result.location)
         if counted is None:
             counted = self.counted[result.location] = Counted(slot)
+        counted.heard = max(counted.heard, slot)
         self.hour = hour if self.hour is None else self.hour
         if result.status is not Status.UNKNOWN and hour >= self.hour:
             counted.take(slot, hour)
@@ -93,6 +104,9 @@ class MissedTrack:
         while self.hour is not None and desk.now is not None and desk.now >= self._judged_at(target, self.hour):
             self._judge(target, self.hour, desk)
             self.hour += 1
+            if self._silent(target):
+                # Nothing else can be said of the hours that follow, however many there are.
+                self.hour = max(self.hour, (desk.now - LATE_INTERVALS * target.interval) // HOUR_MS)
 
     def quiet_until(self, target: Watched) -> int:
         """Always: what is covered can be counted without results."""
@@ -107,8 +121,8 @@ class MissedTrack:
                 counted.fill(target, last)
 
     def next_wake(self, target: Watched) -> int | None:
-        """When the hour is over."""
-        return None if self.hour is None else self._judged_at(target, self.hour)
+        """When the hour is over, unless it will be as the one before."""
+        return None if self.hour is None or self._silent(target) else self._judged_at(target, self.hour)
 
     def change_policy(self, policy: MissedPolicy) -> None:
         """Judge the next hour by another coverage."""
@@ -127,6 +141,14 @@ class MissedTrack:
     def _judged_at(self, target: Watched, hour: int) -> int:
         return (hour + 1) * HOUR_MS + LATE_INTERVALS * target.interval
 
+    def _newest(self, target: Watched) -> int:
+        """The newest hour in which a location was there."""
+        return max((target.moment(one.seen) // HOUR_MS for one in self.counted.values()), default=0)
+
+    def _silent(self, target: Watched) -> bool:
+        """Whether there was no result at all in the hour that was judged last."""
+        return self.hour is not None and self._newest(target) < self.hour - 1
+
     def _judge(self, target: Watched, hour: int, desk: Desk) -> None:
         bad = [location for location in list(self.counted) if self._falls_short(target, location, hour)]
         at, since = (hour + 1) * HOUR_MS, hour * HOUR_MS
@@ -141,7 +163,7 @@ class MissedTrack:
 
     def _falls_short(self, target: Watched, location: str, hour: int) -> bool:
         counted = self.counted[location]
-        if target.moment(max(counted.newest, counted.first)) // HOUR_MS < hour - REMOVED_AFTER:
+        if target.moment(counted.seen) // HOUR_MS < min(hour, self._newest(target)) - REMOVED_AFTER:
             del self.counted[location]
             return False
         start = max(hour * HOUR_MS, target.moment(counted.first))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from monitoring_alerting.targets import Watched
     from monitoring_core.result import CheckResult
 
-# More locations than this of one target have no vote.
+# More locations than this at a time have no vote on a target.
 MAX_LOCATIONS = 64
 _UNSET = 1 << 62
 
@@ -188,12 +188,15 @@ class QuorumTrack:
             self.cells = seats.seats(len(known), slot - 1)
         if location in self.names:
             return self.names.index(location)
-        if known or len(self.names) >= MAX_LOCATIONS:
+        if known:
             return None
-        names = (*self.names, location)
-        self.names = seats.shared_names(names)
-        self.cells.extend(seats.seats(1, slot - 1))
-        return len(names) - 1
+        gone = None
+        if len(self.names) >= MAX_LOCATIONS and (gone := seats.gone(self.cells, slot)) is None:
+            return None
+        seat = len(self.names) if gone is None else gone
+        self.names = seats.shared_names((*self.names[:seat], location, *self.names[seat + 1 :]))
+        self.cells[3 * seat : 3 * seat + 3] = seats.seats(1, slot - 1)
+        return seat
 
     def _note(self, seat: int, slot: int, mark: Mark, last: int) -> Noted:
         """Note a result. What a location said when its clock was ahead makes room for what it says now."""
@@ -215,23 +218,17 @@ class QuorumTrack:
         """Note what a late result would have changed."""
         if noted is Noted.REPEATED:
             return
-        after = seats.count(self.cells, slot, slot, self.terms.rule)
-        needed = self.terms.needed
-        if noted is Noted.TOO_OLD:
-            change = "is older than all that is remembered"
-        elif before.failing < needed <= after.failing:
-            change = "with it, enough locations would have failed"
-        elif before.cast < needed <= after.cast:
-            change = "with it, enough locations would have had a vote"
-        else:
+        change: str | None = "is older than all that is remembered"
+        if noted is not Noted.TOO_OLD:
+            change = self.terms.difference(before, seats.count(self.cells, slot, slot, self.terms.rule))
+        if change is None:
             return
-        late_s = ((desk.now or 0) - target.moment(slot)) / 1000
         note = Note(
             target_id=target.id,
             policy=self.policy.name,
             location=result.location,
             scheduled_at=result.scheduled_at,
-            late_s=late_s,
+            late_s=((desk.now or 0) - target.moment(slot)) / 1000,
             change=change,
         )
         desk.note(note)

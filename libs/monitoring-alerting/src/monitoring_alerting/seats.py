@@ -89,6 +89,12 @@ def seats(count: int, newest: int) -> array[int]:
     return array("q", [newest, 0, 0] * count)
 
 
+def gone(cells: array[int], slot: int) -> int | None:
+    """The seat of the location that was heard longest ago, if nothing that it said counts at a slot any more."""
+    seat = min(range(len(cells) // 3), key=lambda one: cells[3 * one])
+    return seat if slot - cells[3 * seat] >= WIDTH else None
+
+
 def note(cells: array[int], seat: int, slot: int, mark: Mark) -> Noted:
     """Note what a location saw at a slot. A real result replaces an unknown one, and nothing replaces a real one."""
     at = 3 * seat

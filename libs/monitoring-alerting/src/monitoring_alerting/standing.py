@@ -48,22 +48,22 @@ class Standing:
         cause: str | None = None,
         silenced_by: Parent | None = None,
         step_s: int | None = None,
-        key: int | None = None,
+        end: int | None = None,
     ) -> None:
         """Tell a state.
 
         Args:
             since: when an alert began that begins with this state.
-            key: what tells this alert from others of the target and the policy, when it is not `since`.
+            end: when a certificate ends that is told of, in milliseconds; another one may be seen at the same moment.
         """
         before, self.told, self.silenced_by = self.told, state, silenced_by
         if not self.alert_id:
             self.since = since
-            self.alert_id = identity(target.id, policy.name, policy.kind, since if key is None else key)
+            self.alert_id = identity(target.id, policy.name, policy.kind, since if end is None else at)
         self.loud = self.loud or state in LOUD
         desk.tell(
             Transition(
-                id=identity(self.alert_id, state, at),
+                id=identity(self.alert_id, state, at, *(() if end is None else (end, step_s))),
                 alert_id=self.alert_id,
                 target_id=target.id,
                 policy=policy.name,

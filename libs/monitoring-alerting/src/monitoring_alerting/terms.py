@@ -84,6 +84,14 @@ class Terms:
             return Status.UP
         return {Kind.DOWN: Status.DOWN, Kind.DEGRADED: Status.UP}.get(self.policy.kind, Status.UNKNOWN)
 
+    def difference(self, before: Votes, after: Votes) -> str | None:
+        """What further votes would have made of a slot; None for nothing else."""
+        if before.failing < self.needed <= after.failing:
+            return "with it, enough locations would have failed"
+        if before.cast < self.needed <= after.cast:
+            return "with it, enough locations would have had a vote"
+        return None
+
     def phase(self, votes: Votes, before: Phase, overdue: bool) -> Phase | None:
         """The phase at a slot after the one before it; None as long as results that are awaited may change it.
 

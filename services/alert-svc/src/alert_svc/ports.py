@@ -105,12 +105,14 @@ class Store(Protocol):
         """
         ...
 
-    def tell_what_lasts(self, topic: Topic, holds: Sequence[tuple[int, int]], is_mine: Callable[[int], bool]) -> int:
+    def tell_what_lasts(
+        self, topic: Topic, holds: Sequence[tuple[int, int]], decided_until: Callable[[int], int | None]
+    ) -> int:
         """Store again, under the same alert, what a maintenance window kept back that is over; returns how many.
 
         Args:
             holds: the partitions of this process, each with its generation.
-            is_mine: whether a target is in one of them.
+            decided_until: up to when (ms) a target is decided that is in one of them; None for others.
 
         Raises:
             LostError: another process has taken one of the partitions over. Nothing was stored.

@@ -246,11 +246,11 @@ class AlertService:
         if now < self._next_windows or not settled or self.known.topic is None:
             return
         self._next_windows = now + WINDOWS_EVERY_S
-        numbers = {one.number for one in settled}
+        clocks: dict[int | None, int | None] = {one.number: one.clock for one in settled}
         holds = [(one.number, one.generation) for one in settled]
         with contextlib.suppress(LostError):  # the next step of the partition finds that out, too
             told = self.store.tell_what_lasts(
-                self.known.topic.topic, holds, lambda target: self.known.partition_of(target) in numbers
+                self.known.topic.topic, holds, lambda target: clocks.get(self.known.partition_of(target))
             )
             if told:
                 log.info("maintenance windows are over: what lasts is told", alerts=told)

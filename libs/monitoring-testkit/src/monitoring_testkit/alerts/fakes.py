@@ -76,7 +76,9 @@ class FakeStore:
             self.told.setdefault(transition.id, transition)
         return len(self.told) - before
 
-    def tell_what_lasts(self, topic: Topic, holds: Sequence[tuple[int, int]], is_mine: Callable[[int], bool]) -> int:
+    def tell_what_lasts(
+        self, topic: Topic, holds: Sequence[tuple[int, int]], decided_until: Callable[[int], int | None]
+    ) -> int:
         self._fail_while_away()
         return 0
 

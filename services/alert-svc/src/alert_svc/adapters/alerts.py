@@ -41,7 +41,9 @@ _FIND = "SELECT DISTINCT alert_id FROM {transitions} WHERE starts_with(alert_id,
 _ACKNOWLEDGE = """
 INSERT INTO {acknowledgements} AS old (alert_id, acknowledged_by, note) VALUES (%s, %s, %s)
 ON CONFLICT (alert_id) DO UPDATE SET note = coalesce(excluded.note, old.note)
-RETURNING acknowledged_at, acknowledged_by"""
+RETURNING acknowledged_at, acknowledged_by, (
+    SELECT t.state IN ('ok', 'resolved') FROM {transitions} t WHERE t.alert_id = old.alert_id
+    ORDER BY t.sequence DESC LIMIT 1) AS ended"""
 
 Row = dict[str, Any]
 
@@ -68,7 +70,11 @@ class PostgresAlerts:
             return cursor.execute(self._composed(_WAY), (self._found(cursor, alert_id),)).fetchall()
 
     def acknowledge(self, alert_id: str, who: str | None, note: str | None) -> Row:
-        """Note that somebody looks after an alert; returns since when, and who. Args: alert_id: its begin is enough."""
+        """Note that somebody looks after an alert; returns since when, who, and whether the alert has ended already.
+
+        Args:
+            alert_id: its begin is enough.
+        """
         with self._cursor() as cursor:
             found = self._found(cursor, alert_id)
             (row,) = cursor.execute(self._composed(_ACKNOWLEDGE), (found, who, note)).fetchall()

@@ -8,6 +8,7 @@ from psycopg import sql
 
 from alert_svc.windows import WindowTable
 from monitoring_alerting.transition import identity
+from monitoring_core.clock import from_ms
 from monitoring_core.tables import TRANSITION_TABLE
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ AND (t.state IN ('firing', 'undetermined', 'flapping') OR t.state = 'resolved' A
 _TELL = """
 INSERT INTO {transitions} (transition_id, alert_id, target_id, policy, kind, severity, state, before, at, since,
     decided_at, locations, evidence, cause, silenced_by, step_s, url, labels)
-SELECT %(id)s, alert_id, target_id, policy, kind, severity, state, state, %(now)s, since, decided_at,
-    locations, evidence, %(cause)s, silenced_by, step_s, url, labels
+SELECT %(id)s, alert_id, target_id, policy, kind, severity, state, CASE WHEN cause IS NULL THEN state ELSE before END,
+    %(now)s, since, decided_at, locations, evidence, concat_ws('; ', cause, %(cause)s::text), silenced_by, step_s, url,
+    labels
 FROM {transitions} WHERE transition_id = %(of)s ON CONFLICT DO NOTHING"""
 
 
@@ -45,16 +47,21 @@ class Maintenance:
         self._windows.look(cursor)
         return [self._windows.holding(one.at, one.labels) for one in transitions]
 
-    def tell_what_lasts(self, cursor: psycopg.Cursor[Any], is_mine: Callable[[int], bool]) -> int:
+    def tell_what_lasts(self, cursor: psycopg.Cursor[Any], decided_until: Callable[[int], int | None]) -> int:
         """Tell again, under the same alert, what a window kept back that is over; returns how many.
 
+        While results are decided late, what was kept back may have ended within the window: it is not over for a target
+        before everything within it is decided.
+
         Args:
-            is_mine: whether this process decides a target.
+            decided_until: up to when (ms) a target is decided; None for one that this process does not decide.
         """
         self._windows.look(cursor)
         told = 0
         for number, target_id, labels, window, now in cursor.execute(self._composed(_KEPT_BACK)).fetchall():
-            if not is_mine(target_id) or self._windows.holding(now, labels or {}) is not None:
+            until = decided_until(target_id)
+            moments = () if until is None else (now, min(now, from_ms(until)))
+            if not moments or any(self._windows.holding(moment, labels or {}) is not None for moment in moments):
                 continue
             values = {
                 "id": identity(number, "window over"),

@@ -136,14 +136,16 @@ class PostgresStore:
                 cursor.execute(self._composed(_SNAPSHOT_AT), (step.snapshot.offset, *place))
         return new
 
-    def tell_what_lasts(self, topic: Topic, holds: Sequence[tuple[int, int]], is_mine: Callable[[int], bool]) -> int:
+    def tell_what_lasts(
+        self, topic: Topic, holds: Sequence[tuple[int, int]], decided_until: Callable[[int], int | None]
+    ) -> int:
         """What alert_svc.ports.Store.tell_what_lasts promises."""
         with self._used() as connection, connection.transaction(), connection.cursor() as cursor:
             for partition, generation in holds:
                 values = _place(topic, partition) | {"generation": generation}
                 if cursor.execute(self._composed(_MINE), values).rowcount != 1:
                     raise LostError
-            return self._maintenance.tell_what_lasts(cursor, is_mine)
+            return self._maintenance.tell_what_lasts(cursor, decided_until)
 
     def now(self) -> int:
         """What alert_svc.ports.Store.now promises."""

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def ack(config: Config, alert_id: str, note: str | None, by: str | None) -> None:
     """Note that somebody looks after an alert: nobody else is called. Of its ID, the first characters are enough."""
     row = wiring.alerts(config).acknowledge(alert_id, by or _user(), note and one_line(note))
-    click.echo(f"alert {row['alert_id']}: acknowledged by {row['acknowledged_by'] or 'nobody named'}")
+    ended = ", but it has ended: see alert-svc list --open" if row["ended"] else ""
+    click.echo(f"alert {row['alert_id']}: acknowledged by {row['acknowledged_by'] or 'nobody named'}{ended}")
 
 
 def _user() -> str | None:

@@ -117,7 +117,7 @@ class Beats:
         return True
 
     def _run(self, name: str, work: Callable[[], None]) -> None:
-        self._running[name] = in_background(f"beat-{name}", work)
+        self._running[name] = in_background(f"beat-{name}", partial(_told_of_faults, name, work))
 
     def _beat(self, heartbeat: Heartbeat) -> None:
         try:
@@ -126,6 +126,14 @@ class Beats:
         except SendError as error:
             self._metrics.beats.labels("failed").inc()
             log.warning("heartbeat not sent", error=str(error))
+
+
+def _told_of_faults(name: str, work: Callable[[], None]) -> None:
+    """Do work whose faults would be seen nowhere, while an Alertmanager ends what is open."""
+    try:
+        work()
+    except Exception:
+        log.exception("sending failed", channel=name)
 
 
 def _resend(sender: AlertmanagerSender, alerts: list[Alert], watchdog: bool) -> None:

@@ -135,6 +135,9 @@ class SmtpChannel(Channel):
             yield Rule(("user", "password"), "must be given with password, or neither")
         elif self.user is not None and self.security is Security.NONE:
             yield Rule(("security", "user"), "must be starttls or tls, because there is a password")
+        # Python's smtplib sends no others.
+        if self.user is not None and self.password is not None and not (self.user + self.password.reveal()).isascii():
+            yield Rule(("user", "password"), "must be ASCII, as must be password")
 
 
 @attrs.frozen(kw_only=True)

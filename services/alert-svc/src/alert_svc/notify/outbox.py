@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -41,7 +40,7 @@ SELECT {group}, a.state = 'resolved', clock_timestamp() - min(a.stored_at),
     count(*) FILTER (WHERE a.stored_at > clock_timestamp() - %s)
 FROM {alert_transition} a WHERE NOT a.noticed AND a.silenced_window IS NULL AND a.state = ANY (%s) GROUP BY 1, 2"""
 _MEMBERS = """
-SELECT {alert} FROM {alert_transition} a
+SELECT a.sequence, {alert} FROM {alert_transition} a
 WHERE NOT a.noticed AND a.silenced_window IS NULL AND a.state = ANY (%s) AND {group} = %s
 AND (a.state <> 'resolved' OR %s AND NOT EXISTS (
     SELECT FROM {alert_transition} b WHERE b.alert_id = a.alert_id AND NOT b.noticed AND b.silenced_window IS NULL
@@ -122,16 +121,15 @@ class Outbox:
         ready: tuple[list[str | None], bool],
         now: dt.datetime,
     ) -> int:
-        """Tell a group. Its problems are told before its recoveries, so that no end comes before its begin."""
+        """Tell a group, each website's problems and ends in the order in which they came."""
         values, recovered = ready
         rows = connection.execute(s[_MEMBERS], (TOLD_STATES, Jsonb(values), recovered, _MOST)).fetchall()
-        alerts = [alert_of(row) for row in rows]
+        alerts = [alert_of(row) for _, *row in sorted(rows, key=lambda row: row[0])]
         group = {
             name: value for name, value in zip(self.settings.grouping.by, values, strict=True) if value is not None
         }
         made = 0
-        for _, part in groupby(alerts, lambda alert: alert.state is State.RESOLVED):
-            members = list(part)
+        for members in _rounds(alerts):
             told = _told(connection, s, {alert.alert_id for alert in members})
             plan = planned(members, told, self.settings, group, now)
             _write(connection, s, plan)
@@ -180,6 +178,23 @@ class Outbox:
         if end := self._windows.held_until(now, alert.labels):
             return min(end, now + _LOOK_AGAIN)
         return quiet_end(self.settings, alert, channel, cause == "escalation", now)
+
+
+def _rounds(alerts: Iterable[Alert]) -> list[list[Alert]]:
+    """Problems, ends, problems again and so on: in each, all that came to a website by then under a policy.
+
+    Nearly always there are problems and ends. After an outage, a website may have been down twice.
+    """
+    rounds: list[list[Alert]] = []
+    reached: dict[tuple[int, str], int] = {}
+    for alert in alerts:
+        about = alert.target_id, alert.policy
+        number = reached.get(about, 0)
+        number += (number % 2 == 1) is not (alert.state is State.RESOLVED)
+        reached[about] = number
+        rounds += [[] for _ in range(number + 1 - len(rounds))]
+        rounds[number].append(alert)
+    return [members for members in rounds if members]
 
 
 def _kind(alert: Alert, cause: str) -> str:

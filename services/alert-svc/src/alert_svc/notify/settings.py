@@ -80,6 +80,9 @@ class Route:
             yield Rule(("channels",), "must name a channel")
         if (escalation := self.escalation) and not escalation.channels:
             yield Rule(("escalation.channels",), "must name a channel")
+        for name in self.channels:
+            if escalation and name in escalation.channels:
+                yield Rule(("escalation.channels",), f"{name} is told by the route itself, and is not told again")
         if not (quiet := self.quiet_hours):
             return
         if quiet.begin == quiet.end:

@@ -39,6 +39,15 @@ DELETE FROM {schema}.availability_dirty_hour WHERE hour = %(start)s AND EXISTS (
 _DIRTY = "SELECT FROM {schema}.availability_dirty_hour WHERE hour >= %(start)s AND hour < %(end)s LIMIT 1"
 # An open incident holds the number of its checks itself.
 _FORGET_RUNS = "DELETE FROM {schema}.availability_down_run WHERE hour < %(horizon)s"
+# An alert that is open stays as it is now, and as it was told last; of one that has ended, the end goes last.
+_OLD_TRANSITION = """stored_at < %(horizon)s
+    AND (EXISTS (SELECT FROM {schema}.alert_transition n
+            WHERE n.alert_id = alert_transition.alert_id AND n.sequence > alert_transition.sequence)
+        OR state IN ('ok', 'resolved') AND NOT EXISTS (SELECT FROM {schema}.alert_transition o
+            WHERE o.alert_id = alert_transition.alert_id AND o.sequence < alert_transition.sequence))
+    AND NOT EXISTS (SELECT FROM {schema}.alert_told t WHERE t.transition_id = alert_transition.transition_id)"""
+_OLD_ACKNOWLEDGEMENT = """acknowledged_at < %(horizon)s AND NOT EXISTS (
+    SELECT FROM {schema}.alert_transition t WHERE t.alert_id = alert_acknowledgement.alert_id)"""
 _OLD = (
     ("availability_hourly", "hour < %(horizon)s"),
     ("availability_daily", "day < %(horizon)s"),
@@ -46,9 +55,9 @@ _OLD = (
     # While a target is inactive, its pause is kept.
     ("availability_pause", "(resumed_at < %(horizon)s OR cause = 'deleted' AND paused_at < %(horizon)s)"),
     ("availability_monitor_config_history", "changed_at < %(horizon)s"),
-    ("alert_transition", "stored_at < %(horizon)s"),
+    ("alert_transition", _OLD_TRANSITION),
     ("alert_notification", "done_at < %(horizon)s"),
-    ("alert_acknowledgement", "acknowledged_at < %(horizon)s"),
+    ("alert_acknowledgement", _OLD_ACKNOWLEDGEMENT),
     ("incident_note", "noted_at < %(horizon)s"),
     ("status_write", "written_at < %(horizon)s"),
     # For longer than any login lasts.

@@ -122,7 +122,11 @@ class SmtpSender:
             server.close()
 
     def _context(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=self._channel.ca_file)
+        try:
+            return ssl.create_default_context(cafile=self._channel.ca_file)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise SendError(f"{self._place}: ca_file {self._channel.ca_file} cannot be used: {why}") from None
 
 
 def _why(error: BaseException) -> str:
@@ -132,6 +136,8 @@ def _why(error: BaseException) -> str:
             return f"the server refuses the user name and password ({error.smtp_code})"
         case smtplib.SMTPResponseException():
             return line(f"{error.smtp_code} {_text(error.smtp_error)}", ANSWER_CHARS)
+        case UnicodeEncodeError():  # whose text has a part of what cannot be encoded
+            return "the user name and the password must be ASCII"
         case TimeoutError():
             return f"no answer within {ANSWER_S:g} s"
     return line(str(error) or type(error).__name__, ANSWER_CHARS)
