@@ -862,6 +862,22 @@ def test_a_body_in_which_a_value_is_not_found_is_kept(engine: EngineName, websit
     assert check(keeping, website.url, expected_json={"$.n": 3}).body_excerpt is None
 
 
+@pytest.mark.parametrize(
+    ("url", "place", "told"),
+    [
+        ("http://127.0.0.9/", None, "127.0.0.9:80"),
+        ("https://127.0.0.9/", None, "127.0.0.9:443"),
+        ("http://127.0.0.1:1/", None, "127.0.0.1:1"),
+        ("http://shop.invalid/", "127.0.0.1:1", "127.0.0.1:1"),
+        ("https://shop.invalid/", "127.0.0.9", "127.0.0.9:443"),
+    ],
+)
+def test_where_nothing_could_be_connected_to_is_told(url: str, place: str | None, told: str, probe: Prober) -> None:
+    """The host and the port that were tried, not those of the URL, where these differ."""
+    result = check(probe, url, connect_to=place)
+    assert result.error == f"{told}: Connection refused"
+
+
 def test_an_origin_is_reached_under_the_name_of_its_website(probe: Prober, website: RawWebsite) -> None:
     """Past whatever its name leads to; a redirect to another host goes where that host is."""
     other = type(website)()

@@ -33,6 +33,11 @@ def denied(address: str, network: str) -> str:
     return f"{address} is in {network}, which monitor.denied_networks forbids"
 
 
+def place(host: str, port: int) -> str:
+    """Host and port, for a person."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def told(attempts: Sequence[tuple[str, str]]) -> str:
     """What came of each address that was tried, for a person."""
     return "; ".join(f"{address}: {outcome}" for address, outcome in attempts)

@@ -21,7 +21,7 @@ from producer_svc.checks.http.client_certificates import ClientCertificate, Clie
 from producer_svc.checks.http.exchange import Exchange
 from producer_svc.checks.http.limits import Limits
 from producer_svc.checks.http.request import header_lines
-from producer_svc.checks.network import told
+from producer_svc.checks.network import place, told
 from producer_svc.checks.stalls import timed_out
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ class NativeEngine:
                 return EndingError(Reason.PROBER_ERROR, f"the prober {answer.detail}")
             case "connect":
                 detail = told(answer.attempts) if len(answer.attempts) > 1 else answer.detail
-                return EndingError(Reason.CONNECTION_ERROR, f"{urlsplit(exchange.request.url).netloc}: {detail}")
+                return EndingError(Reason.CONNECTION_ERROR, f"{_place(exchange)}: {detail}")
         return EndingError(_REASONS[answer.failure or "answer"], answer.detail)
 
 
@@ -276,6 +276,13 @@ def measure(exchange: Exchange, answer: Answer) -> None:
     exchange.http_version = answer.http_version or exchange.http_version
     if answer.tls_version:
         exchange.tls_version, exchange.tls_resumed = answer.tls_version, answer.resumed
+
+
+def _place(exchange: Exchange) -> str:
+    """Where a hop was to connect to."""
+    parts = urlsplit(exchange.request.url)
+    host, port = exchange.connect_to or (parts.hostname or "", None)
+    return place(host, port or parts.port or (443 if parts.scheme == "https" else 80))
 
 
 def _sum(before: float | None, more: float | None) -> float | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 
 from producer_svc.checks.http.progress import WAITING, ConnectError, DeadlineError, DnsError, OwnFaultError, Progress
-from producer_svc.checks.network import OWN_FAULTS, DeniedNetworks, denied, told
+from producer_svc.checks.network import OWN_FAULTS, DeniedNetworks, denied, place, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,7 +99,7 @@ def connect(host: str, port: int, resolver: Resolver, networks: DeniedNetworks, 
             raise OwnFaultError(own)
         attempts = progress.attempts
         why = told(attempts) if len(attempts) > 1 else (attempts or [("", "no address")])[0][1]
-        raise ConnectError(f"{host}:{port}: {why}")
+        raise ConnectError(f"{place(host.strip('[]'), port)}: {why}")
     progress.connect_s = (progress.connect_s or 0.0) + time.monotonic() - resolved
     progress.phase = WAITING
     connection.settimeout(progress.remaining_s())
@@ -157,11 +157,11 @@ class _Race:
         return None
 
     def _begin(self, address: Address) -> None:
-        family, kind, protocol, _, place = address
-        if network := self.networks.holding(place[0]):
-            self.progress.attempts.append((place[0], denied(place[0], network)))
+        family, kind, protocol, _, where = address
+        if network := self.networks.holding(where[0]):
+            self.progress.attempts.append((where[0], denied(where[0], network)))
             return
-        self.progress.attempts.append((place[0], "no answer"))
+        self.progress.attempts.append((where[0], "no answer"))
         try:
             connection = BudgetSocket(family, kind, protocol)
         except OSError as error:
@@ -171,7 +171,7 @@ class _Race:
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._running[connection] = len(self.progress.attempts) - 1
-        code = connection.connect_ex(place)
+        code = connection.connect_ex(where)
         if code in (0, errno.EINPROGRESS):
             self._selector.register(connection, selectors.EVENT_WRITE)
         else:
@@ -186,18 +186,18 @@ class _Race:
         return not code
 
     def _won(self, connection: Any) -> BudgetSocket:
-        place = self._running.pop(connection)
-        address = self.progress.attempts[place][0]
-        self.progress.attempts[place] = (address, "connected")
+        at = self._running.pop(connection)
+        address = self.progress.attempts[at][0]
+        self.progress.attempts[at] = (address, "connected")
         self.progress.remote_address = address
         return connection  # type: ignore[no-any-return]
 
     def _lost(self, connection: BudgetSocket, code: int) -> None:
-        place = self._running.pop(connection)
+        at = self._running.pop(connection)
         connection.close()
-        self._note(place, code)
+        self._note(at, code)
 
-    def _note(self, place: int, code: int) -> None:
+    def _note(self, at: int, code: int) -> None:
         """Write down why an attempt failed."""
         self._codes.append(code)
-        self.progress.attempts[place] = (self.progress.attempts[place][0], os.strerror(code))
+        self.progress.attempts[at] = (self.progress.attempts[at][0], os.strerror(code))
