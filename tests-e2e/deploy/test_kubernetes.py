@@ -13,7 +13,8 @@ import subprocess
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import attrs
 import pytest
@@ -287,9 +288,6 @@ def test_keda_takes_the_objects_and_its_query_counts_right(deployed: Watched) ->
 
 def test_a_pod_watches_what_the_cluster_publishes(deployed: Watched, base_image: str) -> None:
     """The example of a CronJob, with the token that its pod gets: what is new waits, what is gone is let go."""
-    authority = json.loads(kubectl("-n", NAMESPACE, "get", "configmap", "kube-root-ca.crt", "-o", "json"))
-    if not authority["data"]["ca.crt"]:
-        cannot_run("pods cannot know the API server by its certificate (kube-controller-manager --root-ca-file)")
     deployed.engine.build_with_kubernetes(base_image)
     deployed.run(f"minikube image load {WITH_KUBERNETES}")
     overlay = deployed.directory / "infra/k8s/overlays/minikube/kustomization.yaml"
@@ -320,7 +318,9 @@ def _applied(deployed: Watched, name: str, *more: str) -> str:
     """Run a Job of the CronJob `targets` to its end, with further arguments; what it said."""
     made = kubectl("-n", NAMESPACE, "create", "job", name, "--from=cronjob/targets", "--dry-run=client", "-o", "json")
     job = json.loads(made)
-    job["spec"]["template"]["spec"]["containers"][0]["args"] += more
+    pod = job["spec"]["template"]["spec"]
+    pod["containers"][0]["args"] += more
+    _show_authority(pod)
     kubectl("create", "-f", "-", text=json.dumps(job))
 
     def ended() -> set[str]:
@@ -331,6 +331,36 @@ def _applied(deployed: Watched, name: str, *more: str) -> str:
     said = kubectl("-n", NAMESPACE, "logs", f"job/{name}")
     assert ended() == {"Complete"}, said
     return said
+
+
+def _show_authority(pod: dict[str, Any]) -> None:
+    """Mount the API server's certificates with the token, in a cluster that does not tell them to its pods.
+
+    It tells none when kube-controller-manager has no --root-ca-file.
+    """
+    told = json.loads(kubectl("-n", NAMESPACE, "get", "configmap", "kube-root-ca.crt", "-o", "json"))
+    if told["data"]["ca.crt"]:
+        return
+    server = kubectl("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}")
+    asked = ("openssl", "s_client", "-showcerts", "-connect", urlsplit(server).netloc)
+    shown = subprocess.run(asked, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=True)
+    chain = re.findall(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", shown.stdout, re.DOTALL)
+    authority = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "authority", "namespace": NAMESPACE},
+        "data": {"ca.crt": "".join(chain)},
+    }
+    kubectl("apply", "-f", "-", text=json.dumps(authority))
+    of_namespace = {"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}
+    sources = [
+        {"serviceAccountToken": {"path": "token"}},
+        {"configMap": {"name": "authority"}},
+        {"downwardAPI": {"items": [of_namespace]}},
+    ]
+    pod["volumes"].append({"name": "access", "projected": {"sources": sources}})
+    place = "/var/run/secrets/kubernetes.io/serviceaccount"
+    pod["containers"][0]["volumeMounts"].append({"name": "access", "mountPath": place, "readOnly": True})
 
 
 def _published(deployed: Watched) -> dict[str, bool]:
