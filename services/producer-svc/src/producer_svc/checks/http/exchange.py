@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from producer_svc.checks.http.limits import Limits
 
 
-# What goes on without end; the second ones do when nothing tells their length. As the engine native decides, too, which
-# does not read a stream in which nothing is to be found.
+# What has no end, the second ones if nothing tells their length. As native decides, too, before it reads a body.
 _ENDLESS = ("text/event-stream", "multipart/x-mixed-replace")
 _ENDLESS_WITHOUT_LENGTH = ("audio/", "video/")
 

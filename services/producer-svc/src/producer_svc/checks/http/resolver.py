@@ -6,11 +6,10 @@ A check asks in its own thread, within its own time; the system's resolver canno
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import socket
 import threading
 import time
-from itertools import chain, zip_longest
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,21 +20,21 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 
+from producer_svc.checks.http.name_files import Files, Servers, in_turn, is_address
 from producer_svc.checks.http.progress import DeadlineError, DnsError, OwnFaultError
 from producer_svc.checks.network import OWN_FAULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from dns.message import QueryMessage
 
 # What getaddrinfo returns: family, kind, protocol, canonical name, and an address of that family.
 Address = tuple[int, int, int, str, Any]
 
-# How many names the cache keeps, for how long at most, and how often the files are looked at for changes.
+# How many names the cache keeps, and for how long at most.
 _MAX_KEPT = 10_000
 _LONGEST_S = 7 * 24 * 3600
-_LOOK_EVERY_S = 1.0
 # How long the addresses of one family wait for those of the other (RFC 8305, section 3).
 _OTHER_FAMILY_S = 0.05
 _KINDS = (dns.rdatatype.AAAA, dns.rdatatype.A)
@@ -61,48 +60,6 @@ class _Said:
     keep_s: int = 0
 
 
-@attrs.frozen
-class _Servers:
-    """Who is asked, how long one is waited for (seconds), and how often all of them are asked."""
-
-    addresses: tuple[str, ...] = ("127.0.0.1",)
-    timeout_s: float = 5.0
-    attempts: int = 2
-
-
-@attrs.define
-class _Files:
-    """What the machine's files say."""
-
-    resolv_conf: Path
-    hosts: Path
-    servers: _Servers = attrs.field(factory=_Servers, init=False)
-    known: dict[str, list[str]] = attrs.field(factory=dict, init=False)
-    _looked: float = attrs.field(default=-_LOOK_EVERY_S, init=False)
-    _changed: dict[Path, float | None] = attrs.field(factory=dict, init=False)
-
-    def look(self) -> None:
-        """Read the files again that have changed."""
-        now = time.monotonic()
-        if now - self._looked < _LOOK_EVERY_S:
-            return
-        self._looked = now
-        if self._has_changed(self.resolv_conf):
-            self.servers = _read_resolv_conf(self.resolv_conf)
-        if self._has_changed(self.hosts):
-            self.known = _read_hosts(self.hosts)
-
-    def _has_changed(self, path: Path) -> bool:
-        try:
-            changed: float | None = path.stat().st_mtime
-        except OSError:
-            changed = None
-        if path in self._changed and self._changed[path] == changed:
-            return False
-        self._changed[path] = changed
-        return True
-
-
 class Resolver:
     """Looks names up. Safe to ask from any thread."""
 
@@ -110,7 +67,7 @@ class Resolver:
         self, keep: bool, resolv_conf: str = "/etc/resolv.conf", hosts: str = "/etc/hosts", port: int = 53
     ) -> None:
         """A resolver that reads these files and asks at this port; it keeps addresses as long as it may if `keep`."""
-        self._files = _Files(Path(resolv_conf), Path(hosts))
+        self._files = Files(Path(resolv_conf), Path(hosts))
         self._port = port
         self._kept: dict[str, tuple[float, list[str]]] | None = {} if keep else None
         self._lock = threading.Lock()
@@ -122,7 +79,7 @@ class Resolver:
             DnsError, DeadlineError: the host has no address, or none was found in time.
             OwnFaultError: this machine has no resource left for the look-up.
         """
-        found = [host] if _is_address(host) else self._look_up(host.removesuffix(".").lower(), timeout_s)
+        found = [host] if is_address(host) else self._look_up(host.removesuffix(".").lower(), timeout_s)
         try:
             return [socket.getaddrinfo(one, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)[0] for one in found]
         except socket.gaierror as error:
@@ -157,9 +114,7 @@ class Resolver:
             if len(self._kept) < _MAX_KEPT:
                 self._kept[name] = (now + min(keep_s, _LONGEST_S), addresses)
 
-    def _ask_all(
-        self, name: str, queries: list[QueryMessage], servers: _Servers, until: float
-    ) -> tuple[list[str], int]:
+    def _ask_all(self, name: str, queries: list[QueryMessage], servers: Servers, until: float) -> tuple[list[str], int]:
         """Ask one resolver after the other, as often as resolv.conf says.
 
         Each is waited for as long as it says, but no longer than leaves as much to those after it: a lost datagram or a
@@ -195,7 +150,7 @@ class Resolver:
         said = self._exchange(queries, server, timeout_s)
         addresses = list(chain.from_iterable(one.addresses for one in said))
         if addresses:
-            return _in_turn(addresses), min(one.keep_s for one in said if one.addresses)
+            return in_turn(addresses), min(one.keep_s for one in said if one.addresses)
         codes = [one.code for one in said if one.code != dns.rcode.NOERROR]
         if not codes:
             raise DnsError(f"{name}: the name has no address")
@@ -251,54 +206,3 @@ def _said(message: dns.message.Message) -> _Said:
         return _Said(dns.rcode.NOERROR)
     addresses = tuple(record.address for record in found.answer) if found.answer is not None else ()
     return _Said(dns.rcode.NOERROR, addresses, found.minimum_ttl)
-
-
-def _read_resolv_conf(path: Path) -> _Servers:
-    """The resolver of this machine when the file names none, as resolv.conf(5) has it."""
-    servers = _Servers(())
-    for line in _lines(path, "#;"):
-        keyword, *words = line.split()
-        if keyword == "nameserver" and words and _is_address(words[0]):
-            servers = attrs.evolve(servers, addresses=(*servers.addresses, words[0]))
-        for option in words if keyword == "options" else ():
-            name, _, number = option.partition(":")
-            if name == "timeout" and number.isdecimal():
-                servers = attrs.evolve(servers, timeout_s=min(max(1, int(number)), 30))
-            elif name == "attempts" and number.isdecimal():
-                servers = attrs.evolve(servers, attempts=min(max(1, int(number)), 5))
-    return servers if servers.addresses else attrs.evolve(servers, addresses=_Servers().addresses)
-
-
-def _read_hosts(path: Path) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for line in _lines(path, "#"):
-        address, *names = line.split()
-        if _is_address(address):
-            for name in names:
-                found.setdefault(name.lower(), []).append(address)
-    return {name: _in_turn(addresses) for name, addresses in found.items()}
-
-
-def _lines(path: Path, comments: str) -> Iterable[str]:
-    """The lines of a file that say something; none when it cannot be read."""
-    with contextlib.suppress(OSError):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            for sign in comments:
-                line = line.partition(sign)[0]
-            if line.strip():
-                yield line
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return False
-    return True
-
-
-def _in_turn(addresses: Iterable[str]) -> list[str]:
-    """IPv6 and IPv4 in turn (RFC 8305, section 4), each once."""
-    unique = list(dict.fromkeys(addresses))
-    six, four = ([one for one in unique if (":" in one) == of_six] for of_six in (True, False))
-    return [one for pair in zip_longest(six, four) for one in pair if one]
