@@ -247,11 +247,10 @@ class AlertService:
             return
         self._next_windows = now + WINDOWS_EVERY_S
         clocks: dict[int | None, int | None] = {one.number: one.clock for one in settled}
-        holds = [(one.number, one.generation) for one in settled]
+        holds, partition_of = [(one.number, one.generation) for one in settled], self.known.partition_of
         with contextlib.suppress(LostError):  # the next step of the partition finds that out, too
-            told = self.store.tell_what_lasts(
-                self.known.topic.topic, holds, lambda target: clocks.get(self.known.partition_of(target))
-            )
+            topic = self.known.topic.topic
+            told = self.store.tell_what_lasts(topic, holds, lambda target: clocks.get(partition_of(target)))
             if told:
                 log.info("maintenance windows are over: what lasts is told", alerts=told)
 
