@@ -12,7 +12,7 @@ from dbadmin.connect import one_row
 if TYPE_CHECKING:
     import psycopg
 
-DONE, TIME_LIMIT, FAILED, LOCKED_OUT = "done", "time_limit", "failed", "locked_out"
+DONE, TIME_LIMIT, FAILED = "done", "time_limit", "failed"
 
 _BEGIN = "INSERT INTO {schema}.maintain_run DEFAULT VALUES RETURNING run_id"
 _STEP = "UPDATE {schema}.maintain_run SET stepped_at = clock_timestamp() WHERE run_id = %s"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 import ssl
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 import certifi
 
 from monitoring_core.clock import EPOCH
+
+if TYPE_CHECKING:
+    import datetime as dt
 
 _DEBIAN_BUNDLE = "ca-certificates.crt"
 
@@ -23,11 +26,6 @@ class Certificate:
     expires_at: dt.datetime | None
     subject: str = ""
     issuer: str = ""
-
-    @classmethod
-    def expiring(cls, epoch_s: float, subject: str = "", issuer: str = "") -> Certificate:
-        """A certificate that expires `epoch_s` seconds after the epoch."""
-        return cls(EPOCH + dt.timedelta(seconds=epoch_s), subject, issuer)
 
 
 @lru_cache(maxsize=1_000)
