@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,18 @@ def test_of_a_wrong_value_no_file_is_left() -> None:
         1,
         "no/such/folder.yaml cannot be written: No such file or directory\n",
     )
+
+
+def test_of_a_full_disk_no_file_is_left() -> None:
+    """An empty one would be in the way of the next try."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        assert run("init") == (1, "config.yaml cannot be written: File too large\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not Path("config.yaml").exists()
+    assert run("init")[0] == 0
 
 
 TEXT = """\

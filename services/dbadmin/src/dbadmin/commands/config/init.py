@@ -58,8 +58,7 @@ def init_config(file: Path, kafka: str, host: str, port: int, user: str) -> None
     """Write a configuration to begin with to FILE (config.yaml when it is not given). A file that is there is kept."""
     text = _TEMPLATE.format(kafka=_quoted(kafka), host=_quoted(host), port=port, user=_quoted(user))
     try:
-        with file.open("x", encoding="utf-8") as opened:
-            opened.write(text)
+        _write(file, text)
     except FileExistsError:
         raise StopError(f"{file} is there already: name another file, or remove it") from None
     except OSError as error:
@@ -70,6 +69,17 @@ def init_config(file: Path, kafka: str, host: str, port: int, user: str) -> None
         file.unlink()
         raise
     click.echo(f"{file} written. Set the passwords in it, then: dbadmin check-config --config {file}")
+
+
+def _write(file: Path, text: str) -> None:
+    """As a whole or not at all: what is there is not written again."""
+    with file.open("x", encoding="utf-8") as opened:
+        try:
+            opened.write(text)
+            opened.flush()
+        except OSError:
+            file.unlink()
+            raise
 
 
 def _quoted(text: str) -> str:
