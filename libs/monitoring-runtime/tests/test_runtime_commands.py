@@ -172,6 +172,15 @@ def test_a_full_disk_is_no_fault_in_the_program() -> None:
     assert (done.returncode, done.stderr) == (1, "the output cannot be written: No space left on device\n")
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_what_is_printed_is_utf8_in_every_locale(encoding: str) -> None:
+    """An older one cannot hold every sign, which was an internal error; bytes that are no text do not end it either."""
+    program = TALK.replace("while True: click.echo('x' * 1000)", r"click.echo('\u2192 \xfc \udcff')")
+    env = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=10, check=False, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "→ ü \\udcff\n".encode(), b"")
+
+
 def test_a_reader_that_goes_away_ends_it_quietly() -> None:
     """`… | head -1` shows no traceback."""
     process = subprocess.Popen([sys.executable, "-c", TALK], stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -97,7 +97,7 @@ class Stack:
             StopError: dbadmin did not end with status 0.
         """
         command = [script("dbadmin"), *arguments, "--config", str(self.config_file)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
         if done.returncode:
             said = (done.stderr or done.stdout).strip()
             raise StopError(f"dbadmin {' '.join(arguments)} ended with status {done.returncode}:\n{said}")

@@ -6,6 +6,7 @@ This module imports no more than click and the errors, so that `--version` and `
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -76,6 +77,7 @@ class MonitoringGroup(LazyGroup):
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         _end_on_sigterm_in_a_container()
+        _print_utf8()
         try:
             super().main(*args, **kwargs)
         except MonitoringError as error:
@@ -103,6 +105,12 @@ def _end_on_sigterm_in_a_container() -> None:
     """Let SIGTERM end a command: the kernel ignores signals that process 1 does not handle."""
     if os.getpid() == 1:
         signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+
+
+def _print_utf8() -> None:
+    """Whatever the locale: what is printed has signs that older encodings lack, and other programs read it as UTF-8."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _give_up_output() -> None:

@@ -88,7 +88,9 @@ def _run(command: list[str], text: str, timeout_s: float, take: Callable[[str], 
 
     with (
         tempfile.TemporaryFile("w+") as complaints,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True) as run,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, encoding="utf-8"
+        ) as run,
     ):
         timer = threading.Timer(timeout_s, end)
         timer.start()
