@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 import yaml
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from local_stack.processes import Child, Service, free_port, script
 from monitoring_core.codec import encode, encode_key
@@ -169,7 +169,12 @@ class Pipeline:
         group = str(self.settings.get("group_id", self.name))
         settings = {"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": group}
         with contextlib.closing(Consumer(settings)) as consumer:
-            places = consumer.committed([TopicPartition(self.name, p) for p in range(PARTITIONS)], 10)
+            try:
+                places = consumer.committed([TopicPartition(self.name, p) for p in range(PARTITIONS)], 10)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.NOT_COORDINATOR:
+                    raise
+                places = [TopicPartition(self.name, p, 0) for p in range(PARTITIONS)]  # the coordinator starts
             return sum(consumer.get_watermark_offsets(p, 10)[1] - max(0, p.offset) for p in places)
 
     def logs(self) -> str:

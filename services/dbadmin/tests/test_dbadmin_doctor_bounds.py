@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
-from confluent_kafka import ConsumerGroupState
+from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException
 
 from dbadmin.doctor import certificates, consumers, load, schema
 from dbadmin.doctor.clocks import judge
+from dbadmin.doctor.cluster import when_started
 from dbadmin.doctor.consumers import check_alert_lag, check_lag
 from dbadmin.doctor.findings import Level
 from dbadmin.doctor.postgres import check_version
@@ -338,6 +339,29 @@ def test_messages_wait_five_minutes_for_alerts(
     cluster: Any = SimpleNamespace(config=config)
     (found,) = check_alert_lag(cluster, 2)
     assert str(found).startswith(line)
+
+
+def test_a_coordinator_that_starts_is_asked_again() -> None:
+    """Up to the timeout of a request; any other error is told at once."""
+    starting, forbidden = (
+        KafkaException(KafkaError(code)) for code in (KafkaError.NOT_COORDINATOR, KafkaError.GROUP_AUTHORIZATION_FAILED)
+    )
+    answers: list[KafkaException | int] = [starting, starting, 7, forbidden]
+
+    def ask() -> int:
+        answer = answers.pop(0)
+        if isinstance(answer, KafkaException):
+            raise answer
+        return answer
+
+    patient: Any = SimpleNamespace(timeout_s=60.0)
+    assert when_started(patient, ask) == 7
+    with pytest.raises(KafkaException, match="GROUP_AUTHORIZATION_FAILED"):
+        when_started(patient, ask)
+    answers += [starting]
+    hasty: Any = SimpleNamespace(timeout_s=-1.0)
+    with pytest.raises(KafkaException, match="NOT_COORDINATOR"):
+        when_started(hasty, ask)
 
 
 @pytest.mark.parametrize(

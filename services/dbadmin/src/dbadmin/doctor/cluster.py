@@ -1,16 +1,23 @@
-"""The Kafka cluster that is examined, and its errors in one line."""
+"""The Kafka cluster that is examined, its groups' coordinators that start, and its errors in one line."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from confluent_kafka.admin import AdminClient
 
     from monitoring_core.config import Config
+
+# The errors that a group's coordinator answers while it starts.
+_STARTING = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR)
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -26,6 +33,22 @@ class Cluster:
     admin: AdminClient
     properties: dict[str, Any]
     timeout_s: float
+
+
+def when_started(cluster: Cluster, ask: Callable[[], T]) -> T:
+    """Ask a group's coordinator, and again while it starts.
+
+    Raises:
+        KafkaException: another error, or it starts for longer than the cluster's timeout.
+    """
+    until = time.monotonic() + cluster.timeout_s
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if error.args[0].code() not in _STARTING or time.monotonic() > until:
+                raise
+        time.sleep(0.1)
 
 
 def plain(error: object) -> str:

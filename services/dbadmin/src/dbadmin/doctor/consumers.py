@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # its own name
 
+from dbadmin.doctor.cluster import when_started
 from dbadmin.doctor.findings import Finding, failed, passed, warned
 from monitoring_runtime.commands import counted
 from monitoring_runtime.kafka import SILENT
@@ -25,8 +26,6 @@ LATE_S = 300
 # After this time nobody can rely on the results: something keeps the consumers from storing them.
 _VERY_LATE_S = 3_600
 _UNTOLD = ", whose number this broker does not tell"
-# The errors that a group's coordinator answers while it starts.
-_STARTING = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR)
 
 
 def check_lag(cluster: Cluster, partitions: int) -> Iterator[Finding]:
@@ -85,19 +84,18 @@ def _waiting(lags: dict[int, int]) -> str:
 
 def _members(cluster: Cluster, group: str) -> int | None:
     """How many members a group has; None when it has some, but the broker does not tell them."""
-    until = time.monotonic() + cluster.timeout_s
-    while True:
-        try:
-            asked = cluster.admin.describe_consumer_groups([group], request_timeout=cluster.timeout_s)
-            told = asked[group].result(cluster.timeout_s)
-            return None if told.state == ConsumerGroupState.STABLE and not told.members else len(told.members)
-        except KafkaException as error:
-            code = error.args[0].code()
-            if code == KafkaError.GROUP_ID_NOT_FOUND:  # nobody has consumed yet
-                return 0
-            if code not in _STARTING or time.monotonic() > until:
-                raise
-        time.sleep(0.1)
+
+    def describe() -> Any:
+        asked = cluster.admin.describe_consumer_groups([group], request_timeout=cluster.timeout_s)
+        return asked[group].result(cluster.timeout_s)
+
+    try:
+        told = when_started(cluster, describe)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:  # nobody has consumed yet
+            return 0
+        raise
+    return None if told.state == ConsumerGroupState.STABLE and not told.members else len(told.members)
 
 
 def next_offsets(cluster: Cluster, group: str, partitions: int) -> dict[int, int]:
@@ -126,7 +124,7 @@ def committed(cluster: Cluster, group: str, partitions: int) -> dict[int, int]:
     places = [TopicPartition(cluster.config.kafka.topic_name, number) for number in range(partitions)]
     settings = cluster.properties | {"group.id": group, "enable.auto.commit": False}
     with closing(Consumer(settings, logger=SILENT)) as consumer:
-        found = consumer.committed(places, cluster.timeout_s)
+        found = when_started(cluster, lambda: consumer.committed(places, cluster.timeout_s))
     return {place.partition: place.offset for place in found if place.offset >= 0}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import Consumer, TopicPartition
 
+from dbadmin.doctor.cluster import when_started
 from dbadmin.doctor.findings import Finding, passed, warned
 from monitoring_core.settled import Settled, parse_settled, settled_group
 from monitoring_runtime.kafka import SILENT
@@ -43,7 +44,7 @@ def check_dead_letters(cluster: Cluster, partitions: int) -> Iterator[Finding]:
 
 def _settled(consumer: Consumer, cluster: Cluster, partitions: int) -> dict[int, Settled]:
     places = [TopicPartition(cluster.config.kafka.dead_letter_topic, number) for number in range(partitions)]
-    found = consumer.committed(places, cluster.timeout_s)
+    found = when_started(cluster, lambda: consumer.committed(places, cluster.timeout_s))
     return {place.partition: parse_settled(place.offset, place.metadata) for place in found if place.offset >= 0}
 
 
