@@ -645,6 +645,8 @@ def test_a_slow_connection_leaves_less_for_what_follows(scheme: str, engine: Eng
 
         def accept() -> None:
             time.sleep(0.4)
+            # Room for all who come again, however late this thread is.
+            listener.listen(16)
             with contextlib.suppress(OSError):
                 while True:
                     stack.callback(listener.accept()[0].close)
