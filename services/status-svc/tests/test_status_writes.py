@@ -137,6 +137,8 @@ def test_a_target_that_has_changed_since_is_left_alone(method: str, writing: Wri
     assert writing(method, "/targets/1", change).status_code == 428
     for stale in (tag, f"W/{writing.tag()}", '"other"', "nonsense"):
         assert writing(method, "/targets/1", change, If_Match=stale).status_code == 412
+    weakened = writing(method, "/targets/1", change, If_Match=f'"other", W/{writing.tag()}').json()["detail"]
+    assert weakened == "If-Match: a proxy that compresses has weakened this tag; send it without W/."
     assert writing.served.get("/api/v1/targets/1").json()["active"] is True
     assert writing(method, "/targets/1", change, If_Match=f'"other", {writing.tag()}').status_code in (200, 204)
     assert writing(method, "/targets/99", change, If_Match="*").status_code == 404

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from status_svc.problems import ProblemError
+
 if TYPE_CHECKING:
     from starlette.requests import Request
 
@@ -16,10 +18,18 @@ def has_already(request: Request, tag: str) -> bool:
     return stated.strip() == "*" or tag in {one.strip().removeprefix("W/") for one in stated.split(",")}
 
 
-def matches(stated: str, tag: str) -> bool:
-    """Whether If-Match names this tag. A weak one says nothing here (RFC 9110, section 13.1.1)."""
+def check_match(stated: str, tag: str, otherwise: str) -> None:
+    """Whether If-Match names this tag. A weak one says nothing here (RFC 9110, section 13.1.1).
+
+    Raises:
+        ProblemError: it does not; with what is said then.
+    """
     tags = {one.strip() for one in stated.split(",")}
-    return tags == {"*"} or tag in tags
+    if tags == {"*"} or tag in tags:
+        return
+    if f"W/{tag}" in tags:
+        otherwise = "If-Match: a proxy that compresses has weakened this tag; send it without W/."
+    raise ProblemError(412, otherwise)
 
 
 def reads_gzip(request: Request) -> bool:

@@ -17,7 +17,7 @@ from status_svc.api.declarations import MAX_BYTES, asked_for
 from status_svc.api.parameters import Parameters
 from status_svc.api.plans import refusal, shown, tag_of
 from status_svc.api.recorded import Recorder, Written, as_json
-from status_svc.conditions import matches
+from status_svc.conditions import check_match
 from status_svc.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ class Declaring:
             compared = compare(run, asked.declaration, asked.way)
             _check(compared, asked)
             tag = tag_of(compared)
-            if stated is not None and not matches(stated, tag):
-                raise ProblemError(412, "The plan is another one now: plan again.")
+            if stated is not None:
+                check_match(stated, tag, "The plan is another one now: plan again.")
             carry_out(run, compared.plan)
             subject = f"/targets?label={OWNER_LABEL}={asked.declaration.owner}"
             return Written(200, subject, shown(compared, asked), tag=tag)

@@ -25,7 +25,7 @@ from status_svc.api.contents import (
 )
 from status_svc.api.parameters import Parameters, number
 from status_svc.api.recorded import Recorder, Written, as_json
-from status_svc.conditions import matches
+from status_svc.conditions import check_match
 from status_svc.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -199,8 +199,7 @@ def _check(run: Run, target_id: int, stated: str) -> None:
         ProblemError: it is not.
     """
     (shown,) = run(statements.TARGET, {"target_id": target_id})
-    if not matches(stated, etag(as_json(shown).encode())):
-        raise ProblemError(412, f"Target {target_id} has changed since: read it again.")
+    check_match(stated, etag(as_json(shown).encode()), f"Target {target_id} has changed since: read it again.")
 
 
 def _values(record: TargetRecord) -> dict[str, object]:
