@@ -109,6 +109,41 @@ def test_an_incident_that_is_open_is_read_before_all_that_are_over(
     assert (row["location"], row["ended_at"]) == ("tokyo", None)
 
 
+@pytest.mark.parametrize(
+    ("most", "labels", "shown"),
+    [
+        (3, {"status_page": "public"}, ["Shop", "https://stale.example/"]),
+        (1, {"status_page": "public"}, ["Shop"]),
+        (3, {}, ["Shop", "https://stale.example/", "https://paused.example/"]),
+        (3, {"status_page": "nobody"}, []),
+        (4, {"status_page": "public"}, None),
+    ],
+)
+def test_of_too_many_targets_those_are_shown_that_everybody_may_see(
+    made: tuple[DatabaseConfig, Session],
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+    labels: dict[str, str],
+    shown: list[str] | None,
+) -> None:
+    """A process has room for so many. The inner overview says so."""
+    monkeypatch.setattr(queries, "MOST_TARGETS", most)
+    both = asyncio.run(
+        Cache(Queries(OneConnection(made[1])), SystemClock(), StatusConfig(public_labels=labels)).current()
+    )
+    names = [one.name for one in both.inner.components]
+    assert (names if both.inner.left_out else None) == shown
+    assert ("These pages show at most 20,000 targets" in rendering.overview(both.inner, rendering.View())) == bool(
+        both.inner.left_out
+    )
+    assert "at most" not in rendering.overview(both.public, rendering.View())
+    known_up = {"Shop": 55, "https://stale.example/": 1}
+    assert [sum(day.up for day in one.days) for one in both.inner.components] == [
+        known_up.get(name, 0) for name in names
+    ]
+    assert len(both.inner.incidents) == (shown is None or "Shop" in shown)
+
+
 def test_the_inner_page_of_a_target_has_its_checks_and_alerts(made: tuple[DatabaseConfig, Session]) -> None:
     """Hours, the last fifty checks with what was seen, alerts and the certificate."""
 
@@ -134,7 +169,7 @@ def test_however_many_look_postgresql_is_read_once_a_second(made: tuple[Database
     async def look() -> None:
         cache = cache_of(made, statements)
         await asyncio.gather(*(cache.current() for _ in range(1_000)))
-        assert len(statements) == 5
+        assert len(statements) == 6
         for _ in range(10_000):
             await cache.current()
         await cache.close()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 log = structlog.get_logger()
 # Roll-ups change when maintain has run, incidents with them.
-_DAYS_EVERY_S = 60.0
+_DAYS_EVERY_S = _CHOSEN_EVERY_S = 60.0
 _INCIDENTS_EVERY_S = 5.0
 # A board that is older by this is not shown while a newer one can be had.
 _LATE_S = 2.0
@@ -79,6 +79,7 @@ class Cache:
         # Why the last read failed; None when it did not.
         self._failure: str | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._chosen: _Kept[list[int] | None] = _Kept(None)
         self._days = _Kept(joining.Days())
         self._incidents: _Kept[list[Row]] = _Kept([])
         self._notes: _Kept[list[Row]] = _Kept([])
@@ -158,9 +159,12 @@ class Cache:
 
     async def _board(self, now: dt.datetime) -> Both:
         began = self._clock.monotonic()
-        status = await self._queries.status()
-        await self._renew(self._days, began, _DAYS_EVERY_S, lambda: self._read_days(now))
-        await self._renew(self._incidents, began, _INCIDENTS_EVERY_S, lambda: self._queries.incidents(now))
+        wanted = self._settings.public_labels
+        await self._renew(self._chosen, began, _CHOSEN_EVERY_S, lambda: self._queries.chosen(wanted))
+        targets = self._chosen.value
+        status = await self._queries.status(targets)
+        await self._renew(self._days, began, _DAYS_EVERY_S, lambda: self._read_days(now, targets))
+        await self._renew(self._incidents, began, _INCIDENTS_EVERY_S, lambda: self._queries.incidents(now, targets))
         await self._renew(self._notes, began, _INCIDENTS_EVERY_S, lambda: self._queries.notes(now))
         await self._renew(self._windows, began, _INCIDENTS_EVERY_S, self._queries.windows)
         lists = (self._incidents.value, self._notes.value, self._windows.value)
@@ -171,10 +175,11 @@ class Cache:
         incidents, notes, windows = lists
         labels = {"name_label": self._settings.name_label, "group_label": self._settings.group_label}
         inner = joining.board(now, status, days, incidents, notes, windows, **labels)
+        inner = attrs.evolve(inner, left_out=self._chosen.value is not None)
         return Both(inner, public(inner, self._settings.public_labels))
 
-    async def _read_days(self, now: dt.datetime) -> joining.Days:
-        return joining.Days(await self._queries.days(now), now)
+    async def _read_days(self, now: dt.datetime, targets: list[int] | None) -> joining.Days:
+        return joining.Days(await self._queries.days(now, targets), now)
 
     async def _renew(
         self, kept: _Kept[T], board_began: float, every_s: float, read: Callable[[], Awaitable[T]]

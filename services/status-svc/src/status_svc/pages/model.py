@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 DAYS = 90
 # So many incidents are read, of single locations.
 MOST_INCIDENTS = 5_000
+# A process keeps what it shows of each of them, 16 kB where there are three locations.
+MOST_TARGETS = 20_000
 # Of targets without the label of groups.
 NO_GROUP = "Other"
 # A day of which less is known than this is not shown by its colour of availability.
@@ -216,6 +218,7 @@ class Board:
     Attributes:
         known_since: incidents that ended and began before that are left out, because there are too many; None when all
             of 90 days are there.
+        left_out: whether there are more targets than pages show.
     """
 
     at: dt.datetime
@@ -223,6 +226,7 @@ class Board:
     incidents: tuple[Incident, ...] = ()
     known_since: dt.datetime | None = None
     maintenance: tuple[Maintenance, ...] = ()
+    left_out: bool = False
 
     @property
     def groups(self) -> dict[str, list[Component]]:

@@ -4,30 +4,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from status_svc.pages.model import DAYS, MOST_INCIDENTS
+import msgspec
+
+from status_svc.pages.model import DAYS, MOST_INCIDENTS, MOST_TARGETS
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from status_svc.ports import Database
 
 Row = dict[str, Any]
 
+# No id, and null in the place of all, while there are not too many.
+_CHOSEN = """
+SELECT CASE WHEN (SELECT count(*) FROM (SELECT FROM {website_target} LIMIT %(most)s + 1) known) > %(most)s THEN ARRAY(
+    SELECT target_id FROM {website_target} WHERE coalesce(labels, '{{}}') @> %(labels)s::jsonb
+    ORDER BY target_id LIMIT %(most)s) END AS targets"""
 _STATUS = """
 SELECT target_id, url, location, status, reason, since, last_check_at, response_time_s, http_status,
     certificate_expires_at, active, coalesce(stale, false) AS stale, error, remote_address, certificate_subject,
     certificate_issuer, labels
-FROM {website_status} ORDER BY target_id, location"""
+FROM {website_status} WHERE %(targets)s::bigint[] IS NULL OR target_id = ANY(%(targets)s)
+ORDER BY target_id, location"""
 # Most targets have the same counts on a day: ten thousand targets have a million days, and few that differ.
 _DAYS = """
 SELECT day, up, down, unknown, array_agg(target_id) AS targets FROM (
     SELECT target_id, day, sum(up)::int AS up, sum(down)::int AS down, sum(unknown)::int AS unknown
-    FROM {website_availability_daily} WHERE day > %(today)s::date - %(days)s GROUP BY target_id, day
+    FROM {website_availability_daily} WHERE day > %(today)s::date - %(days)s
+    AND (%(targets)s::bigint[] IS NULL OR target_id = ANY(%(targets)s)) GROUP BY target_id, day
 ) d GROUP BY day, up, down, unknown"""
 _INCIDENTS = """
 SELECT target_id, location, began_at, ended_at, reason, end_reason
 FROM {website_incident} WHERE coalesce(ended_at, now()) > %(today)s::timestamptz - make_interval(days => %(days)s)
+AND (%(targets)s::bigint[] IS NULL OR target_id = ANY(%(targets)s))
 ORDER BY ended_at IS NOT NULL, began_at DESC LIMIT %(limit)s"""
 _NOTES = """
 SELECT target_id, began_at, noted_at, kind, text, public FROM {incident_note}
@@ -58,22 +68,31 @@ _MOST_NOTES = 5_000
 
 
 class Queries:
-    """The statements. Each method raises what status_svc.ports.Database raises."""
+    """The statements. Each method raises what status_svc.ports.Database raises.
+
+    Where they have `targets`, these are the ids of those that pages show; None for all that there are.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def status(self) -> list[Row]:
+    async def chosen(self, labels: Mapping[str, str]) -> list[int] | None:
+        """Which targets pages show: the first of those with these labels when there are too many, else None for all."""
+        (row,) = await self._run(_CHOSEN, labels=msgspec.json.encode(labels).decode(), most=MOST_TARGETS)
+        found: list[int] | None = row["targets"]
+        return found
+
+    async def status(self, targets: list[int] | None = None) -> list[Row]:
         """The status of every target at every location."""
-        return await self._run(_STATUS)
+        return await self._run(_STATUS, targets=targets)
 
-    async def days(self, now: dt.datetime) -> list[Row]:
+    async def days(self, now: dt.datetime, targets: list[int] | None = None) -> list[Row]:
         """The checks of every day of the last 90, over all locations, each with the targets that have as many."""
-        return await self._run(_DAYS, today=now.date(), days=DAYS)
+        return await self._run(_DAYS, today=now.date(), days=DAYS, targets=targets)
 
-    async def incidents(self, now: dt.datetime) -> list[Row]:
+    async def incidents(self, now: dt.datetime, targets: list[int] | None = None) -> list[Row]:
         """Incidents at each location that are open or ended in the last 90 days: the open ones, then the newest."""
-        return await self._run(_INCIDENTS, today=now, days=DAYS, limit=MOST_INCIDENTS)
+        return await self._run(_INCIDENTS, today=now, days=DAYS, limit=MOST_INCIDENTS, targets=targets)
 
     async def notes(self, now: dt.datetime) -> list[Row]:
         """What people said of incidents in the last 90 days, the newest first."""

@@ -10,7 +10,7 @@ import attrs
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from status_svc.pages import charts, shown
-from status_svc.pages.model import NO_GROUP, WORST_FIRST, State
+from status_svc.pages.model import MOST_TARGETS, NO_GROUP, WORST_FIRST, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -127,6 +127,7 @@ def overview(board: Board, view: View, part: int = 1) -> str:
         maintenance_now=[one for one in board.maintenance if one.begins_at <= board.at < one.ends_at],
         pages=parts(board),
         part=part,
+        left_out=MOST_TARGETS if board.left_out else 0,
     )
 
 
