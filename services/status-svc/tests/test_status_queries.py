@@ -133,7 +133,7 @@ def test_of_too_many_targets_those_are_shown_that_everybody_may_see(
     )
     names = [one.name for one in both.inner.components]
     assert (names if both.inner.left_out else None) == shown
-    assert ("These pages show at most 20,000 targets" in rendering.overview(both.inner, rendering.View())) == bool(
+    assert ("These pages show at most 10,000 targets" in rendering.overview(both.inner, rendering.View())) == bool(
         both.inner.left_out
     )
     assert "at most" not in rendering.overview(both.public, rendering.View())

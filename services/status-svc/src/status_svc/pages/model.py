@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 DAYS = 90
 # So many incidents are read, of single locations.
 MOST_INCIDENTS = 5_000
-# A process keeps what it shows of each of them, 16 kB where there are three locations.
-MOST_TARGETS = 20_000
+# A process keeps what it shows of each of them, 20 kB where there are three locations.
+MOST_TARGETS = 10_000
 # Of targets without the label of groups.
 NO_GROUP = "Other"
 # A day of which less is known than this is not shown by its colour of availability.
