@@ -12,10 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 DAYS = 90
-# So many incidents are read, of single locations.
-MOST_INCIDENTS = 5_000
-# A process keeps what it shows of each of them, 20 kB where there are three locations.
-MOST_TARGETS = 10_000
+# So many incidents of single locations are read, and targets; of each of these a process keeps 20 kB or more.
+MOST_INCIDENTS, MOST_TARGETS = 5_000, 10_000
 # Of targets without the label of groups.
 NO_GROUP = "Other"
 # A day of which less is known than this is not shown by its colour of availability.
