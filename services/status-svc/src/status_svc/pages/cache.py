@@ -17,7 +17,7 @@ import structlog
 from monitoring_core.clock import from_ms
 from monitoring_core.errors import OutageError
 from status_svc.pages import joining
-from status_svc.pages.model import State, public
+from status_svc.pages.model import MOST_TARGETS, State, public
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -175,8 +175,10 @@ class Cache:
         incidents, notes, windows = lists
         labels = {"name_label": self._settings.name_label, "group_label": self._settings.group_label}
         inner = joining.board(now, status, days, incidents, notes, windows, **labels)
-        inner = attrs.evolve(inner, left_out=self._chosen.value is not None)
-        return Both(inner, public(inner, self._settings.public_labels))
+        chosen, outer = self._chosen.value, public(inner, self._settings.public_labels)
+        # The public lacks something only where those that it may see are too many themselves.
+        is_full = chosen is not None and len(chosen) >= MOST_TARGETS
+        return Both(attrs.evolve(inner, left_out=chosen is not None), attrs.evolve(outer, left_out=is_full))
 
     async def _read_days(self, now: dt.datetime, targets: list[int] | None) -> joining.Days:
         return joining.Days(await self._queries.days(now, targets), now)
