@@ -307,17 +307,17 @@ def test_a_program_gets_the_whole_plan(run: Callable[..., tuple[int, str, str]],
     found = json.loads(said)
     assert (status, aside) == (0, "apply would refuse this: 1 URL is that of other targets\n")
     assert found["conflicts"] == [
-        {"key": "cart", "url": "https://shop.example/cart", "id": 1, "owner": None, "adoptable": True}
+        {"key": "cart", "url": "https://shop.example/cart", "target_id": 1, "owner": None, "adoptable": True}
     ]
     change, added = found["changes"]
     assert change == {
         "action": "change",
-        "id": 2,
+        "target_id": 2,
         "key": "home",
         "url": "https://shop.example/",
-        "fields": {"regexp": {"old": "Sale", "new": "Shop"}},
+        "fields": {"regexp": {"before": "Sale", "after": "Shop"}},
     }
-    assert (added["action"], added["fields"]["headers.X-Key"]) == ("add", {"old": None, "new": "***"})
+    assert (added["action"], added["fields"]["headers.X-Key"]) == ("add", {"before": None, "after": "***"})
     assert "hunter" not in said
     done = json.loads(run("apply", SHOP, "--adopt", "-o", "json")[1])
     assert (done["applied"], done["summary"]) == (

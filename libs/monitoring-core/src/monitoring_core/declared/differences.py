@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from monitoring_core.declared.plans import same
+from monitoring_core.targets import without_credentials
 from monitoring_core.targets.masked import SHOWN, shown
 
 if TYPE_CHECKING:
-    from monitoring_core.declared.plans import Change
+    from monitoring_core.declared.plans import Change, Conflict
     from monitoring_core.targets import TargetRecord
 
 _NONE = (None, None)
@@ -22,8 +23,8 @@ class Difference:
     """A field, or one named part of it, that has another value; None stands for no value."""
 
     field: str
-    old: Any
-    new: Any
+    before: Any
+    after: Any
 
 
 def differences(change: Change) -> list[Difference]:
@@ -35,6 +36,30 @@ def differences(change: Change) -> list[Difference]:
         for name in names
         if not same(before.get(name, _NONE)[0], after.get(name, _NONE)[0])
     ]
+
+
+def change_for_programs(change: Change) -> dict[str, Any]:
+    """A change as JSON has it."""
+    record = change.after or change.before
+    assert record is not None
+    return {
+        "action": change.action,
+        "key": change.key,
+        "target_id": change.before and change.before.id,
+        "url": without_credentials(record.url),
+        "fields": {one.field: {"before": one.before, "after": one.after} for one in differences(change)},
+    }
+
+
+def conflict_for_programs(conflict: Conflict) -> dict[str, Any]:
+    """A conflict as JSON has it."""
+    return {
+        "key": conflict.declared.key,
+        "url": without_credentials(conflict.declared.record.url),
+        "target_id": conflict.target_id,
+        "owner": conflict.owner,
+        "adoptable": conflict.adoptable,
+    }
 
 
 def _values(record: TargetRecord | None) -> dict[tuple[str, str], tuple[Any, Any]]:

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from monitoring_core.declared.differences import differences
-from monitoring_core.targets import without_credentials
+from monitoring_core.declared.differences import change_for_programs, conflict_for_programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from monitoring_core.declared.carrying import Compared
-    from monitoring_core.declared.plans import Change, Conflict
     from status_svc.api.declarations import Asked
 
 # So many bytes of changes and conflicts are told. It is enough for all that a request can declare.
@@ -24,8 +22,8 @@ MAX_TOLD = 16 << 20
 def shown(compared: Compared, asked: Asked) -> dict[str, Any]:
     """A plan as an answer: changes and conflicts as far as there is room, and how many are left out."""
     plan, room = compared.plan, _Room()
-    conflicts = room.take(map(_conflict, plan.conflicts))
-    changes = room.take(map(_change, plan.changes))
+    conflicts = room.take(map(conflict_for_programs, plan.conflicts))
+    changes = room.take(map(change_for_programs, plan.changes))
     return {
         "owner": plan.owner,
         "changes": changes,
@@ -76,25 +74,3 @@ class _Room:
             self._left -= len(content)
             taken.append(msgspec.Raw(content))
         return taken
-
-
-def _change(change: Change) -> dict[str, Any]:
-    record = change.after or change.before
-    assert record is not None
-    return {
-        "action": change.action,
-        "key": change.key,
-        "target_id": change.before and change.before.id,
-        "url": without_credentials(record.url),
-        "fields": {one.field: {"before": one.old, "after": one.new} for one in differences(change)},
-    }
-
-
-def _conflict(conflict: Conflict) -> dict[str, Any]:
-    return {
-        "key": conflict.declared.key,
-        "url": without_credentials(conflict.declared.record.url),
-        "target_id": conflict.target_id,
-        "owner": conflict.owner,
-        "adoptable": conflict.adoptable,
-    }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitoring_core.declared.differences import differences
+from monitoring_core.declared.differences import change_for_programs, conflict_for_programs, differences
 from monitoring_core.declared.plans import Action
 from monitoring_core.targets import without_credentials
 
@@ -57,13 +57,13 @@ def _lines(change: Change) -> Iterator[str]:
     elif change.action is Action.ADD:
         yield click.style(printable(f"+ {change.key}  {url}"), fg="green")
         for found in differences(change):
-            if found.field != "url" and (found.field, found.new) != ("active", True):
-                yield printable(f"    {found.field}: {_text(found.new)}")
+            if found.field != "url" and (found.field, found.after) != ("active", True):
+                yield printable(f"    {found.field}: {_text(found.after)}")
     else:
         note = "  taken over" if change.action is Action.ADOPT else ""
         yield click.style(printable(f"~ {change.key}  {url}{note}"), fg="yellow")
         for found in differences(change):
-            old, new = _text(found.old), _text(found.new)
+            old, new = _text(found.before), _text(found.after)
             yield printable(f"    {found.field}: {f'{old} -> {new}' if old != new else f'{old}, which is another one'}")
 
 
@@ -98,29 +98,7 @@ def as_json(plan: Plan, done: bool) -> str:
         "owner": plan.owner,
         "applied": done,
         "summary": counts | {"unchanged": plan.unchanged, "waiting": plan.waiting},
-        "changes": [_change(change) for change in plan.changes],
-        "conflicts": [_conflict(conflict) for conflict in plan.conflicts],
+        "changes": list(map(change_for_programs, plan.changes)),
+        "conflicts": list(map(conflict_for_programs, plan.conflicts)),
     }
     return json.dumps(whole, ensure_ascii=False, indent=2)
-
-
-def _change(change: Change) -> dict[str, object]:
-    record = change.after or change.before
-    assert record is not None
-    return {
-        "action": change.action,
-        "id": change.before.id if change.before else None,
-        "key": change.key,
-        "url": without_credentials(record.url),
-        "fields": {found.field: {"old": found.old, "new": found.new} for found in differences(change)},
-    }
-
-
-def _conflict(conflict: Conflict) -> dict[str, object]:
-    return {
-        "key": conflict.declared.key,
-        "url": without_credentials(conflict.declared.record.url),
-        "id": conflict.target_id,
-        "owner": conflict.owner,
-        "adoptable": conflict.adoptable,
-    }
