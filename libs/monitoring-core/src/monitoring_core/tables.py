@@ -26,9 +26,8 @@ ALERT_SNAPSHOT_TABLE = "alert_snapshot"
 # The view of active targets that alert-svc reads.
 ALERT_TARGET_VIEW = "alert_target"
 WINDOW_TABLE = "maintenance_window"
-# When windows hold, for views, and for which time that is written down.
+# When windows hold, for views.
 OCCURRENCE_TABLE = "maintenance_occurrence"
-WINDOW_PROGRESS_TABLE = "maintenance_progress"
 # Messages about alerts, attempts to send them, what was told of open alerts and is told later, and how channels work.
 NOTIFICATION_TABLE = "alert_notification"
 ATTEMPT_TABLE = "alert_attempt"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psycopg import sql
 from psycopg.rows import dict_row
 
 from dbadmin.connect import connected
 from monitoring_core.errors import StopError
-from monitoring_core.tables import NOTE_TABLE, TOKEN_TABLE, TRANSITION_TABLE, WRITE_TABLE
 from monitoring_core.tokens import new_token, token_hash
+from monitoring_runtime.postgres import composed
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -20,14 +19,14 @@ if TYPE_CHECKING:
     from monitoring_core.tokens import Scope
 
 _ADD = """
-INSERT INTO {tokens} (name, hash, scopes, expires_at)
+INSERT INTO {status_token} (name, hash, scopes, expires_at)
 VALUES (%(name)s, %(hash)s, %(scopes)s, now() + make_interval(secs => %(valid_s)s))
 ON CONFLICT (name) WHERE revoked_at IS NULL DO NOTHING RETURNING token_id"""
 _READ = """
 SELECT token_id, name, scopes, added_at, added_by, expires_at, revoked_at,
     CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= now() THEN 'expired' ELSE 'valid' END AS state
-FROM {tokens} ORDER BY token_id"""
-_REVOKE = "UPDATE {tokens} SET revoked_at = now() WHERE name = %s AND revoked_at IS NULL"
+FROM {status_token} ORDER BY token_id"""
+_REVOKE = "UPDATE {status_token} SET revoked_at = now() WHERE name = %s AND revoked_at IS NULL"
 
 # What was written to a target: to itself, to a note on one of its incidents, or to an alert about it.
 _WRITES = """
@@ -35,11 +34,12 @@ SELECT * FROM (
     SELECT write_id AS id, written_at, token, operation, subject, status, location, idempotency_key, account,
         CASE split_part(subject, '/', 2)
             WHEN 'targets' THEN split_part(subject, '/', 3)::bigint
-            WHEN 'notes' THEN (SELECT target_id FROM {notes} WHERE note_id = split_part(subject, '/', 3)::bigint)
+            WHEN 'notes' THEN
+                (SELECT target_id FROM {incident_note} WHERE note_id = split_part(subject, '/', 3)::bigint)
             WHEN 'alerts' THEN
-                (SELECT target_id FROM {transitions} WHERE alert_id = split_part(subject, '/', 3) LIMIT 1)
+                (SELECT target_id FROM {alert_transition} WHERE alert_id = split_part(subject, '/', 3) LIMIT 1)
         END AS target_id
-    FROM {writes}
+    FROM {status_write}
     WHERE written_at >= coalesce(%(since)s::timestamptz, '-infinity') AND token = coalesce(%(token)s::text, token)
 ) AS written
 WHERE %(target_id)s::bigint IS NULL OR target_id = %(target_id)s
@@ -59,7 +59,7 @@ def add_token(config: DatabaseConfig, name: str, scopes: Iterable[Scope], valid_
     token = new_token()
     values = {"name": name, "hash": token_hash(token), "scopes": [str(scope) for scope in scopes], "valid_s": valid_s}
     with connected(config) as connection:
-        if connection.execute(_composed(config, _ADD), values).fetchone() is None:
+        if connection.execute(composed(_ADD, config.schema), values).fetchone() is None:
             raise StopError(f"there is a token {name!r} already: revoke it first, or take another name")
     return token
 
@@ -71,7 +71,7 @@ def read_tokens(config: DatabaseConfig) -> list[dict[str, Any]]:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
     with connected(config) as connection, connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(_composed(config, _READ)).fetchall()
+        return cursor.execute(composed(_READ, config.schema)).fetchall()
 
 
 def revoke_token(config: DatabaseConfig, name: str) -> None:
@@ -82,7 +82,7 @@ def revoke_token(config: DatabaseConfig, name: str) -> None:
         OutageError: PostgreSQL cannot be reached.
     """
     with connected(config) as connection:
-        if connection.execute(_composed(config, _REVOKE), (name,)).rowcount == 0:
+        if connection.execute(composed(_REVOKE, config.schema), (name,)).rowcount == 0:
             raise StopError(f"there is no token {name!r} that could be revoked: dbadmin tokens list shows all")
 
 
@@ -101,10 +101,5 @@ def read_writes(
     """
     values = {"since": since, "token": token, "target_id": target_id, "limit": limit}
     with connected(config) as connection, connection.cursor("writes", row_factory=dict_row) as cursor:
-        cursor.execute(_composed(config, _WRITES), values)
+        cursor.execute(composed(_WRITES, config.schema), values)
         yield from cursor
-
-
-def _composed(config: DatabaseConfig, statement: str) -> sql.Composed:
-    names = {"tokens": TOKEN_TABLE, "writes": WRITE_TABLE, "notes": NOTE_TABLE, "transitions": TRANSITION_TABLE}
-    return sql.SQL(statement).format(**{name: sql.Identifier(config.schema, table) for name, table in names.items()})

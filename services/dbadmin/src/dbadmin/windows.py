@@ -6,13 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from psycopg import sql
 from psycopg.rows import dict_row
 
 from dbadmin.connect import connected
 from monitoring_alerting.windows import Window
 from monitoring_core.errors import StopError
-from monitoring_core.tables import WINDOW_TABLE
+from monitoring_runtime.postgres import composed
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -20,13 +19,13 @@ if TYPE_CHECKING:
     from monitoring_core.config import DatabaseConfig
 
 _ADD = """
-INSERT INTO {windows} (match, begins_at, ends_at, zone, recurrence, note)
+INSERT INTO {maintenance_window} (match, begins_at, ends_at, zone, recurrence, note)
 VALUES (%(match)s, %(begins_at)s, %(ends_at)s, %(zone)s, %(recurrence)s, %(note)s) RETURNING window_id"""
 _READ = """
 SELECT window_id AS id, match, begins_at, ends_at, zone, recurrence, ended_at, note, added_at, added_by, now() AS now
-FROM {windows} ORDER BY window_id"""
-_END = "UPDATE {windows} SET ended_at = now() WHERE window_id = %s AND ended_at IS NULL RETURNING ended_at"
-_KNOWN = "SELECT FROM {windows} WHERE window_id = %s"
+FROM {maintenance_window} ORDER BY window_id"""
+_END = "UPDATE {maintenance_window} SET ended_at = now() WHERE window_id = %s AND ended_at IS NULL RETURNING ended_at"
+_KNOWN = "SELECT FROM {maintenance_window} WHERE window_id = %s"
 
 
 @attrs.frozen
@@ -56,7 +55,7 @@ def add_window(config: DatabaseConfig, window: Window, note: str | None) -> int:
         raise StopError(f"no window was added: {problem}")
     values = attrs.asdict(window) | {"match": json.dumps(dict(window.match)), "note": note}
     with connected(config) as connection:
-        row = connection.execute(_composed(config, _ADD), values).fetchone()
+        row = connection.execute(composed(_ADD, config.schema), values).fetchone()
     assert row
     return int(row[0])
 
@@ -68,7 +67,7 @@ def read_windows(config: DatabaseConfig, look_ahead: dt.timedelta) -> list[Liste
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
     with connected(config) as connection, connection.cursor(row_factory=dict_row) as cursor:
-        return [_listed(row, look_ahead) for row in cursor.execute(_composed(config, _READ)).fetchall()]
+        return [_listed(row, look_ahead) for row in cursor.execute(composed(_READ, config.schema)).fetchall()]
 
 
 def end_window(config: DatabaseConfig, window_id: int) -> bool:
@@ -79,9 +78,9 @@ def end_window(config: DatabaseConfig, window_id: int) -> bool:
         OutageError: PostgreSQL cannot be reached.
     """
     with connected(config) as connection:
-        if connection.execute(_composed(config, _KNOWN), (window_id,)).fetchone() is None:
+        if connection.execute(composed(_KNOWN, config.schema), (window_id,)).fetchone() is None:
             raise StopError(f"there is no maintenance window {window_id}: dbadmin maintenance list shows all")
-        return connection.execute(_composed(config, _END), (window_id,)).fetchone() is not None
+        return connection.execute(composed(_END, config.schema), (window_id,)).fetchone() is not None
 
 
 def _listed(row: dict[str, Any], look_ahead: dt.timedelta) -> Listed:
@@ -97,7 +96,3 @@ def _listed(row: dict[str, Any], look_ahead: dt.timedelta) -> Listed:
                 next_at = begin
                 break
     return Listed(window, note, added_by, holds_until, next_at)
-
-
-def _composed(config: DatabaseConfig, statement: str) -> sql.Composed:
-    return sql.SQL(statement).format(windows=sql.Identifier(config.schema, WINDOW_TABLE))

@@ -7,13 +7,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg import sql
 from psycopg.rows import dict_row
 
 from monitoring_core.errors import OutageError, StopError
 from monitoring_core.revision import ALERT_NEEDS
-from monitoring_core.tables import ACKNOWLEDGEMENT_TABLE, TRANSITION_TABLE
-from monitoring_runtime.postgres import RevisionGuard, Trouble, connect, diagnose, explain
+from monitoring_runtime.postgres import RevisionGuard, Trouble, composed, connect, diagnose, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,21 +26,21 @@ _NEWEST = """
 SELECT t.alert_id, t.state, t.severity, t.policy, t.kind, t.target_id, t.url, t.labels, t.since, t.at, t.locations,
     t.cause, t.silenced_by, t.silenced_window, a.acknowledged_at, a.acknowledged_by, a.note
 FROM (
-    SELECT DISTINCT ON (alert_id) * FROM {transitions} ORDER BY alert_id, sequence DESC
-) t LEFT JOIN {acknowledgements} a USING (alert_id)
+    SELECT DISTINCT ON (alert_id) * FROM {alert_transition} ORDER BY alert_id, sequence DESC
+) t LEFT JOIN {alert_acknowledgement} a USING (alert_id)
 WHERE NOT %(open)s OR t.state NOT IN ('ok', 'resolved')
 ORDER BY t.state IN ('ok', 'resolved'), t.at DESC, t.alert_id LIMIT %(limit)s"""
 _WAY = """
 SELECT transition_id, alert_id, state, before, at, since, decided_at, stored_at, severity, policy, kind, target_id, url,
     labels, locations, cause, silenced_by, silenced_window, step_s, evidence
-FROM {transitions} WHERE alert_id = %s ORDER BY sequence"""
-_FIND = "SELECT DISTINCT alert_id FROM {transitions} WHERE starts_with(alert_id, %s) LIMIT 2"
+FROM {alert_transition} WHERE alert_id = %s ORDER BY sequence"""
+_FIND = "SELECT DISTINCT alert_id FROM {alert_transition} WHERE starts_with(alert_id, %s) LIMIT 2"
 # Whoever looks after it first stays named.
 _ACKNOWLEDGE = """
-INSERT INTO {acknowledgements} AS old (alert_id, acknowledged_by, note) VALUES (%s, %s, %s)
+INSERT INTO {alert_acknowledgement} AS old (alert_id, acknowledged_by, note) VALUES (%s, %s, %s)
 ON CONFLICT (alert_id) DO UPDATE SET note = coalesce(excluded.note, old.note)
 RETURNING acknowledged_at, acknowledged_by, (
-    SELECT t.state IN ('ok', 'resolved') FROM {transitions} t WHERE t.alert_id = old.alert_id
+    SELECT t.state IN ('ok', 'resolved') FROM {alert_transition} t WHERE t.alert_id = old.alert_id
     ORDER BY t.sequence DESC LIMIT 1) AS ended"""
 
 Row = dict[str, Any]
@@ -62,12 +60,14 @@ class PostgresAlerts:
     def newest(self, only_open: bool, limit: int | None) -> list[Row]:
         """The newest transition of each alert, open ones first, with who looks after it."""
         with self._cursor() as cursor:
-            return cursor.execute(self._composed(_NEWEST), {"open": only_open, "limit": limit}).fetchall()
+            return cursor.execute(
+                composed(_NEWEST, self._config.schema), {"open": only_open, "limit": limit}
+            ).fetchall()
 
     def way(self, alert_id: str) -> list[Row]:
         """All transitions of an alert, in order. Args: alert_id: its begin is enough."""
         with self._cursor() as cursor:
-            return cursor.execute(self._composed(_WAY), (self._found(cursor, alert_id),)).fetchall()
+            return cursor.execute(composed(_WAY, self._config.schema), (self._found(cursor, alert_id),)).fetchall()
 
     def acknowledge(self, alert_id: str, who: str | None, note: str | None) -> Row:
         """Note that somebody looks after an alert; returns since when, who, and whether the alert has ended already.
@@ -77,13 +77,13 @@ class PostgresAlerts:
         """
         with self._cursor() as cursor:
             found = self._found(cursor, alert_id)
-            (row,) = cursor.execute(self._composed(_ACKNOWLEDGE), (found, who, note)).fetchall()
+            (row,) = cursor.execute(composed(_ACKNOWLEDGE, self._config.schema), (found, who, note)).fetchall()
             return {"alert_id": found, **row}
 
     def _found(self, cursor: psycopg.Cursor[Row], begin: str) -> str:
         if not _ID.fullmatch(begin):
             raise StopError(f"{begin[:40]!r} is no ID of an alert: {_SHORTEST_ID} to 32 of the characters 0-9 and a-f")
-        found = cursor.execute(self._composed(_FIND), (begin,)).fetchall()
+        found = cursor.execute(composed(_FIND, self._config.schema), (begin,)).fetchall()
         if not found:
             raise StopError(f"there is no alert {begin}: alert-svc list shows all")
         if len(found) > 1:
@@ -100,10 +100,3 @@ class PostgresAlerts:
         except psycopg.Error as error:
             away = diagnose(error).trouble is Trouble.UNREACHABLE
             raise (OutageError if away else StopError)(explain(error, self._config, "cannot show alerts")) from None
-
-    def _composed(self, statement: str) -> sql.Composed:
-        schema = self._config.schema
-        return sql.SQL(statement).format(
-            transitions=sql.Identifier(schema, TRANSITION_TABLE),
-            acknowledgements=sql.Identifier(schema, ACKNOWLEDGEMENT_TABLE),
-        )

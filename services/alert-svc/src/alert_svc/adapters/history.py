@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import psycopg
-from psycopg import sql
 
 from monitoring_alerting.course import Course, Stretch
 from monitoring_alerting.policies import matches
@@ -18,9 +17,8 @@ from monitoring_core.clock import from_ms
 from monitoring_core.errors import OutageError, StopError
 from monitoring_core.result import CheckResult, Reason, Status
 from monitoring_core.revision import ALERT_NEEDS
-from monitoring_core.tables import ALERT_RESULT_VIEW, ALERT_TARGET_VIEW, TRANSITION_TABLE, WINDOW_TABLE
 from monitoring_core.targets import TargetRecord
-from monitoring_runtime.postgres import RevisionGuard, Trouble, diagnose, explain
+from monitoring_runtime.postgres import RevisionGuard, Trouble, composed, diagnose, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,7 +38,7 @@ _LONG_MS = 7 * 86_400_000
 _STATUSES = {str(one): one for one in Status}
 _REASONS = {str(one): one for one in Reason}
 
-_TARGETS = "SELECT amc_id, amc_url, amc_check_interval_s, amc_labels FROM {targets} ORDER BY 1"
+_TARGETS = "SELECT amc_id, amc_url, amc_check_interval_s, amc_labels FROM {alert_target} ORDER BY 1"
 # PostgreSQL is told that ids are distinct, or it makes a hash of the results and not of the targets; and that hours are
 # counted before they are sorted, or it sorts all results. Both together took 1.7 times as long.
 _COURSES = """
@@ -57,7 +55,7 @@ WITH grid AS (
         min(coalesce(finished_at, scheduled_at)) AS earliest, max(coalesce(finished_at, scheduled_at)) AS latest,
         min(scheduled_at) FILTER (WHERE bad) AS first_bad, max(scheduled_at) FILTER (WHERE bad) AS last_bad,
         min(ends) AS first_end, max(ends) AS last_end, count(ends) IN (0, count(*)) AS all_ends
-    FROM {results} JOIN grid ON id = target_id,
+    FROM {alert_result} JOIN grid ON id = target_id,
         LATERAL (SELECT (status = 'up' AND response_time_s <= %(slow_s)s) IS NOT TRUE AS bad,
             CASE WHEN %(certificates)s THEN least(certificate_expires_at, chain_expires_at) END AS ends) more
     WHERE scheduled_at >= %(begin)s AND scheduled_at < %(end)s GROUP BY 1, 2, 3
@@ -73,16 +71,16 @@ _RESULTS = """
 SELECT target_id, scheduled_at, finished_at, location, status, reason, response_time_s, certificate_expires_at,
     chain_expires_at
 FROM unnest(%(begins)s::timestamptz[], %(ends)s::timestamptz[]) AS span (begins_at, ends_at), LATERAL (
-    SELECT * FROM {results} WHERE target_id = %(target)s AND scheduled_at >= begins_at AND scheduled_at < ends_at
+    SELECT * FROM {alert_result} WHERE target_id = %(target)s AND scheduled_at >= begins_at AND scheduled_at < ends_at
     OFFSET 0
 ) result
 ORDER BY begins_at, date_trunc('milliseconds', coalesce(finished_at, scheduled_at)),
     date_trunc('milliseconds', scheduled_at), location COLLATE "C\""""
-_WINDOWS = "SELECT window_id AS id, match, begins_at, ends_at, zone, recurrence, ended_at FROM {windows}"
+_WINDOWS = "SELECT window_id AS id, match, begins_at, ends_at, zone, recurrence, ended_at FROM {maintenance_window}"
 _TOLD = """
 SELECT transition_id, alert_id, target_id, policy, kind, severity, state, before, at, since, decided_at, locations,
     cause, silenced_by, step_s, url, labels
-FROM {transitions} WHERE target_id = ANY (%(ids)s) AND at >= %(begin)s AND at < %(end)s
+FROM {alert_transition} WHERE target_id = ANY (%(ids)s) AND at >= %(begin)s AND at < %(end)s
 ORDER BY sequence"""
 
 
@@ -182,11 +180,11 @@ class PostgresHistory:
             if streamed:
                 with connection.cursor(f"backtest_{next(self._numbers)}") as cursor:
                     cursor.itersize = _ROWS_A_FETCH
-                    yield from cursor.execute(self._composed(query), values, binary=True)
+                    yield from cursor.execute(composed(query, self._config.schema), values, binary=True)
             else:
                 with connection.cursor(binary=True) as cursor:
                     # Planning for all partitions takes longer than reading.
-                    cursor.execute(self._composed(query), values, prepare=True)
+                    cursor.execute(composed(query, self._config.schema), values, prepare=True)
                     rows = cursor.fetchall()
                 yield from rows
         except psycopg.Error as error:
@@ -209,15 +207,6 @@ class PostgresHistory:
             for name, value in settings.items():
                 self._connection.execute("SELECT set_config(%s, %s, true)", (name, value))
         return self._connection
-
-    def _composed(self, statement: str) -> sql.Composed:
-        schema = self._config.schema
-        return sql.SQL(statement).format(
-            targets=sql.Identifier(schema, ALERT_TARGET_VIEW),
-            results=sql.Identifier(schema, ALERT_RESULT_VIEW),
-            windows=sql.Identifier(schema, WINDOW_TABLE),
-            transitions=sql.Identifier(schema, TRANSITION_TABLE),
-        )
 
 
 def _between(span: Span) -> dict[str, object]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psycopg import sql
-
 from alert_svc.windows import WindowTable
 from monitoring_alerting.transition import identity
 from monitoring_core.clock import from_ms
-from monitoring_core.tables import TRANSITION_TABLE
+from monitoring_runtime.postgres import composed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,26 +18,26 @@ if TYPE_CHECKING:
 
 # Alerts whose newest transition was kept back. Of those that have ended meanwhile, only ones that people know of count.
 _KEPT_BACK = """
-SELECT t.transition_id, t.target_id, t.labels, t.silenced_window, clock_timestamp() FROM {transitions} t
+SELECT t.transition_id, t.target_id, t.labels, t.silenced_window, clock_timestamp() FROM {alert_transition} t
 WHERE t.silenced_window IS NOT NULL
-AND NOT EXISTS (SELECT FROM {transitions} n WHERE n.alert_id = t.alert_id AND n.sequence > t.sequence)
+AND NOT EXISTS (SELECT FROM {alert_transition} n WHERE n.alert_id = t.alert_id AND n.sequence > t.sequence)
 AND (t.state IN ('firing', 'undetermined', 'flapping') OR t.state = 'resolved' AND EXISTS (
-    SELECT FROM {transitions} o WHERE o.alert_id = t.alert_id AND o.silenced_window IS NULL
+    SELECT FROM {alert_transition} o WHERE o.alert_id = t.alert_id AND o.silenced_window IS NULL
     AND o.state IN ('firing', 'undetermined', 'flapping')))"""
 _TELL = """
-INSERT INTO {transitions} (transition_id, alert_id, target_id, policy, kind, severity, state, before, at, since,
+INSERT INTO {alert_transition} (transition_id, alert_id, target_id, policy, kind, severity, state, before, at, since,
     decided_at, locations, evidence, cause, silenced_by, step_s, url, labels)
 SELECT %(id)s, alert_id, target_id, policy, kind, severity, state, CASE WHEN cause IS NULL THEN state ELSE before END,
     %(now)s, since, decided_at, locations, evidence, concat_ws('; ', cause, %(cause)s::text), silenced_by, step_s, url,
     labels
-FROM {transitions} WHERE transition_id = %(of)s ON CONFLICT DO NOTHING"""
+FROM {alert_transition} WHERE transition_id = %(of)s ON CONFLICT DO NOTHING"""
 
 
 class Maintenance:
     """What windows do to transitions. Each call is part of the caller's transaction."""
 
     def __init__(self, schema: str) -> None:
-        self._transitions = sql.Identifier(schema, TRANSITION_TABLE)
+        self._schema = schema
         self._windows = WindowTable(schema)
 
     def silencing(self, cursor: psycopg.Cursor[Any], transitions: Sequence[Transition]) -> list[int | None]:
@@ -58,7 +56,7 @@ class Maintenance:
         """
         self._windows.look(cursor)
         told = 0
-        for number, target_id, labels, window, now in cursor.execute(self._composed(_KEPT_BACK)).fetchall():
+        for number, target_id, labels, window, now in cursor.execute(composed(_KEPT_BACK, self._schema)).fetchall():
             until = decided_until(target_id)
             moments = () if until is None else (now, min(now, from_ms(until)))
             if not moments or any(self._windows.holding(moment, labels or {}) is not None for moment in moments):
@@ -69,8 +67,5 @@ class Maintenance:
                 "now": now,
                 "cause": f"maintenance window {window} is over",
             }
-            told += cursor.execute(self._composed(_TELL), values).rowcount
+            told += cursor.execute(composed(_TELL, self._schema), values).rowcount
         return told
-
-    def _composed(self, statement: str) -> sql.Composed:
-        return sql.SQL(statement).format(transitions=self._transitions)

@@ -15,15 +15,9 @@ from alert_svc.steps import Kept, Tick
 from monitoring_alerting.targets import Watched
 from monitoring_core.errors import OutageError, StopError
 from monitoring_core.revision import ALERT_NEEDS
-from monitoring_core.tables import (
-    ALERT_POSITION_TABLE,
-    ALERT_SNAPSHOT_TABLE,
-    ALERT_TARGET_VIEW,
-    TARGET_VERSION_TABLE,
-    TRANSITION_TABLE,
-)
+from monitoring_core.tables import TARGET_VERSION_TABLE, TRANSITION_TABLE
 from monitoring_core.targets import TargetRecord
-from monitoring_runtime.postgres import RevisionGuard, explain
+from monitoring_runtime.postgres import RevisionGuard, composed, explain
 from monitoring_runtime.sqlstates import Fate, fate
 
 if TYPE_CHECKING:
@@ -39,21 +33,21 @@ STATEMENT_TIMEOUT_S = 30.0
 _ROWS_A_FETCH = 5_000
 
 _TAKE_OVER = """
-INSERT INTO {positions} AS old (topic, partition, cluster, topic_id, next_offset, snapshot_offset)
+INSERT INTO {alert_position} AS old (topic, partition, cluster, topic_id, next_offset, snapshot_offset)
 VALUES (%(topic)s, %(partition)s, %(cluster)s, %(topic_id)s, %(begin)s, %(begin)s)
 ON CONFLICT (topic, partition) DO UPDATE SET generation = old.generation + 1
 RETURNING generation, next_offset, snapshot_offset, tick_offsets, tick_moments,
     (cluster, topic_id) IS DISTINCT FROM (%(cluster)s, %(topic_id)s)"""
-_PARTS = "SELECT content FROM {snapshots} WHERE topic = %s AND partition = %s ORDER BY number"
+_PARTS = "SELECT content FROM {alert_snapshot} WHERE topic = %s AND partition = %s ORDER BY number"
 # The row is locked first: whoever takes the partition over waits for this transaction, or ends its right to store.
 _ADVANCE = """
-UPDATE {positions} SET next_offset = %(end)s, cluster = %(cluster)s, topic_id = %(topic_id)s,
+UPDATE {alert_position} SET next_offset = %(end)s, cluster = %(cluster)s, topic_id = %(topic_id)s,
     tick_offsets = tick_offsets || %(tick_offsets)s::bigint[], tick_moments = tick_moments || %(tick_moments)s::bigint[]
 WHERE topic = %(topic)s AND partition = %(partition)s AND generation = %(generation)s AND next_offset = %(begin)s"""
-_FORGET = "DELETE FROM {snapshots} WHERE topic = %s AND partition = %s"
-_REMEMBER = "INSERT INTO {snapshots} (topic, partition, number, content) VALUES (%s, %s, %s, %s)"
+_FORGET = "DELETE FROM {alert_snapshot} WHERE topic = %s AND partition = %s"
+_REMEMBER = "INSERT INTO {alert_snapshot} (topic, partition, number, content) VALUES (%s, %s, %s, %s)"
 _SNAPSHOT_AT = """
-UPDATE {positions} SET snapshot_offset = %s, tick_offsets = '{{}}', tick_moments = '{{}}'
+UPDATE {alert_position} SET snapshot_offset = %s, tick_offsets = '{{}}', tick_moments = '{{}}'
 WHERE topic = %s AND partition = %s"""
 _COLUMNS = (
     "transition_id",
@@ -77,7 +71,7 @@ _COLUMNS = (
     "silenced_window",
 )
 _MINE = """
-SELECT FROM {positions}
+SELECT FROM {alert_position}
 WHERE topic = %(topic)s AND partition = %(partition)s AND generation = %(generation)s FOR SHARE"""
 
 
@@ -108,9 +102,9 @@ class PostgresStore:
     def take_over(self, topic: Topic, partition: int, begin: int) -> Kept:
         """What alert_svc.ports.Store.take_over promises."""
         with self._used() as connection, connection.transaction(), connection.cursor() as cursor:
-            cursor.execute(self._composed(_TAKE_OVER), _place(topic, partition) | {"begin": begin})
+            cursor.execute(composed(_TAKE_OVER, self._config.schema), _place(topic, partition) | {"begin": begin})
             ((generation, next_offset, snapshot_offset, offsets, moments, moved),) = cursor.fetchall()
-            cursor.execute(self._composed(_PARTS), (topic.name, partition))
+            cursor.execute(composed(_PARTS, self._config.schema), (topic.name, partition))
             parts = tuple(bytes(content) for (content,) in cursor.fetchall())
         ticks = tuple(Tick(offset, moment) for offset, moment in zip(offsets, moments, strict=True))
         return Kept(generation, next_offset, snapshot_offset, ticks, parts, moved)
@@ -125,15 +119,15 @@ class PostgresStore:
                 "tick_offsets": [tick.offset for tick in step.ticks],
                 "tick_moments": [tick.moment for tick in step.ticks],
             }
-            if cursor.execute(self._composed(_ADVANCE), values).rowcount != 1:
+            if cursor.execute(composed(_ADVANCE, self._config.schema), values).rowcount != 1:
                 raise LostError
             new = self._add(cursor, step.transitions)
             if step.snapshot:
                 place = (topic.name, step.partition)
-                cursor.execute(self._composed(_FORGET), place)
+                cursor.execute(composed(_FORGET, self._config.schema), place)
                 rows = ((*place, number, part) for number, part in enumerate(step.snapshot.parts))
-                cursor.executemany(self._composed(_REMEMBER), rows)
-                cursor.execute(self._composed(_SNAPSHOT_AT), (step.snapshot.offset, *place))
+                cursor.executemany(composed(_REMEMBER, self._config.schema), rows)
+                cursor.execute(composed(_SNAPSHOT_AT, self._config.schema), (step.snapshot.offset, *place))
         return new
 
     def tell_what_lasts(
@@ -143,7 +137,7 @@ class PostgresStore:
         with self._used() as connection, connection.transaction(), connection.cursor() as cursor:
             for partition, generation in holds:
                 values = _place(topic, partition) | {"generation": generation}
-                if cursor.execute(self._composed(_MINE), values).rowcount != 1:
+                if cursor.execute(composed(_MINE, self._config.schema), values).rowcount != 1:
                     raise LostError
             return self._maintenance.tell_what_lasts(cursor, decided_until)
 
@@ -153,11 +147,14 @@ class PostgresStore:
 
     def version(self) -> int:
         """What alert_svc.ports.Targets.version promises."""
-        return self._number("SELECT version FROM {versions}")
+        return self._number("SELECT version FROM {availability_monitor_config_version}")
 
     def read(self) -> Iterator[Watched]:
         """What alert_svc.ports.Targets.read promises."""
-        query = self._composed("SELECT amc_id, amc_url, amc_check_interval_s, amc_labels FROM {targets} ORDER BY 1")
+        query = composed(
+            "SELECT amc_id, amc_url, amc_check_interval_s, amc_labels FROM {alert_target} ORDER BY 1",
+            self._config.schema,
+        )
         with self._used() as connection, connection.transaction(), connection.cursor("targets") as cursor:
             cursor.itersize = _ROWS_A_FETCH
             cursor.execute(query)
@@ -168,7 +165,7 @@ class PostgresStore:
 
     def _number(self, query: str) -> int:
         with self._used() as connection, connection.transaction():
-            row = connection.execute(self._composed(query)).fetchone()
+            row = connection.execute(composed(query, self._config.schema)).fetchone()
         if row is None:
             raise OutageError(f"table {TARGET_VERSION_TABLE} is empty: run dbadmin create-schema")
         return int(row[0])
@@ -201,15 +198,6 @@ class PostgresStore:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-    def _composed(self, statement: str) -> sql.Composed:
-        schema = self._config.schema
-        return sql.SQL(statement).format(
-            positions=sql.Identifier(schema, ALERT_POSITION_TABLE),
-            snapshots=sql.Identifier(schema, ALERT_SNAPSHOT_TABLE),
-            targets=sql.Identifier(schema, ALERT_TARGET_VIEW),
-            versions=sql.Identifier(schema, TARGET_VERSION_TABLE),
-        )
 
 
 def _place(topic: Topic, partition: int) -> dict[str, object]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from psycopg import sql
 
 from consumer_svc.places import Gap, Places
 from consumer_svc.ports import BehindError
-from monitoring_core.tables import GAP_TABLE, POSITION_TABLE
+from monitoring_runtime.postgres import composed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,23 +19,23 @@ if TYPE_CHECKING:
     from monitoring_runtime.topics import Topic, TopicState
 
 _OF_TOPIC = "cluster = %(cluster)s AND topic = %(name)s AND topic_id = %(id)s"
-_FIND = f"SELECT partition, next_offset FROM {{positions}} WHERE {_OF_TOPIC}"  # noqa: S608 (constants)
+_FIND = f"SELECT partition, next_offset FROM {{availability_position}} WHERE {_OF_TOPIC}"  # noqa: S608 (constants)
 # Another consumer may have made the row a moment ago.
 _ADD = """
-INSERT INTO {positions}
+INSERT INTO {availability_position}
 SELECT %(cluster)s, %(name)s, %(id)s, * FROM unnest(%(partitions)s::int[], %(offsets)s::bigint[])
 ON CONFLICT DO NOTHING"""
 _SET = f"""
-UPDATE {{positions}} AS p SET next_offset = b.next_offset
+UPDATE {{availability_position}} AS p SET next_offset = b.next_offset
 FROM unnest(%(partitions)s::int[], %(offsets)s::bigint[]) AS b (partition, next_offset)
 WHERE {_OF_TOPIC} AND p.partition = b.partition"""  # noqa: S608 (constants)
 # A row that is behind the batch's begin is not found, and neither is one that the database lacks.
 _ADVANCE = f"""
-UPDATE {{positions}} AS p SET next_offset = greatest(p.next_offset, b.ends)
+UPDATE {{availability_position}} AS p SET next_offset = greatest(p.next_offset, b.ends)
 FROM unnest(%(partitions)s::int[], %(begins)s::bigint[], %(ends)s::bigint[]) AS b (partition, begins, ends)
 WHERE {_OF_TOPIC} AND p.partition = b.partition AND p.next_offset >= b.begins"""  # noqa: S608 (constants)
 _NOTE = """
-INSERT INTO {gaps} AS old (cluster, topic, topic_id, partition, reason, first_offset, next_offset, messages)
+INSERT INTO {availability_gap} AS old (cluster, topic, topic_id, partition, reason, first_offset, next_offset, messages)
 VALUES (%(cluster)s, %(name)s, %(id)s, %(partition)s, %(reason)s, %(first_offset)s, %(next_offset)s, %(messages)s)
 ON CONFLICT (cluster, topic, topic_id, partition, reason) DO UPDATE SET
     first_offset = least(old.first_offset, excluded.first_offset), next_offset = excluded.next_offset,
@@ -44,8 +43,8 @@ ON CONFLICT (cluster, topic, topic_id, partition, reason) DO UPDATE SET
 WHERE excluded.next_offset > old.next_offset OR excluded.reason = 'set_back'"""
 # How much of the former topic was not stored, nobody can tell any more.
 _NOTE_REPLACED = """
-INSERT INTO {gaps} (cluster, topic, topic_id, partition, reason, first_offset, next_offset, messages)
-SELECT cluster, topic, topic_id, partition, 'topic_replaced', next_offset, next_offset, 0 FROM {positions}
+INSERT INTO {availability_gap} (cluster, topic, topic_id, partition, reason, first_offset, next_offset, messages)
+SELECT cluster, topic, topic_id, partition, 'topic_replaced', next_offset, next_offset, 0 FROM {availability_position}
 WHERE cluster = %(cluster)s AND topic = %(name)s AND topic_id NOT IN ('', %(id)s)
 ON CONFLICT DO NOTHING RETURNING partition, first_offset"""
 
@@ -54,16 +53,12 @@ class Positions:
     """The positions and gaps in the tables of one schema. Each call is part of the caller's transaction."""
 
     def __init__(self, schema: str) -> None:
-        self._names = {
-            "positions": sql.Identifier(schema, POSITION_TABLE),
-            "gaps": sql.Identifier(schema, GAP_TABLE),
-        }
-        self._advance = self._composed(_ADVANCE)
+        self._schema = schema
 
     def place(self, cursor: psycopg.Cursor[Any], state: TopicState, asked: Asked) -> Places:
         """What consumer_svc.ports.Writer.place promises."""
         topic = state.topic
-        cursor.execute(self._composed(_FIND), attrs.asdict(topic))
+        cursor.execute(composed(_FIND, self._schema), attrs.asdict(topic))
         found = {int(partition): int(offset) for partition, offset in cursor.fetchall()}
         begins = {n: state.begins[n] for n in asked.waiting | asked.read if n in state.begins}
         gaps: list[Gap] = []
@@ -98,23 +93,22 @@ class Positions:
             "begins": [span.begin for span in spans.values()],
             "ends": [span.end for span in spans.values()],
         }
-        if cursor.execute(self._advance, attrs.asdict(progress.topic) | values).rowcount < len(spans):
+        if cursor.execute(composed(_ADVANCE, self._schema), attrs.asdict(progress.topic) | values).rowcount < len(
+            spans
+        ):
             raise BehindError
         self.note(cursor, progress.topic, progress.gaps)
 
     def note(self, cursor: psycopg.Cursor[Any], topic: Topic, gaps: Sequence[Gap]) -> None:
         """Keep gaps, those of one partition and reason together. One that is known already counts no second time."""
         for gap in gaps:
-            cursor.execute(self._composed(_NOTE), attrs.asdict(topic) | attrs.asdict(gap))
+            cursor.execute(composed(_NOTE, self._schema), attrs.asdict(topic) | attrs.asdict(gap))
 
     def _replaced(self, cursor: psycopg.Cursor[Any], topic: Topic) -> list[Gap]:
         """Note that topics of the same name were made anew as this one; those that were not known."""
-        cursor.execute(self._composed(_NOTE_REPLACED), attrs.asdict(topic))
+        cursor.execute(composed(_NOTE_REPLACED, self._schema), attrs.asdict(topic))
         return [Gap(number, "topic_replaced", offset, offset, 0) for number, offset in cursor.fetchall()]
 
     def _write(self, cursor: psycopg.Cursor[Any], statement: str, topic: Topic, offsets: Mapping[int, int]) -> None:
         values = {"partitions": list(offsets), "offsets": list(offsets.values())}
-        cursor.execute(self._composed(statement), attrs.asdict(topic) | values)
-
-    def _composed(self, statement: str) -> sql.Composed:
-        return sql.SQL(statement).format(**self._names)
+        cursor.execute(composed(statement, self._schema), attrs.asdict(topic) | values)

@@ -14,8 +14,8 @@ _EXPIRES = "clock_timestamp() + make_interval(secs => %s)"
 # From when on the slots of an ID that nobody held before are due. A location begins with its first producer; the first
 # location of all with the targets themselves, each when it was activated.
 _DUE_FROM = """coalesce(
-    (SELECT min(due_from) FROM {leases} WHERE location = %s),
-    CASE WHEN EXISTS (SELECT FROM {leases}) THEN clock_timestamp() ELSE to_timestamp(0) END)"""
+    (SELECT min(due_from) FROM {producer_lease} WHERE location = %s),
+    CASE WHEN EXISTS (SELECT FROM {producer_lease}) THEN clock_timestamp() ELSE to_timestamp(0) END)"""
 
 
 class PostgresLeases:
@@ -39,7 +39,8 @@ class PostgresLeases:
     def acquire(self, producer_id: int, lease_s: float) -> int | None:
         """Acquire an ID for `lease_s` seconds and return its watermark (ms); None when another process holds it."""
         statement = (
-            "INSERT INTO {leases} AS old (location, producer_id, holder, expires_at, accounted_until, due_from, "  # noqa: S608
+            "INSERT INTO {producer_lease} AS old "  # noqa: S608
+            "(location, producer_id, holder, expires_at, accounted_until, due_from, "
             f"check_interval_s, timeout_s) SELECT %s, %s, %s, {_EXPIRES}, due_from, due_from, %s, %s "
             f"FROM (SELECT {_DUE_FROM} AS due_from) d ON CONFLICT (location, producer_id) DO UPDATE "
             "SET holder = excluded.holder, expires_at = excluded.expires_at, "
@@ -64,7 +65,7 @@ class PostgresLeases:
     def free(self, needed: int, limit: int) -> list[int]:
         """The lowest IDs from 1 to `needed` that nobody holds, at most `limit`."""
         statement = (
-            "SELECT id FROM generate_series(1, %s) AS id WHERE NOT EXISTS (SELECT FROM {leases} "
+            "SELECT id FROM generate_series(1, %s) AS id WHERE NOT EXISTS (SELECT FROM {producer_lease} "
             "WHERE location = %s AND producer_id = id AND expires_at > clock_timestamp()) ORDER BY id LIMIT %s"
         )
         with self._connection.executed(statement, needed, self._location, limit) as cursor:
@@ -73,7 +74,7 @@ class PostgresLeases:
     def unheld_since(self, look_back_s: float) -> int | None:
         """The lowest watermark (ms) of expired leases within `look_back_s`; None without one."""
         statement = (
-            f"SELECT {milliseconds('min(accounted_until)')} FROM {{leases}} WHERE location = %s "  # noqa: S608 (constants)
+            f"SELECT {milliseconds('min(accounted_until)')} FROM {{producer_lease}} WHERE location = %s "  # noqa: S608 (constants)
             "AND expires_at <= clock_timestamp() AND accounted_until > clock_timestamp() - make_interval(secs => %s)"
         )
         with self._connection.executed(statement, self._location, look_back_s) as cursor:
@@ -82,7 +83,7 @@ class PostgresLeases:
 
     def holder(self, producer_id: int) -> str | None:
         """Who held an ID last, for a person; None when nobody ever did."""
-        statement = "SELECT holder FROM {leases} WHERE location = %s AND producer_id = %s"
+        statement = "SELECT holder FROM {producer_lease} WHERE location = %s AND producer_id = %s"
         with self._connection.executed(statement, self._location, producer_id) as cursor:
             row = cursor.fetchone()
         return str(row[0]) if row else None
@@ -90,7 +91,7 @@ class PostgresLeases:
     def _update(self, lease_s: float, producer_id: int, accounted_until_ms: int) -> bool:
         """Set the end of a lease and its watermark, which never goes back; False when another process holds it."""
         statement = (
-            f"UPDATE {{leases}} SET expires_at = {_EXPIRES}, "  # noqa: S608
+            f"UPDATE {{producer_lease}} SET expires_at = {_EXPIRES}, "  # noqa: S608
             "accounted_until = greatest(accounted_until, to_timestamp(%s / 1000.0)) "
             "WHERE location = %s AND producer_id = %s AND holder = %s"
         )

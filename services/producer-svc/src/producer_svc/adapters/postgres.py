@@ -6,12 +6,10 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg import sql
 
 from monitoring_core.errors import OutageError
 from monitoring_core.revision import PRODUCER_NEEDS
-from monitoring_core.tables import LEASE_TABLE, TARGET_TABLE, TARGET_VERSION_TABLE
-from monitoring_runtime.postgres import RevisionGuard, explain
+from monitoring_runtime.postgres import RevisionGuard, composed, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,20 +34,14 @@ class ProducerConnection:
 
     @contextlib.contextmanager
     def executed(self, statement: str, *values: object) -> Iterator[psycopg.Cursor[Any]]:
-        """A cursor that has executed a statement in which {targets}, {versions} and {leases} stand for the tables.
+        """A cursor that has executed a statement, in which `{name}` is a table of the schema.
 
         Raises:
             OutageError: PostgreSQL cannot execute it now.
             StopError: the schema does not serve this release.
         """
-        schema = self.config.schema
-        query = sql.SQL(statement).format(
-            leases=sql.Identifier(schema, LEASE_TABLE),
-            targets=sql.Identifier(schema, TARGET_TABLE),
-            versions=sql.Identifier(schema, TARGET_VERSION_TABLE),
-        )
         with self.used() as connection, connection.transaction(), connection.cursor() as cursor:
-            yield cursor.execute(query, values)
+            yield cursor.execute(composed(statement, self.config.schema), values)
 
     @contextlib.contextmanager
     def used(self) -> Iterator[Session]:

@@ -28,8 +28,8 @@ class PostgresTargetTable:
 
     def version(self) -> tuple[int, int]:
         """A number that changes with the targets, and the moment (ms) at which it was read."""
-        now = milliseconds("clock_timestamp()")
-        with self._connection.executed(f"SELECT (SELECT version FROM {{versions}}), {now}") as cursor:  # noqa: S608 (constants)
+        versions, now = "(SELECT version FROM {availability_monitor_config_version})", milliseconds("clock_timestamp()")
+        with self._connection.executed(f"SELECT {versions}, {now}") as cursor:
             row = cursor.fetchone()
         if row is None or row[0] is None:
             server = where(self._connection.config)
@@ -38,7 +38,7 @@ class PostgresTargetTable:
 
     def count_active(self) -> int:
         """How many targets are active."""
-        with self._connection.executed("SELECT count(*) FROM {targets} WHERE amc_active") as cursor:
+        with self._connection.executed("SELECT count(*) FROM {availability_monitor_config} WHERE amc_active") as cursor:
             ((count,),) = cursor.fetchall()
         return int(count)
 
