@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import resource
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,8 +22,6 @@ from monitoring_core.targets import TargetRecord
 from monitoring_core.targets.files import FileFormat, read_targets, write_targets
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from monitoring_core.config import Config
 
 FULL = TargetRecord(
@@ -141,6 +143,24 @@ def test_importing_an_export_changes_nothing(ready: Path, config: Config) -> Non
         run = CliRunner().invoke(main, ["targets", "export", str(out), "--config", str(ready)])
         assert run.exit_code == 0, run.output
         assert imported(ready, name, out.read_text())[1] == "2 lines read: 0 added, 0 updated, 2 unchanged\n"
+
+
+@pytest.mark.integration_test
+def test_an_export_onto_a_full_disk_leaves_the_one_before(ready: Path, config: Config) -> None:
+    """A part of it would be taken for all targets."""
+    imported(ready, "w.jsonl", "".join(f'{{"url": "http://w{i}/"}}\n' for i in range(200)))
+    out = ready.parent / "export.jsonl"
+    out.write_text("the one before")
+    run = subprocess.run(
+        [Path(sys.executable).with_name("dbadmin"), "targets", "export", str(out), "--config", str(ready)],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, 4_096)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (1, f"{out} cannot be written: File too large\n")
+    assert out.read_text() == "the one before"
+    assert [path.name for path in ready.parent.iterdir() if "export" in path.name] == ["export.jsonl"]
 
 
 @pytest.mark.integration_test

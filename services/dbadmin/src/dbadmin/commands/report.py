@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import secrets
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -21,12 +19,12 @@ from dbadmin.reports.documents import html, minutes, pdf, percent, shown
 from dbadmin.reports.figures import Figures
 from dbadmin.reports.making import make_report
 from dbadmin.reports.model import Line, Question
-from monitoring_core.errors import StopError
 from monitoring_core.result import one_line
 from monitoring_runtime.commands import config_options, counted
 from monitoring_runtime.groups import examples
 from monitoring_runtime.output import Output, output_option, plain, write_rows
 from monitoring_runtime.tables import print_table
+from monitoring_runtime.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,10 +195,5 @@ def _write(content: bytes, path: Path | None) -> None:
     if path is None:
         click.echo(content, nl=False)
         return
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)  # noqa: PTH105 - one name for both
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise StopError(f"{path} cannot be written: {error.strerror}") from None
+    with whole_file(path) as file:
+        file.buffer.write(content)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +14,7 @@ from dbadmin.targets.table import read_all
 from monitoring_core.targets.files import write_targets
 from monitoring_runtime.commands import config_options, counted
 from monitoring_runtime.groups import examples
+from monitoring_runtime.whole_file import whole_file
 
 if TYPE_CHECKING:
     from monitoring_core.config import Config
@@ -22,10 +25,15 @@ if TYPE_CHECKING:
     "export",
     epilog=examples("dbadmin targets export targets.jsonl", "dbadmin targets export --format csv > targets.csv"),
 )
-@click.argument("file", type=click.File("w", encoding="utf-8", lazy=True), default="-")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), default="-")
 @format_option
 @config_options
-def export_targets(config: Config, file: TextIO, file_format: FileFormat | None) -> None:
-    """Write all targets to FILE (standard output when it is not given), so that importing them changes nothing."""
-    count = write_targets(file, file_format or by_ending(Path(file.name)), read_all(config.database))
+def export_targets(config: Config, file: Path, file_format: FileFormat | None) -> None:
+    """Write all targets to FILE (standard output when it is not given), so that importing them changes nothing.
+
+    FILE is written as a whole or not at all.
+    """
+    file_format = file_format or by_ending(file)
+    with whole_file(file) if str(file) != "-" else nullcontext(sys.stdout) as opened:
+        count = write_targets(opened, file_format, read_all(config.database))
     click.echo(f"{counted(count, 'target')} written", err=True)
