@@ -10,7 +10,7 @@ import pytest
 
 from monitoring_core.config import DatabaseConfig
 from monitoring_core.errors import OutageError, StopError
-from monitoring_runtime.postgres import RevisionGuard, Trouble, connect, diagnose, explain
+from monitoring_runtime.postgres import KeptConnection, RevisionGuard, Trouble, connect, diagnose, explain
 from monitoring_runtime.stored_json import UNREADABLE
 
 if TYPE_CHECKING:
@@ -191,3 +191,22 @@ def test_a_schema_that_is_not_there_is_an_error_of_postgresql(config: DatabaseCo
     with connect(config, "test", autocommit=True) as connection, pytest.raises(psycopg.Error) as caught:
         RevisionGuard("0004", attrs.evolve(config, schema="nowhere")).check(connection)
     assert diagnose(caught.value).trouble is Trouble.TABLES_MISSING
+
+
+def test_a_connection_is_kept_until_it_is_closed(
+    config: DatabaseConfig, versions: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    """The schema is looked at whenever a new one is made."""
+    revise(versions, "0004", None)
+    kept = KeptConnection("0004", config, "test", statement_timeout_s=5.0)
+    first = kept.opened()
+    assert kept.opened() is first
+    kept.close()
+    kept.close()
+    assert first.closed
+    revise(versions, "0003", None)
+    with pytest.raises(OutageError, match=r"too old for this service"):
+        kept.opened()
+    revise(versions, "0004", None)
+    assert kept.opened().execute("SHOW statement_timeout").fetchone() == ("5s",)
+    kept.close()

@@ -152,6 +152,38 @@ class RevisionGuard:
         self._was_fit = True
 
 
+class KeptConnection:
+    """The one connection of a loop: opened when it is first used, and again after it was closed.
+
+    A RevisionGuard checks each new connection. Not for more than one thread at once.
+    """
+
+    def __init__(
+        self, needed: str, config: DatabaseConfig, application_name: str, *, statement_timeout_s: float | None = None
+    ) -> None:
+        """Args: needed: as in RevisionGuard; application_name, statement_timeout_s: as in `connect`."""
+        self._guard = RevisionGuard(needed, config)
+        self._application_name = application_name
+        self._statement_timeout_s = statement_timeout_s
+        self._session: Session | None = None
+
+    def opened(self) -> Session:
+        """The connection.
+
+        Raises:
+            OutageError, StopError, psycopg.Error: as RevisionGuard.connect.
+        """
+        if self._session is None:
+            self._session = self._guard.connect(self._application_name, statement_timeout_s=self._statement_timeout_s)
+        return self._session
+
+    def close(self) -> None:
+        """Close the connection, if it is open."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
 class Trouble(enum.Enum):
     """What kind of trouble an error of PostgreSQL is."""
 

@@ -17,7 +17,7 @@ from monitoring_core.errors import OutageError, StopError
 from monitoring_core.revision import ALERT_NEEDS
 from monitoring_core.tables import TARGET_VERSION_TABLE, TRANSITION_TABLE
 from monitoring_core.targets import TargetRecord
-from monitoring_runtime.postgres import RevisionGuard, composed, explain
+from monitoring_runtime.postgres import KeptConnection, composed, explain
 from monitoring_runtime.sqlstates import Fate, fate
 
 if TYPE_CHECKING:
@@ -76,17 +76,13 @@ WHERE topic = %(topic)s AND partition = %(partition)s AND generation = %(generat
 
 
 class PostgresStore:
-    """Opens its connection when it is first used, and again after a failure.
-
-    Every new connection checks the revision of the schema first; see RevisionGuard.
-    """
+    """Works over one KeptConnection, which a failure closes."""
 
     def __init__(self, config: DatabaseConfig, check_interval_s: int) -> None:
         """Args: check_interval_s: of targets that state none."""
         self._config = config
         self._check_interval_s = check_interval_s
-        self._guard = RevisionGuard(ALERT_NEEDS, config)
-        self._connection: Session | None = None
+        self._connection = KeptConnection(ALERT_NEEDS, config, "alert-svc", statement_timeout_s=STATEMENT_TIMEOUT_S)
         self._maintenance = Maintenance(config.schema)
         self._insert = sql.SQL("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT DO NOTHING").format(
             sql.Identifier(config.schema, TRANSITION_TABLE),
@@ -182,22 +178,12 @@ class PostgresStore:
     def _used(self) -> Iterator[Session]:
         """The connection. A failure of PostgreSQL in the block closes it."""
         try:
-            yield self._opened()
+            yield self._connection.opened()
         except psycopg.Error as error:
-            self._close()
+            self._connection.close()
             why = explain(error, self._config, "cannot store alerts")
             # What is stored is made here, so that a value which PostgreSQL refuses is this program's fault.
             raise (OutageError if fate(error) is Fate.WAIT else StopError)(why) from None
-
-    def _opened(self) -> Session:
-        if self._connection is None:
-            self._connection = self._guard.connect("alert-svc", statement_timeout_s=STATEMENT_TIMEOUT_S)
-        return self._connection
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
 
 def _place(topic: Topic, partition: int) -> dict[str, object]:

@@ -14,17 +14,15 @@ from alert_svc.events.topic import AlertTopic
 from monitoring_alerting.event import source_of
 from monitoring_core.errors import OutageError
 from monitoring_core.revision import ALERT_NEEDS
-from monitoring_runtime.postgres import RevisionGuard, explain
+from monitoring_runtime.postgres import KeptConnection, explain
 from monitoring_runtime.retry import OUTAGE
 
 if TYPE_CHECKING:
     from alert_svc.events.metrics import Metrics
     from monitoring_core.config import Config, DatabaseConfig
-    from monitoring_runtime.session import Session
     from monitoring_runtime.stop import Stop
 
 log = structlog.get_logger()
-_APPLICATION_NAME = "alert-svc publisher"
 _STATEMENT_S = 30.0
 
 
@@ -60,8 +58,9 @@ class Publisher:
         self._topic = topic
         self._metrics = metrics
         self._timing = timing
-        self._guard = RevisionGuard(ALERT_NEEDS, database)
-        self._connection: Session | None = None
+        self._connection = KeptConnection(
+            ALERT_NEEDS, database, "alert-svc publisher", statement_timeout_s=_STATEMENT_S
+        )
         self._mine = False
         self._renew_at = 0.0
         # Why events wait, as it was told last.
@@ -93,7 +92,7 @@ class Publisher:
             OutageError, psycopg.Error: Kafka or PostgreSQL is away, or refuses.
             StopError: the schema is not fit for this release.
         """
-        connection = self._connected()
+        connection = self._connection.opened()
         if time.monotonic() >= self._renew_at:
             self._mine = self._pending.hold(connection)
             self._metrics.waiting.set(self._pending.waiting(connection))
@@ -111,11 +110,6 @@ class Publisher:
             self._metrics.published.inc(len(events))
         return bool(events)
 
-    def _connected(self) -> Session:
-        if self._connection is None:
-            self._connection = self._guard.connect(_APPLICATION_NAME, statement_timeout_s=_STATEMENT_S)
-        return self._connection
-
     def _lost(self, error: Exception) -> None:
         """Say why events wait, unless that was said already, and begin anew.
 
@@ -125,7 +119,8 @@ class Publisher:
         self._renew_at = 0.0
         if isinstance(error, psycopg.Error):
             why = explain(error, self._database, "cannot read what is to be published")
-            self._disconnect()
+            self._connection.close()
+            self._mine = False
         else:
             why = str(error)
             self._let_go()  # another process may reach what this one does not
@@ -147,18 +142,13 @@ class Publisher:
     def _let_go(self) -> None:
         """Let another process publish at once, if PostgreSQL is there."""
         try:
-            if self._connection and self._mine:
+            if self._mine:
                 self._mine = False
-                self._pending.let_go(self._connection)
+                self._pending.let_go(self._connection.opened())
         except psycopg.Error as error:
             self._lost(error)
 
     def _finish(self) -> None:
         self._topic.close()
         self._let_go()
-        self._disconnect()
-
-    def _disconnect(self) -> None:
-        if self._connection:
-            self._connection.close()
-            self._connection = None
+        self._connection.close()

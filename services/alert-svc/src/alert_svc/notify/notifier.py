@@ -21,7 +21,7 @@ from alert_svc.notify.safe import line
 from monitoring_core.errors import OutageError
 from monitoring_core.revision import ALERT_NEEDS
 from monitoring_runtime.background import in_background
-from monitoring_runtime.postgres import RevisionGuard, explain
+from monitoring_runtime.postgres import KeptConnection, explain
 from monitoring_runtime.retry import OUTAGE
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from monitoring_runtime.stop import Stop
 
 log = structlog.get_logger()
-_APPLICATION_NAME = "alert-svc notifier"
 # How long the loop sleeps when nothing happens: transitions come from another transaction.
 _PAUSE_S = 0.25
 _UPKEEP_S = 10.0
@@ -98,11 +97,10 @@ class Notifier:
         self._metrics = metrics
         self._timing = timing
         self._progress = progress
-        self._guard = RevisionGuard(ALERT_NEEDS, database)
+        self._connection = KeptConnection(ALERT_NEEDS, database, "alert-svc notifier", statement_timeout_s=_STATEMENT_S)
         # Settings that are to hold from the next turn on.
         self._others: queue.SimpleQueue[tuple[Notifications, Mapping[str, Sender]]] = queue.SimpleQueue()
         self._go_by(settings, senders)
-        self._connection: Session | None = None
         # Why PostgreSQL is away, as it was told last; None while it is there.
         self._away: str | None = None
         self._ended: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
@@ -153,7 +151,7 @@ class Notifier:
             OutageError, psycopg.Error: PostgreSQL is away, or refuses.
             StopError: the schema is not fit for this release.
         """
-        connection = self._connected()
+        connection = self._connection.opened()
         self._write_down(connection)
         while not self._others.empty():  # nobody else takes from it
             self._go_by(*self._others.get())
@@ -168,11 +166,6 @@ class Notifier:
             self._upkeep(connection)
             self._upkeep_at = time.monotonic() + _UPKEEP_S
 
-    def _connected(self) -> Session:
-        if self._connection is None:
-            self._connection = self._guard.connect(_APPLICATION_NAME, statement_timeout_s=_STATEMENT_S)
-        return self._connection
-
     def _lost(self, error: Exception) -> None:
         """Close the connection, and say why, unless that was said already."""
         self._metrics.outages.inc()
@@ -181,9 +174,7 @@ class Notifier:
         if why != self._away:
             log.warning("PostgreSQL is away, notifications wait", error=why)
         self._away = why
-        if self._connection:
-            self._connection.close()
-            self._connection = None
+        self._connection.close()
 
     def _found(self) -> None:
         if self._away is not None:
@@ -263,8 +254,7 @@ class Notifier:
         while self._sending and time.monotonic() < until:
             self._collect(_PAUSE_S)
         try:
-            self._write_down(self._connected())
+            self._write_down(self._connection.opened())
         except (OutageError, psycopg.Error) as error:
             self._lost(error)
-        if self._connection:
-            self._connection.close()
+        self._connection.close()

@@ -13,7 +13,7 @@ from consumer_svc.adapters.statements import statements
 from consumer_svc.ports import RefusedError, WriteCounts
 from monitoring_core.errors import OutageError, StopError
 from monitoring_core.revision import CONSUMER_NEEDS
-from monitoring_runtime.postgres import RevisionGuard, explain, first_line
+from monitoring_runtime.postgres import KeptConnection, explain, first_line
 from monitoring_runtime.sqlstates import Fate, fate
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _MOST_STAGED = 64
 
 
 class PostgresWriter:
-    """Stores batches over one connection, which is opened again after a failure.
+    """Stores batches over one KeptConnection, which a failure closes.
 
     A real result that comes late replaces an unknown one, never the reverse (ARCHITECTURE.md, promise 2). Rows are
     written in key order: consumers that write the same rows at the same time then wait for each other, and hardly ever
@@ -43,16 +43,13 @@ class PostgresWriter:
     next batches are staged at once: one batch after the first conflict, then 2, 4, … up to 64, until a batch goes
     straight without a conflict.
 
-    Every new connection checks the revision of the schema first; see RevisionGuard.
-
     The hours of the rows are marked in the same transaction, so that `dbadmin maintain` rolls them up again. No reader
     ever sees new rows whose hours are not marked.
     """
 
     def __init__(self, config: DatabaseConfig) -> None:
         self._config = config
-        self._connection: Session | None = None
-        self._guard = RevisionGuard(CONSUMER_NEEDS, config)
+        self._connection = KeptConnection(CONSUMER_NEEDS, config, "consumer-svc")
         self._statements = statements(config.schema)
         self._positions = Positions(config.schema)
         # How many of the next batches are staged without a try, and how many that was after the last conflict.
@@ -66,7 +63,7 @@ class PostgresWriter:
             StopError: its schema is too old or too new.
         """
         try:
-            self._connect()
+            self._connection.opened()
         except psycopg.Error as error:
             raise self._outage(error) from None
 
@@ -77,7 +74,7 @@ class PostgresWriter:
             OutageError: PostgreSQL is away or cannot work; the same call may succeed later.
         """
         try:
-            connection = self._connect()
+            connection = self._connection.opened()
             with connection.transaction(), connection.cursor() as cursor:
                 return self._positions.place(cursor, state, asked)
         except psycopg.Error as error:
@@ -93,7 +90,7 @@ class PostgresWriter:
             StopError: this program is at fault.
         """
         try:
-            connection, rows = self._connect(), in_key_order(results)
+            connection, rows = self._connection.opened(), in_key_order(results)
             try:
                 stored, replaced = self._store(connection, rows, progress)
             except psycopg.errors.CheckViolation:
@@ -115,7 +112,7 @@ class PostgresWriter:
             OutageError: PostgreSQL is away or refuses.
         """
         try:
-            connection = self._connect()
+            connection = self._connection.opened()
             with connection.transaction():
                 row = connection.execute(self._statements.count_by_default).fetchone()
         except psycopg.errors.UndefinedTable:
@@ -167,11 +164,6 @@ class PostgresWriter:
             if progress:
                 self._positions.advance(cursor, progress)
 
-    def _connect(self) -> Session:
-        if self._connection is None:
-            self._connection = self._guard.connect("consumer-svc")
-        return self._connection
-
     def _failure(self, error: psycopg.Error, *, of_rows: bool = True) -> Exception:
         """What to raise when rows cannot be written; `of_rows`: whether their values may be at fault."""
         match fate(error):
@@ -183,9 +175,7 @@ class PostgresWriter:
 
     def _outage(self, error: psycopg.Error) -> OutageError:
         """Close the connection, and return the error in plain words."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._connection.close()
         return OutageError(explain(error, self._config, "cannot store results"))
 
 

@@ -9,7 +9,7 @@ import psycopg
 
 from monitoring_core.errors import OutageError
 from monitoring_core.revision import PRODUCER_NEEDS
-from monitoring_runtime.postgres import RevisionGuard, composed, explain
+from monitoring_runtime.postgres import KeptConnection, composed, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,16 +21,13 @@ STATEMENT_TIMEOUT_S = 30.0
 
 
 class ProducerConnection:
-    """Opened when it is first used, and again after a failure. Not for more than one thread at once.
-
-    Each new connection is checked by a RevisionGuard before it is used. Its OutageError leaves a working producer with
-    the targets that it has.
-    """
+    """A KeptConnection, whose OutageError leaves a working producer with the targets that it has."""
 
     def __init__(self, config: DatabaseConfig) -> None:
         self.config = config
-        self._guard = RevisionGuard(PRODUCER_NEEDS, config)
-        self._connection: Session | None = None
+        self._connection = KeptConnection(
+            PRODUCER_NEEDS, config, "producer-svc", statement_timeout_s=STATEMENT_TIMEOUT_S
+        )
 
     @contextlib.contextmanager
     def executed(self, statement: str, *values: object) -> Iterator[psycopg.Cursor[Any]]:
@@ -52,20 +49,10 @@ class ProducerConnection:
             StopError: the schema does not serve this release.
         """
         try:
-            yield self._opened()
+            yield self._connection.opened()
         except psycopg.Error as error:
-            self._close()
-            raise OutageError(explain(error, self.config, "refuses to give the targets")) from None
-
-    def _opened(self) -> Session:
-        if self._connection is None:
-            self._connection = self._guard.connect("producer-svc", statement_timeout_s=STATEMENT_TIMEOUT_S)
-        return self._connection
-
-    def _close(self) -> None:
-        if self._connection is not None:
             self._connection.close()
-            self._connection = None
+            raise OutageError(explain(error, self.config, "refuses to give the targets")) from None
 
 
 def milliseconds(expression: str) -> str:
