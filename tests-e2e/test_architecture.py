@@ -29,7 +29,7 @@ FORBIDDEN = {
     "services/producer-svc/src/producer_svc/checks/network.py": "psycopg",
     "services/producer-svc/src/producer_svc/checks/http/verdict.py": "monitoring_runtime.postgres",
     "services/producer-svc/src/producer_svc/cli.py": "producer_svc.adapters.kafka",
-    "services/consumer-svc/src/consumer_svc/dead_letters.py": "consumer_svc.adapters.topic_writer",
+    "services/consumer-svc/src/consumer_svc/commands/dead_letters.py": "consumer_svc.adapters.topic_writer",
     "services/dbadmin/src/dbadmin/history/partitions.py": "dbadmin.commands.maintain",
     "services/dbadmin/src/dbadmin/targets/plain_lines.py": "consumer_svc.batch",
     "libs/monitoring-core/src/monitoring_core/result.py": "monitoring_runtime.health",

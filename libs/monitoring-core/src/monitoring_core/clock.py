@@ -39,6 +39,11 @@ def from_ms(epoch_ms: int) -> dt.datetime:
     return EPOCH + epoch_ms * _MILLISECOND
 
 
+def for_people(moment: dt.datetime) -> str:
+    """An aware moment as people read it, to the second: 2026-11-24 10:00:00 UTC."""
+    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def to_ms(moment: dt.datetime) -> int:
     """Whole milliseconds from the epoch to an aware `moment`, rounded down."""
     return (moment - EPOCH) // _MILLISECOND

@@ -8,9 +8,9 @@ from consumer_svc import __version__
 from monitoring_runtime.groups import MonitoringGroup, examples
 
 COMMANDS = {
-    "run": "consumer_svc.run:run",
+    "run": "consumer_svc.commands.run:run",
     "check-config": "monitoring_runtime.commands:check_config",
-    "dead-letters": "consumer_svc.dead_letters:dead_letters",
+    "dead-letters": "consumer_svc.commands.dead_letters:dead_letters",
 }
 
 

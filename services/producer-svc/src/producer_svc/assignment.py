@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from monitoring_core.assignment import producers_needed
-from monitoring_core.clock import from_ms
+from monitoring_core.clock import for_people, from_ms
 from monitoring_core.errors import OutageError
 from monitoring_runtime.background import in_background
 from monitoring_runtime.retry import OUTAGE, RetryPolicy
@@ -239,6 +239,6 @@ class Assignment:
         # A holder whose clock was ahead may have accounted for slots that are not due yet.
         since_ms = max(min(accounted_until_ms, now_ms), now_ms - self._claim.max_look_back_ms)
         if since_ms > accounted_until_ms > 0:
-            until = f"{from_ms(since_ms):%Y-%m-%d %H:%M:%S} UTC"
+            until = for_people(from_ms(since_ms))
             log.warning("slots before the look-back are not accounted for", producer_id=self._held, until=until)
         self._unread_since_ms = self._reader.current_at_ms = since_ms

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 import structlog
 
-from monitoring_core.clock import from_ms, to_ms
+from monitoring_core.clock import for_people, from_ms, to_ms
 from monitoring_core.result import CheckResult, Reason
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class ProducerService:
         since_ms = self.clock.now_ms() if self._since_ms is None else self._since_ms
         self._whole = True
         self.metrics.accounted_since(since_ms)
-        since = f"{from_ms(since_ms):%Y-%m-%d %H:%M:%S} UTC"
+        since = for_people(from_ms(since_ms))
         log.info("checking", targets=update.targets, invalid=update.invalid, slots_since=since)
 
     def _note_clock_step(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from alert_svc import wiring
+from monitoring_core.clock import for_people
 from monitoring_core.result import one_line
 from monitoring_runtime.commands import config_options, counted
 from monitoring_runtime.groups import examples
@@ -63,7 +63,7 @@ def _print_alerts(rows: list[dict[str, Any]]) -> None:
             row["alert_id"][:_SHOWN_ID],
             state,
             *_texts(row["severity"], row["policy"], row["url"]),
-            _moment(row["since"]),
+            for_people(row["since"]),
             *_texts(", ".join(row["locations"]), "; ".join(_notes(row))),
         )
     if rows:
@@ -76,7 +76,7 @@ def _print_way(rows: list[dict[str, Any]]) -> None:
     about = f"{first['alert_id']}  {first['policy']} ({first['kind']}, {first['severity']})  {first['url']}"
     click.echo(one_line(about, 2_000))
     for row in rows:
-        click.echo(f"\n{_moment(row['at'])}  {row['before']} -> {row['state']}")
+        click.echo(f"\n{for_people(row['at'])}  {row['before']} -> {row['state']}")
         for note in _notes(row):
             click.echo(f"  {one_line(note)}")
         for result in row["evidence"]:
@@ -102,7 +102,3 @@ def _notes(row: dict[str, Any]) -> Iterable[str]:
 def _texts(*texts: str) -> Iterable[Text]:
     """Texts that no website can make anything else of."""
     return (Text(one_line(text)) for text in texts)
-
-
-def _moment(moment: dt.datetime) -> str:
-    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"

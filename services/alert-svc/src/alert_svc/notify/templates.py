@@ -15,6 +15,7 @@ from alert_svc.notify.message import PROBLEM, Alert, Content, Message, content_o
 from alert_svc.notify.safe import address, line, word
 from monitoring_alerting.policies import Kind, Severity
 from monitoring_alerting.transition import State
+from monitoring_core.clock import for_people
 
 if TYPE_CHECKING:
     from alert_svc.notify.channel_settings import Channel
@@ -117,15 +118,11 @@ def _alert(alert: Alert) -> dict[str, Any]:
         "kind": str(alert.kind),
         "severity": str(alert.severity),
         "state": str(alert.state),
-        "at": _moment(alert.at),
-        "since": _moment(alert.since),
+        "at": for_people(alert.at),
+        "since": for_people(alert.since),
         "locations": [word(location) for location in alert.locations],
         "labels": {word(name): word(value) for name, value in alert.labels.items()},
         "reason": alert.reason and alert.reason.replace("_", " "),
         "error": alert.error and word(alert.error),
         "http_status": alert.http_status,
     }
-
-
-def _moment(moment: dt.datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING
 
 import click
 from rich.table import Table
 
 from dbadmin.history.locations import forget_location, read_locations
+from monitoring_core.clock import for_people
 from monitoring_runtime.commands import config_options, counted
 from monitoring_runtime.groups import LazyGroup, examples
 from monitoring_runtime.tables import print_table
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from monitoring_core.config import Config
 
 
@@ -47,4 +49,4 @@ def forget(config: Config, location: str) -> None:
 
 
 def _shown(moment: dt.datetime | None) -> str:
-    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC" if moment else "none"
+    return for_people(moment) if moment else "none"

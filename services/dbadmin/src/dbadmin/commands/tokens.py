@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dbadmin.tokens import add_token, read_tokens, read_writes, revoke_token
+from monitoring_core.clock import for_people
 from monitoring_core.result import one_line
 from monitoring_core.tokens import Scope
 from monitoring_runtime.commands import Duration, Since, config_options, counted
@@ -124,4 +125,4 @@ def writes(
 
 
 def _shown(moment: dt.datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "never"
+    return for_people(moment) if moment else "never"

@@ -1,1 +1,1 @@
-"""The commands of status-svc."""
+"""The commands, a module each."""

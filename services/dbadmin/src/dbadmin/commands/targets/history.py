@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 from rich.table import Table
 
 from dbadmin.targets.history import read_history
+from monitoring_core.clock import for_people
 from monitoring_runtime.commands import config_options
 from monitoring_runtime.groups import examples
 from monitoring_runtime.tables import print_table
@@ -31,7 +31,7 @@ def show_history(config: Config, name: str) -> None:
     """
     table = Table("when", "who", "with", "change", "before", box=None)
     for change in read_history(config.database, name):
-        when = f"{change.changed_at.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
+        when = for_people(change.changed_at)
         before = ", ".join(f"{field.removeprefix('amc_')}: {_shown(was)}" for field, was in change.before.items())
         table.add_row(when, change.changed_by, change.program, change.change, before)
     print_table(table)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import json
 import sys
 from collections import Counter
@@ -14,6 +13,7 @@ import click
 
 from consumer_svc import wiring
 from consumer_svc.ports import REASONS
+from monitoring_core.clock import for_people, from_ms
 from monitoring_core.errors import StopError
 from monitoring_core.result import one_line
 from monitoring_runtime.commands import config_options, counted
@@ -88,7 +88,7 @@ def show(config: Config, place: tuple[int, int], raw: bool) -> None:
         return
     for name, text in letter.headers.items():
         click.echo(f"{name:<19}{one_line(text)}")
-    click.echo(f"{'set aside at':<19}{_moment(letter.dead_lettered_ms)}")
+    click.echo(f"{'set aside at':<19}{for_people(from_ms(letter.dead_lettered_ms))}")
     click.echo(f"{'key':<19}{_shown(letter.key)}")
     click.echo(f"{'value':<19}{_shown(letter.value)}")
 
@@ -186,7 +186,7 @@ def _with_reason(letters: Iterable[DeadLetter], reason: str | None) -> Iterator[
 def _described(letter: DeadLetter, settled: bool) -> dict[str, Any]:
     return {
         "place": letter.place,
-        "set_aside_at": _moment(letter.dead_lettered_ms),
+        "set_aside_at": for_people(from_ms(letter.dead_lettered_ms)),
         "settled": settled,
         "bytes": len(letter.value or b""),
         **letter.headers,
@@ -200,10 +200,6 @@ def _line(said: dict[str, Any]) -> str:
     mark = "settled" if said["settled"] else ""
     error = one_line(str(said.get("error", "")), 120)
     return f"{said['place']:<12}{said['set_aside_at']:<25}{mark:<9}{said.get('reason', '?'):<21}{where:<28}  {error}"
-
-
-def _moment(epoch_ms: int) -> str:
-    return f"{dt.datetime.fromtimestamp(epoch_ms / 1000, dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _shown(content: bytes | None) -> str:
