@@ -50,10 +50,10 @@ def _increase(name: str) -> str:
     return f"increase({_series(name)}{_WINDOW})"
 
 
-def _percentiles(title: str, description: str, name: str, unit: str = "s", width: int = 8) -> Panel:
+def _percentiles(title: str, description: str, name: str, width: int = 8) -> Panel:
     buckets = f"sum by (le) ({_rate(f'{name}_bucket')})"
     queries = tuple(f"histogram_quantile({share}, {buckets})" for share in (0.5, 0.99))
-    return Panel(title, description, queries, unit, ("median", "99th percentile"), width=width)
+    return Panel(title, description, queries, "s", ("median", "99th percentile"), width=width)
 
 
 def _processes() -> tuple[Panel, ...]:

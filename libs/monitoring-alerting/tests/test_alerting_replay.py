@@ -15,8 +15,9 @@ from msgspec.structs import replace
 
 from monitoring_alerting.course import Course, Stretch, alone, lead_of
 from monitoring_alerting.policies import load_policies
-from monitoring_alerting.replay import key, replay, replay_all
+from monitoring_alerting.replay import key, replay
 from monitoring_alerting.targets import Watched
+from monitoring_alerting.testing.every_result import replay_all
 from monitoring_alerting.transition import State
 from monitoring_core.clock import from_ms, to_ms
 from monitoring_core.result import CheckResult, Reason, Status

@@ -15,9 +15,8 @@ from msgspec.structs import replace
 from alert_svc.adapters.history import PostgresHistory
 from alert_svc.backtest.run import Backtest
 from alert_svc.cli import main
-from dbadmin.install.schema import create_schema
 from monitoring_alerting.policies import load_policies
-from monitoring_alerting.replay import replay_all
+from monitoring_alerting.testing.every_result import replay_all
 from monitoring_core.clock import to_ms
 from monitoring_core.config import DatabaseConfig
 from monitoring_core.schedule import phase_ms
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from local_stack.servers import Postgres
     from monitoring_runtime.session import Session
 
 pytestmark = pytest.mark.integration_test
@@ -48,13 +46,8 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 1) ON CONFLICT DO NOTHING"""
 
 
 @pytest.fixture
-def database(postgres: Postgres) -> DatabaseConfig:
-    made = DatabaseConfig(host=postgres.host, port=postgres.port, user=postgres.user, database="backtest")
-    with connect(made, "test", database="postgres", autocommit=True) as admin:
-        admin.execute("DROP DATABASE IF EXISTS backtest WITH (FORCE)")
-        admin.execute("CREATE DATABASE backtest")
-    list(create_schema(made, BEGIN.date()))
-    return made
+def day() -> dt.date:
+    return BEGIN.date()
 
 
 @pytest.fixture

@@ -18,11 +18,9 @@ from alert_svc.notify.metrics import Metrics
 from alert_svc.notify.notifier import Notifier
 from alert_svc.notify.settings import Grouping, Heartbeat, Notifications, Route
 from alert_svc.progress import Progress
-from dbadmin.install.schema import create_schema
 from local_stack.processes import free_port
 from monitoring_core.clock import to_ms
 from monitoring_core.config import DatabaseConfig
-from monitoring_runtime.postgres import connect
 from monitoring_runtime.stop import Stop
 from monitoring_testkit.alert_rows import store, transition
 from monitoring_testkit.needs import need
@@ -33,28 +31,11 @@ from monitoring_testkit.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local_stack.servers import Postgres
     from monitoring_runtime.session import Session
 
 pytestmark = pytest.mark.integration_test
 AT_ONCE = Grouping(wait=dt.timedelta(), at_most=dt.timedelta())
 SECOND = dt.timedelta(seconds=1)
-
-
-@pytest.fixture
-def database(postgres: Postgres) -> DatabaseConfig:
-    made = DatabaseConfig(host=postgres.host, port=postgres.port, user=postgres.user, database="beats")
-    with connect(made, "test", database="postgres", autocommit=True) as admin:
-        admin.execute("DROP DATABASE IF EXISTS beats WITH (FORCE)")
-        admin.execute("CREATE DATABASE beats")
-    list(create_schema(made, dt.datetime.now(dt.UTC).date()))
-    return made
-
-
-@pytest.fixture
-def connection(database: DatabaseConfig) -> Iterator[Session]:
-    with connect(database, "test", autocommit=True) as made:
-        yield made
 
 
 def result(connection: Session, ago: dt.timedelta, status: str = "up") -> None:

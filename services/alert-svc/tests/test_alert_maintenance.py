@@ -10,7 +10,6 @@ import pytest
 from alert_svc.adapters.maintenance import Maintenance
 from alert_svc.notify.statements import Statements, alert_of
 from alert_svc.notify.wording import of_alert
-from dbadmin.install.schema import create_schema
 from monitoring_core.clock import to_ms
 from monitoring_core.config import DatabaseConfig
 from monitoring_runtime.postgres import connect
@@ -19,7 +18,6 @@ from monitoring_testkit.alert_rows import store, transition
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local_stack.servers import Postgres
     from monitoring_runtime.session import Session
 
 pytestmark = pytest.mark.integration_test
@@ -29,12 +27,8 @@ IS_OVER = "maintenance window 1 is over"
 
 
 @pytest.fixture
-def connection(postgres: Postgres) -> Iterator[Session]:
-    database = DatabaseConfig(host=postgres.host, port=postgres.port, user=postgres.user, database="maintenance")
-    with connect(database, "test", database="postgres", autocommit=True) as admin:
-        admin.execute("DROP DATABASE IF EXISTS maintenance WITH (FORCE)")
-        admin.execute("CREATE DATABASE maintenance")
-    list(create_schema(database, NOW.date()))
+def connection(database: DatabaseConfig) -> Iterator[Session]:
+    """There is a window, which is over."""
     with connect(database, "test", autocommit=True) as made:
         made.execute(
             "INSERT INTO monitoring.maintenance_window (match, begins_at, ends_at) VALUES ('{}', %s, %s)",

@@ -23,7 +23,6 @@ from alert_svc.notify.load import load_alerts
 from alert_svc.notify.metrics import Metrics
 from alert_svc.notify.notifier import Notifier
 from alert_svc.notify.settings import Grouping, Notifications, Route
-from dbadmin.install.schema import create_schema
 from monitoring_core.config import DatabaseConfig
 from monitoring_core.config.values import Secret
 from monitoring_runtime.postgres import connect
@@ -36,29 +35,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from local_stack.servers import Postgres
     from monitoring_runtime.session import Session
 
 pytestmark = pytest.mark.integration_test
 KEY = "whsec_" + base64.b64encode(b"0123456789abcdefghijklmn").decode()
 AT_ONCE = Grouping(wait=dt.timedelta(), at_most=dt.timedelta())
 QUICK = Timing(lease_s=2.0, first_retry_s=0.2, last_retry_s=0.5)
-
-
-@pytest.fixture
-def database(postgres: Postgres) -> DatabaseConfig:
-    made = DatabaseConfig(host=postgres.host, port=postgres.port, user=postgres.user, database="notifier")
-    with connect(made, "test", database="postgres", autocommit=True) as admin:
-        admin.execute("DROP DATABASE IF EXISTS notifier WITH (FORCE)")
-        admin.execute("CREATE DATABASE notifier")
-    list(create_schema(made, dt.datetime.now(dt.UTC).date()))
-    return made
-
-
-@pytest.fixture
-def connection(database: DatabaseConfig) -> Iterator[Session]:
-    with connect(database, "test", autocommit=True) as made:
-        yield made
 
 
 @pytest.fixture
@@ -233,10 +215,10 @@ def test_an_outage_of_postgresql_is_told_once_and_its_end_too(
     ):
         store(connection, transition(1, "firing", "suspected"))
         until(lambda: waiting(connection) == 0, 10)
-        admin.execute("ALTER DATABASE notifier ALLOW_CONNECTIONS false")
+        admin.execute("ALTER DATABASE alerts ALLOW_CONNECTIONS false")
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%notifier'")
         until(lambda: (metrics.registry.get_sample_value("alert_notifier_outages_total") or 0) >= 5, 20)
-        admin.execute("ALTER DATABASE notifier ALLOW_CONNECTIONS true")
+        admin.execute("ALTER DATABASE alerts ALLOW_CONNECTIONS true")
         store(connection, transition(1, "resolved", "recovering"))
         until(lambda: len(hook.requests) == 2, 20)
         until(lambda: logged[-1]["event"] == "PostgreSQL is back, notifications go on", 10)

@@ -17,7 +17,6 @@ from alert_svc.notify.message import Content, from_plain
 from alert_svc.notify.outbox import Outbox
 from alert_svc.notify.routing import quiet_until
 from alert_svc.notify.settings import Escalation, Grouping, Notifications, QuietHours, Route, Weekday
-from dbadmin.install.schema import create_schema
 from monitoring_alerting.policies import Severity
 from monitoring_core.config import DatabaseConfig
 from monitoring_core.config.values import Secret
@@ -25,9 +24,8 @@ from monitoring_runtime.postgres import connect
 from monitoring_testkit.alert_rows import store, transition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from local_stack.servers import Postgres
     from monitoring_runtime.session import Session
 
 pytestmark = pytest.mark.integration_test
@@ -42,17 +40,6 @@ def channel(name: str) -> AppriseChannel:
 def settings(*routes: Route, grouping: Grouping = AT_ONCE) -> Notifications:
     channels = (channel("ops"), channel("boss"), channel("night"))
     return Notifications(channels=channels, routes=routes or (Route(channels=("ops",)),), grouping=grouping)
-
-
-@pytest.fixture
-def connection(postgres: Postgres) -> Iterator[Session]:
-    database = DatabaseConfig(host=postgres.host, port=postgres.port, user=postgres.user, database="outbox")
-    with connect(database, "test", database="postgres", autocommit=True) as admin:
-        admin.execute("DROP DATABASE IF EXISTS outbox WITH (FORCE)")
-        admin.execute("CREATE DATABASE outbox")
-    list(create_schema(database, dt.datetime.now(dt.UTC).date()))
-    with connect(database, "test", autocommit=True) as made:
-        yield made
 
 
 def make(connection: Session, made: Notifications) -> list[tuple[str, Content]]:
@@ -440,10 +427,9 @@ def test_an_alertmanager_is_told_of_every_alert(connection: Session) -> None:
     assert sorted(len(content.alerts) for _, content in made) == [500, 1_000, 1_000]
 
 
-def test_one_process_at_a_time_makes_messages(connection: Session, postgres: Postgres) -> None:
+def test_one_process_at_a_time_makes_messages(connection: Session, database: DatabaseConfig) -> None:
     """Another one leaves them to it, so that a group is not torn apart."""
     store(connection, firing(1))
-    database = DatabaseConfig(host=postgres.host, port=postgres.port, user=postgres.user, database="outbox")
     with connect(database, "test", autocommit=True) as other, other.transaction():
         Outbox("monitoring", settings()).make(other)
         assert make(connection, settings()) == []
@@ -464,9 +450,10 @@ class Watched:
         return self._connection.execute(*args)
 
 
-def test_an_alert_is_told_before_its_end_whenever_both_are_stored(connection: Session, postgres: Postgres) -> None:
+def test_an_alert_is_told_before_its_end_whenever_both_are_stored(
+    connection: Session, database: DatabaseConfig
+) -> None:
     """Between any two statements of the one who makes messages, alerts begin and end at once."""
-    database = DatabaseConfig(host=postgres.host, port=postgres.port, user=postgres.user, database="outbox")
     numbers = itertools.count(1)
     with connect(database, "test", autocommit=True) as other:
 

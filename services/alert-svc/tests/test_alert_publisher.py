@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import threading
 from typing import TYPE_CHECKING, cast
 
@@ -13,16 +12,13 @@ from prometheus_client import CollectorRegistry
 from alert_svc.events.metrics import Metrics
 from alert_svc.events.pending import Pending
 from alert_svc.events.publisher import Publisher, Timing
-from dbadmin.install.schema import create_schema
 from monitoring_core.config import DatabaseConfig
 from monitoring_core.errors import OutageError
-from monitoring_runtime.postgres import connect
 from monitoring_runtime.stop import Stop
 from monitoring_testkit.waiting import until
 
 if TYPE_CHECKING:
     from alert_svc.events.topic import AlertTopic
-    from local_stack.servers import Postgres
 
 pytestmark = pytest.mark.integration_test
 
@@ -43,16 +39,6 @@ class Away:
 
     def close(self) -> None:
         self.is_open = False
-
-
-@pytest.fixture
-def database(postgres: Postgres) -> DatabaseConfig:
-    made = DatabaseConfig(host=postgres.host, port=postgres.port, user=postgres.user, database="publisher")
-    with connect(made, "test", database="postgres", autocommit=True) as admin:
-        admin.execute("DROP DATABASE IF EXISTS publisher WITH (FORCE)")
-        admin.execute("CREATE DATABASE publisher")
-    list(create_schema(made, dt.datetime.now(dt.UTC).date()))
-    return made
 
 
 def test_an_outage_of_kafka_is_told_once_and_its_end_too(database: DatabaseConfig) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -23,6 +22,7 @@ from consumer_svc.adapters.dead_letter_topic import DeadLetterTopic
 from consumer_svc.adapters.dead_letters import KafkaDeadLetters
 from consumer_svc.adapters.kafka_settings import CLIENT_ID
 from consumer_svc.ports import Poison
+from local_stack.processes import free_port
 from local_stack.servers import broker_program
 from monitoring_core.config import Config, load_config
 from monitoring_core.errors import OutageError, StopError
@@ -37,12 +37,6 @@ pytestmark = pytest.mark.integration_test
 silent = logging.getLogger("test_consumer_kafka.librdkafka")
 silent.addHandler(logging.NullHandler())
 silent.propagate = False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
-from string import Formatter
 from typing import TYPE_CHECKING, Any
 
-from psycopg import sql
 from psycopg.rows import dict_row
 
 from dbadmin.history.maintain import maintain
 from dbadmin.install.schema import create_schema
 from monitoring_core.config import DatabaseConfig
-from monitoring_runtime.postgres import connect
+from monitoring_runtime.postgres import composed, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -89,10 +87,8 @@ class OneConnection:
 
     async def rows(self, statement: str, values: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
         self._statements.append(statement)
-        fields = {field for _, field, _, _ in Formatter().parse(statement) if field}
-        composed = sql.SQL(statement).format(**{field: sql.Identifier("monitoring", field) for field in fields})
         with self._connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(composed, values).fetchall()
+            return cursor.execute(composed(statement, "monitoring"), values).fetchall()
 
     async def tuples(self, statement: str, values: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
         return [tuple(row.values()) for row in await self.rows(statement, values)]

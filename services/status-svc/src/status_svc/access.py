@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from monitoring_core.clock import SystemClock
 from monitoring_core.errors import OutageError
 from monitoring_core.tokens import Scope, token_hash
 from status_svc.limits import Limits, network_of
@@ -57,11 +56,11 @@ class Access:
     away, what it said last holds, so that whoever looks at pages is not locked out of what they show then.
     """
 
-    def __init__(self, settings: StatusConfig, database: Database, clock: Clock | None = None) -> None:
+    def __init__(self, settings: StatusConfig, database: Database, clock: Clock) -> None:
         self._settings = settings
         self._database = database
-        self._limits = Limits(settings.requests_per_minute)
-        self._clock = clock or SystemClock()
+        self._limits = Limits(settings.requests_per_minute, clock)
+        self._clock = clock
         self._kept: OrderedDict[bytes, tuple[float, Token]] = OrderedDict()
 
     def guard(self, scope: Scope, endpoint: Endpoint) -> Endpoint:

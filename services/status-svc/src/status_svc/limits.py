@@ -6,8 +6,6 @@ import ipaddress
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from monitoring_core.clock import SystemClock
-
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
@@ -24,11 +22,10 @@ class Limits:
     The client that was not seen for the longest time is forgotten when there are too many.
     """
 
-    def __init__(self, a_minute: int, clock: Clock | None = None, most: int = _MOST_CLIENTS) -> None:
-        """Args: a_minute: requests of one client in a minute. most: how many clients are kept."""
+    def __init__(self, a_minute: int, clock: Clock) -> None:
+        """Args: a_minute: requests of one client in a minute."""
         self._size = float(a_minute)
-        self._clock = clock or SystemClock()
-        self._most = most
+        self._clock = clock
         self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
     def wait_s(self, client: Hashable) -> float:
@@ -38,7 +35,7 @@ class Limits:
         left = min(self._size, left + (now - since) * rate)
         wait = 0.0 if left >= 1 else (1 - left) / rate
         self._buckets[client] = (left if wait else left - 1), now
-        if len(self._buckets) > self._most:
+        if len(self._buckets) > _MOST_CLIENTS:
             self._buckets.popitem(last=False)
         return wait
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 class FakeClock:
     """A Clock whose wall and monotonic time move together, or apart as when somebody sets the machine's clock."""
 
-    def __init__(self, now_ms: int = 1_767_225_600_000, monotonic_s: float = 1_000.0) -> None:
+    def __init__(self, now_ms: int = 1_767_225_600_000) -> None:
         self._now_ms = float(now_ms)
-        self._monotonic_s = monotonic_s
+        self._monotonic_s = 1_000.0
 
     def now_ms(self) -> int:
         """Wall clock: whole milliseconds since the UTC epoch. It starts at 2026-01-01T00:00:00Z."""

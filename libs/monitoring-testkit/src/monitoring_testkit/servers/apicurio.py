@@ -8,13 +8,12 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-import time
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local_stack.processes import Child, free_port
 from monitoring_testkit.servers.apache_kafka import ApacheKafka
+from monitoring_testkit.servers.ready import wait_until_ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +46,7 @@ def apicurio() -> Iterator[str]:
     child = Child("Apicurio", command, home / "log")
     url = f"http://127.0.0.1:{port}/apis/ccompat/v7"
     try:
-        _await(child, f"{url}/subjects")
+        wait_until_ready(child, f"{url}/subjects", _START_S)
         yield url
     finally:
         child.stop()
@@ -69,16 +68,3 @@ def _program() -> Path:
         archive.unlink()
         (folder / "complete").touch()
     return folder / f"apicurio-registry-app-{_VERSION}-runner.jar"
-
-
-def _await(child: Child, url: str) -> None:
-    deadline = time.monotonic() + _START_S
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310
-        except OSError:
-            if child.status is not None or time.monotonic() > deadline:
-                raise AssertionError(f"Apicurio does not start: {child.last_lines()}") from None
-            time.sleep(0.2)
-        else:
-            return

@@ -35,13 +35,12 @@ class PgBouncer:
 
 
 @contextlib.contextmanager
-def pgbouncer(server_port: int, pool_mode: str, pool_size: int = 4) -> Iterator[PgBouncer]:
+def pgbouncer(server_port: int, pool_mode: str) -> Iterator[PgBouncer]:
     """A PgBouncer that ends with the block.
 
     Args:
         server_port: where PostgreSQL listens.
         pool_mode: session, transaction or statement.
-        pool_size: how many connections to the server it makes for each database.
 
     Raises:
         StopError: it does not start; the text holds the last lines of its log.
@@ -53,7 +52,7 @@ def pgbouncer(server_port: int, pool_mode: str, pool_size: int = 4) -> Iterator[
         "unix_socket_dir": "",
         "auth_type": "any",
         "pool_mode": pool_mode,
-        "default_pool_size": pool_size,
+        "default_pool_size": 4,
         "max_client_conn": 100,
         "logfile": "",
     }

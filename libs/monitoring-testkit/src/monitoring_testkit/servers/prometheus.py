@@ -70,17 +70,16 @@ def _job(name: str, url: urllib.parse.SplitResult) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def prometheus(jobs: Mapping[str, str], rules: Sequence[Path] = (), interval_s: int = 1) -> Iterator[Prometheus]:
+def prometheus(jobs: Mapping[str, str], rules: Sequence[Path] = ()) -> Iterator[Prometheus]:
     """A Prometheus that ends with the block, and keeps nothing.
 
     Args:
         jobs: the URL of the metrics of each job; labels of the metrics win over those of the job.
         rules: files of rules.
-        interval_s: seconds between two readings, and between two evaluations of the rules.
     """
     home, port = Path(tempfile.mkdtemp(prefix="prometheus-")), free_port()
     config = {
-        "global": {"scrape_interval": f"{interval_s}s", "evaluation_interval": f"{interval_s}s"},
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(rule) for rule in rules],
         "scrape_configs": [_job(name, urllib.parse.urlsplit(url)) for name, url in jobs.items()],
     }

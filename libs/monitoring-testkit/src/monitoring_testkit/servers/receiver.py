@@ -35,12 +35,12 @@ class Receiver:
         delay_s: how long an answer is kept back after the request was noted.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self) -> None:
         self.requests: list[Received] = []
         self.status = 200
         self.location = self.retry_after = ""
         self.delay_s = 0.0
-        self._server = _Server(self, port)
+        self._server = _Server(self)
 
     @property
     def port(self) -> int:
@@ -63,9 +63,9 @@ class Receiver:
 
 
 @contextlib.contextmanager
-def receiver(port: int = 0) -> Iterator[Receiver]:
-    """A receiver that ends with the block. Args: port: 0 for one that is free."""
-    made = Receiver(port)
+def receiver() -> Iterator[Receiver]:
+    """A receiver that ends with the block."""
+    made = Receiver()
     thread = threading.Thread(target=made.serve, name="receiver", daemon=True)
     thread.start()
     try:
@@ -78,9 +78,9 @@ def receiver(port: int = 0) -> Iterator[Receiver]:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, receiver: Receiver, port: int) -> None:
+    def __init__(self, receiver: Receiver) -> None:
         self.receiver = receiver
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__(("127.0.0.1", 0), _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Write nothing: a client that is killed is what tests are about."""

@@ -43,7 +43,7 @@ class Pages:
     """The pages, with the cache that they share."""
 
     def __init__(
-        self, queries: Queries, clock: Clock, settings: StatusConfig, permits: Permits, login: Login | None = None
+        self, queries: Queries, clock: Clock, settings: StatusConfig, permits: Permits, login: Login | None
     ) -> None:
         self._base = documents.base(settings)
         self._permits = permits

@@ -129,11 +129,6 @@ class Exchange:
         parts = urlsplit(self.request.url)
         return name if parts.scheme == "https" and parts.hostname == self._home else None
 
-    @property
-    def in_body(self) -> bool:
-        """Whether the head of the last response is judged and its body is being read."""
-        return self._body is not None
-
     def head(self, status: int, fields: Sequence[tuple[str, str]]) -> bool:
         """Judge the head of a response. A redirect to follow sets `following`.
 
