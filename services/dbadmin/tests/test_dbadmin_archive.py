@@ -5,21 +5,18 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import psycopg
 import pytest
 
 from dbadmin.history import owned, retention
 from dbadmin.history.maintain import maintain
 from dbadmin.install import revisions
-from dbadmin.install.schema import create_schema
-from dbadmin.install.setup import create_database
 from monitoring_runtime.postgres import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from monitoring_core.config import Config, DatabaseConfig
+    from monitoring_core.config import DatabaseConfig
 
 pytestmark = pytest.mark.integration_test
 
@@ -36,11 +33,8 @@ INSERT = """INSERT INTO monitoring.availability_result (target_id, scheduled_at,
 
 
 @pytest.fixture
-def database(config: Config) -> DatabaseConfig:
-    create_database(config.database)
-    made = attrs.evolve(config.database, retention=dt.timedelta(days=3), partitions_ahead=2)
-    list(create_schema(made, NOW.date()))
-    return made
+def day() -> dt.date:
+    return NOW.date()
 
 
 @pytest.fixture

@@ -25,8 +25,6 @@ from monitoring_core.testing.clock import FakeClock
 from monitoring_runtime.postgres import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from monitoring_core.config import Config, DatabaseConfig
 
 pytestmark = pytest.mark.integration_test
@@ -41,12 +39,6 @@ def database(config: Config) -> DatabaseConfig:
     create_database(config.database)
     list(create_schema(config.database, NOW.date()))
     return config.database
-
-
-@pytest.fixture
-def connection(database: DatabaseConfig) -> Iterator[psycopg.Connection[Any]]:
-    with connect(database, "test", autocommit=True) as made:
-        yield made
 
 
 def mark(connection: psycopg.Connection[Any], hour: dt.datetime) -> None:

@@ -14,14 +14,11 @@ from dbadmin.history import default_partition, retention
 from dbadmin.history.locking import LockedOutError, with_locks
 from dbadmin.history.maintain import maintain
 from dbadmin.history.rollups import RELATIVE_ERROR, SMALLEST_S
-from dbadmin.install.schema import create_schema
-from dbadmin.install.setup import create_database
-from monitoring_runtime.postgres import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from monitoring_core.config import Config, DatabaseConfig
+    from monitoring_core.config import DatabaseConfig
 
 NOW = dt.datetime(2026, 3, 1, 12, 30, tzinfo=dt.UTC)
 
@@ -83,20 +80,6 @@ def test_percentiles_are_as_exact_as_the_documents_say() -> None:
     """Within 2 %, from a tenth of a millisecond on."""
     assert RELATIVE_ERROR < 0.02
     assert SMALLEST_S == 0.0001
-
-
-@pytest.fixture
-def database(config: Config) -> DatabaseConfig:
-    create_database(config.database)
-    made = attrs.evolve(config.database, retention=dt.timedelta(days=3), partitions_ahead=2)
-    list(create_schema(made, NOW.date()))
-    return made
-
-
-@pytest.fixture
-def connection(database: DatabaseConfig) -> Iterator[psycopg.Connection[Any]]:
-    with connect(database, "test", autocommit=True) as made:
-        yield made
 
 
 class Counting:

@@ -17,7 +17,6 @@ from dbadmin.history.maintain import LOCK, maintain
 from dbadmin.install import locks, revisions
 from dbadmin.install.roles import create_roles
 from dbadmin.install.schema import create_schema
-from dbadmin.install.setup import create_database
 from monitoring_core.errors import StopError
 from monitoring_runtime.postgres import connect
 
@@ -30,14 +29,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration_test
 
 NOW = dt.datetime(2026, 3, 1, 12, 30, tzinfo=dt.UTC)
-
-
-@pytest.fixture
-def database(config: Config) -> DatabaseConfig:
-    create_database(config.database)
-    made = attrs.evolve(config.database, partitions_ahead=2)
-    list(create_schema(made, NOW.date()))
-    return made
 
 
 @pytest.fixture

@@ -21,15 +21,11 @@ from click.testing import CliRunner
 from dbadmin.cli import main
 from dbadmin.history import default_partition, locking, partitions, retention
 from dbadmin.history.maintain import maintain
-from dbadmin.install.schema import create_schema
-from dbadmin.install.setup import create_database
 from monitoring_runtime.postgres import connect
 from monitoring_testkit.alert_rows import store, transition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from monitoring_core.config import Config, DatabaseConfig
+    from monitoring_core.config import DatabaseConfig
 
 pytestmark = pytest.mark.integration_test
 
@@ -38,20 +34,6 @@ DBADMIN = Path(sys.executable).with_name("dbadmin")
 INSERT = """INSERT INTO monitoring.availability_result (target_id, scheduled_at, location, status, reason, producer_id)
     SELECT i, %s, 'here', CASE WHEN i %% 3 = 0 THEN 'down' ELSE 'up' END, CASE WHEN i %% 3 = 0 THEN 'timeout' END, 1
     FROM generate_series(%s::int, %s::int) i ON CONFLICT DO NOTHING"""
-
-
-@pytest.fixture
-def database(config: Config) -> DatabaseConfig:
-    create_database(config.database)
-    made = attrs.evolve(config.database, retention=dt.timedelta(days=3), partitions_ahead=2)
-    list(create_schema(made, NOW.date()))
-    return made
-
-
-@pytest.fixture
-def connection(database: DatabaseConfig) -> Iterator[psycopg.Connection[Any]]:
-    with connect(database, "test", autocommit=True) as made:
-        yield made
 
 
 def write(connection: psycopg.Connection[Any], at: dt.datetime, first: int = 1, last: int = 3) -> None:

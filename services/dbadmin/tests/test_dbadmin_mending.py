@@ -14,12 +14,9 @@ import stamina
 from dbadmin.history import default_partition, locking, mending, partitions
 from dbadmin.history.maintain import maintain
 from dbadmin.install.schema import create_schema
-from dbadmin.install.setup import create_database
 from monitoring_runtime.postgres import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from monitoring_core.config import Config, DatabaseConfig
 
 pytestmark = pytest.mark.integration_test
@@ -30,17 +27,14 @@ INSERT = f"INSERT INTO {PARENT} (target_id, scheduled_at, location, status, prod
 
 
 @pytest.fixture
-def database(config: Config) -> DatabaseConfig:
-    create_database(config.database)
-    made = attrs.evolve(config.database, partitions_ahead=2)
-    list(create_schema(made, NOW.date()))
-    return made
+def day() -> dt.date:
+    return NOW.date()
 
 
 @pytest.fixture
-def connection(database: DatabaseConfig) -> Iterator[psycopg.Connection[Any]]:
-    with connect(database, "test", autocommit=True) as made:
-        yield made
+def database(database: DatabaseConfig, config: Config) -> DatabaseConfig:
+    """It keeps results for as long as by default."""
+    return attrs.evolve(database, retention=config.database.retention)
 
 
 def run(database: DatabaseConfig) -> list[str]:

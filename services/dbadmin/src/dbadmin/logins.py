@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from psycopg import sql
-
 from dbadmin.connect import connected
-from monitoring_core.tables import LOGOUT_TABLE
+from monitoring_runtime.postgres import composed
 
 if TYPE_CHECKING:
     from monitoring_core.config import DatabaseConfig
 
-_END = "INSERT INTO {} (who) VALUES (%s)"
+_END = "INSERT INTO {status_logout} (who) VALUES (%s)"
 
 
 def end_logins(config: DatabaseConfig, who: str) -> None:
@@ -25,4 +23,4 @@ def end_logins(config: DatabaseConfig, who: str) -> None:
         OutageError, StopError: PostgreSQL cannot be reached, or refuses.
     """
     with connected(config) as connection:
-        connection.execute(sql.SQL(_END).format(sql.Identifier(config.schema, LOGOUT_TABLE)), (who,))
+        connection.execute(composed(_END, config.schema), (who,))

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psycopg import sql
-
 from dbadmin.connect import one_row
 from dbadmin.doctor.findings import Finding, failed, passed, warned
 from monitoring_alerting.event import EVENT_STATES
 from monitoring_alerting.memory import UnknownFormatError, policies_in
-from monitoring_core.tables import (
-    ALERT_SNAPSHOT_TABLE,
-    ALERT_TARGET_VIEW,
-    CHANNEL_TABLE,
-    NOTIFICATION_TABLE,
-    TRANSITION_TABLE,
-)
 from monitoring_runtime.commands import counted
+from monitoring_runtime.postgres import composed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +20,6 @@ if TYPE_CHECKING:
 _LATE_S = 600
 # Transitions of a group wait for one another, up to an hour.
 _GROUPED_S = 3_600
-_TABLES = (TRANSITION_TABLE, NOTIFICATION_TABLE, CHANNEL_TABLE, ALERT_SNAPSHOT_TABLE, ALERT_TARGET_VIEW)
 # An attempt moves next_at on, so what was tried is as old as the message.
 _NOTIFICATIONS = """
 SELECT count(*) FILTER (WHERE state = 'pending'),
@@ -54,20 +45,15 @@ _LABELS = "SELECT amc_labels, count(*), min(amc_id) FROM {alert_target} GROUP BY
 
 def check_alerts(connection: psycopg.Connection[Any], schema: str) -> Iterator[Finding]:
     """What the database knows of alerts; recipients, URLs and answers are not shown, since they may tell secrets."""
-    names = {table: sql.Identifier(schema, table) for table in _TABLES}
-
-    def made(statement: str) -> sql.Composed:
-        return sql.SQL(statement).format(**names)
-
-    yield _notifications(connection, made(_NOTIFICATIONS), made(_NOT_NOTICED))
-    yield _channels(connection.execute(made(_CHANNELS)).fetchall())
-    yield _events(connection, made(_EVENTS))
-    yield _policies(connection, made(_POLICIES), made(_LABELS))
+    yield _notifications(connection, schema)
+    yield _channels(connection.execute(composed(_CHANNELS, schema)).fetchall())
+    yield _events(connection, schema)
+    yield _policies(connection, schema)
 
 
-def _notifications(connection: psycopg.Connection[Any], waiting: sql.Composed, untold: sql.Composed) -> Finding:
-    count, since, late_s, given_up = one_row(connection, waiting)
-    not_noticed, stored = connection.execute(untold, (_GROUPED_S + _LATE_S,)).fetchone() or (0, None)
+def _notifications(connection: psycopg.Connection[Any], schema: str) -> Finding:
+    count, since, late_s, given_up = one_row(connection, composed(_NOTIFICATIONS, schema))
+    not_noticed, stored = one_row(connection, composed(_NOT_NOTICED, schema), (_GROUPED_S + _LATE_S,))
     said = [f"{counted(count, 'message')} not sent, the oldest since {since} UTC" if count else "none wait"]
     if not_noticed:
         said.append(f"{counted(not_noticed, 'transition')} not told, the oldest since {stored} UTC")
@@ -89,8 +75,8 @@ def _channels(failing: list[tuple[str, int, str]]) -> Finding:
     return warned(subject, f"failing: {text}", "try alert-svc test-channel with its name")
 
 
-def _events(connection: psycopg.Connection[Any], waiting: sql.Composed) -> Finding:
-    count, since, age_s = one_row(connection, waiting)
+def _events(connection: psycopg.Connection[Any], schema: str) -> Finding:
+    count, since, age_s = one_row(connection, composed(_EVENTS, schema))
     subject = "events of alerts"
     if not count:
         return passed(subject, "all are published")
@@ -100,10 +86,10 @@ def _events(connection: psycopg.Connection[Any], waiting: sql.Composed) -> Findi
     return passed(subject, text)
 
 
-def _policies(connection: psycopg.Connection[Any], snapshot: sql.Composed, labels: sql.Composed) -> Finding:
+def _policies(connection: psycopg.Connection[Any], schema: str) -> Finding:
     """Whether each target has a policy of those that alert-svc last went by."""
     subject = "targets with a policy"
-    row = connection.execute(snapshot).fetchone()
+    row = connection.execute(composed(_POLICIES, schema)).fetchone()
     if row is None:
         return passed(subject, "not known, alert-svc has decided nothing yet")
     try:
@@ -111,7 +97,7 @@ def _policies(connection: psycopg.Connection[Any], snapshot: sql.Composed, label
     except UnknownFormatError:
         return warned(subject, "not known, alert-svc is of another release", "use the dbadmin of its release")
     total, without, first = 0, 0, list[int]()
-    for has, count, lowest in connection.execute(labels).fetchall():
+    for has, count, lowest in connection.execute(composed(_LABELS, schema)).fetchall():
         total += count
         if not policies.chosen(has or {}):
             without += count

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg import sql
 
 from dbadmin.connect import APPLICATION_NAME
 from dbadmin.doctor.findings import Finding, passed, warned
-from monitoring_core.tables import GAP_TABLE
 from monitoring_runtime.commands import counted
-from monitoring_runtime.postgres import connect
+from monitoring_runtime.postgres import composed, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +23,7 @@ _MEND = "docs/runbook.md says what is lost, and how to clear this"
 # Older ones concern results that are no longer kept.
 _FIND = """
 SELECT topic, reason, count(*), sum(messages), to_char(max(last_seen_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')
-FROM {gaps} WHERE last_seen_at > now() - %s GROUP BY topic, reason ORDER BY topic, reason"""
+FROM {availability_gap} WHERE last_seen_at > now() - %s GROUP BY topic, reason ORDER BY topic, reason"""
 _WORDS = {
     "expired": "expired in Kafka before they were read",
     # A client cannot tell the marks of transactions from messages that are gone.
@@ -35,7 +33,7 @@ _WORDS = {
 
 def check_gaps(config: DatabaseConfig) -> Iterator[Finding]:
     """Gaps of the time for which results are kept; nothing when the table cannot be read, of which others tell."""
-    query = sql.SQL(_FIND).format(gaps=sql.Identifier(config.schema, GAP_TABLE))
+    query = composed(_FIND, config.schema)
     try:
         with connect(
             config,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psycopg import sql
-
 from dbadmin.doctor.findings import Finding, failed, passed, warned
 from dbadmin.sizing.inventory import loads_in, max_connections_in
 from dbadmin.sizing.planning import Circumstances, Costs, check_us, plan
 from dbadmin.targets.table import count_active
 from monitoring_core.assignment import producers_needed, rank_range
-from monitoring_core.tables import LEASE_TABLE
+from monitoring_runtime.postgres import composed
 
 if TYPE_CHECKING:
     import psycopg
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
 
 # A warning begins above this share of the allowed connections.
 _NEARLY_ALL = 0.8
+_HELD = "SELECT producer_id FROM {producer_lease} WHERE location = %s AND expires_at > now()"
 
 
 def check_connections(connection: psycopg.Connection[Any], config: Config) -> Finding:
@@ -39,9 +38,7 @@ def check_connections(connection: psycopg.Connection[Any], config: Config) -> Fi
 
 def check_leases(connection: psycopg.Connection[Any], config: Config) -> Finding:
     """Whether each producer ID that is needed is held: nobody watches the targets of an ID that is not."""
-    query = sql.SQL("SELECT producer_id FROM {} WHERE location = %s AND expires_at > now()").format(
-        sql.Identifier(config.database.schema, LEASE_TABLE)
-    )
+    query = composed(_HELD, config.database.schema)
     held = {int(row[0]) for row in connection.execute(query, (config.monitor.location,)).fetchall()}
     active = count_active(connection, config.database.schema)
     needed = producers_needed(active, config.monitor.websites_per_container)

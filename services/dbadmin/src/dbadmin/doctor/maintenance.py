@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psycopg import sql
-
 from dbadmin import holders
 from dbadmin.connect import one_row
 from dbadmin.doctor.findings import Finding, failed, passed, warned
 from dbadmin.history import runs
 from dbadmin.history.maintain import LOCK, PATIENCE
+from monitoring_runtime.postgres import composed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,11 +25,11 @@ _LONG_S = 600
 _CERTIFICATES = """
 SELECT count(*), (array_agg(target_id ORDER BY certificate_expires_at))[1],
     to_char(min(certificate_expires_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')
-FROM {schema}.availability_state JOIN {schema}.availability_monitor_config ON amc_id = target_id AND amc_active
+FROM {availability_state} JOIN {availability_monitor_config} ON amc_id = target_id AND amc_active
 WHERE certificate_expires_at < now() + interval '21 days'"""
 
 _FAULTY_WINDOWS = """
-SELECT window_id, problem FROM {schema}.maintenance_progress JOIN {schema}.maintenance_window USING (window_id)
+SELECT window_id, problem FROM {maintenance_progress} JOIN {maintenance_window} USING (window_id)
 WHERE problem IS NOT NULL AND ended_at IS NULL ORDER BY window_id LIMIT 5"""
 
 
@@ -67,7 +66,7 @@ def _judge(known: runs.History, at_work: bool) -> Finding:
 def check_windows(connection: psycopg.Connection[Any], schema: str) -> Finding:
     """Whether maintenance windows can be used, as far as the last maintain has looked at them."""
     subject = "maintenance windows"
-    rows = connection.execute(sql.SQL(_FAULTY_WINDOWS).format(schema=sql.Identifier(schema))).fetchall()
+    rows = connection.execute(composed(_FAULTY_WINDOWS, schema)).fetchall()
     if rows:
         text = "; ".join(f"window {number} never holds: {problem}" for number, problem in rows)
         return warned(subject, text, "correct or end it")
@@ -89,7 +88,7 @@ def check_long_transactions(connection: psycopg.Connection[Any], schema: str) ->
 def check_websites_certificates(connection: psycopg.Connection[Any], schema: str) -> Finding:
     """Whether certificates of monitored websites end soon, as far as they were seen up to the last maintain."""
     subject = "certificates of websites"
-    count, first, end = one_row(connection, sql.SQL(_CERTIFICATES).format(schema=sql.Identifier(schema)))
+    count, first, end = one_row(connection, composed(_CERTIFICATES, schema))
     if count:
         text = f"{count} of them end within 21 days or have ended, the first that of target {first}, on {end} UTC"
         return warned(subject, text, "have them renewed")

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from psycopg import sql
 
 from dbadmin.connect import APPLICATION_NAME
 from dbadmin.doctor.cluster import Cluster
 from dbadmin.doctor.consumers import LATE_S, committed, older
 from dbadmin.doctor.findings import Finding, failed, passed
 from monitoring_core.errors import OutageError
-from monitoring_core.tables import POSITION_TABLE
 from monitoring_runtime.kafka import SILENT
-from monitoring_runtime.postgres import connect
+from monitoring_runtime.postgres import composed, connect
 from monitoring_runtime.topic_states import KafkaTopicStates
 
 if TYPE_CHECKING:
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 _CONNECT_S = 5
 _STATEMENT_S = 10.0
 _TIMEOUT_S = 10.0
-_FIND = "SELECT partition, next_offset FROM {} WHERE cluster = %s AND topic = %s AND topic_id = %s"
+_FIND = "SELECT partition, next_offset FROM {availability_position} WHERE cluster = %s AND topic = %s AND topic_id = %s"
 _SUBJECT = "stored positions"
 _MEND = "give the consumers of each database a group of their own (consumer.group_id)"
 
@@ -60,9 +58,8 @@ def check_positions(config: Config) -> Iterator[Finding]:
 
 
 def _stored(config: DatabaseConfig, topic: Topic) -> dict[int, int]:
-    query = sql.SQL(_FIND).format(sql.Identifier(config.schema, POSITION_TABLE))
     with connect(
         config, APPLICATION_NAME, autocommit=True, connect_timeout_s=_CONNECT_S, statement_timeout_s=_STATEMENT_S
     ) as connection:
-        rows = connection.execute(query, (topic.cluster, topic.name, topic.id)).fetchall()
+        rows = connection.execute(composed(_FIND, config.schema), (topic.cluster, topic.name, topic.id)).fetchall()
     return {int(partition): int(offset) for partition, offset in rows}

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from psycopg import sql
-
 from dbadmin.connect import connected
 from dbadmin.doctor.findings import Finding, passed, warned
 from dbadmin.targets.table import Selection, read_all
 from monitoring_core.errors import InvalidTargetError, OutageError, StopError
-from monitoring_core.tables import LEASE_TABLE, TARGET_TABLE
 from monitoring_runtime.commands import counted
+from monitoring_runtime.postgres import composed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,17 +24,18 @@ SELECT producer_id, sum(slots)::bigint FROM (
     SELECT (row_number() OVER (ORDER BY amc_id) - 1) / %(size)s + 1 AS producer_id,
         floor(extract(epoch FROM now() - greatest(amc_active_since, due_from))
             / coalesce(amc_check_interval_s, %(interval)s)) AS slots
-    FROM {targets} CROSS JOIN (
+    FROM {availability_monitor_config} CROSS JOIN (
         SELECT coalesce(
-            (SELECT min(due_from) FROM {leases} WHERE location = %(location)s),
-            CASE WHEN EXISTS (SELECT FROM {leases}) THEN now() ELSE to_timestamp(0) END) AS due_from
+            (SELECT min(due_from) FROM {producer_lease} WHERE location = %(location)s),
+            CASE WHEN EXISTS (SELECT FROM {producer_lease}) THEN now() ELSE to_timestamp(0) END) AS due_from
     ) began WHERE amc_active
 ) due WHERE NOT EXISTS (
-    SELECT FROM {leases} l WHERE l.location = %(location)s AND l.producer_id = due.producer_id)
+    SELECT FROM {producer_lease} l WHERE l.location = %(location)s AND l.producer_id = due.producer_id)
 GROUP BY producer_id HAVING sum(slots) > 0 ORDER BY producer_id"""
 # As of the last run of maintain, the commonest errors first.
 _PROBER_ERRORS = """
-SELECT error, array_agg(DISTINCT target_id) FROM {schema}.availability_state JOIN {targets} ON amc_id = target_id
+SELECT error, array_agg(DISTINCT target_id)
+FROM {availability_state} JOIN {availability_monitor_config} ON amc_id = target_id
 WHERE amc_active AND reason = 'prober_error' GROUP BY error ORDER BY count(DISTINCT target_id) DESC, error LIMIT 3"""
 
 
@@ -76,8 +75,7 @@ def _problem(record: TargetRecord, config: Config) -> str | None:
 
 def _check_prober_errors(config: Config) -> Iterator[Finding]:
     """Websites that are unknown because the producers cannot check them, like those of HTTP/2 alone, and why."""
-    schema = config.database.schema
-    query = sql.SQL(_PROBER_ERRORS).format(schema=sql.Identifier(schema), targets=sql.Identifier(schema, TARGET_TABLE))
+    query = composed(_PROBER_ERRORS, config.database.schema)
     with connected(config.database) as connection:
         for error, ids in connection.execute(query).fetchall():
             text = f"{counted(len(ids), 'target')} cannot be checked by the producers: {_some(ids)} ({error})"
@@ -86,10 +84,8 @@ def _check_prober_errors(config: Config) -> Iterator[Finding]:
 
 def _check_unwatched(config: Config) -> Iterator[Finding]:
     """Whether there are producer IDs that no producer ever held, although slots of their targets are due."""
-    schema, monitor = config.database.schema, config.monitor
-    query = sql.SQL(_UNWATCHED).format(
-        targets=sql.Identifier(schema, TARGET_TABLE), leases=sql.Identifier(schema, LEASE_TABLE)
-    )
+    monitor = config.monitor
+    query = composed(_UNWATCHED, config.database.schema)
     values = {
         "size": monitor.websites_per_container,
         "interval": monitor.defaults.interval_s,

@@ -6,7 +6,6 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg import sql
 
 from dbadmin import holders
 from dbadmin.doctor.findings import Finding, failed, passed, warned
@@ -15,7 +14,7 @@ from dbadmin.history.maintain import LOCK
 from dbadmin.history.rollups import dirty_days, dirty_hours, roll_up_day, roll_up_hour
 from dbadmin.install.privileges import PRIVILEGES
 from monitoring_core.config import Role
-from monitoring_runtime.postgres import first_line
+from monitoring_runtime.postgres import composed, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,18 +22,18 @@ if TYPE_CHECKING:
 # No results are of this hour, so a trial rolls up nothing.
 _HOUR = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _STORE = """
-INSERT INTO {schema}.availability_result (target_id, scheduled_at, location, producer_id, status)
+INSERT INTO {availability_result} (target_id, scheduled_at, location, producer_id, status)
 VALUES (0, now(), 'dbadmin doctor', 1, 'up')"""
-_REPLACE = "UPDATE {schema}.availability_result SET reason = NULL WHERE target_id = 0 AND scheduled_at = now()"
-_MARK = "INSERT INTO {schema}.availability_dirty_hour VALUES (date_trunc('hour', %s::timestamptz, 'UTC'))"
-_LEASE = "INSERT INTO {schema}.producer_lease VALUES ('dbadmin doctor', 1, 'dbadmin doctor', now(), now())"
-_RENEW = "UPDATE {schema}.producer_lease SET expires_at = now() WHERE location = 'dbadmin doctor'"
-_WATCH = "SELECT FROM {schema}.alert_target LIMIT 1"
+_REPLACE = "UPDATE {availability_result} SET reason = NULL WHERE target_id = 0 AND scheduled_at = now()"
+_MARK = "INSERT INTO {availability_dirty_hour} VALUES (date_trunc('hour', %s::timestamptz, 'UTC'))"
+_LEASE = "INSERT INTO {producer_lease} VALUES ('dbadmin doctor', 1, 'dbadmin doctor', now(), now())"
+_RENEW = "UPDATE {producer_lease} SET expires_at = now() WHERE location = 'dbadmin doctor'"
+_WATCH = "SELECT FROM {alert_target} LIMIT 1"
 _DECIDE = """
-INSERT INTO {schema}.alert_transition (transition_id, alert_id, target_id, policy, kind, severity, state, before, at,
+INSERT INTO {alert_transition} (transition_id, alert_id, target_id, policy, kind, severity, state, before, at,
     since, locations, evidence, url)
 VALUES ('dbadmin doctor', 'dbadmin doctor', 0, '', 'down', 'info', 'ok', 'ok', now(), now(), '{{}}', '[]', '')"""
-_NOTICE = "UPDATE {schema}.alert_transition SET noticed = true WHERE transition_id = 'dbadmin doctor'"
+_NOTICE = "UPDATE {alert_transition} SET noticed = true WHERE transition_id = 'dbadmin doctor'"
 _HIDDEN = """
 SELECT c.relname, EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -81,7 +80,7 @@ def _hidden(connection: psycopg.Connection[Any], schema: str, role: Role) -> Ite
 
 def _consume(connection: psycopg.Connection[Any], schema: str) -> str:
     _run(connection, schema, _STORE, _REPLACE)
-    connection.execute(sql.SQL(_MARK).format(schema=sql.Identifier(schema)), (_HOUR,))
+    connection.execute(composed(_MARK, schema), (_HOUR,))
     connection.execute("CREATE TEMPORARY TABLE trial (number integer)")
     return "a result was stored, replaced and taken back"
 
@@ -99,7 +98,7 @@ def _alert(connection: psycopg.Connection[Any], schema: str) -> str:
 def _maintain(connection: psycopg.Connection[Any], schema: str) -> str:
     if holders.of_keys(connection, LOCK, schema):
         return "left out, dbadmin maintain is at work"
-    connection.execute(sql.SQL(_MARK).format(schema=sql.Identifier(schema)), (_HOUR,))
+    connection.execute(composed(_MARK, schema), (_HOUR,))
     partitions.create(connection, schema, _HOUR.date())
     dirty_hours(connection, schema)
     roll_up_hour(connection, schema, _HOUR)
@@ -118,4 +117,4 @@ _TRIALS: dict[Role, Callable[[psycopg.Connection[Any], str], str]] = {
 
 def _run(connection: psycopg.Connection[Any], schema: str, *statements: str) -> None:
     for statement in statements:
-        connection.execute(sql.SQL(statement).format(schema=sql.Identifier(schema)))
+        connection.execute(composed(statement, schema))

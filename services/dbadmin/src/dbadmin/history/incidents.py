@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psycopg import sql
+from monitoring_runtime.postgres import composed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,44 +31,44 @@ CREATE TEMP TABLE IF NOT EXISTS touched (
 # the hour; without those whose hour stays as it is.
 _TOUCH = """
 INSERT INTO pg_temp.touched (target_id, location)
-(SELECT target_id, location FROM {schema}.availability_down_run WHERE hour = %(start)s
+(SELECT target_id, location FROM {availability_down_run} WHERE hour = %(start)s
 UNION SELECT target_id, location FROM pg_temp.hour_sums WHERE down > 0
-UNION SELECT target_id, location FROM {schema}.availability_incident
+UNION SELECT target_id, location FROM {availability_incident}
 WHERE began_at < %(end)s AND (ended_at IS NULL OR ended_at >= %(start)s))
 EXCEPT SELECT target_id, location FROM pg_temp.kept"""
 
 # The checks of the open incident before the hour: all its checks, less those from the beginning of the hour on.
 _LOOK_LEFT = """
 UPDATE pg_temp.touched t SET open_since = i.began_at, open_reason = i.reason, open_checks = i.checks - (
-    SELECT coalesce(sum(d.checks), 0) FROM {schema}.availability_down_run d WHERE d.target_id = t.target_id
+    SELECT coalesce(sum(d.checks), 0) FROM {availability_down_run} d WHERE d.target_id = t.target_id
     AND d.location = t.location AND d.began_at >= %(start)s AND d.began_at < coalesce(i.ended_at, 'infinity'))
-FROM {schema}.availability_incident i WHERE i.target_id = t.target_id AND i.location = t.location
+FROM {availability_incident} i WHERE i.target_id = t.target_id AND i.location = t.location
 AND i.began_at < %(start)s AND coalesce(i.ended_at, 'infinity') >= %(start)s"""
 
 # Nearly all targets have no pause, and their rows are then not compared with any.
 _NOTE_PAUSES = """
-UPDATE pg_temp.touched t SET paused = true FROM {schema}.availability_pause p
+UPDATE pg_temp.touched t SET paused = true FROM {availability_pause} p
 WHERE p.target_id = t.target_id AND p.location IN ('', t.location)
 AND p.paused_at < %(end)s AND coalesce(p.resumed_at, 'infinity') >= %(start)s"""
 # What an incident is made of, within the hour: its downs, and what ends it, an up or a pause with its cause.
 _MOMENTS = """
     SELECT r.target_id, r.location, r.scheduled_at AS at, r.status = 'down' AS down, r.reason
-    FROM {schema}.availability_result r JOIN pg_temp.touched t USING (target_id, location)
+    FROM {availability_result} r JOIN pg_temp.touched t USING (target_id, location)
     WHERE r.scheduled_at >= %(start)s AND r.scheduled_at < %(end)s AND r.status <> 'unknown'
     AND (NOT t.paused OR r.status = 'up' OR NOT EXISTS (
-        SELECT FROM {schema}.availability_pause p WHERE p.target_id = r.target_id AND p.location IN ('', r.location)
+        SELECT FROM {availability_pause} p WHERE p.target_id = r.target_id AND p.location IN ('', r.location)
         AND r.scheduled_at >= p.paused_at AND r.scheduled_at < coalesce(p.resumed_at, 'infinity')))
     UNION ALL
     SELECT t.target_id, t.location, p.paused_at, false, p.cause
-    FROM pg_temp.touched t JOIN {schema}.availability_pause p
+    FROM pg_temp.touched t JOIN {availability_pause} p
     ON p.target_id = t.target_id AND p.location IN ('', t.location)
     WHERE t.paused AND p.paused_at >= %(start)s AND p.paused_at < %(end)s"""
 
 _FORGET_RUNS = """
-DELETE FROM {schema}.availability_down_run d USING pg_temp.touched t
+DELETE FROM {availability_down_run} d USING pg_temp.touched t
 WHERE d.hour = %(start)s AND d.target_id = t.target_id AND d.location = t.location"""
 _STORE_RUNS = f"""
-INSERT INTO {{schema}}.availability_down_run (target_id, location, began_at, hour, checks, reason)
+INSERT INTO {{availability_down_run}} (target_id, location, began_at, hour, checks, reason)
 SELECT target_id, location, min(at), %(start)s, count(*), (array_agg(reason ORDER BY at))[1]
 FROM (
     SELECT *, count(*) FILTER (WHERE NOT down) OVER (PARTITION BY target_id, location ORDER BY at) AS ends
@@ -77,22 +77,22 @@ FROM (
 
 _LOOK_RIGHT = """
 UPDATE pg_temp.touched t SET (next_down_at, next_reason) = (
-    SELECT began_at, reason FROM {schema}.availability_down_run d WHERE d.target_id = t.target_id
+    SELECT began_at, reason FROM {availability_down_run} d WHERE d.target_id = t.target_id
     AND d.location = t.location AND d.began_at >= %(end)s ORDER BY began_at LIMIT 1
 ), next_end_at = (
-    SELECT first_up_at FROM {schema}.availability_hourly h WHERE h.target_id = t.target_id
+    SELECT first_up_at FROM {availability_hourly} h WHERE h.target_id = t.target_id
     AND h.location = t.location AND h.hour >= %(end)s AND h.first_up_at IS NOT NULL ORDER BY hour LIMIT 1)"""
 _LOOK_FOR_PAUSE = """
 UPDATE pg_temp.touched t SET next_end_at = p.paused_at, next_cause = p.cause
-FROM {schema}.availability_pause p WHERE p.target_id = t.target_id AND p.location IN ('', t.location)
+FROM {availability_pause} p WHERE p.target_id = t.target_id AND p.location IN ('', t.location)
 AND p.paused_at >= %(end)s AND p.paused_at < coalesce(t.next_end_at, 'infinity') AND NOT EXISTS (
-    SELECT FROM {schema}.availability_pause o WHERE o.target_id = t.target_id AND o.location IN ('', t.location)
+    SELECT FROM {availability_pause} o WHERE o.target_id = t.target_id AND o.location IN ('', t.location)
     AND o.paused_at >= %(end)s AND o.paused_at < p.paused_at)"""
 # A down on the right continues the incident, unless an up or a pause comes before it.
 _LEAVE_LATER = "UPDATE pg_temp.touched SET next_down_at = NULL WHERE next_down_at >= next_end_at"
 
 _FORGET = """
-DELETE FROM {schema}.availability_incident i USING pg_temp.touched t
+DELETE FROM {availability_incident} i USING pg_temp.touched t
 WHERE i.target_id = t.target_id AND i.location = t.location
 AND (i.began_at >= %(start)s AND i.began_at < %(end)s OR i.began_at = t.open_since OR i.began_at = t.next_down_at)"""
 _STORE = f"""
@@ -111,17 +111,17 @@ WITH points AS (
         lead(max(reason) FILTER (WHERE NOT down)) OVER later AS cause
     FROM islands GROUP BY target_id, location, ends WINDOW later AS (PARTITION BY target_id, location ORDER BY ends)
 )
-INSERT INTO {{schema}}.availability_incident (target_id, location, began_at, ended_at, reason, end_reason, checks)
+INSERT INTO {{availability_incident}} (target_id, location, began_at, ended_at, reason, end_reason, checks)
 SELECT s.target_id, s.location, s.began_at, s.ended_at, s.reason,
     CASE WHEN s.ended_at IS NOT NULL THEN coalesce(s.cause, 'recovered') END,
     CASE WHEN s.began_at = t.open_since THEN t.open_checks ELSE 0 END + (
-        SELECT coalesce(sum(d.checks), 0) FROM {{schema}}.availability_down_run d WHERE d.target_id = s.target_id
+        SELECT coalesce(sum(d.checks), 0) FROM {{availability_down_run}} d WHERE d.target_id = s.target_id
         AND d.location = s.location AND d.began_at >= greatest(s.began_at, %(start)s)
         AND d.began_at < coalesce(s.ended_at, 'infinity'))
 FROM spans s JOIN pg_temp.touched t USING (target_id, location) WHERE s.began_at IS NOT NULL"""  # noqa: S608
 _RECOVERED = """
-UPDATE {schema}.availability_state s SET recovered_at = (
-    SELECT max(ended_at) FROM {schema}.availability_incident i
+UPDATE {availability_state} s SET recovered_at = (
+    SELECT max(ended_at) FROM {availability_incident} i
     WHERE i.target_id = s.target_id AND i.location = s.location)
 FROM pg_temp.touched t WHERE s.target_id = t.target_id AND s.location = t.location"""
 
@@ -147,18 +147,18 @@ def splice(connection: psycopg.Connection[Any], schema: str, span: Mapping[str, 
         _FORGET,
         _STORE,
     ):
-        connection.execute(sql.SQL(statement).format(schema=sql.Identifier(schema)), span)
+        connection.execute(composed(statement, schema), span)
 
 
 def resume_added_again(connection: psycopg.Connection[Any], schema: str) -> None:
     """End the pauses of targets that were deleted and added again with their old id, which no trigger notes."""
     statement = """
-        UPDATE {schema}.availability_pause p SET resumed_at = greatest(p.paused_at, t.amc_active_since)
-        FROM {schema}.availability_monitor_config t
+        UPDATE {availability_pause} p SET resumed_at = greatest(p.paused_at, t.amc_active_since)
+        FROM {availability_monitor_config} t
         WHERE p.target_id = t.amc_id AND p.location = '' AND p.resumed_at IS NULL AND t.amc_active"""
-    connection.execute(sql.SQL(statement).format(schema=sql.Identifier(schema)))
+    connection.execute(composed(statement, schema))
 
 
 def note_recoveries(connection: psycopg.Connection[Any], schema: str) -> None:
     """Store when the last incident ended, in the states of the targets that `splice` touched."""
-    connection.execute(sql.SQL(_RECOVERED).format(schema=sql.Identifier(schema)))
+    connection.execute(composed(_RECOVERED, schema))

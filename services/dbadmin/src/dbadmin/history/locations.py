@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from psycopg import sql
 from psycopg.rows import class_row
 
 from dbadmin.connect import connected
 from monitoring_core.errors import StopError
+from monitoring_runtime.postgres import composed
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -22,36 +22,36 @@ _LIST = """
 SELECT l.location AS name, l.first_at, s.last_at, coalesce(s.targets, 0) AS targets,
     coalesce(p.producers, 0) AS producers
 FROM (
-    SELECT location, first_at FROM {schema}.availability_location WHERE forgotten_at IS NULL
+    SELECT location, first_at FROM {availability_location} WHERE forgotten_at IS NULL
     UNION ALL
-    SELECT DISTINCT location, NULL::timestamptz FROM {schema}.producer_lease WHERE location NOT IN (
-        SELECT location FROM {schema}.availability_location WHERE forgotten_at IS NULL)
+    SELECT DISTINCT location, NULL::timestamptz FROM {producer_lease} WHERE location NOT IN (
+        SELECT location FROM {availability_location} WHERE forgotten_at IS NULL)
 ) l
 LEFT JOIN (
-    SELECT location, max(scheduled_at) AS last_at, count(*) AS targets FROM {schema}.availability_state
+    SELECT location, max(scheduled_at) AS last_at, count(*) AS targets FROM {availability_state}
     GROUP BY location
 ) s ON s.location = l.location
 LEFT JOIN (
-    SELECT location, count(*) AS producers FROM {schema}.producer_lease WHERE expires_at > now() GROUP BY location
+    SELECT location, count(*) AS producers FROM {producer_lease} WHERE expires_at > now() GROUP BY location
 ) p ON p.location = l.location
 ORDER BY l.location"""
 
 # Maintenance writes a location and its states in one transaction: it does so before this lock, and loses them, or after
 # it, and finds the location forgotten.
-_LOCK = "LOCK TABLE {schema}.availability_location IN EXCLUSIVE MODE"
+_LOCK = "LOCK TABLE {availability_location} IN EXCLUSIVE MODE"
 # Incidents end at the next maintenance, which rolls up the hour that is marked.
 _FORGET = (
     """
-INSERT INTO {schema}.availability_location AS old (location, first_at, forgotten_at)
+INSERT INTO {availability_location} AS old (location, first_at, forgotten_at)
 VALUES (%(name)s, now(), clock_timestamp())
 ON CONFLICT (location) DO UPDATE SET forgotten_at = excluded.forgotten_at""",
     """
-INSERT INTO {schema}.availability_pause (target_id, location, paused_at, resumed_at, cause)
-SELECT target_id, location, now(), now(), 'location_forgotten' FROM {schema}.availability_incident
+INSERT INTO {availability_pause} (target_id, location, paused_at, resumed_at, cause)
+SELECT target_id, location, now(), now(), 'location_forgotten' FROM {availability_incident}
 WHERE location = %(name)s AND ended_at IS NULL ON CONFLICT DO NOTHING""",
-    "INSERT INTO {schema}.availability_dirty_hour (hour) VALUES (date_trunc('hour', now(), 'UTC'))",
-    "DELETE FROM {schema}.availability_state WHERE location = %(name)s",
-    "DELETE FROM {schema}.producer_lease WHERE location = %(name)s",
+    "INSERT INTO {availability_dirty_hour} (hour) VALUES (date_trunc('hour', now(), 'UTC'))",
+    "DELETE FROM {availability_state} WHERE location = %(name)s",
+    "DELETE FROM {producer_lease} WHERE location = %(name)s",
 )
 
 
@@ -106,8 +106,8 @@ def forget_location(config: DatabaseConfig, name: str) -> Location:
 
 def _read(connection: psycopg.Connection[Any], schema: str) -> list[Location]:
     with connection.cursor(row_factory=class_row(Location)) as cursor:
-        return cursor.execute(sql.SQL(_LIST).format(schema=sql.Identifier(schema))).fetchall()
+        return cursor.execute(composed(_LIST, schema)).fetchall()
 
 
 def _run(connection: psycopg.Connection[Any], schema: str, statement: str, name: str) -> None:
-    connection.execute(sql.SQL(statement).format(schema=sql.Identifier(schema)), {"name": name})
+    connection.execute(composed(statement, schema), {"name": name})

@@ -12,35 +12,36 @@ import psycopg
 from psycopg import sql
 
 from dbadmin.history.locking import LockedOutError, with_locks
+from monitoring_runtime.postgres import composed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CLAIM = """
-INSERT INTO {schema}.maintain_table
+INSERT INTO {maintain_table}
 SELECT c.oid, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s"""
-_RELEASE = "DELETE FROM {schema}.maintain_table WHERE name = %s"
+_RELEASE = "DELETE FROM {maintain_table} WHERE name = %s"
 _OURS = """
-SELECT d.relation, d.name FROM {schema}.maintain_table d
+SELECT d.relation, d.name FROM {maintain_table} d
 JOIN pg_class c ON c.oid = d.relation AND c.relname = d.name AND c.relkind = 'r' AND NOT c.relispartition
 JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = %s ORDER BY d.name"""
-_FORGET = "DELETE FROM {schema}.maintain_table WHERE relation <> ALL (%s::oid[])"
+_FORGET = "DELETE FROM {maintain_table} WHERE relation <> ALL (%s::oid[])"
 
 
 def claim(connection: psycopg.Connection[Any], schema: str, name: str) -> None:
     """Note that maintain may drop a table, in the transaction that detaches or makes it."""
-    connection.execute(_in(schema, _CLAIM), (schema, name))
+    connection.execute(composed(_CLAIM, schema), (schema, name))
 
 
 def release(connection: psycopg.Connection[Any], schema: str, name: str) -> None:
     """Note that maintain may no longer drop a table, in the transaction that attaches it."""
-    connection.execute(_in(schema, _RELEASE), (name,))
+    connection.execute(composed(_RELEASE, schema), (name,))
 
 
 def owned_names(connection: psycopg.Connection[Any], schema: str) -> set[str]:
     """The names of the tables that maintain may drop."""
-    return {name for _, name in connection.execute(_in(schema, _OURS), (schema,))}
+    return {name for _, name in connection.execute(composed(_OURS, schema), (schema,))}
 
 
 def drop_owned(connection: psycopg.Connection[Any], schema: str) -> Iterator[tuple[str, str | None]]:
@@ -48,8 +49,8 @@ def drop_owned(connection: psycopg.Connection[Any], schema: str) -> Iterator[tup
 
     A table that somebody has renamed or attached since is no longer maintain's.
     """
-    found = connection.execute(_in(schema, _OURS), (schema,)).fetchall()
-    connection.execute(_in(schema, _FORGET), ([relation for relation, _ in found],))
+    found = connection.execute(composed(_OURS, schema), (schema,)).fetchall()
+    connection.execute(composed(_FORGET, schema), ([relation for relation, _ in found],))
     for _, name in found:
         yield name, _drop(connection, schema, name)
 
@@ -66,7 +67,3 @@ def _drop(connection: psycopg.Connection[Any], schema: str, name: str) -> str | 
     except psycopg.errors.DependentObjectsStillExist:
         return "other objects, like a view, depend on it: drop them"
     return None
-
-
-def _in(schema: str, statement: str) -> sql.Composed:
-    return sql.SQL(statement).format(schema=sql.Identifier(schema))

@@ -12,9 +12,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from psycopg import sql
-
 from dbadmin.history import incidents
+from monitoring_runtime.postgres import composed
 
 if TYPE_CHECKING:
     import psycopg
@@ -70,7 +69,7 @@ WITH bucketed AS (
     FROM (
         SELECT target_id, location, scheduled_at, status, status = 'down' AS failed, reason, {_BUCKET} AS bucket,
             {", ".join(f"CASE status WHEN 'up' THEN {s} END AS {s}" for s in _STEPS)}
-        FROM {{schema}}.availability_result WHERE scheduled_at >= %(start)s AND scheduled_at < %(end)s
+        FROM {{availability_result}} WHERE scheduled_at >= %(start)s AND scheduled_at < %(end)s
     ) r GROUP BY target_id, location, failed, reason, bucket
 ), reasons AS (
     SELECT target_id, location, jsonb_object_agg(reason, n) AS reasons FROM (
@@ -105,24 +104,24 @@ CREATE TEMP TABLE IF NOT EXISTS kept (target_id bigint, location text) ON COMMIT
 _KEEP = """
 INSERT INTO pg_temp.kept
 SELECT h.target_id, h.location
-FROM {schema}.availability_hourly h LEFT JOIN pg_temp.hour_sums s USING (target_id, location)
+FROM {availability_hourly} h LEFT JOIN pg_temp.hour_sums s USING (target_id, location)
 WHERE h.hour = %(start)s AND h.up + h.down + h.unknown > coalesce(s.up + s.down + s.unknown, 0)"""
 _LEAVE_KEPT = """
 DELETE FROM pg_temp.hour_sums s USING pg_temp.kept k WHERE s.target_id = k.target_id AND s.location = k.location"""
 
 _STORE_HOUR = f"""
-INSERT INTO {{schema}}.availability_hourly AS old (target_id, hour, location, {_HOURLY})
+INSERT INTO {{availability_hourly}} AS old (target_id, hour, location, {_HOURLY})
 SELECT target_id, %(start)s, location, {_HOURLY} FROM pg_temp.hour_sums
 ON CONFLICT (target_id, hour, location) DO UPDATE SET ({_HOURLY}) = ROW({_of("excluded", _HOURLY)})
 WHERE ({_of("old", _HOURLY)}) IS DISTINCT FROM ({_of("excluded", _HOURLY)})"""  # noqa: S608
 _FORGET_HOUR = """
-DELETE FROM {schema}.availability_hourly h WHERE hour = %(start)s
+DELETE FROM {availability_hourly} h WHERE hour = %(start)s
 AND NOT EXISTS (SELECT FROM pg_temp.hour_sums s WHERE s.target_id = h.target_id AND s.location = h.location)
 AND NOT EXISTS (SELECT FROM pg_temp.kept k WHERE k.target_id = h.target_id AND k.location = h.location)"""
 
 _STORE_DAY = f"""
 WITH hours AS (
-    SELECT * FROM {{schema}}.availability_hourly WHERE hour >= %(start)s AND hour < %(start)s + interval '24 hours'
+    SELECT * FROM {{availability_hourly}} WHERE hour >= %(start)s AND hour < %(start)s + interval '24 hours'
 ), bucketed AS (
     SELECT target_id, location, failed, entry >> 20 AS bucket, sum(entry & 1048575) AS n
     FROM hours, LATERAL (
@@ -136,12 +135,12 @@ WITH hours AS (
         {", ".join(f"sum({s} * up) / nullif(sum(up) FILTER (WHERE {s} IS NOT NULL), 0) AS {s}" for s in _STEPS)}
     FROM hours GROUP BY target_id, location
 )
-INSERT INTO {{schema}}.availability_daily AS old (target_id, day, location, {_COLUMNS})
+INSERT INTO {{availability_daily}} AS old (target_id, day, location, {_COLUMNS})
 SELECT target_id, %(start)s, location, {_COLUMNS} FROM counts LEFT JOIN percentiles USING (target_id, location)
 ON CONFLICT (target_id, day, location) DO UPDATE SET ({_COLUMNS}) = ROW({_of("excluded", _COLUMNS)})"""  # noqa: S608
 _FORGET_DAY = """
-DELETE FROM {schema}.availability_daily d WHERE day = %(start)s AND NOT EXISTS (
-    SELECT FROM {schema}.availability_hourly h WHERE h.target_id = d.target_id AND h.location = d.location
+DELETE FROM {availability_daily} d WHERE day = %(start)s AND NOT EXISTS (
+    SELECT FROM {availability_hourly} h WHERE h.target_id = d.target_id AND h.location = d.location
     AND h.hour >= %(start)s AND h.hour < %(start)s + interval '24 hours')"""
 
 # The values of the newest check that its state keeps; the certificate is kept until another is seen.
@@ -151,34 +150,34 @@ _NEWEST = (
 )
 # A location that was forgotten stays so until it has newer results.
 _STORE_LOCATIONS = """
-INSERT INTO {schema}.availability_location AS old (location, first_at)
+INSERT INTO {availability_location} AS old (location, first_at)
 SELECT location, min(first_at) FROM pg_temp.hour_sums s WHERE NOT EXISTS (
-    SELECT FROM {schema}.availability_location l WHERE l.location = s.location AND l.forgotten_at >= s.last_at)
+    SELECT FROM {availability_location} l WHERE l.location = s.location AND l.forgotten_at >= s.last_at)
 GROUP BY location
 ON CONFLICT (location) DO UPDATE SET first_at = least(old.first_at, excluded.first_at), forgotten_at = NULL
 WHERE old.forgotten_at IS NOT NULL OR excluded.first_at < old.first_at"""
 _STORE_STATE = f"""
-INSERT INTO {{schema}}.availability_state AS old (target_id, location, {_NEWEST}, certificate_expires_at, first_up_at,
+INSERT INTO {{availability_state}} AS old (target_id, location, {_NEWEST}, certificate_expires_at, first_up_at,
     last_real_at)
 SELECT s.target_id, s.location, {_of("r", _NEWEST)}, r.certificate_expires_at, s.first_up_at, s.last_real_at
-FROM pg_temp.hour_sums s JOIN {{schema}}.availability_result r
+FROM pg_temp.hour_sums s JOIN {{availability_result}} r
 ON r.target_id = s.target_id AND r.scheduled_at = s.last_at AND r.location = s.location
 WHERE r.scheduled_at >= %(start)s AND r.scheduled_at < %(end)s AND NOT EXISTS (
-    SELECT FROM {{schema}}.availability_location l WHERE l.location = s.location AND l.forgotten_at >= s.last_at)
+    SELECT FROM {{availability_location}} l WHERE l.location = s.location AND l.forgotten_at >= s.last_at)
 ON CONFLICT (target_id, location) DO UPDATE SET ({_NEWEST}) = ROW({_of("excluded", _NEWEST)}),
     certificate_expires_at = coalesce(excluded.certificate_expires_at, old.certificate_expires_at)
 WHERE old.scheduled_at <= excluded.scheduled_at"""  # noqa: S608
 _AMEND_STATE = """
-UPDATE {schema}.availability_state t SET
+UPDATE {availability_state} t SET
     first_up_at = least(t.first_up_at, s.first_up_at), last_real_at = greatest(t.last_real_at, s.last_real_at)
 FROM pg_temp.hour_sums s WHERE t.target_id = s.target_id AND t.location = s.location
 AND (s.first_up_at < coalesce(t.first_up_at, 'infinity') OR s.last_real_at > coalesce(t.last_real_at, '-infinity'))"""
 # The first unknown check after the last real one. The row of that check may have been dropped with its day, so an
 # earlier moment that was stored before is kept.
 _UNKNOWN_SINCE = """
-UPDATE {schema}.availability_state t SET unknown_since = CASE WHEN t.status = 'unknown' THEN least(
+UPDATE {availability_state} t SET unknown_since = CASE WHEN t.status = 'unknown' THEN least(
     CASE WHEN t.unknown_since > coalesce(t.last_real_at, '-infinity') THEN t.unknown_since END,
-    (SELECT min(r.scheduled_at) FROM {schema}.availability_result r WHERE r.target_id = t.target_id
+    (SELECT min(r.scheduled_at) FROM {availability_result} r WHERE r.target_id = t.target_id
     AND r.location = t.location AND r.scheduled_at > coalesce(t.last_real_at, '-infinity'))) END
 FROM pg_temp.hour_sums s WHERE t.target_id = s.target_id AND t.location = s.location
 AND (t.status = 'unknown' OR t.unknown_since IS NOT NULL)"""
@@ -186,29 +185,29 @@ AND (t.status = 'unknown' OR t.unknown_since IS NOT NULL)"""
 # The view website_status reads all rows from this moment on in one sweep, and looks up targets with older states one by
 # one. Targets that are no longer checked must not pull the moment back, even when they become many over the years.
 _PROGRESS = """
-UPDATE {schema}.availability_progress SET tail_from = (
-    SELECT percentile_disc(0.05) WITHIN GROUP (ORDER BY scheduled_at) FROM {schema}.availability_state
-    WHERE scheduled_at >= {schema}.availability_recent())"""
+UPDATE {availability_progress} SET tail_from = (
+    SELECT percentile_disc(0.05) WITHIN GROUP (ORDER BY scheduled_at) FROM {availability_state}
+    WHERE scheduled_at >= {availability_recent}())"""
 
-_CONSUME_HOUR = "DELETE FROM {schema}.availability_dirty_hour WHERE hour = %(start)s"
-_MARK_DAY = "INSERT INTO {schema}.availability_dirty_day VALUES (date_trunc('day', %(start)s::timestamptz, 'UTC'))"
-_CONSUME_DAY = "DELETE FROM {schema}.availability_dirty_day WHERE day = %(start)s"
+_CONSUME_HOUR = "DELETE FROM {availability_dirty_hour} WHERE hour = %(start)s"
+_MARK_DAY = "INSERT INTO {availability_dirty_day} VALUES (date_trunc('day', %(start)s::timestamptz, 'UTC'))"
+_CONSUME_DAY = "DELETE FROM {availability_dirty_day} WHERE day = %(start)s"
 
 
 def dirty_hours(connection: psycopg.Connection[Any], schema: str) -> list[dt.datetime]:
     """The marked hours, oldest first: hours with rows that were written since the hour was rolled up."""
-    return _moments(connection, schema, "SELECT DISTINCT hour FROM {schema}.availability_dirty_hour ORDER BY hour")
+    return _moments(connection, schema, "SELECT DISTINCT hour FROM {availability_dirty_hour} ORDER BY hour")
 
 
 def dirty_days(connection: psycopg.Connection[Any], schema: str) -> list[dt.datetime]:
     """The marked days, oldest first: days with an hour that was rolled up since the day was."""
-    return _moments(connection, schema, "SELECT DISTINCT day FROM {schema}.availability_dirty_day ORDER BY day")
+    return _moments(connection, schema, "SELECT DISTINCT day FROM {availability_dirty_day} ORDER BY day")
 
 
 def note_rolled_up(connection: psycopg.Connection[Any], schema: str, until: dt.datetime) -> None:
     """Store the moment before which all results that were stored are in the roll-ups."""
-    statement = "UPDATE {schema}.availability_progress SET rolled_up_until = %(until)s"
-    connection.execute(sql.SQL(statement).format(schema=sql.Identifier(schema)), {"until": until})
+    statement = "UPDATE {availability_progress} SET rolled_up_until = %(until)s"
+    connection.execute(composed(statement, schema), {"until": until})
 
 
 def roll_up_hour(connection: psycopg.Connection[Any], schema: str, hour: dt.datetime, anew: bool = False) -> None:
@@ -245,8 +244,8 @@ def roll_up_day(connection: psycopg.Connection[Any], schema: str, day: dt.dateti
 
 def _run(connection: psycopg.Connection[Any], schema: str, span: dict[str, Any], *statements: str) -> None:
     for statement in statements:
-        connection.execute(sql.SQL(statement).format(schema=sql.Identifier(schema)), span)
+        connection.execute(composed(statement, schema), span)
 
 
 def _moments(connection: psycopg.Connection[Any], schema: str, query: str) -> list[dt.datetime]:
-    return [row[0] for row in connection.execute(sql.SQL(query).format(schema=sql.Identifier(schema)))]
+    return [row[0] for row in connection.execute(composed(query, schema))]

@@ -5,37 +5,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from psycopg import sql
 
 from dbadmin.connect import one_row
+from monitoring_runtime.postgres import composed
 
 if TYPE_CHECKING:
     import psycopg
 
 DONE, TIME_LIMIT, FAILED = "done", "time_limit", "failed"
 
-_BEGIN = "INSERT INTO {schema}.maintain_run DEFAULT VALUES RETURNING run_id"
-_STEP = "UPDATE {schema}.maintain_run SET stepped_at = clock_timestamp() WHERE run_id = %s"
+_BEGIN = "INSERT INTO {maintain_run} DEFAULT VALUES RETURNING run_id"
+_STEP = "UPDATE {maintain_run} SET stepped_at = clock_timestamp() WHERE run_id = %s"
 _END = """
-UPDATE {schema}.maintain_run
+UPDATE {maintain_run}
 SET stepped_at = clock_timestamp(), ended_at = clock_timestamp(), outcome = %s, problem = %s
 WHERE run_id = %s"""
 # A week is long enough to see in what pattern runs fail.
-_FORGET = "DELETE FROM {schema}.maintain_run WHERE began_at < now() - interval '7 days' AND run_id <> %s"
+_FORGET = "DELETE FROM {maintain_run} WHERE began_at < now() - interval '7 days' AND run_id <> %s"
 _LOCKED_OUT = """
-INSERT INTO {schema}.maintain_run (ended_at, outcome) VALUES (clock_timestamp(), 'locked_out')"""
+INSERT INTO {maintain_run} (ended_at, outcome) VALUES (clock_timestamp(), 'locked_out')"""
 _SINCE_STEP = """
-SELECT count(*), to_char(min(began_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') FROM {schema}.maintain_run
+SELECT count(*), to_char(min(began_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') FROM {maintain_run}
 WHERE outcome = 'locked_out' AND began_at > (
-    SELECT coalesce(max(stepped_at), '-infinity') FROM {schema}.maintain_run
+    SELECT coalesce(max(stepped_at), '-infinity') FROM {maintain_run}
     WHERE outcome IS DISTINCT FROM 'locked_out')"""
 _HISTORY = """
 SELECT
-    (SELECT extract(epoch FROM now() - max(ended_at)) FROM {schema}.maintain_run
+    (SELECT extract(epoch FROM now() - max(ended_at)) FROM {maintain_run}
      WHERE outcome IN ('done', 'time_limit')),
-    (SELECT extract(epoch FROM now() - min(hour)) FROM {schema}.availability_dirty_hour),
-    (SELECT count(DISTINCT hour) FROM {schema}.availability_dirty_hour),
-    (SELECT CASE WHEN outcome = 'failed' THEN problem WHEN ended_at IS NULL THEN '' END FROM {schema}.maintain_run
+    (SELECT extract(epoch FROM now() - min(hour)) FROM {availability_dirty_hour}),
+    (SELECT count(DISTINCT hour) FROM {availability_dirty_hour}),
+    (SELECT CASE WHEN outcome = 'failed' THEN problem WHEN ended_at IS NULL THEN '' END FROM {maintain_run}
      WHERE outcome IS DISTINCT FROM 'locked_out' ORDER BY run_id DESC LIMIT 1)"""
 
 
@@ -60,20 +60,20 @@ class History:
 
 def begin(connection: psycopg.Connection[Any], schema: str) -> int:
     """Note that a run begins; returns its number."""
-    (run,) = one_row(connection, _in(schema, _BEGIN))
+    (run,) = one_row(connection, composed(_BEGIN, schema))
     return int(run)
 
 
 def step(connection: psycopg.Connection[Any], schema: str, run: int) -> None:
     """Note that a run has finished a step."""
-    connection.execute(_in(schema, _STEP), (run,))
+    connection.execute(composed(_STEP, schema), (run,))
 
 
 def end(connection: psycopg.Connection[Any], schema: str, run: int, outcome: str, problem: str | None = None) -> None:
     """Note how a run ended. One that came to its end forgets the runs of more than a week ago."""
-    connection.execute(_in(schema, _END), (outcome, problem, run))
+    connection.execute(composed(_END, schema), (outcome, problem, run))
     if outcome in (DONE, TIME_LIMIT):
-        connection.execute(_in(schema, _FORGET), (run,))
+        connection.execute(composed(_FORGET, schema), (run,))
 
 
 def note_locked_out(connection: psycopg.Connection[Any], schema: str) -> tuple[int, str]:
@@ -82,15 +82,15 @@ def note_locked_out(connection: psycopg.Connection[Any], schema: str) -> tuple[i
     Returns:
         How many runs in succession found the same, while the other finished no step, and when the first of them began.
     """
-    connection.execute(_in(schema, _LOCKED_OUT))
-    count, first = one_row(connection, _in(schema, _SINCE_STEP))
+    connection.execute(composed(_LOCKED_OUT, schema))
+    count, first = one_row(connection, composed(_SINCE_STEP, schema))
     return int(count), str(first)
 
 
 def history(connection: psycopg.Connection[Any], schema: str) -> History:
     """What is known of the runs, and of the hours that wait for one."""
-    succeeded_s, oldest_s, hours, problem = one_row(connection, _in(schema, _HISTORY))
-    locked_out, _ = one_row(connection, _in(schema, _SINCE_STEP))
+    succeeded_s, oldest_s, hours, problem = one_row(connection, composed(_HISTORY, schema))
+    locked_out, _ = one_row(connection, composed(_SINCE_STEP, schema))
     return History(
         None if succeeded_s is None else float(succeeded_s),
         None if oldest_s is None else float(oldest_s),
@@ -98,7 +98,3 @@ def history(connection: psycopg.Connection[Any], schema: str) -> History:
         problem,
         int(locked_out),
     )
-
-
-def _in(schema: str, statement: str) -> sql.Composed:
-    return sql.SQL(statement).format(schema=sql.Identifier(schema))
