@@ -58,22 +58,18 @@ class KafkaSource:
 
     @property
     def assigned(self) -> bool:
-        """Whether any partition is assigned."""
+        """What monitoring_runtime.topics.Source.assigned promises."""
         return bool(self._partitions)
 
     @property
     def outage(self) -> str | None:
-        """Why no messages can be read now, in one line; None when nothing is known to be wrong."""
+        """What monitoring_runtime.topics.Source.outage promises."""
         return self._outages.present(self.assigned)
 
     def subscribe(
         self, on_assigned: Callable[[Collection[int]], None], on_revoked: Callable[[Collection[int]], None]
     ) -> None:
-        """Join the group.
-
-        `on_assigned` is called, within poll, for partitions that are assigned: they give nothing until `start`.
-        `on_revoked` is called, within poll, before partitions are given up or when lost.
-        """
+        """What monitoring_runtime.topics.Source.subscribe promises."""
 
         def assign(consumer: Consumer, partitions: list[TopicPartition]) -> None:
             if consumer is self._consumer:
@@ -114,7 +110,7 @@ class KafkaSource:
             self._consumer.pause(self._partitions)
 
     def start(self, offsets: Mapping[int, int]) -> None:
-        """Let partitions that are assigned give their messages from these offsets on."""
+        """What monitoring_runtime.topics.Source.start promises."""
         mine = _numbers(self._partitions)
         self._starts |= {number: offset for number, offset in offsets.items() if number in mine}
         if again := self._starts.keys() - self._held:
@@ -123,7 +119,7 @@ class KafkaSource:
         self._seek()
 
     def poll(self, limit: int, timeout_s: float) -> list[Received]:
-        """Up to `limit` messages. Must be called regularly, or this member loses its partitions."""
+        """What monitoring_runtime.topics.Source.poll promises."""
         if self._properties.changed():
             self._replace()
         if self._starts:
@@ -143,7 +139,7 @@ class KafkaSource:
         return received
 
     def pause(self, paused: bool) -> None:
-        """Pause or resume fetching; `poll` must still be called."""
+        """What monitoring_runtime.topics.Source.pause promises."""
         self._paused = paused
         if parts := [part for part in self._partitions if part.partition not in self._held]:
             (self._consumer.pause if paused else self._consumer.resume)(parts)

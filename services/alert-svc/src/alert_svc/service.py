@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     from alert_svc.known import Known
     from alert_svc.metrics import Metrics
-    from alert_svc.ports import Source, Store
+    from alert_svc.ports import Store
     from alert_svc.steps import Step
     from monitoring_core.clock import Clock
     from monitoring_runtime.health import Health
     from monitoring_runtime.stop import Stop
-    from monitoring_runtime.topics import Received
+    from monitoring_runtime.topics import Received, Source
 
 log = structlog.get_logger()
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from monitoring_core.errors import DecodeReason
+from monitoring_runtime import topics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from consumer_svc.places import Asked, Places, Progress
     from monitoring_core.result import CheckResult
@@ -82,51 +83,11 @@ class BehindError(Exception):
     """The database lacks what was stored before: it is an older copy. Nothing of the batch was stored."""
 
 
-class Source(Protocol):
+class Source(topics.Source, Protocol):
     """The topic of results, read as a member of the consumers' group."""
-
-    @property
-    def assigned(self) -> bool:
-        """Whether any partition is assigned."""
-        ...
-
-    @property
-    def outage(self) -> str | None:
-        """Why no messages can be read now, in one line; None when nothing is known to be wrong."""
-        ...
-
-    def subscribe(
-        self, on_assigned: Callable[[Collection[int]], None], on_revoked: Callable[[Collection[int]], None]
-    ) -> None:
-        """Join the group.
-
-        `on_assigned` is called, within poll, for partitions that are assigned: they give nothing until `start`.
-        `on_revoked` is called, within poll, before partitions are given up or when lost.
-        """
-        ...
 
     def hold(self) -> None:
         """Let no partition give any more messages until `start`."""
-        ...
-
-    def start(self, offsets: Mapping[int, int]) -> None:
-        """Let partitions that are assigned give their messages from these offsets on."""
-        ...
-
-    def poll(self, limit: int, timeout_s: float) -> Sequence[Received]:
-        """Up to `limit` messages. Must be called regularly, or this member loses its partitions."""
-        ...
-
-    def pause(self, paused: bool) -> None:
-        """Pause or resume fetching; `poll` must still be called."""
-        ...
-
-    def commit(self, offsets: Mapping[int, int]) -> None:
-        """Commit the next offset of each partition that is still assigned."""
-        ...
-
-    def close(self) -> None:
-        """Leave the group."""
         ...
 
 
