@@ -14,7 +14,8 @@ import yaml
 from click.testing import CliRunner
 
 from dbadmin.cli import main
-from dbadmin.commands.status import _changes
+from dbadmin.commands.status import _seen
+from dbadmin.commands.watching import changes
 from dbadmin.install.schema import create_schema
 from dbadmin.install.setup import create_database
 from dbadmin.status import Answer, Question, WebsiteStatus
@@ -257,21 +258,19 @@ def test_a_watch_tells_what_changes_and_waits_for_a_server_that_is_away(
         answer("up", "down"),
     ]
 
-    def read_status(*_: object) -> Answer:
+    def ask() -> Answer:
         found = answers.pop(0)
         if isinstance(found, OutageError):
             raise found
         return found
 
-    monkeypatch.setattr("dbadmin.commands.status.read_status", read_status)
     monkeypatch.setattr("time.sleep", lambda _: None)
-    config: Any = None
-    found = list(islice(_changes(config, Question(), 5.0), 2))
+    found = list(islice(changes(ask, 5.0, _seen), 2))
     assert [[one.status for one in each.shown] for each in found] == [["up", "up"], ["up", "down"]]
     assert capsys.readouterr().err == "PostgreSQL is away\n"
     answers.append(AWAY)
     with pytest.raises(OutageError):
-        next(_changes(config, Question(), 5.0))
+        next(changes(ask, 5.0, _seen))
 
 
 @pytest.mark.parametrize(

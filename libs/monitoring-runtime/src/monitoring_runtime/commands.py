@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from monitoring_core.config import CONFIG_VARIABLE, DEFAULT_PATH, Config, Role, load_config, parse_duration
+from monitoring_core.targets.options import pairs
 from monitoring_runtime.groups import examples
 
 if TYPE_CHECKING:
@@ -64,6 +65,25 @@ class Since(Moment):
             return dt.datetime.now(dt.UTC) - parse_duration(str(value))
         except ValueError:
             return super().convert(value, param, ctx)
+
+
+def label_option(text: str = "Only with this label.") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The option `--label`, as the parameter `labels`: the values of all its uses, by name."""
+    return click.option(
+        "--label",
+        "labels",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help=f"{text} Repeatable.",
+        callback=lambda _context, _parameter, texts: _labels(texts),
+    )
+
+
+def _labels(texts: Sequence[str]) -> dict[str, str]:
+    try:
+        return pairs("--label", texts, "=")
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def counted(count: int, thing: str) -> str:

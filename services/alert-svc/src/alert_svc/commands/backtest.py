@@ -23,8 +23,7 @@ from monitoring_alerting.policies import load_policies
 from monitoring_core.clock import to_ms
 from monitoring_core.result import one_line
 from monitoring_core.result_lines import to_line
-from monitoring_core.targets.options import pairs
-from monitoring_runtime.commands import Since, config_options, counted
+from monitoring_runtime.commands import Since, config_options, counted, label_option
 from monitoring_runtime.groups import examples
 from monitoring_runtime.output import Output, output_option
 from monitoring_runtime.tables import print_table
@@ -63,7 +62,7 @@ class Report(Struct):
     "--since", type=Since(), default="30d", show_default=True, metavar="MOMENT", help="How long ago, or a moment."
 )
 @click.option("--until", type=Since(), default="0s", metavar="MOMENT", help="Not after that. [default: now]")
-@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Targets with this label. Repeatable.")
+@label_option("Targets with this label.")
 @click.option(
     "--against",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -77,7 +76,7 @@ def backtest(
     policies: Path,
     since: dt.datetime,
     until: dt.datetime,
-    labels: tuple[str, ...],
+    labels: dict[str, str],
     against: Path | None,
     output: Output,
 ) -> None:
@@ -88,13 +87,9 @@ def backtest(
     if since >= until:
         raise click.UsageError("--since must be before --until")
     all_policies = [load_policies(file) for file in (policies, against) if file]
-    try:
-        wanted = pairs("--label", labels, "=")
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
     open_history = wiring.history(config)
     history = open_history()
-    targets = history.targets(wanted)
+    targets = history.targets(labels)
     period = to_ms(since), to_ms(until)
     with _progress() as tell:
         told = Backtest(open_history, all_policies, targets, period).run(os.cpu_count() or 1, tell)

@@ -10,11 +10,10 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from dbadmin.commands.pairs import pairs
 from dbadmin.windows import add_window, end_window, read_windows
 from monitoring_alerting.windows import Window
 from monitoring_core.result import one_line
-from monitoring_runtime.commands import Duration, config_options, counted
+from monitoring_runtime.commands import Duration, config_options, counted, label_option
 from monitoring_runtime.groups import LazyGroup, examples
 from monitoring_runtime.output import Output, output_option, plain, write_rows
 from monitoring_runtime.tables import print_table
@@ -40,7 +39,7 @@ def maintenance_group() -> None:
         "dbadmin maintenance add --all --for 3h --every FREQ=WEEKLY --zone Asia/Tokyo",
     ),
 )
-@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Targets with this label. Repeatable.")
+@label_option("Targets with this label.")
 @click.option("--all", "everything", is_flag=True, help="All targets.")
 @click.option(
     "--from", "begin", metavar="MOMENT", help="When it begins, like 2026-12-01T22:00, in --zone. [default: now]"
@@ -54,7 +53,7 @@ def maintenance_group() -> None:
 @config_options
 def add(
     config: Config,
-    labels: tuple[str, ...],
+    labels: dict[str, str],
     everything: bool,
     begin: str | None,
     length: int,
@@ -71,7 +70,7 @@ def add(
     begins_at = _moment(begin, zone)
     window = Window(
         id=0,
-        match=pairs("--label", labels),
+        match=labels,
         begins_at=begins_at,
         ends_at=begins_at + dt.timedelta(seconds=length),
         zone=zone,

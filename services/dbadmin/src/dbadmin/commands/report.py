@@ -14,13 +14,12 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from dbadmin.commands.pairs import pairs
 from dbadmin.reports.documents import html, minutes, pdf, percent, shown
 from dbadmin.reports.figures import Figures
 from dbadmin.reports.making import make_report
 from dbadmin.reports.model import Line, Question
 from monitoring_core.result import one_line
-from monitoring_runtime.commands import config_options, counted
+from monitoring_runtime.commands import config_options, counted, label_option
 from monitoring_runtime.groups import examples
 from monitoring_runtime.output import Output, output_option, plain, write_rows
 from monitoring_runtime.tables import print_table
@@ -50,7 +49,7 @@ _COLUMNS = (*_TARGET, *_FIGURES, *(f"outside_{name}" for name in _FIGURES))
 @click.option(
     "--timezone", default="UTC", show_default=True, metavar="NAME", help="Where the month is, like Europe/Berlin."
 )
-@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Only with this label. Repeatable.")
+@label_option()
 @click.option("--location", metavar="NAME", help="Only as seen from this location.")
 @click.option(
     "--objective",
@@ -72,7 +71,7 @@ def report_command(
     config: Config,
     month: str,
     timezone: str,
-    labels: tuple[str, ...],
+    labels: dict[str, str],
     location: str | None,
     objective: str,
     path: Path | None,
@@ -88,7 +87,7 @@ def report_command(
         raise click.UsageError("-o pdf needs --to FILE, or a pipe")
     if path is not None and output is Output.TABLE:
         raise click.UsageError("--to needs -o csv, html, json or pdf")
-    question = Question(month, timezone, _objective(objective), pairs("--label", labels), location)
+    question = Question(month, timezone, _objective(objective), labels, location)
     try:
         report = make_report(config.database, question)
     except ValueError as error:

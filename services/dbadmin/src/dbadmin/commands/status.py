@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
@@ -13,17 +13,17 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from dbadmin.commands.pairs import pairs
 from dbadmin.commands.status_table import status_table, summary
+from dbadmin.commands.watching import changes, looks
 from dbadmin.status import COLUMNS, Question, read_status
 from monitoring_core.errors import OutageError
-from monitoring_runtime.commands import Duration, config_options
+from monitoring_runtime.commands import Duration, config_options, label_option
 from monitoring_runtime.groups import examples
 from monitoring_runtime.output import Output, output_option, plain, write_rows
 from monitoring_runtime.tables import print_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from rich.console import RenderableType
 
@@ -44,7 +44,7 @@ _LINES = 100
 )
 @click.option("--down", is_flag=True, help="Only websites that are down; with --stale, those of either kind.")
 @click.option("--stale", is_flag=True, help="Only websites that nobody has checked for too long.")
-@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Only with this label. Repeatable.")
+@label_option()
 @click.option("--location", metavar="NAME", help="Only as seen from this location.")
 @click.option(
     "--limit", type=click.IntRange(1), help=f"Show at most this many. [default: {_LINES} in a table, else all]"
@@ -57,7 +57,7 @@ def status_command(
     config: Config,
     down: bool,
     stale: bool,
-    labels: tuple[str, ...],
+    labels: dict[str, str],
     location: str | None,
     limit: int | None,
     watch: bool,
@@ -73,13 +73,13 @@ def status_command(
     if watch and output is Output.CSV:
         raise click.UsageError("--watch needs -o table or -o json")
     limit = limit or (_LINES if output is Output.TABLE else None)
-    question = Question(down, stale, pairs("--label", labels), location, limit)
+    ask = partial(read_status, config, Question(down, stale, labels, location, limit))
     if not watch:
-        _print(read_status(config, question), output)
+        _print(ask(), output)
     elif output is Output.TABLE and Console().is_terminal:
-        _redraw(config, question, every)
+        _redraw(ask, every)
     else:
-        for answer in _changes(config, question, every):
+        for answer in changes(ask, every, _seen):
             if output is Output.TABLE:
                 _print(answer, output)
             else:
@@ -95,50 +95,17 @@ def _print(answer: Answer, output: Output) -> None:
     click.echo(summary(answer), err=True)
 
 
-def _changes(config: Config, question: Question, every_s: float) -> Iterator[Answer]:
-    """The answer now, and again whenever a status has changed. An outage is told once, and the watch goes on."""
-    known: list[tuple[object, ...]] | None = None
-    away = False
-    for answer in _looks(config, question, every_s):
-        if isinstance(answer, OutageError):
-            if not away:
-                click.echo(str(answer), err=True)
-            away = True
-            continue
-        away = False
-        seen: list[tuple[object, ...]] = [
-            (one.target_id, one.location, one.status, one.reason, one.stale) for one in answer.shown
-        ]
-        if seen != known:
-            yield answer
-        known = seen
+def _seen(answer: Answer) -> list[tuple[object, ...]]:
+    return [(one.target_id, one.location, one.status, one.reason, one.stale) for one in answer.shown]
 
 
-def _redraw(config: Config, question: Question, every_s: float) -> None:
+def _redraw(ask: Callable[[], Answer], every_s: float) -> None:
     """Show the table in place, until Ctrl-C. During an outage the last one stays, with the reason above it."""
     with Live(auto_refresh=False) as live, contextlib.suppress(KeyboardInterrupt):
         shown: list[RenderableType] = []
-        for answer in _looks(config, question, every_s):
+        for answer in looks(ask, every_s):
             if isinstance(answer, OutageError):
                 live.update(Group(Text(str(answer), "bold red"), *shown), refresh=True)
             else:
                 shown = [Text(summary(answer)), status_table(answer)]
                 live.update(Group(*shown), refresh=True)
-
-
-def _looks(config: Config, question: Question, every_s: float) -> Iterator[Answer | OutageError]:
-    """The answer again and again.
-
-    Raises:
-        OutageError: PostgreSQL is away at the first look: the address may be wrong.
-    """
-    answered = False
-    while True:
-        try:
-            yield read_status(config, question)
-            answered = True
-        except OutageError as error:
-            if not answered:
-                raise
-            yield error
-        time.sleep(every_s)

@@ -8,10 +8,9 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from dbadmin.commands.pairs import pairs
 from dbadmin.targets.table import ALL, Selection, count, named, read_all
 from monitoring_core.targets.masked import SHOWN, shown
-from monitoring_runtime.commands import config_options, counted
+from monitoring_runtime.commands import config_options, counted, label_option
 from monitoring_runtime.groups import examples
 from monitoring_runtime.output import Output, output_option, write_rows
 from monitoring_runtime.tables import print_table
@@ -35,7 +34,7 @@ _WIDTH = max(map(len, SHOWN)) + 2
     ),
 )
 @click.option("--active/--inactive", default=None, help="Only those that are checked, or only those that are not.")
-@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Only with this label. Repeatable.")
+@label_option()
 @click.option("--url", "url_part", metavar="TEXT", help="Only those with TEXT in their URL.")
 @click.option(
     "--limit", type=click.IntRange(1), help=f"Show at most this many. [default: {_LINES} in a table, else all]"
@@ -45,7 +44,7 @@ _WIDTH = max(map(len, SHOWN)) + 2
 def list_targets(
     config: Config,
     active: bool | None,
-    labels: tuple[str, ...],
+    labels: dict[str, str],
     url_part: str | None,
     limit: int | None,
     output: Output,
@@ -55,7 +54,7 @@ def list_targets(
     The table leaves out the fields that no target in it has; the other forms have all of them. The values of headers,
     bodies and passwords are masked: `dbadmin targets export` has them.
     """
-    selection = Selection(active, pairs("--label", labels), url_part)
+    selection = Selection(active, labels, url_part)
     limit = limit or (_LINES if output is Output.TABLE else None)
     rows = map(shown, read_all(config.database, selection, limit))
     if output is not Output.TABLE:
