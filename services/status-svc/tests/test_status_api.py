@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -131,6 +132,7 @@ def encoded(place: object) -> str:
         {"cursor": encoded("x")},
         {"cursor": encoded(2**70)},
         {"cursor": encoded(-1)},
+        {"cursor": encoded([0, [1, 1]])},
         {"label": "team"},
         {"label": "team=\0"},
         {"target_id": "9223372036854775808"},
@@ -144,6 +146,65 @@ def test_wrong_parameters_are_refused(query: dict[str, Any], serve: Serve) -> No
 def test_a_cursor_with_a_nul_is_refused(serve: Serve) -> None:
     cursor = encoded(["2026-01-01T00:00:00Z", 1, "\0"])
     assert serve().get("/api/v1/incidents", params={"cursor": cursor}).status_code == 400
+
+
+@pytest.mark.usefixtures("rows")
+@pytest.mark.parametrize(
+    ("path", "query"), [("/status", {}), ("/targets", {"label": "team=shop"}), ("/targets", {"active": "true"})]
+)
+def test_a_cursor_of_another_query_is_refused(path: str, query: dict[str, str], serve: Serve) -> None:
+    """It would begin somewhere, and whoever reads on would not know what is missing."""
+    served = serve()
+    cursor = served.get("/api/v1/targets", params={"limit": 1}).json()["next"]
+    assert served.get("/api/v1/targets", params={"limit": 2, "cursor": cursor}).status_code == 200
+    answer = served.get(f"/api/v1{path}", params=query | {"cursor": cursor})
+    assert (answer.status_code, answer.json()["detail"][:29]) == (400, "cursor: is of another query; ")
+
+
+@pytest.mark.parametrize("path", ["/incidents", "/targets/1/results"])
+@pytest.mark.usefixtures("rows")
+def test_a_time_that_ends_before_it_begins_is_refused(path: str, serve: Serve) -> None:
+    times = {"from": "2026-11-02T00:00:00Z", "until": "2026-11-01T00:00:00Z"}
+    answer = serve().get(f"/api/v1{path}", params=times)
+    assert (answer.status_code, answer.json()["detail"]) == (400, "from: must not be after until.")
+
+
+def transition(connection: Connection, alert: str, state: str) -> None:
+    connection.execute(
+        "INSERT INTO monitoring.alert_transition (transition_id, alert_id, target_id, policy, kind, severity, state, "
+        "before, at, since, locations, evidence, url) "
+        "VALUES (%s, %s, 1, 'p', 'down', 'critical', %s, 'ok', now(), now(), '{}', '[]', 'https://a.example/')",
+        (f"{alert} {state}", alert, state),
+    )
+
+
+def test_an_alert_that_changes_between_two_pages_is_on_one_of_them(connection: Connection, serve: Serve) -> None:
+    """It comes first then, where whoever reads on does not look; what began since is for the next time."""
+    for alert in ("first", "second", "third"):
+        transition(connection, alert, "firing")
+    served = serve()
+    page = served.get("/api/v1/alerts", params={"limit": 1, "open": "true"}).json()
+    assert [item["alert_id"] for item in page["items"]] == ["third"]
+    transition(connection, "first", "resolved")
+    transition(connection, "fourth", "firing")
+    page = served.get("/api/v1/alerts", params={"open": "true", "cursor": page["next"]}).json()
+    assert [item["alert_id"] for item in page["items"]] == ["second", "first"]
+    now = served.get("/api/v1/alerts", params={"open": "true"}).json()
+    assert [item["alert_id"] for item in now["items"]] == ["fourth", "third", "second"]
+
+
+def test_pages_of_results_go_back_as_far_as_the_first(config: Config, connection: Connection, serve: Serve) -> None:
+    """Those of the last day, unless it is said since when: it goes on while somebody reads."""
+    connection.execute("INSERT INTO monitoring.availability_monitor_config (amc_url) VALUES ('https://a.example/')")
+    until = dt.datetime.now(dt.UTC).replace(microsecond=0) + dt.timedelta(hours=1)
+    for ago in (dt.timedelta(hours=2), dt.timedelta(days=1) - dt.timedelta(seconds=1)):
+        at = until - ago
+        PostgresWriter(config.database).write([make_result(scheduled_at=at, started_at=at, finished_at=at)])
+    served = serve()
+    page = served.get("/api/v1/targets/1/results", params={"limit": 1}).json()
+    time.sleep(2)
+    items = served.get("/api/v1/targets/1/results", params={"cursor": page["next"]}).json()["items"]
+    assert len(items) == 1
 
 
 def test_only_tokens_that_are_valid_and_may_read_are_let_in(

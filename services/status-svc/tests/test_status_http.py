@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import json
 import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -107,6 +109,27 @@ def test_who_does_not_send_a_request_in_time_is_sent_away(
         client.sendall(sent)
         while client.recv(65_536):
             pass
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GARBAGE\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"POST /api/v1/notes HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n", 400),
+        (b"GET /" + b"a" * 1_000_000, 431),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 1_000_000, 431),
+    ],
+)
+def test_what_is_no_request_is_told_as_other_errors_are(site: Site, sent: bytes, status: int) -> None:
+    with socket.create_connection((urlsplit(site.address).hostname, urlsplit(site.address).port), 20) as client:
+        with contextlib.suppress(OSError):  # it has answered, and reads no more
+            client.sendall(sent)
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+        assert json.loads(answer.read())["status"] == status
 
 
 def test_not_all_pages_that_are_open_come_back_at_once(site: Site) -> None:

@@ -220,6 +220,9 @@ REFUSED: dict[str, tuple[bytes, dict[str, str], int]] = {
     "not UTF-8": (b'{"url": "\xff"}', {}, 400),
     "no object": (b"[]", {}, 422),
     "another media type": (b"{}", {"Content_Type": "text/plain"}, 415),
+    "compressed": (b"{}", {"Content_Encoding": "gzip"}, 415),
+    "a name twice": (b'{"url": "https://x.example/", "url": "https://y.example/"}', {}, 422),
+    "a name of a label twice": (b'{"url": "https://x.example/", "labels": {"a": "b", "a": "c"}}', {}, 422),
     "NUL": (b'{"url": "https://x.example/", "labels": {"a\\u0000": "b"}}', {}, 422),
     "half a character": (b'{"url": "https://x.example/", "labels": {"a": "\\ud800"}}', {}, 400),
     "deep": (b'{"expected_json":' * 100_000 + b"1" + b"}" * 100_000, {}, 413),
@@ -237,6 +240,19 @@ def test_a_content_that_cannot_be_used_is_refused(
     answer = writing("POST", "/targets", content, **headers)
     assert (answer.status_code, answer.json()["status"]) == (status, status), answer.text
     assert writes(connection) == []
+
+
+def test_what_is_wrong_with_a_content_is_told(writing: Writing) -> None:
+    """Who writes a file by hand, or has it made, learns where to look."""
+    comma = writing("POST", "/targets", b'{"url": "https://x.example/",}').json()["detail"]
+    assert comma == "The content is not JSON: trailing comma in object (byte 29)."
+    twice = writing("POST", "/targets", b'{"url": "https://x.example/", "regexp": "a", "regexp": "b"}').json()["detail"]
+    assert twice == "'regexp' is given twice in one object."
+
+
+def test_a_content_may_begin_with_a_byte_order_mark(writing: Writing) -> None:
+    """Editors and shells of Windows write one."""
+    assert writing("POST", "/targets", b'\xef\xbb\xbf{"url": "https://x.example/"}').status_code == 201
 
 
 def test_the_same_request_with_its_key_is_done_once(config: Config, writing: Writing, connection: Connection) -> None:

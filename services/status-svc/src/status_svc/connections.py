@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sys
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from status_svc.problems import problem
 
 if TYPE_CHECKING:
     import asyncio
@@ -41,6 +45,18 @@ class Connection(H11Protocol):
         super().shutdown()
         if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
             self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no request of HTTP, or begins too long, as every other error is answered."""
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            # The error that uvicorn is at knows which of the two it is.
+            status = HTTPStatus(getattr(sys.exception(), "error_status_hint", 400))
+            detail = "The request's line and headers are too long." if status == 431 else "This is no request of HTTP."
+            answer = problem(status, detail, {"Connection": "close"})
+            head = b"".join(b"%b: %b\r\n" % pair for pair in answer.raw_headers)
+            line = f"HTTP/1.1 {status:d} {status.phrase}\r\n".encode()
+            self.transport.write(line + head + b"\r\n" + bytes(answer.body))
+        self.transport.close()
 
     def _await_request(self) -> None:
         self._forget()

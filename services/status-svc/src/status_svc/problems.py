@@ -24,6 +24,7 @@ _TITLES = {
     422: "The content is not valid",
     428: "If-Match is required",
     429: "Too many requests",
+    431: "The request begins too long",
     500: "Internal error",
     503: "Not available for now",
 }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import datetime as dt
+import json
 import unicodedata
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import attrs
@@ -115,6 +118,9 @@ def check_media_type(request: Request, *media_types: str) -> None:
     stated = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if stated not in media_types:
         raise ProblemError(415, f"The content must be {' or '.join(media_types)}.")
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        # RFC 9110, section 15.5.16.
+        raise ProblemError(415, "The content must not be compressed.", {"Accept-Encoding": "identity"})
 
 
 def object_of(content: bytes) -> dict[str, Any]:
@@ -123,14 +129,18 @@ def object_of(content: bytes) -> dict[str, Any]:
     Raises:
         ProblemError: it is something else.
     """
+    content = content.removeprefix(codecs.BOM_UTF8)
     try:
         value = msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise ProblemError(400, "The content is not JSON.") from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        # It says where, and repeats nothing.
+        raise ProblemError(400, f"The content is not JSON: {str(error).removeprefix('JSON is malformed: ')}.") from None
     if not isinstance(value, dict):
         raise ProblemError(422, "The content must be an object.")
     if is_nested_deeply(value, MAX_LEVELS + _LEVELS_ABOVE):
         raise ProblemError(422, "The content has lists and objects too deep in each other.")
+    # Of a name that is given twice, msgspec takes the last and says nothing.
+    json.loads(content, object_pairs_hook=_each_once, parse_int=len, parse_float=len)
     if any(_unfit(text) for text in _texts(value)):
         raise ProblemError(422, "The content has a character that cannot be stored, such as NUL.")
     return value
@@ -214,6 +224,14 @@ def invalid(problems: Sequence[str], most: int = 20) -> ProblemError:
     """The error that tells what is wrong with a content. Args: most: so many things are told."""
     shown = [problem[:_LONGEST_DETAIL] for problem in problems[:most]]
     return ProblemError(422, f"{'; '.join(shown)}."[:_LONGEST_DETAIL], errors=shown)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ProblemError(422, f"{name[:40]!r} is given twice in one object.")
+    return found
 
 
 def _texts(value: Any) -> Iterator[str]:

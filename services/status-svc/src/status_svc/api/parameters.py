@@ -6,6 +6,7 @@ import base64
 import binascii
 import datetime as dt
 import re
+import zlib
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -15,6 +16,7 @@ from status_svc.problems import ProblemError
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+PAGE = ("limit", "cursor")
 MAX_LIMIT = 1_000
 DEFAULT_LIMIT = 100
 MAX_ID = 2**63 - 1
@@ -34,12 +36,15 @@ class Parameters:
         self._values: dict[str, str] = {}
         for name, value in request.query_params.multi_items():
             if name not in known:
-                raise ProblemError(400, f"There is no parameter {name[:40]!r}; there are {', '.join(known)}.")
+                there = f"there are {', '.join(known)}" if known else "there are none"
+                raise ProblemError(400, f"There is no parameter {name[:40]!r}; {there}.")
             if name in self._values:
                 raise ProblemError(400, f"{name}: comes twice.")
             if "\0" in value:
                 raise ProblemError(400, f"{name}: has a NUL character.")
             self._values[name] = value
+        chosen = sorted(item for item in self._values.items() if item[0] not in PAGE)
+        self._query = zlib.crc32(msgspec.json.encode([request.url.path, chosen]))
 
     def text(self, name: str) -> str | None:
         """A text; None when it is missing."""
@@ -104,9 +109,16 @@ class Parameters:
             place = base64.b64decode(padded, altchars=b"-_", validate=True)
             if b"\\u0000" in place:
                 raise ValueError
-            return msgspec.json.decode(place, type=kind)
+            query, found = msgspec.json.decode(place, type=tuple[int, kind])
         except (binascii.Error, ValueError, msgspec.MsgspecError, UnicodeError):
             raise ProblemError(400, "cursor: take it as `next` of the page before gives it.") from None
+        if query != self._query:
+            raise ProblemError(400, "cursor: is of another query; only `limit` may change from page to page.")
+        return found
+
+    def cursor_after(self, place: Any) -> str:
+        """A cursor: where a page of this query ends, in a form that is nobody's business."""
+        return base64.urlsafe_b64encode(msgspec.json.encode([self._query, place])).decode().rstrip("=")
 
 
 def number(name: str, value: str, most: int = MAX_ID) -> int:
@@ -118,8 +130,3 @@ def number(name: str, value: str, most: int = MAX_ID) -> int:
     if not _NUMBER.fullmatch(value) or not 1 <= int(value) <= most:
         raise ProblemError(400, f"{name}: must be a whole number from 1 to {most}.")
     return int(value)
-
-
-def cursor_after(place: Any) -> str:
-    """A cursor: where a page ends, in a form that is nobody's business."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")

@@ -47,12 +47,16 @@ AND began_at <= coalesce(%(after_at)s, 'infinity'::timestamptz)
 AND ((began_at, target_id, location)
     < (%(after_at)s::timestamptz, %(after_id)s::bigint, %(after_location)s::text)) IS NOT FALSE
 ORDER BY began_at DESC, target_id DESC, location DESC LIMIT %(limit)s"""
+NEWEST_TRANSITION = "SELECT coalesce(max(sequence), 0) AS sequence FROM {alert_transition}"
 ALERTS = """
 SELECT t.sequence, t.alert_id, t.state, t.severity, t.policy, t.kind, t.target_id, t.url, t.labels, t.since, t.at,
     t.locations, t.cause, t.silenced_window, t.step_s, a.acknowledged_at, a.acknowledged_by, a.note
 FROM {alert_transition} t LEFT JOIN {alert_acknowledgement} a USING (alert_id)
-WHERE t.sequence < coalesce(%(after)s::bigint, 9223372036854775807)
-AND NOT EXISTS (SELECT FROM {alert_transition} n WHERE n.alert_id = t.alert_id AND n.sequence > t.sequence)
+WHERE t.sequence < coalesce(%(after)s::bigint, 9223372036854775807) AND t.sequence <= %(as_of)s
+AND NOT EXISTS (
+    SELECT FROM {alert_transition} n
+    WHERE n.alert_id = t.alert_id AND n.sequence > t.sequence AND n.sequence <= %(as_of)s
+)
 AND (t.target_id = %(target_id)s::bigint) IS NOT FALSE
 AND (%(label)s::jsonb = '{{}}' OR t.labels @> %(label)s::jsonb)
 AND ((t.state NOT IN ('ok', 'resolved')) = %(open)s::boolean) IS NOT FALSE

@@ -24,6 +24,7 @@ class Places(NamedTuple):
         expires_at: the first end of its certificates, of the last ones seen, in seconds since the epoch.
         http_version: 1.0, 1.1 or 2.
         tls_version: 1.2 or 1.3.
+        remote_address: of the last connection.
     """
 
     target_id: Texts = ()
@@ -44,6 +45,7 @@ class Places(NamedTuple):
     tls_version: Texts = ()
     redirects: Texts = ()
     body_bytes: Texts = ()
+    remote_address: Texts = ()
 
 
 # The newest check is looked up for each row by its key: a join might read all results that there are. What a stale
@@ -53,7 +55,7 @@ SELECT s.target_id::text, s.url, coalesce(s.location, ''), s.status, s.reason, e
     CASE WHEN NOT s.stale THEN s.response_time_s END::text, CASE WHEN NOT s.stale THEN s.http_status END::text,
     extract(epoch FROM coalesce(c.chain_expires_at, s.certificate_expires_at))::text, c.dns_s::text, c.connect_s::text,
     c.tls_s::text, c.first_byte_s::text, c.transfer_s::text, c.http_version, c.tls_version, c.redirects::text,
-    c.body_bytes::text {labels}, s.omitted
+    c.body_bytes::text, CASE WHEN NOT s.stale THEN s.remote_address END {labels}, s.omitted
 FROM (
     SELECT *, count(*) OVER () - %(most)s AS omitted FROM {{website_status}} WHERE active
     ORDER BY target_id, location LIMIT %(most)s

@@ -67,6 +67,12 @@ def _parts(places: Places, names: list[str], omitted: int) -> Iterator[str]:
         places.body_bytes,
     )
     yield from _metric(
+        "probe_ip_protocol",
+        "4 or 6: the version of IP of the last connection of the newest check",
+        names,
+        (address and ("6" if ":" in address else "4") for address in places.remote_address),
+    )
+    yield from _metric(
         "probe_failed_due_to_regex",
         "1 while the website is down because of what its answer says or does not say",
         names,
@@ -123,11 +129,15 @@ def _lines(metric: str, names: list[str], values: Iterable[str | None]) -> list[
 def _names(places: Places, labels: Mapping[str, Texts]) -> Iterator[str]:
     """The labels of each place as text. Of two that differ in no more than a password, one says its id."""
     first: dict[tuple[str | None, str | None], str | None] = {}
+    stated = set(zip(places.url, places.location, strict=True))
     own = zip(places.target_id, places.url, places.location, *labels.values(), strict=True)
     for target_id, url, location, *values in own:
         instance = url or ""
         if first.setdefault((url, location), target_id) != target_id:
             instance += f"#target-{target_id}"
+            # Somebody may have written just this as a URL.
+            while (instance, location) in stated:
+                instance += f"#target-{target_id}"
         name = f'instance="{_escaped(instance)}",location="{_escaped(location or "")}"'
         for label, value in zip(labels, values, strict=True):
             if value is not None:
