@@ -64,6 +64,11 @@ class Project:
         """Run a command of Compose; its output."""
         return self.run(f"docker compose -f infra/compose/compose.yaml {arguments}").strip()
 
+    def health(self) -> list[str]:
+        """What Docker thinks of each container of a service."""
+        asked = self.compose("ps --format '{{.Health}}' producer consumer alert status")
+        return asked.splitlines()
+
     def rows(self, sql: str = ROWS) -> int:
         """A number from the database."""
         return int(self.compose(f'exec -T postgres psql -U monitoring -tA -c "{sql}"'))
@@ -127,6 +132,7 @@ def test_one_command_brings_everything_up_and_the_main_job_is_done(project: Proj
     assert "<h1" in shown("")
     with pytest.raises(urllib.error.HTTPError, match="401"):
         shown("metrics/websites")
+    until(lambda: set(project.health()) == {"healthy"}, 180, lambda: str(project.health()))
     project.documented("Stop with Compose")
     project.compose("up --detach")
     until(lambda: "postgres" in project.compose("ps --services --status running"), 180)

@@ -6,7 +6,7 @@ import http.client
 import sys
 from typing import TYPE_CHECKING
 
-from monitoring_core.config import ConfigError, load_config
+from monitoring_core.config import ConfigError, load_metrics
 
 if TYPE_CHECKING:
     from monitoring_core.config import MetricsConfig
@@ -36,7 +36,7 @@ def ask(config: MetricsConfig) -> tuple[bool, str]:
 def main() -> int:
     """The exit status: 0 when alive, otherwise 1, the only two that Docker allows."""
     try:
-        healthy, line = ask(load_config().metrics)
+        healthy, line = ask(load_metrics())
     except ConfigError as error:
         healthy, line = False, str(error)
     print(line)

@@ -4,7 +4,7 @@ from monitoring_core.config.consumer import Assignor, ConsumerConfig, GroupProto
 from monitoring_core.config.database import DatabaseConfig, TimeSeries
 from monitoring_core.config.faults import ConfigError, Fault
 from monitoring_core.config.kafka import KafkaConfig
-from monitoring_core.config.load import CONFIG_VARIABLE, DEFAULT_PATH, Setting, load_config, load_settings
+from monitoring_core.config.load import CONFIG_VARIABLE, DEFAULT_PATH, Setting, load_config, load_metrics, load_settings
 from monitoring_core.config.logging import LoggingConfig
 from monitoring_core.config.metrics import MetricsConfig
 from monitoring_core.config.monitor import EngineName, HttpVersion, MonitorConfig
@@ -38,6 +38,7 @@ __all__ = [
     "TimeSeries",
     "format_duration",
     "load_config",
+    "load_metrics",
     "load_settings",
     "parse_duration",
     "written",

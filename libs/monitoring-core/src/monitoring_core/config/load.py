@@ -12,6 +12,7 @@ import attrs
 from monitoring_core.config.converter import Sourced
 from monitoring_core.config.document import Document, DocumentError, read_document
 from monitoring_core.config.faults import ConfigError, Fault, Section, suggestion
+from monitoring_core.config.metrics import MetricsConfig
 from monitoring_core.config.overrides import Override, from_environment, from_option
 from monitoring_core.config.roles import Role
 from monitoring_core.config.sections import SECTIONS, Config, holds_secret
@@ -47,6 +48,16 @@ def load_config(
     """
     path = path or _named(environ)
     return _Loading(path, SecretSources(environ, path.parent, kubernetes)).load(settings, role)
+
+
+def load_metrics(path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> MetricsConfig:
+    """The section `metrics` alone, for whoever asks a service how it is and has none of its secrets.
+
+    Raises:
+        ConfigError: as `load_config`, but the settings of other sections are not judged.
+    """
+    path = path or _named(environ)
+    return _Loading(path, SecretSources(environ, path.parent)).load_metrics()
 
 
 @attrs.frozen
@@ -110,10 +121,7 @@ class _Loading:
         self._faults: list[Fault] = []
 
     def load(self, settings: Sequence[str], role: Role | None) -> Config:
-        self._document = read_document(self._path)
-        self._use_sections_of_the_file()
-        for override in from_environment(self._sources.environ):
-            self._replace(override)
+        self._gather()
         for setting in settings:
             if option := from_option(setting):
                 self._replace(option)
@@ -122,9 +130,18 @@ class _Loading:
         if role:
             self._use_account(role)
         loaded = {name: self._section(name) for name in SECTIONS}
+        self._raise_faults()
+        return Config(**cast("dict[str, Any]", loaded))  # each is of the class that SECTIONS names
+
+    def load_metrics(self) -> MetricsConfig:
+        self._gather()
+        metrics = self._section("metrics")
+        self._raise_faults()
+        return cast("MetricsConfig", metrics)
+
+    def _raise_faults(self) -> None:
         if self._faults:
             raise ConfigError(sorted(self._faults, key=_order))
-        return Config(**cast("dict[str, Any]", loaded))  # each is of the class that SECTIONS names
 
     def origin(self, path: str) -> str | None:
         """Where a setting was set; None when it has its default."""
@@ -132,6 +149,13 @@ class _Loading:
         if source not in self._places and source not in self._document.lines:
             return None
         return self._place(source) if source == path else f"{self._place(source)} {source}"
+
+    def _gather(self) -> None:
+        """Read the file and the environment."""
+        self._document = read_document(self._path)
+        self._use_sections_of_the_file()
+        for override in from_environment(self._sources.environ):
+            self._replace(override)
 
     def _use_sections_of_the_file(self) -> None:
         for name, content in self._document.data.items():
