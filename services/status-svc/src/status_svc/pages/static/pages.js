@@ -7,6 +7,8 @@
   const LATELY_S = 30;
   // So that not all who look on ask in the same moment.
   const SPREAD_MS = 2000;
+  // A page of which no event tells asks again after this time.
+  const ALONE_MS = 30000;
   const TRIES = 5;
   const AGAIN_MS = 30000;
   const RELOAD_MS = 600000;
@@ -57,15 +59,21 @@
       summary.textContent = state.summary[1];
     }
     const told = document.getElementById("told");
-    if (behind || (told && told.dataset.told !== state.told)) {
+    const found = document.getElementById("found");
+    const finds = found && found.dataset.states !== state.states;
+    if (behind || finds || (told && told.dataset.told !== state.told)) {
       wanted = state.at;
       if (!renewing) setTimeout(renew, Math.random() * SPREAD_MS, TRIES);
       renewing = true;
     }
+    heard(state.at);
+  }
+
+  function heard(at) {
     heardAt = Date.now();
-    madeAt = Date.parse(state.at);
-    made.dateTime = state.at;
-    made.textContent = state.at.replace("T", " ").replace("Z", " UTC");
+    madeAt = Date.parse(at);
+    made.dateTime = at;
+    made.textContent = at.replace("T", " ").replace("Z", " UTC");
     showAge();
   }
 
@@ -78,6 +86,7 @@
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       isNew = answer.ok && page.body.dataset.made >= wanted;
       if (isNew) replace(page);
+      if (isNew && events === undefined) heard(page.body.dataset.made);
     } catch {
       // Tried again.
     }
@@ -116,5 +125,7 @@
   if (events !== undefined) {
     setInterval(reload, RELOAD_MS + Math.random() * RELOAD_MS / 10);
     listen();
+  } else if ("alone" in document.body.dataset) {
+    setInterval(renew, ALONE_MS * (1 + Math.random() / 10), 0);
   }
 })();
