@@ -45,8 +45,8 @@ class Search:
 
     @property
     def query(self) -> str:
-        """It as the query of a URL."""
-        return urlencode({"q": self.typed, "state": self.state})
+        """It as the query of a URL; empty for nothing."""
+        return urlencode({name: value for name, value in (("q", self.typed), ("state", self.state)) if value})
 
     def among(self, components: Iterable[Component]) -> list[Component]:
         """Those with the state and all words, in small letters or large ones, in what their view shows of them."""
@@ -62,7 +62,7 @@ def asked(query: Mapping[str, str]) -> Search | None:
     """What the query of a URL asks for; None for nothing. A state that there is not is none."""
     state = query.get("state", "")
     search = Search(text(query.get("q", "")[:LONGEST]), state if state in STATES else "")
-    return search if search != Search() else None
+    return search if search.query else None
 
 
 def _has(words: Iterable[str], one: Component) -> bool:

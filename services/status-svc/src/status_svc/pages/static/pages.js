@@ -28,6 +28,15 @@
     return `${number} ${unit}${number === 1 ? "" : "s"}`;
   }
 
+  // As the server says it.
+  function lasting(seconds) {
+    const minutes = Math.max(0, Math.floor(seconds / 60 + 0.5));
+    if (minutes < 1) return "less than a minute";
+    const parts = [[Math.floor(minutes / 1440), "day"], [Math.floor(minutes / 60) % 24, "hour"], [minutes % 60, "minute"]];
+    const said = parts.filter(([number]) => number).map(([number, unit]) => `${number} ${unit}${number === 1 ? "" : "s"}`);
+    return said.join(" ");
+  }
+
   function showAge() {
     const seconds = Math.max(0, Math.round((Date.now() - madeAt) / 1000));
     const words = inWords(Math.floor(seconds / 60));
@@ -38,6 +47,10 @@
     const said = isOld ? `This is how it was ${words} ago: nothing newer has come.` : "";
     if (old.textContent !== said) old.textContent = said;
     document.body.classList.toggle("old", isOld);
+    for (const one of document.querySelectorAll("[data-since]")) {
+      const lasts = lasting((madeAt - Date.parse(one.dataset.since)) / 1000);
+      if (one.textContent !== lasts) one.textContent = lasts;
+    }
   }
   showAge();
   setInterval(showAge, 1000);
