@@ -12,7 +12,7 @@ from page_values import AT, MINUTE, component, days
 
 from status_svc.pages import charts, feed, joining, rendering, shown
 from status_svc.pages.detail import Hour
-from status_svc.pages.model import Board, Day, Incident, Level, Seen, State, combined, public
+from status_svc.pages.model import Board, Day, Incident, Level, Seen, State, Update, combined, public
 
 UP = Seen(location="a", status="up")
 DOWN = Seen(location="b", status="down", reason="timeout")
@@ -92,6 +92,19 @@ def test_an_incident_whose_website_is_up_by_now_is_not_shown_as_down() -> None:
         for page in (rendering.overview(board, rendering.View()), rendering.incidents(board, rendering.View())):
             assert f'<a href="components/1.html"><bdi>Shop</bdi></a>: {word}<' in page
             assert open_until in page
+
+
+def test_an_incident_says_once_when_it_began_and_how_long_it_is_open() -> None:
+    """What people say of it is below."""
+    began = AT - 181 * MINUTE
+    updates = (Update(at=began, kind="Down"), Update(at=AT, kind="Identified", text="A disk is full."))
+    for said, times in ((updates[:1], 1), (updates, 2)):
+        one = Incident(id="1-1", target_id=1, name="Shop", began_at=began, ended_at=None, updates=said)
+        board = Board(at=AT, components=(component(state=State.DOWN),), incidents=(one,))
+        page = rendering.incidents(board, rendering.View())
+        assert page.count(f"{shown.moment(began)}</time>") == times
+        assert 'still open after <span data-since="2026-11-26T08:59:00Z">3 hours 1 minute</span>' in page
+        assert ("A disk is full." in page) == (times == 2)
 
 
 def test_where_there_is_no_group_nothing_is_called_other() -> None:

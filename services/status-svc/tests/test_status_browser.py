@@ -25,7 +25,7 @@ from monitoring_testkit.waiting import until
 from status_svc import export
 from status_svc.pages.cache import Cache
 from status_svc.pages.queries import Queries
-from status_svc.pages.shown import text
+from status_svc.pages.shown import lasting, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +41,10 @@ PAGES = [
     "components/1.html",
     "incidents.html",
     "maintenance.html",
+    "?q=shop&state=not-up",
+    "?q=nothing",
     "inner/",
+    "inner/?q=shop.example",
     "inner/components/1.html",
     "inner/components/2.html",
     "inner/incidents.html",
@@ -77,6 +80,7 @@ def shop_rows() -> Rows:
         status(5, "https://new.example/", PUBLIC, status="unknown", reason="not_checked_yet", location=None),
         status(6, "https://paused.example/", PUBLIC, status="unknown", reason="inactive", active=False),
         status(7, "https://down.example/", PUBLIC, status="down", reason="timeout"),
+        *(status(n, f"https://more-{n}.example/", PUBLIC | {"group": "More"}) for n in range(8, 12)),
     ]
     days = [
         {
@@ -307,6 +311,13 @@ def test_no_page_scrolls_sideways(opened: Any, site: Site) -> None:
                 assert wide == [width, width] or wide[0] <= wide[1], (name, width, wide)
 
 
+# Names of components over which a state lies.
+_OVERLAPPING = """[...document.querySelectorAll('.components li')].filter(one => {
+    const [words, name] = ['.state b', 'a'].map(what => one.querySelector(what).getBoundingClientRect());
+    return words.right > name.left && words.bottom > name.top && words.left < name.right && words.top < name.bottom;
+}).map(one => one.querySelector('a').textContent)"""
+
+
 def test_a_name_has_room_on_every_screen(opened: Any, site: Site) -> None:
     """On none does it stand a syllable to a line, because something beside it takes all that there is."""
     page = opened(site.address)
@@ -314,6 +325,32 @@ def test_a_name_has_room_on_every_screen(opened: Any, site: Site) -> None:
     for width in range(320, 1_500, 20):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate(narrowest) >= 160, width
+        assert page.evaluate(_OVERLAPPING) == [], width
+
+
+def test_a_telephone_shows_first_why_something_is_down(opened: Any, site: Site) -> None:
+    """Above the days, and without moving a table."""
+    page = opened(site.address + "inner/components/7.html", viewport={"width": 390, "height": 844})
+    why = page.get_by_role("cell", name="timeout").first.bounding_box()
+    assert why["x"] + why["width"] <= 390
+    assert why["y"] + why["height"] <= 844
+    chart = page.goto(site.address + "inner/components/1.html") and page.locator(".chart").bounding_box()
+    assert chart["width"] >= 700
+
+
+def test_an_open_page_says_how_long_it_has_been(opened: Any, site: Site) -> None:
+    """In the words of the server, as of the moment of the page."""
+    page = opened(site.address)
+    lasts = page.locator("[data-since]").first
+    expect(lasts).to_have_text(re.compile("^1 day"))
+    for minutes, words in ((0, "less than a minute"), (1, "1 minute"), (181, "3 hours 1 minute"), (2_880, "2 days")):
+        page.evaluate(
+            "minutes => document.querySelector('[data-since]').dataset.since ="
+            "new Date(Date.parse(document.body.dataset.made) - minutes * 60000).toISOString()",
+            minutes,
+        )
+        expect(lasts).to_have_text(words)
+        assert words == lasting(dt.timedelta(minutes=minutes))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -403,6 +440,57 @@ def test_an_open_page_hears_of_an_incident(shop: Site, opened: Any) -> None:
         expect(page.locator("article.open")).to_have_count(0, timeout=30_000)
         expect(page.locator("article.over")).to_have_count(count)
         assert page.evaluate("window.loadedOnce")
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_search_is_made_by_keyboard(opened: Any, site: Site, script: bool) -> None:
+    """With JavaScript and without: words, a state, Enter; and back to all."""
+    page = opened(site.address, java_script_enabled=script)
+    page.get_by_label("Words").focus()
+    page.keyboard.type("SHOP")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Down at")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#found > p").first).to_contain_text("Found 1 of 11 with SHOP, state: Down at some locations.")
+    assert page.url == site.address + "?q=SHOP&state=partly"
+    assert page.get_by_label("Words").input_value() == "SHOP"
+    page.get_by_role("link", name="Show all").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".components li")).to_have_count(11)
+    assert page.url == site.address
+
+
+def test_an_open_search_hears_what_it_finds_by_now(shop: Site, opened: Any) -> None:
+    """What is down by now is there, and what is up again is gone, without the page being loaded again."""
+    page = opened(shop.address + "?state=not-up")
+    page.evaluate("window.loadedOnce = true")
+    expect(page.locator("#found")).to_contain_text("Nothing is found among 1")
+    shop.rows.status[0] |= {"status": "down", "reason": "timeout"}
+    expect(page.locator("#c1 .state b")).to_have_text("Down", timeout=20_000)
+    expect(page.locator("#found")).to_contain_text("Found 1 of 1")
+    shop.rows.status[0] |= {"status": "up", "reason": None}
+    expect(page.locator("#c1")).to_have_count(0, timeout=20_000)
+    assert page.evaluate("window.loadedOnce")
+
+
+def test_a_page_of_which_no_event_tells_asks_again(shop: Site, opened: Any) -> None:
+    """That of a target which pages leave out: it is as of then, and says so when it cannot ask."""
+    shop.rows.left_out = [status(2, "https://left.example/", {})]
+    page = opened(shop.address + "inner/components/2.html")
+    page.clock.install()
+    page.reload()
+    expect(page.locator("#c2 .state b")).to_have_text("Up")
+    shop.rows.left_out[0] |= {"status": "down", "reason": "timeout"}
+
+    def is_down() -> bool:
+        page.clock.fast_forward(34_000)
+        return bool(page.locator("#c2 .state b").inner_text() == "Down")
+
+    until(is_down, 30)
+    shop.rows.away = True
+    page.clock.fast_forward(400_000)
+    expect(page.locator("#old")).to_contain_text("nothing newer has come")
 
 
 def test_an_open_page_that_hears_nothing_says_so(shop: Site, opened: Any) -> None:

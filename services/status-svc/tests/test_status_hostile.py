@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
+import attrs
 import pytest
 from hostile_texts import TEXTS, URLS
 from page_values import everything
 
 from status_svc.pages import model, rendering, shown
+from status_svc.pages.searching import Search
 
 PUBLIC = {"status_page": "public"}
 GOOD_URL = "https://shop.example/"
-VOID = {"meta", "link", "img", "br", "path", "circle", "use", "rect", "polyline"}
+VOID = {"meta", "link", "img", "input", "br", "path", "circle", "use", "rect", "polyline"}
 
 
 class Structure(HTMLParser):
@@ -59,6 +61,7 @@ def pages(text: str, url: str = GOOD_URL) -> dict[str, str]:
         "component": rendering.component(board, one, view, detail),
         "incidents": rendering.incidents(board, view),
         "maintenance": rendering.maintenance(board, view),
+        "found": rendering.found(board, attrs.evolve(view, inner=True), Search("", "down"), (one,)),
         "public overview": rendering.overview(public, view),
         "public component": rendering.component(public, shown_publicly[0], view),
         "public incidents": rendering.incidents(public, view),

@@ -127,6 +127,21 @@ def test_who_logs_in_sees_the_page_that_was_asked_for(person: Person, issuer: Pr
     assert not person.sees()
 
 
+@pytest.mark.parametrize(
+    ("query", "back"),
+    [
+        ("q=team%3Dshop+%C3%A9&state=not-up", "q=team%3Dshop+%C3%A9&state=not-up"),
+        ("q=a b/../../\\\\evil.example/", "q=a%20b%2F..%2F..%2F%5C%5Cevil.example%2F"),
+        (f"q={'x' * 300}", ""),
+    ],
+)
+def test_who_logs_in_comes_back_to_what_was_searched_for(person: Person, query: str, back: str) -> None:
+    """Nowhere else, whatever the query is; one that a cookie has no room for is left out."""
+    answer = person.opens(f"inner/?{query}")
+    assert answer.status_code == 200
+    assert answer.url == person.site.address + "inner/" + (f"?{back}" if back else "")
+
+
 def test_the_cookie_is_for_the_inner_pages_alone(person: Person) -> None:
     """No script and no other site gets it, and it holds neither tokens nor claims."""
     back = person.begins()

@@ -11,6 +11,7 @@ from status_database import MINUTE, OneConnection, add, database, roll_up, store
 
 from monitoring_core.clock import SystemClock
 from monitoring_core.config import StatusConfig
+from monitoring_core.errors import OutageError
 from monitoring_testkit import alert_rows
 from status_svc.pages import cache, queries, rendering
 from status_svc.pages.cache import Cache
@@ -144,6 +145,70 @@ def test_of_too_many_targets_those_are_shown_that_everybody_may_see(
         known_up.get(name, 0) for name in names
     ]
     assert len(both.inner.incidents) == (shown is None or "Shop" in shown)
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("STALE", ["https://stale.example/"]),
+        ("example new", ["https://new.example/"]),
+        ("status_page=PUBLIC group=shops", ["https://stale.example/"]),
+        ("Müller", ["https://new.example/"]),
+        ("50%", ["https://new.example/"]),
+        ("a_b\\c", ["https://new.example/"]),
+        ("a%c", []),
+        ("axb", []),
+        ("shop.example", []),
+        ("team=a", []),
+        ("secret", []),
+        (".example", ["https://stale.example/", "https://paused.example/", "https://new.example/"]),
+    ],
+)
+def test_targets_that_pages_leave_out_are_found_by_words(
+    made: tuple[DatabaseConfig, Session], monkeypatch: pytest.MonkeyPatch, typed: str, found: list[str]
+) -> None:
+    """As those that they keep, which are not found once more; no word is a pattern, and no password is found."""
+    for module in (queries, cache):
+        monkeypatch.setattr(module, "MOST_TARGETS", 1)
+    _, connection = made
+    with connection.transaction(force_rollback=True):
+        connection.execute(
+            "UPDATE monitoring.availability_monitor_config SET amc_labels = %s::jsonb, "
+            "amc_url = replace(amc_url, '//', '//user:secret@') WHERE amc_url LIKE '%%new%%'",
+            ('{"owner": "Müller 50%", "path": "a_b\\\\c"}',),
+        )
+        connection.execute(
+            "UPDATE monitoring.availability_monitor_config SET amc_labels = 'null' WHERE amc_url LIKE '%paused%'"
+        )
+
+        async def look() -> list[str]:
+            cache = cache_of(made)
+            assert [one.name for one in (await cache.current()).inner.components] == ["Shop"]
+            return [one.name for one in (await cache.search(typed.split())).components]
+
+        assert asyncio.run(look()) == found
+
+
+def test_a_search_beyond_what_pages_keep_is_made_once(
+    made: tuple[DatabaseConfig, Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many make it within the time of status.cache; and no more of them than so many at once."""
+    for module in (queries, cache):
+        monkeypatch.setattr(module, "MOST_TARGETS", 1)
+    statements: list[str] = []
+
+    async def look() -> None:
+        cache = cache_of(made, statements)
+        await cache.current()
+        before = len(statements)
+        await asyncio.gather(*(cache.search(["stale"]) for _ in range(1_000)))
+        # The targets; their status, days and incidents.
+        assert len(statements) - before == 4
+        with pytest.raises(OutageError, match="more than 20 are looked at at once"):
+            await asyncio.gather(*(cache.search([f"nothing {n}"]) for n in range(20)))
+        await cache.close()
+
+    asyncio.run(look())
 
 
 def test_the_inner_page_of_a_target_has_its_checks_and_alerts(made: tuple[DatabaseConfig, Session]) -> None:

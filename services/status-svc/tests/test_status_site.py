@@ -15,6 +15,7 @@ from status_database import MINUTE, add, roll_up, store
 from dbadmin.tokens import add_token
 from monitoring_core.tokens import Scope
 from status_svc.cli import main
+from status_svc.pages import cache, queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +73,44 @@ def test_a_thousand_views_cost_postgresql_what_one_costs(shop: int, serve: Calla
     every_second, every_five, every_minute = (1 + int(seconds / kept) for kept in (1, 5, 60))
     # The status; incidents, notes and windows; the days and which targets are shown.
     assert counted._value.get() <= every_second + 3 * every_five + 2 * every_minute < 200
+
+
+def test_a_target_that_pages_leave_out_has_its_page(
+    config: Config,
+    connection: psycopg.Connection[Any],
+    serve: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The inner view finds it, shows all of it, and its badge; the public view does not know of it."""
+    for module in (queries, cache):
+        monkeypatch.setattr(module, "MOST_TARGETS", 1)
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    kept, left = (add(connection, f"https://{name}.internal.example/", {"team": name}) for name in ("kept", "left"))
+    for number in (kept, left):
+        for back in range(3):
+            store(connection, number, now - back * MINUTE, "down", error=f"refused by {number}")
+    roll_up(config.database)
+    site = serve(public_labels={"team": "kept"})
+    overview = site.get("/inner/").text
+    assert "left.internal" not in overview
+    assert "Words find the others" in overview
+    found = site.get("/inner/?q=team=left&state=down").text
+    assert f'href="components/{left}.html"><bdi>https://left.internal.example/</bdi>' in found
+    assert "left.internal" not in site.get("/inner/?q=team=left&state=up").text
+    page = site.get(f"/inner/components/{left}.html").text
+    for shown in (f"refused by {left}", "still open", "team=left", "data-alone"):
+        assert shown in page
+    assert site.get(f"/inner/badges/{left}.svg").status_code == 200
+    assert "data-events" in site.get(f"/inner/components/{kept}.html").text
+    for missing in (
+        f"/components/{left}.html",
+        f"/badges/{left}.svg",
+        "/inner/components/4711.html",
+        f"/inner/components/{2**63}.html",
+    ):
+        assert site.get(missing).status_code == 404
+    assert "Further targets" not in site.get("/?q=left").text
+    assert "/bdi" not in site.get("/?q=left").text
 
 
 def test_an_export_links_to_where_the_pages_are(config: Config, shop: int, tmp_path: Path) -> None:

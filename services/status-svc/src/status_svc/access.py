@@ -125,7 +125,7 @@ class Access:
         Raises:
             ProblemError: there are too many of this client.
         """
-        client = _address(request) if client is None else client
+        client = address_of(request) if client is None else client
         if wait_s := self._limits.wait_s(client):
             raise ProblemError(429, "Wait before you ask again.", {"Retry-After": str(math.ceil(wait_s))})
 
@@ -141,5 +141,6 @@ def _secret(shown: str, *, browser: bool) -> str:
     return ""
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
+    """What stands for the address that a request comes from."""
     return network_of(request.client.host) if request.client else ""

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from monitoring_core.tokens import Scope
+from status_svc.access import address_of
 from status_svc.pages.queries import Queries
 from status_svc.pages.web import Pages
 from status_svc.problems import ProblemError
@@ -34,5 +35,9 @@ def routes(context: Context) -> list[BaseRoute]:
             return False
         return True
 
-    pages = Pages(Queries(context.database), context.clock, context.settings, permits, login)
+    def counts(request: Request) -> None:
+        # Apart from all else that comes from there, such as logins.
+        context.access.count(request, ("search", address_of(request)))
+
+    pages = Pages(Queries(context.database), context.clock, context.settings, permits, counts, login)
     return [*(login.routes(context.access) if login else ()), *pages.routes()]

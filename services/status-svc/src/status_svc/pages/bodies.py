@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _AGAIN_S = 10.0
 # An older one is not sent while a newer one can be made.
 _FRESH_S = 15.0
-_MAX_BYTES = 64_000_000
 
 
 @attrs.frozen
@@ -46,10 +45,12 @@ class _Kept:
 
 
 class Bodies:
-    """The bodies that were asked for last, at most 64 MB of them. All methods belong to one event loop."""
+    """The bodies that were asked for last. All methods belong to one event loop."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, most_bytes: int = 64_000_000) -> None:
+        """Args: most_bytes: how much memory they take, about."""
         self._clock = clock
+        self._most_bytes = most_bytes
         self._kept: dict[str, _Kept] = {}
         self._making: dict[str, asyncio.Task[Body | None]] = {}
         self._bytes = 0
@@ -90,7 +91,7 @@ class Bodies:
             self._bytes -= old.body.size
         self._kept[key] = kept
         self._bytes += kept.body.size
-        while self._bytes > _MAX_BYTES and len(self._kept) > 1:
+        while self._bytes > self._most_bytes and len(self._kept) > 1:
             self._bytes -= self._kept.pop(next(iter(self._kept))).body.size
 
 

@@ -17,16 +17,17 @@ import structlog
 from monitoring_core.clock import from_ms
 from monitoring_core.errors import OutageError
 from status_svc.pages import joining
-from status_svc.pages.model import MOST_TARGETS, State, public
+from status_svc.pages.lookups import Lookups
+from status_svc.pages.model import MOST_TARGETS, Board, State, public
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from monitoring_core.clock import Clock
     from monitoring_core.config import StatusConfig
     from status_svc.pages.detail import Detail
-    from status_svc.pages.model import Board, Component, Seen
+    from status_svc.pages.model import Component, Seen
     from status_svc.pages.queries import Queries, Row
 
 T = TypeVar("T")
@@ -40,6 +41,8 @@ _LATE_S = 2.0
 _REST = 4
 _OLD_S = 60.0
 _DETAILS = 200
+# Each of them reads all targets once.
+_SEARCHES = 20
 
 
 class NothingYetError(Exception):
@@ -84,7 +87,10 @@ class Cache:
         self._incidents: _Kept[list[Row]] = _Kept([])
         self._notes: _Kept[list[Row]] = _Kept([])
         self._windows: _Kept[list[Row]] = _Kept([])
-        self._details: dict[int, tuple[float, asyncio.Task[Detail]]] = {}
+        self._details: Lookups[Detail] = Lookups(clock, self._every_s, _DETAILS)
+        self._further: Lookups[Board] = Lookups(clock, self._every_s, _DETAILS)
+        self._searches: Lookups[list[int]] = Lookups(clock, self._every_s, _SEARCHES)
+        self._one_at_a_time = asyncio.Lock()
 
     @property
     def every_s(self) -> float:
@@ -121,19 +127,41 @@ class Cache:
         Raises:
             OutageError: PostgreSQL cannot be read, or too many targets are looked at.
         """
-        now = self._clock.monotonic()
-        kept = self._details.get(target_id)
-        if kept is None or kept[0] <= now:
-            for old in [number for number, (due, task) in self._details.items() if due <= now and task.done()]:
-                del self._details[old]
-            if len(self._details) >= _DETAILS:
-                raise OutageError(f"more than {_DETAILS} targets are looked at at once")
-            kept = now + self._every_s, asyncio.create_task(self._read_detail(target_id))
-            self._details[target_id] = kept
-        return await asyncio.shield(kept[1])
+        return await self._details.get(target_id, lambda: self._read_detail(target_id))
+
+    async def further(self, targets: tuple[int, ...]) -> Board:
+        """A board of some of the targets that boards leave out, read no more often for each choice of them.
+
+        Raises:
+            OutageError: as for `detail`.
+        """
+        return await self._further.get(targets, lambda: self._read_further(list(targets)))
+
+    async def search(self, words: Sequence[str]) -> Board:
+        """A board of the targets that boards leave out and that have these words, read no more often for the same ones.
+
+        Raises:
+            OutageError: as for `detail`.
+        """
+        found = await self._searches.get(tuple(words), lambda: self._read_found(words))
+        return await self.further(tuple(found)) if found else Board(at=self._now())
 
     async def _read_detail(self, target_id: int) -> Detail:
         return joining.detail(*await self._queries.of_target(target_id, self._now()))
+
+    async def _read_further(self, targets: list[int]) -> Board:
+        now = self._now()
+        status = await self._queries.status(targets)
+        days = await self._read_days(now, targets)
+        incidents = await self._queries.incidents(now, targets)
+        lists = (incidents, self._notes.value, self._windows.value)
+        return await asyncio.to_thread(self._joined, now, status, days, *lists)
+
+    async def _read_found(self, words: Sequence[str]) -> list[int]:
+        kept = self._chosen.value or []
+        # So that no more than one of the connections is taken.
+        async with self._one_at_a_time:
+            return await self._queries.found(words, self._settings.public_labels, kept[-1] if kept else 0)
 
     async def _read(self) -> None:
         began = self._clock.monotonic()
@@ -172,13 +200,16 @@ class Cache:
         return await asyncio.to_thread(self._join, now, status, self._days.value, *lists)
 
     def _join(self, now: dt.datetime, status: list[Row], days: joining.Days, *lists: list[Row]) -> Both:
-        incidents, notes, windows = lists
-        labels = {"name_label": self._settings.name_label, "group_label": self._settings.group_label}
-        inner = joining.board(now, status, days, incidents, notes, windows, **labels)
+        inner = self._joined(now, status, days, *lists)
         chosen, outer = self._chosen.value, public(inner, self._settings.public_labels)
         # The public lacks something only where those that it may see are too many themselves.
         is_full = chosen is not None and len(chosen) >= MOST_TARGETS
         return Both(attrs.evolve(inner, left_out=chosen is not None), attrs.evolve(outer, left_out=is_full))
+
+    def _joined(self, now: dt.datetime, status: list[Row], days: joining.Days, *lists: list[Row]) -> Board:
+        incidents, notes, windows = lists
+        labels = {"name_label": self._settings.name_label, "group_label": self._settings.group_label}
+        return joining.board(now, status, days, incidents, notes, windows, **labels)
 
     async def _read_days(self, now: dt.datetime, targets: list[int] | None) -> joining.Days:
         return joining.Days(await self._queries.days(now, targets), now)
@@ -198,7 +229,8 @@ class Cache:
 
     async def close(self) -> None:
         """Let a read that is under way end."""
-        tasks = [task for task in (self._reading, *(task for _, task in self._details.values())) if task is not None]
+        looked_up = (*self._details.tasks, *self._further.tasks, *self._searches.tasks)
+        tasks = [task for task in (self._reading, *looked_up) if task is not None]
         with contextlib.suppress(Exception):
             await asyncio.gather(*tasks, return_exceptions=True)
 

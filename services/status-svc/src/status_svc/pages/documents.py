@@ -11,17 +11,20 @@ import attrs
 from status_svc.pages import calendars, feed, rendering
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from monitoring_core.config import StatusConfig
     from status_svc.pages.detail import Detail
     from status_svc.pages.model import Board, Component
     from status_svc.pages.rendering import View
+    from status_svc.pages.searching import Search
 
 HTML = "text/html; charset=utf-8"
 SVG = "image/svg+xml"
 _STATIC = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": SVG}
 _OF_COMPONENT = re.compile(r"(components|badges)/([1-9][0-9]{0,18})\.(html|svg)")
+# Numbers of targets are bigint.
+_HIGHEST = 2**63 - 1
 _PART = re.compile(r"index-([1-9][0-9]{0,4})\.html")
 
 
@@ -48,12 +51,18 @@ def names(board: Board) -> Iterator[str]:
     yield "index.html"
 
 
+def number_of(name: str) -> int | None:
+    """The number of the component that a document is about."""
+    found = _OF_COMPONENT.fullmatch(name)
+    if found is None or (found[1] == "components") != (found[3] == "html") or int(found[2]) > _HIGHEST:
+        return None
+    return int(found[2])
+
+
 def component_of(name: str, board: Board) -> Component | None:
     """The component that a document is about."""
-    found = _OF_COMPONENT.fullmatch(name)
-    if found is None or (found[1] == "components") != (found[3] == "html"):
-        return None
-    return board.component(int(found[2]))
+    number = number_of(name)
+    return None if number is None else board.component(number)
 
 
 def make(name: str, board: Board, view: View, base: str = "", detail: Detail | None = None) -> Document | None:
@@ -86,6 +95,11 @@ def _page(name: str, board: Board, view: View) -> str | None:
     if found and 2 <= int(found[1]) <= rendering.parts(board):
         return rendering.overview(board, view, int(found[1]))
     return None
+
+
+def found(board: Board, view: View, search: Search, further: Sequence[Component] | None = None) -> Document:
+    """What somebody looks for. Args: further: what is not on the board, as for rendering."""
+    return Document(rendering.found(board, view, search, further).encode(), HTML)
 
 
 @cache

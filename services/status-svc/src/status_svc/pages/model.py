@@ -9,7 +9,7 @@ import attrs
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 DAYS = 90
 # So many incidents of single locations are read, and targets; of each of these a process keeps 20 kB or more.
@@ -226,17 +226,17 @@ class Board:
     maintenance: tuple[Maintenance, ...] = ()
     left_out: bool = False
 
-    @property
-    def groups(self) -> dict[str, list[Component]]:
-        """The components by group, in the order of the names."""
-        found: dict[str, list[Component]] = {}
-        for component in sorted(self.components, key=lambda one: (one.group, one.name, one.id)):
-            found.setdefault(component.group, []).append(component)
-        return found
-
     def component(self, number: int) -> Component | None:
         """The component of this number, if it is shown."""
         return next((one for one in self.components if one.id == number), None)
+
+
+def by_group(components: Iterable[Component]) -> dict[str, list[Component]]:
+    """Components by group, in the order of the names."""
+    found: dict[str, list[Component]] = {}
+    for component in sorted(components, key=lambda one: (one.group, one.name, one.id)):
+        found.setdefault(component.group, []).append(component)
+    return found
 
 
 def combined(seen: Sequence[Seen]) -> State:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from status_svc.pages.model import DAYS, MOST_INCIDENTS, MOST_TARGETS
+from status_svc.pages.searching import MOST_FURTHER
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from status_svc.ports import Database
 
@@ -21,6 +23,14 @@ _CHOSEN = """
 SELECT CASE WHEN (SELECT count(*) FROM (SELECT FROM {website_target} LIMIT %(most)s + 1) known) > %(most)s THEN ARRAY(
     SELECT target_id FROM {website_target} WHERE coalesce(labels, '{{}}') @> %(labels)s::jsonb
     ORDER BY target_id LIMIT %(most)s) END AS targets"""
+# Labels are as a page says them, one a line. Those that pages keep, the first with their labels, are not looked for.
+_FOUND = """
+SELECT target_id FROM {website_target}
+WHERE lower(concat_ws(E'\n', url, (SELECT string_agg(name || '=' || value, E'\n')
+    FROM jsonb_each_text(CASE jsonb_typeof(labels) WHEN 'object' THEN labels END) label (name, value))))
+    LIKE ALL (ARRAY(SELECT lower(pattern) FROM unnest(%(patterns)s::text[]) pattern))
+AND (target_id <= %(last)s AND coalesce(labels, '{{}}') @> %(labels)s::jsonb) IS NOT TRUE
+ORDER BY target_id LIMIT %(limit)s"""
 _STATUS = """
 SELECT target_id, url, location, status, reason, since, last_check_at, response_time_s, http_status,
     certificate_expires_at, active, coalesce(stale, false) AS stale, error, remote_address, certificate_subject,
@@ -65,6 +75,8 @@ FROM (
     ORDER BY alert_id, sequence DESC
 ) t LEFT JOIN {alert_acknowledgement} a USING (alert_id) ORDER BY t.at DESC LIMIT 20"""
 _MOST_NOTES = 5_000
+# What has a meaning in a pattern of LIKE, and the same without it.
+_SPECIAL, _PLAIN = r"[\\%_]", r"\\\g<0>"
 
 
 class Queries:
@@ -81,6 +93,17 @@ class Queries:
         (row,) = await self._run(_CHOSEN, labels=msgspec.json.encode(labels).decode(), most=MOST_TARGETS)
         found: list[int] | None = row["targets"]
         return found
+
+    async def found(self, words: Iterable[str], labels: Mapping[str, str], last: int) -> list[int]:
+        """Which targets that pages leave out have all of these words in their URL or their labels: the first of them.
+
+        Args:
+            labels: of those that pages keep.
+            last: the last one that they keep.
+        """
+        patterns = [f"%{re.sub(_SPECIAL, _PLAIN, word)}%" for word in words]
+        values = {"patterns": patterns, "labels": msgspec.json.encode(labels).decode(), "last": last}
+        return [row["target_id"] for row in await self._run(_FOUND, **values, limit=MOST_FURTHER)]
 
     async def status(self, targets: list[int] | None = None) -> list[Row]:
         """The status of every target at every location."""

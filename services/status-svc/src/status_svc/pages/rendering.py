@@ -10,10 +10,11 @@ import attrs
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from status_svc.pages import charts, shown
-from status_svc.pages.model import MOST_TARGETS, NO_GROUP, WORST_FIRST, State
+from status_svc.pages.model import MOST_TARGETS, NO_GROUP, WORST_FIRST, State, by_group
+from status_svc.pages.searching import LONGEST, MOST_FURTHER, STATES, Search
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from status_svc.pages.detail import Detail
     from status_svc.pages.model import Board, Component
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 # Of an overview; further components are on further parts.
 PART = 1_000
+# Of what is found: whoever gets more gives more words.
+MOST_FOUND = 100
+# So few components are seen at one glance.
+_FEW = 10
 _OPEN_INCIDENTS = 20
 _INCIDENTS = 200
 _LONGEST_ON_BADGE = 40
@@ -47,6 +52,7 @@ _ENVIRONMENT.filters.update(
     strip=charts.strip,
     chart=charts.phases,
 )
+_ENVIRONMENT.globals.update(STATES=STATES, LONGEST=LONGEST, MOST_FURTHER=MOST_FURTHER)
 
 
 @attrs.frozen(kw_only=True)
@@ -58,6 +64,8 @@ class View:
         root: the way from the page to the overview, like "../".
         static: the way from the page to the folder that has the folder static.
         made_once: whether the page is a copy, which says how old it is and hears of no events.
+        inner: whether it is for those who may see everything.
+        live: whether events tell of what is on it.
         login: whether people log in to see it, and so can log out.
     """
 
@@ -66,6 +74,8 @@ class View:
     static: str = ""
     made_once: bool = False
     login: bool = False
+    inner: bool = False
+    live: bool = True
 
     def below(self) -> View:
         """The same for a page one folder further down."""
@@ -108,10 +118,8 @@ def parts(board: Board) -> int:
 
 def overview(board: Board, view: View, part: int = 1) -> str:
     """The overview. Args: part: from 1."""
-    ordered = [(group, one) for group, components in board.groups.items() for one in components]
-    groups: dict[str, list[Component]] = {}
-    for group, one in ordered[(part - 1) * PART : part * PART]:
-        groups.setdefault(group, []).append(one)
+    ordered = [one for components in by_group(board.components).values() for one in components]
+    groups = by_group(ordered[(part - 1) * PART : part * PART])
     if list(groups) == [NO_GROUP]:
         groups = {"All components": groups[NO_GROUP]}
     opened = [one for one in board.incidents if one.ended_at is None]
@@ -127,7 +135,33 @@ def overview(board: Board, view: View, part: int = 1) -> str:
         maintenance_now=[one for one in board.maintenance if one.begins_at <= board.at < one.ends_at],
         pages=parts(board),
         part=part,
-        left_out=MOST_TARGETS if board.left_out else 0,
+        search=Search() if len(board.components) >= _FEW else None,
+    )
+
+
+def found(board: Board, view: View, search: Search, further: Sequence[Component] | None = None) -> str:
+    """The overview of what somebody looks for.
+
+    Args:
+        further: what was found of targets that the board leaves out; None when they could not be looked up.
+    """
+    components = search.among(board.components)
+    worst = sorted(components, key=lambda one: WORST_FIRST.index(one.state))[:MOST_FOUND]
+    wants_further = view.inner and board.left_out
+    return _render(
+        "found.html",
+        board,
+        attrs.evolve(view, live=view.live and not (wants_further and further)),
+        page="found",
+        summary=summary(board.components),
+        search=search,
+        groups=by_group(worst),
+        count=len(components),
+        shown=len(worst),
+        total=len(board.components),
+        wants_further=wants_further,
+        further=None if further is None else [one for one in further if search.wants(one)],
+        states=states(board),
     )
 
 
@@ -170,13 +204,24 @@ def told(board: Board) -> str:
     return hashlib.sha256(repr((incidents, maintenance)).encode()).hexdigest()[:16]
 
 
+def states(board: Board) -> str:
+    """Names the states of all components: what is found by a state may be something else under another name."""
+    return hashlib.sha256(repr([(one.id, str(one.state)) for one in board.components]).encode()).hexdigest()[:16]
+
+
 def _up(board: Board) -> frozenset[int]:
     return frozenset(one.id for one in board.components if one.state is State.UP)
 
 
 def _render(template: str, board: Board, view: View, **values: Any) -> str:
     return _ENVIRONMENT.get_template(template).render(
-        at=board.at, view=view, told=told(board), up=_up(board), known_since=board.known_since, **values
+        at=board.at,
+        view=view,
+        told=told(board),
+        up=_up(board),
+        known_since=board.known_since,
+        left_out=MOST_TARGETS if board.left_out else 0,
+        **values,
     )
 
 

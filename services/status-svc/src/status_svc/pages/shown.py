@@ -65,7 +65,7 @@ def seconds(value: float | None) -> str:
 
 def lasting(value: dt.timedelta) -> str:
     """A duration, to the minute."""
-    minutes = max(0, round(value.total_seconds() / 60))
+    minutes = max(0, math.floor(value.total_seconds() / 60 + 0.5))
     if minutes < 1:
         return "less than a minute"
     days, hours, rest = minutes // 1_440, minutes // 60 % 24, minutes % 60

@@ -106,17 +106,17 @@ class Stream:
 
     def _tell(self, board: Board, changed: list[Component]) -> None:
         number = self._last.number + 1 if self._last else 1
-        self._last = _Change(number, _event(board, changed, self._rest), _event(board, board.components, self._rest))
+        names = {"told": self._rest, "states": rendering.states(board)}
+        self._last = _Change(number, _event(board, changed, names), _event(board, board.components, names))
         self._next, before = asyncio.Event(), self._next
         before.set()
 
 
-def _event(board: Board, components: Iterable[Component], rest: str) -> bytes:
+def _event(board: Board, components: Iterable[Component], names: dict[str, str]) -> bytes:
     summary = rendering.summary(board.components)
     data = {
         "at": iso(board.at),
         "summary": [summary.state, summary.words],
         "components": [[one.id, one.state, one.state.words] for one in components],
-        "told": rest,
-    }
+    } | names
     return f"event: state\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()

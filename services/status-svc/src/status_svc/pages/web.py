@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+import attrs
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -14,21 +15,25 @@ from status_svc.pages import documents
 from status_svc.pages.bodies import Bodies, Body, body_of
 from status_svc.pages.cache import Cache, NothingYetError
 from status_svc.pages.rendering import View
+from status_svc.pages.searching import asked
 from status_svc.pages.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.requests import Request
 
     from monitoring_core.clock import Clock
     from monitoring_core.config import StatusConfig
     from status_svc.login import Login
-    from status_svc.pages.model import Board
+    from status_svc.pages.model import Board, Component
     from status_svc.pages.queries import Queries
+    from status_svc.pages.searching import Search
 
     # Whether a request may see the inner view: it bears a token, or whoever sent it has logged in.
     Permits = Callable[[Request], Awaitable[bool]]
+    # Counts a search of somebody who needs to show nothing, and raises when there are too many.
+    Counts = Callable[[Request], None]
 
 _NO_STORE = {"Cache-Control": "no-store"}
 # Whoever stands in between asks each time whether it has changed, which costs next to nothing.
@@ -37,24 +42,34 @@ _BASIC = 'Basic realm="status", charset="UTF-8"'
 _BEARER = "Bearer"
 # After this time a browser that hears of inner changes comes back with its token, which may be revoked by then.
 _JUDGED_S = 600.0
+_SEARCHES_BYTES = 8_000_000
 
 
 class Pages:
     """The pages, with the cache that they share."""
 
     def __init__(
-        self, queries: Queries, clock: Clock, settings: StatusConfig, permits: Permits, login: Login | None
+        self,
+        queries: Queries,
+        clock: Clock,
+        settings: StatusConfig,
+        permits: Permits,
+        counts: Counts,
+        login: Login | None,
     ) -> None:
         self._base = documents.base(settings)
         self._permits = permits
+        self._counts = counts
         self._login = login
         self._clock = clock
         self._cache = Cache(queries, clock, settings)
         self._bodies = Bodies(clock)
+        # Apart, because there are as many searches as somebody likes.
+        self._found = Bodies(clock, _SEARCHES_BYTES)
         self._streams = {inner: Stream(self._cache, inner=inner) for inner in (False, True)}
         self._views = {
             False: View(title=settings.title),
-            True: View(title=f"{settings.title} (inner)", static="../", login=login is not None),
+            True: View(title=f"{settings.title} (inner)", static="../", login=login is not None, inner=True),
         }
         self._static = {name: body_of(document) for name, document in documents.static().items()}
 
@@ -101,7 +116,7 @@ class Pages:
             return await self._document(request, inner=True)
         # Programs such as feed readers are asked for a token all the same: they cannot log in.
         if self._login and "text/html" in request.headers.get("accept", ""):
-            return await self._login.begin(request, request.path_params["name"])
+            return await self._login.begin(request, request.path_params["name"], request.url.query)
         return _unknown(_BASIC)
 
     def _events(self, request: Request, *, inner: bool, lasts: Callable[[], bool] = lambda: True) -> Response:
@@ -120,9 +135,12 @@ class Pages:
 
     async def _document(self, request: Request, *, inner: bool) -> Response:
         name = request.path_params["name"] or "index.html"
+        search = asked(request.query_params) if name == "index.html" else None
+        if search and not inner:
+            self._counts(request)
         try:
             board = (await self._cache.current()).of(inner)
-            body = await self._body(name, board, inner=inner)
+            body = await (self._search(search, board, inner) if search else self._body(name, board, inner))
         except (NothingYetError, OutageError):
             return PlainTextResponse(
                 "The database cannot be read at this moment. Try again in a minute.\n",
@@ -137,12 +155,26 @@ class Pages:
             answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         return answer
 
-    async def _body(self, name: str, board: Board, *, inner: bool) -> Body | None:
+    async def _search(self, search: Search, board: Board, inner: bool) -> Body | None:
+        further: Sequence[Component] | None = ()
+        if inner and board.left_out and search.words:
+            try:
+                further = (await self._cache.search(search.words)).components
+            except OutageError:
+                further = None
+        key = f"{'inner' if inner else 'public'}/?{search.query}"
+        view = self._views[inner]
+        return await self._found.get(key, board, lambda: documents.found(board, view, search, further))
+
+    async def _body(self, name: str, board: Board, inner: bool) -> Body | None:
+        view, number = self._views[inner], documents.number_of(name)
+        if inner and board.left_out and number and not board.component(number):
+            board, view = await self._cache.further((number,)), attrs.evolve(view, live=False)
         one = documents.component_of(name, board)
         detail = await self._cache.detail(one.id) if inner and one and name.startswith("components/") else None
         base = "" if inner else self._base
         key = f"{'inner' if inner else 'public'}/{name}"
-        return await self._bodies.get(key, board, lambda: documents.make(name, board, self._views[inner], base, detail))
+        return await self._bodies.get(key, board, lambda: documents.make(name, board, view, base, detail))
 
 
 def _response(request: Request, body: Body, *, private: bool = False) -> Response:

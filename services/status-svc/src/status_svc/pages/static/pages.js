@@ -7,6 +7,8 @@
   const LATELY_S = 30;
   // So that not all who look on ask in the same moment.
   const SPREAD_MS = 2000;
+  // A page of which no event tells asks again after this time.
+  const ALONE_MS = 30000;
   const TRIES = 5;
   const AGAIN_MS = 30000;
   const RELOAD_MS = 600000;
@@ -26,6 +28,15 @@
     return `${number} ${unit}${number === 1 ? "" : "s"}`;
   }
 
+  // As the server says it.
+  function lasting(seconds) {
+    const minutes = Math.max(0, Math.floor(seconds / 60 + 0.5));
+    if (minutes < 1) return "less than a minute";
+    const parts = [[Math.floor(minutes / 1440), "day"], [Math.floor(minutes / 60) % 24, "hour"], [minutes % 60, "minute"]];
+    const said = parts.filter(([number]) => number).map(([number, unit]) => `${number} ${unit}${number === 1 ? "" : "s"}`);
+    return said.join(" ");
+  }
+
   function showAge() {
     const seconds = Math.max(0, Math.round((Date.now() - madeAt) / 1000));
     const words = inWords(Math.floor(seconds / 60));
@@ -36,6 +47,10 @@
     const said = isOld ? `This is how it was ${words} ago: nothing newer has come.` : "";
     if (old.textContent !== said) old.textContent = said;
     document.body.classList.toggle("old", isOld);
+    for (const one of document.querySelectorAll("[data-since]")) {
+      const lasts = lasting((madeAt - Date.parse(one.dataset.since)) / 1000);
+      if (one.textContent !== lasts) one.textContent = lasts;
+    }
   }
   showAge();
   setInterval(showAge, 1000);
@@ -57,15 +72,21 @@
       summary.textContent = state.summary[1];
     }
     const told = document.getElementById("told");
-    if (behind || (told && told.dataset.told !== state.told)) {
+    const found = document.getElementById("found");
+    const finds = found && found.dataset.states !== state.states;
+    if (behind || finds || (told && told.dataset.told !== state.told)) {
       wanted = state.at;
       if (!renewing) setTimeout(renew, Math.random() * SPREAD_MS, TRIES);
       renewing = true;
     }
+    heard(state.at);
+  }
+
+  function heard(at) {
     heardAt = Date.now();
-    madeAt = Date.parse(state.at);
-    made.dateTime = state.at;
-    made.textContent = state.at.replace("T", " ").replace("Z", " UTC");
+    madeAt = Date.parse(at);
+    made.dateTime = at;
+    made.textContent = at.replace("T", " ").replace("Z", " UTC");
     showAge();
   }
 
@@ -78,6 +99,7 @@
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       isNew = answer.ok && page.body.dataset.made >= wanted;
       if (isNew) replace(page);
+      if (isNew && events === undefined) heard(page.body.dataset.made);
     } catch {
       // Tried again.
     }
@@ -116,5 +138,7 @@
   if (events !== undefined) {
     setInterval(reload, RELOAD_MS + Math.random() * RELOAD_MS / 10);
     listen();
+  } else if ("alone" in document.body.dataset) {
+    setInterval(renew, ALONE_MS * (1 + Math.random() / 10), 0);
   }
 })();
