@@ -15,6 +15,8 @@ pub enum Kind {
     Tls,
     /// The website speaks none of the protocols that were offered.
     Protocol,
+    /// The website wants this request over HTTP/1.1 (RFC 9113, section 7).
+    Older,
     /// The library for TLS knows less than browsers do, and cannot tell whether the website is at fault.
     Unable,
     /// There is no answer, or it is not HTTP.
@@ -36,6 +38,7 @@ impl Kind {
             Kind::HungUp => "hung_up",
             Kind::Tls => "tls",
             Kind::Protocol => "protocol",
+            Kind::Older => "older",
             Kind::Unable => "unable",
             Kind::Answer => "answer",
             Kind::Body => "body",

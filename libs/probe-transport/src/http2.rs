@@ -100,5 +100,6 @@ fn broken(error: &h2::Error) -> Failure {
         (None, true) => format!("the website gave up the request{reason}"),
         (None, false) => format!("the answer is not HTTP/2{reason}"),
     };
-    Failure::new(Kind::Answer, what)
+    let older = error.is_remote() && error.reason() == Some(Reason::HTTP_1_1_REQUIRED);
+    Failure::new(if older { Kind::Older } else { Kind::Answer }, what)
 }

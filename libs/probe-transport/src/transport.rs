@@ -197,8 +197,9 @@ impl Shared {
 
     fn finish(&self, answer: Answer) {
         let mut finished = lock(&self.finished);
-        // A website that speaks another protocol is asked again, too.
-        let refused = answer.failure.as_ref().is_some_and(|failure| failure.kind == Kind::Protocol);
+        // A website that wants another protocol is asked again, too.
+        let wants_another = |failure: &Failure| matches!(failure.kind, Kind::Protocol | Kind::Older);
+        let refused = answer.failure.as_ref().is_some_and(wants_another);
         finished.urgent |= answer.progress.leads_on || refused;
         finished.answers.push(answer);
         if finished.awaited.is_some_and(|enough| finished.urgent || finished.answers.len() >= enough) {

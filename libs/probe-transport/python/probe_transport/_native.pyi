@@ -27,8 +27,8 @@ class Answer:
         body: as it came over the wire, without the framing; empty when it was not to be read.
         cut: whether the body was left when it was larger than `max_body`.
         failure: the step that failed: `name`, `connect`, `hung_up`, `tls`, `protocol`, `answer`, `body`, `deadline`,
-            `unable` where the library for TLS cannot tell whether the website is at fault, or `own` for a fault of this
-            machine.
+            `older` where the website wants the request over HTTP/1.1, `unable` where the library for TLS cannot tell
+            whether the website is at fault, or `own` for a fault of this machine.
         detail: one line about the failure for a person; of `deadline`, what the hop was at.
     """
 

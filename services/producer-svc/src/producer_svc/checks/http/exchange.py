@@ -21,6 +21,7 @@ from producer_svc.checks.http.charset import to_utf8
 from producer_svc.checks.http.cookies import Cookies
 from producer_svc.checks.http.head import Head
 from producer_svc.checks.http.request import NO_REQUEST, REDIRECTS, Request, first_request, redirected
+from producer_svc.checks.http.urls import authority_of
 from producer_svc.checks.http.verdict import (
     judge_expectation,
     judge_forbidden,
@@ -34,6 +35,7 @@ from producer_svc.checks.network import told
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from monitoring_core.config import HttpVersion
     from producer_svc.check import Check, Origin
     from producer_svc.checks.http.limits import Limits
 
@@ -55,7 +57,7 @@ class Exchange:
         attempts: every address that the last connection was tried with, and what came of it.
         chain_end: the certificate that expires first of those that the trust in the website rests on.
         endless: whether the last response is a stream whose time to end is over when the check's is.
-        http2: whether the website speaks nothing but HTTP/2.
+        only: the version of HTTP that the website wants, if it has refused the one it was asked in.
         stalled_s: how long this process stood still during the check, where the engine notes it.
     """
 
@@ -82,7 +84,7 @@ class Exchange:
     tls_resumed: bool | None = attrs.field(default=None, init=False)
     regexp_matched: bool | None = attrs.field(default=None, init=False)
     ended: float | None = attrs.field(default=None, init=False)
-    http2: bool = attrs.field(default=False, init=False)
+    only: HttpVersion | None = attrs.field(default=None, init=False)
     endless: bool = attrs.field(default=False, init=False)
     stalled_s: float = attrs.field(default=0.0, init=False)
     # The last request without the cookies of the way.
@@ -229,6 +231,8 @@ class Exchange:
     def follow(self) -> None:
         """Go on with the request `following`, with the cookies that were set on the way."""
         assert self.following is not None
+        if self.only and authority_of(self.following.url) != authority_of(self.request.url):
+            self.only = None
         self._plain = self.request = self.following
         self.following = None
         if self._cookies:

@@ -42,6 +42,7 @@ _REASONS = {
     "hung_up": Reason.CONNECTION_ERROR,
     "tls": Reason.TLS_ERROR,
     "protocol": Reason.TLS_ERROR,
+    "older": Reason.CONNECTION_ERROR,
     "answer": Reason.CONNECTION_ERROR,
     "body": Reason.BODY_READ_ERROR,
 }
@@ -66,7 +67,6 @@ class NativeEngine:
         self._certificates = ClientCertificates(config.client_certificate_directory)
         self._shown: dict[str, tuple[ClientCertificate, Shown]] = {}
         self._http_versions = config.http_versions
-        self._prefers_http2 = config.http_versions[0] is HttpVersion.TWO
         self._resume_for_s = config.tls_resumption.total_seconds()
         self._tokens = itertools.count(1)
         self._running: dict[int, Exchange] = {}
@@ -148,8 +148,8 @@ class NativeEngine:
                 self._limits.body,
                 target.settings.follow_redirects,
                 target.settings.verify_tls,
-                http1=not exchange.http2,
-                http2=exchange.http2 or self._prefers_http2,
+                http1=exchange.only is not HttpVersion.TWO,
+                http2=(exchange.only or self._http_versions[0]) is HttpVersion.TWO,
                 endless=target.settings.looks_into_body,
                 connect_to=exchange.connect_to,
                 family=target.settings.family or 0,
@@ -202,10 +202,8 @@ class NativeEngine:
         """
         if answer.status is not None and exchange.head(answer.status, answer.fields):
             exchange.body(answer.body, answer.cut)
-        if answer.failure == "protocol" and not exchange.http2 and not self._prefers_http2:
-            if HttpVersion.TWO not in self._http_versions:
-                raise EndingError(Reason.PROBER_ERROR, "the website speaks HTTP/2 alone; see monitor.http_versions")
-            exchange.http2 = True  # the website may speak nothing else
+        if exchange.only is None and (wanted := self._wanted(answer)):
+            exchange.only = wanted
             self._send_again(exchange)
             return True
         if answer.failure is not None and not (exchange.endless and answer.failure == "deadline"):
@@ -215,6 +213,20 @@ class NativeEngine:
         exchange.follow()
         self._send_again(exchange)
         return True
+
+    def _wanted(self, answer: Answer) -> HttpVersion | None:
+        """The other version of HTTP, if the website refused the one that it was asked in.
+
+        Raises:
+            EndingError: the other one is not to be spoken.
+        """
+        if answer.failure == "older":
+            return HttpVersion.ONE
+        if answer.failure != "protocol" or self._http_versions[0] is HttpVersion.TWO:
+            return None
+        if HttpVersion.TWO not in self._http_versions:
+            raise EndingError(Reason.PROBER_ERROR, "the website speaks HTTP/2 alone; see monitor.http_versions")
+        return HttpVersion.TWO
 
     def _handed_over(self, exchange: Exchange) -> bool:
         """Let the other engine make the check in the time that is left of it, if any is."""
@@ -258,7 +270,7 @@ class NativeEngine:
 
 def measure(exchange: Exchange, answer: Answer) -> None:
     """Add what was measured in a hop to its exchange."""
-    if exchange.hops or exchange.http2:
+    if exchange.hops or exchange.only:
         exchange.dns_s = _sum(exchange.dns_s, answer.dns_s)
         exchange.connect_s = _sum(exchange.connect_s, answer.connect_s)
         exchange.tls_s = _sum(exchange.tls_s, answer.tls_s)
