@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, TextIO
 import click
 import yaml
 
+from monitoring_core.targets.files import csv_value
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -54,7 +56,7 @@ def write_rows(
     click.echo(begin, nl=False, file=file)
     for count, row in enumerate(rows, start=1):
         if output is Output.CSV:
-            text = _csv_line(_csv_text(row[name]) for name in columns)
+            text = _csv_line(_plain(csv_value(row[name])) for name in columns)
         elif output is Output.YAML:
             text = yaml.safe_dump([plain(row)], sort_keys=False, allow_unicode=True)
         else:
@@ -86,13 +88,3 @@ def _csv_line(values: Iterable[object]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(values)
     return line.getvalue()
-
-
-def _csv_text(value: object) -> object:
-    """A value as files of targets have it: empty for none, JSON for what is not one value."""
-    match value:
-        case bool():
-            return str(value).lower()
-        case dict() | list() | tuple():
-            return json.dumps(value, ensure_ascii=False)
-    return _plain(value)

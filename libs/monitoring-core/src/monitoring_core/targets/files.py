@@ -203,13 +203,14 @@ def write_targets(file: IO[str], file_format: FileFormat, records: Iterable[Targ
     for count, record in enumerate(records, start=1):  # noqa: B007 (the last value is the answer)
         fields = {name: value for name, value in attrs.asdict(record).items() if value is not None}
         if file_format is FileFormat.CSV:
-            writer.writerow({name: _csv_text(value) for name, value in fields.items()})
+            writer.writerow({name: csv_value(value) for name, value in fields.items()})
         else:
             file.write(json.dumps(fields, ensure_ascii=False) + "\n")
     return count
 
 
-def _csv_text(value: object) -> object:
+def csv_value(value: object) -> object:
+    """A value as CSV has it: true and false in small letters, JSON for what is not one value."""
     if isinstance(value, bool):
         return str(value).lower()
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | tuple) else value
