@@ -11,6 +11,7 @@ from dbadmin.install.schema import create_schema
 from monitoring_core.config import DatabaseConfig
 from monitoring_runtime.postgres import connect
 from monitoring_testkit.fixtures.postgresql import postgres, server
+from monitoring_testkit.servers.killable_postgresql import KillablePostgresql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from local_stack.servers import Postgres
     from monitoring_runtime.session import Session
 
-__all__ = ["connection", "database", "day", "postgres", "server"]
+__all__ = ["connection", "database", "day", "killable", "postgres", "server"]
 
 
 @pytest.fixture
@@ -42,3 +43,13 @@ def database(postgres: Postgres, day: dt.date) -> DatabaseConfig:
 def connection(database: DatabaseConfig) -> Iterator[Session]:
     with connect(database, "test", autocommit=True) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def killable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KillablePostgresql]:
+    """A PostgreSQL that can be killed, with an empty database `monitoring`."""
+    running = KillablePostgresql(tmp_path_factory.mktemp("killable") / "data")
+    with running.connect("postgres") as connection:
+        connection.execute("CREATE DATABASE monitoring")
+    yield running
+    running.close()

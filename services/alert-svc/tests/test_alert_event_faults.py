@@ -149,15 +149,6 @@ def read(message: Any) -> tuple[Any, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def killable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KillablePostgresql]:
-    server = KillablePostgresql(tmp_path_factory.mktemp("killable") / "data")
-    with server.connect("postgres") as connection:
-        connection.execute("CREATE DATABASE monitoring")
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
     need("real Apache Kafka", ApacheKafka.missing())
     server = ApacheKafka(tmp_path_factory.mktemp("kafka"))

@@ -116,15 +116,6 @@ class Oracle:
         return int(row[0]) if row else -1
 
 
-@pytest.fixture(scope="module")
-def killable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KillablePostgresql]:
-    server = KillablePostgresql(tmp_path_factory.mktemp("killable") / "data")
-    with server.connect("postgres") as connection:
-        connection.execute("CREATE DATABASE monitoring")
-    yield server
-    server.close()
-
-
 @pytest.fixture
 def oracle(killable: KillablePostgresql, tmp_path: Path) -> Iterator[Oracle]:
     with killable.connect() as connection:

@@ -138,7 +138,7 @@ def test_ready_means_assigned_and_able_to_write() -> None:
     parts.source.outage = None
     parts.service.run_once(0)
     assert parts.service.health.readiness() == (True, "ok")
-    parts.service.delivery.outage = "PostgreSQL at db:5432 cannot be reached"
+    parts.service.delivery._outage.lasts("PostgreSQL at db:5432 cannot be reached")
     parts.service.run_once(0)
     assert parts.service.health.readiness() == (False, "PostgreSQL at db:5432 cannot be reached")
 

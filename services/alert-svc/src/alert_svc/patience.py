@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
-import structlog
 
 from monitoring_core.errors import OutageError
+from monitoring_runtime.outage import Outage
 from monitoring_runtime.retry import OUTAGE, Backoff
 
 if TYPE_CHECKING:
@@ -16,22 +16,23 @@ if TYPE_CHECKING:
     from alert_svc.metrics import Metrics
     from monitoring_core.clock import Clock
 
-log = structlog.get_logger()
-
 
 @attrs.define
 class Patience:
-    """Does work that may fail for an outage, and waits longer and longer between its tries.
-
-    Attributes:
-        outage: why nothing can be done now, in one line; None while it can.
-    """
+    """Does work that may fail for an outage, and waits longer and longer between its tries."""
 
     clock: Clock
     metrics: Metrics
-    outage: str | None = attrs.field(default=None, init=False)
+    _outage: Outage = attrs.field(
+        factory=lambda: Outage("alerts cannot be decided, retrying", "alerts are decided again"), init=False
+    )
     _backoff: Backoff = attrs.field(factory=OUTAGE.backoff, init=False)
     _retry_at: float = attrs.field(default=0.0, init=False)
+
+    @property
+    def outage(self) -> str | None:
+        """Why nothing can be done now, in one line; None while it can."""
+        return self._outage.why
 
     def attempt(self, work: Callable[[], None]) -> None:
         """Do work, unless it is too early for the next try."""
@@ -41,12 +42,8 @@ class Patience:
             work()
         except OutageError as error:
             self.metrics.outages.inc()
-            if self.outage != str(error):
-                log.warning("alerts cannot be decided, retrying", error=str(error))
-            self.outage = str(error)
+            self._outage.lasts(str(error))
             self._retry_at = self.clock.monotonic() + self._backoff.next()
         else:
-            if self.outage is not None:
-                log.info("alerts are decided again")
-            self.outage = None
+            self._outage.ends()
             self._backoff.reset()

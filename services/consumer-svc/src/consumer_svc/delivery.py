@@ -14,6 +14,7 @@ from consumer_svc.ports import REFUSED_BY_DATABASE, BehindError, Poison, Refused
 from monitoring_core.clock import SystemClock
 from monitoring_core.errors import OutageError
 from monitoring_core.result import one_line
+from monitoring_runtime.outage import Outage
 from monitoring_runtime.retry import OUTAGE, RetryPolicy
 from monitoring_runtime.topics import Received
 
@@ -49,7 +50,6 @@ class Delivery:
         max_dead_letter_ratio: the share of the last messages that may be poison, 0 to 1.
         given_up: once it is set, a delivery no longer waits for the end of an outage.
         retry: how long to wait between the tries during an outage.
-        outage: why nothing can be delivered now, in one line; None while it can.
     """
 
     writer: Writer
@@ -61,7 +61,9 @@ class Delivery:
     given_up: threading.Event = attrs.field(factory=threading.Event)
     retry: RetryPolicy = OUTAGE
     clock: Clock = attrs.field(factory=SystemClock)
-    outage: str | None = attrs.field(default=None, init=False)
+    _outage: Outage = attrs.field(
+        factory=lambda: Outage("results cannot be stored, retrying", "results are stored again"), init=False
+    )
     _next_look: float = attrs.field(default=0.0, init=False)
     # The partitions in which a gap between messages was logged.
     _told_of: set[int] = attrs.field(factory=set, init=False)
@@ -69,6 +71,11 @@ class Delivery:
 
     def __attrs_post_init__(self) -> None:
         self._poison_watch = PoisonWatch(self.max_dead_letter_ratio)
+
+    @property
+    def outage(self) -> str | None:
+        """Why nothing can be delivered now, in one line; None while it can."""
+        return self._outage.why
 
     @property
     def too_much_poison(self) -> str | None:
@@ -185,24 +192,14 @@ class Delivery:
             try:
                 done = step()
             except OutageError as error:
-                self._note_outage(str(error))
+                self.metrics.outages.inc()
+                self._outage.lasts(str(error))
+                self.health.set_not_ready(str(error))
                 if self.given_up.wait(backoff.next()):
                     raise GivenUpError from None
                 continue
             except (RefusedError, BehindError):
-                self._note_success()
+                self._outage.ends()
                 raise
-            self._note_success()
+            self._outage.ends()
             return done
-
-    def _note_outage(self, why: str) -> None:
-        self.metrics.outages.inc()
-        if self.outage != why:
-            log.warning("results cannot be stored, retrying", error=why)
-        self.outage = why
-        self.health.set_not_ready(why)
-
-    def _note_success(self) -> None:
-        if self.outage:
-            log.info("results are stored again")
-        self.outage = None

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import structlog
-
 from monitoring_core.config.status import LONGEST_SESSION
 from monitoring_core.errors import OutageError
 from monitoring_core.tables import EVERYBODY
+from monitoring_runtime.outage import Outage
 from status_svc.cached import Cached
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from monitoring_core.clock import Clock
     from status_svc.ports import Database
 
-log = structlog.get_logger()
 # All moments are by the clock of PostgreSQL, because those of several machines differ.
 _NOW = "SELECT extract(epoch FROM clock_timestamp())::double precision AS now"
 _ENDED = """
@@ -35,8 +33,7 @@ class Logouts:
     def __init__(self, database: Database, cache: dt.timedelta, clock: Clock | None = None) -> None:
         self._database = database
         self._known: dict[str, float] | None = None
-        # Why the last read failed; None when it did not.
-        self._failure: str | None = None
+        self._outage = Outage("logins count as was read last", "who is logged in is known again")
         self._ended = Cached(self._read, cache.total_seconds(), clock)
 
     async def now(self) -> float:
@@ -76,11 +73,7 @@ class Logouts:
         except OutageError as error:
             if self._known is None:
                 raise
-            if self._failure != str(error):
-                log.warning("logins count as was read last", error=str(error))
-            self._failure = str(error)
+            self._outage.lasts(str(error))
         else:
-            if self._failure is not None:
-                log.info("who is logged in is known again")
-            self._failure = None
+            self._outage.ends()
             self._known = {row["who"]: row["ended_at"] for row in rows}

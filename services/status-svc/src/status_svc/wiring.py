@@ -17,6 +17,7 @@ from monitoring_core.errors import OutageError, StopError
 from monitoring_runtime.endpoint import Endpoint
 from monitoring_runtime.health import Health
 from monitoring_runtime.logs import configure_logging
+from monitoring_runtime.outage import Outage
 from monitoring_runtime.stop import stop_on_signals
 from status_svc import __version__
 from status_svc.adapters.database import PostgresDatabase
@@ -149,23 +150,19 @@ async def _serve(server: uvicorn.Server, listener: socket.socket, database: Data
 
 async def _look(server: uvicorn.Server, database: Database, health: Health) -> None:
     """Say every few seconds whether this process can do its work; end it when it never can."""
-    away: str | None = None
+    outage = Outage("PostgreSQL cannot be read, retrying", "PostgreSQL can be read again")
     while True:
         health.beat()
         try:
             await database.rows(_LOOK)
         except OutageError as error:
-            if away != str(error):
-                log.warning("PostgreSQL cannot be read, retrying", error=str(error))
-            away = str(error)
-            health.set_not_ready(away)
+            outage.lasts(str(error))
+            health.set_not_ready(str(error))
         except StopError:
             server.should_exit = True
             raise
         else:
-            if away is not None:
-                log.info("PostgreSQL can be read again")
-            away = None
+            outage.ends()
             health.set_ready()
         await asyncio.sleep(LOOK_EVERY_S)
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 import psycopg
-import structlog
 
 from alert_svc.events.pending import Pending
 from alert_svc.events.topic import AlertTopic
 from monitoring_alerting.event import source_of
 from monitoring_core.errors import OutageError
 from monitoring_core.revision import ALERT_NEEDS
+from monitoring_runtime.outage import Outage
 from monitoring_runtime.postgres import KeptConnection, explain
 from monitoring_runtime.retry import OUTAGE
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from monitoring_core.config import Config, DatabaseConfig
     from monitoring_runtime.stop import Stop
 
-log = structlog.get_logger()
 _STATEMENT_S = 30.0
 
 
@@ -63,8 +62,7 @@ class Publisher:
         )
         self._mine = False
         self._renew_at = 0.0
-        # Why events wait, as it was told last.
-        self._trouble: str | None = None
+        self._outage = Outage("events of alerts wait", "events of alerts are published again")
 
     def run(self, stop: Stop) -> None:
         """Turn until a stop is requested.
@@ -72,17 +70,18 @@ class Publisher:
         Raises:
             StopError: the schema is not fit for this release.
         """
-        outage = OUTAGE.backoff()
+        backoff = OUTAGE.backoff()
         while not stop.requested:
             try:
                 more = self.run_once()
-                outage.reset()
-                self._able()
+                backoff.reset()
+                if self._mine:  # a process that stands by has not tried what failed
+                    self._outage.ends()
                 if not more:
                     time.sleep(self._timing.pause_s)
             except (OutageError, psycopg.Error) as error:
                 self._lost(error)
-                self._sleep(stop, outage.next())
+                self._sleep(stop, backoff.next())
         self._finish()
 
     def run_once(self) -> bool:
@@ -111,28 +110,19 @@ class Publisher:
         return bool(events)
 
     def _lost(self, error: Exception) -> None:
-        """Say why events wait, unless that was said already, and begin anew.
+        """Say why events wait, and begin anew.
 
         Whether this process is still the one that publishes is unknown.
         """
         self._metrics.outages.inc()
         self._renew_at = 0.0
         if isinstance(error, psycopg.Error):
-            why = explain(error, self._database, "cannot read what is to be published")
+            self._outage.lasts(explain(error, self._database, "cannot read what is to be published"))
             self._connection.close()
             self._mine = False
         else:
-            why = str(error)
             self._let_go()  # another process may reach what this one does not
-        if why != self._trouble:
-            log.warning("events of alerts wait", error=why)
-        self._trouble = why
-
-    def _able(self) -> None:
-        """Say that a trouble is over. A process that stands by has not tried what failed."""
-        if self._trouble is not None and self._mine:
-            log.info("events of alerts are published again")
-            self._trouble = None
+            self._outage.lasts(str(error))
 
     def _sleep(self, stop: Stop, seconds: float) -> None:
         until = time.monotonic() + seconds

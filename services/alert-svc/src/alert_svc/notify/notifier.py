@@ -21,6 +21,7 @@ from alert_svc.notify.safe import line
 from monitoring_core.errors import OutageError
 from monitoring_core.revision import ALERT_NEEDS
 from monitoring_runtime.background import in_background
+from monitoring_runtime.outage import Outage
 from monitoring_runtime.postgres import KeptConnection, explain
 from monitoring_runtime.retry import OUTAGE
 
@@ -101,8 +102,7 @@ class Notifier:
         # Settings that are to hold from the next turn on.
         self._others: queue.SimpleQueue[tuple[Notifications, Mapping[str, Sender]]] = queue.SimpleQueue()
         self._go_by(settings, senders)
-        # Why PostgreSQL is away, as it was told last; None while it is there.
-        self._away: str | None = None
+        self._outage = Outage("PostgreSQL is away, notifications wait", "PostgreSQL is back, notifications go on")
         self._ended: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
         # Outcomes that are not written down yet. They outlast an outage of PostgreSQL, so that nothing is sent again.
         self._outcomes: list[_Outcome] = []
@@ -132,16 +132,16 @@ class Notifier:
         Raises:
             StopError: the schema is not fit for this release.
         """
-        outage = OUTAGE.backoff()
+        backoff = OUTAGE.backoff()
         while not stop.requested:
             try:
                 self.run_once()
-                outage.reset()
-                self._found()
+                backoff.reset()
+                self._outage.ends()
                 self._collect(_PAUSE_S)
             except (OutageError, psycopg.Error) as error:
                 self._lost(error)
-                self._sleep(stop, outage.next())
+                self._sleep(stop, backoff.next())
         self._finish()
 
     def run_once(self) -> None:
@@ -167,19 +167,11 @@ class Notifier:
             self._upkeep_at = time.monotonic() + _UPKEEP_S
 
     def _lost(self, error: Exception) -> None:
-        """Close the connection, and say why, unless that was said already."""
+        """Close the connection, and say why."""
         self._metrics.outages.inc()
         failure = "cannot keep notifications"
-        why = explain(error, self._database, failure) if isinstance(error, psycopg.Error) else str(error)
-        if why != self._away:
-            log.warning("PostgreSQL is away, notifications wait", error=why)
-        self._away = why
+        self._outage.lasts(explain(error, self._database, failure) if isinstance(error, psycopg.Error) else str(error))
         self._connection.close()
-
-    def _found(self) -> None:
-        if self._away is not None:
-            log.info("PostgreSQL is back, notifications go on")
-        self._away = None
 
     def _begin(self, connection: Session, name: str) -> None:
         """Begin an attempt of a channel, if it has none and a message is due."""
