@@ -282,9 +282,8 @@ def measure(exchange: Exchange, answer: Answer) -> None:
     exchange.ended = answer.ended
     exchange.stalled_s += answer.stalled_s
     exchange.remote_address = answer.address or exchange.remote_address
-    exchange.attempts = answer.attempts
+    exchange.attempts, exchange.transfer_s = answer.attempts, answer.transfer_s
     exchange.presented(answer.certificates)
-    exchange.transfer_s = answer.transfer_s
     exchange.http_version = answer.http_version or exchange.http_version
     if answer.tls_version:
         exchange.tls_version, exchange.tls_resumed = answer.tls_version, answer.resumed
