@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from psycopg import sql
 
 from dbadmin.connect import connected, one_row
 from dbadmin.sizing.planning import Load
-from monitoring_core.tables import RESULT_TABLE, TARGET_TABLE
+from monitoring_core.tables import RESULT_TABLE
 from monitoring_runtime.kafka import SILENT
+from monitoring_runtime.postgres import composed
 
 if TYPE_CHECKING:
     import psycopg
@@ -23,6 +23,9 @@ _KAFKA_S = 3.0
 # Smaller tables are left out: the fixed pages of a table would make their rows look larger than they are.
 _ENOUGH_ROWS = 10_000
 
+_LOADS = """
+    SELECT count(*), coalesce(amc_check_interval_s, %s) FROM {availability_monitor_config}
+    WHERE amc_active GROUP BY 2 ORDER BY 2"""
 _CONNECTIONS = """
     SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
     - coalesce(current_setting('reserved_connections', true), '0')::int"""
@@ -44,11 +47,8 @@ def read_loads(config: Config) -> list[Load]:
 
 def loads_in(connection: psycopg.Connection[Any], config: Config) -> list[Load]:
     """Like `read_loads`, on an open connection."""
-    statement = sql.SQL("""
-        SELECT count(*), coalesce(amc_check_interval_s, %s) FROM {} WHERE amc_active GROUP BY 2 ORDER BY 2""").format(
-        sql.Identifier(config.database.schema, TARGET_TABLE)
-    )
-    rows = connection.execute(statement, (config.monitor.check_interval.total_seconds(),)).fetchall()
+    default_s = config.monitor.check_interval.total_seconds()
+    rows = connection.execute(composed(_LOADS, config.database.schema), (default_s,)).fetchall()
     return [Load(int(count), float(interval)) for count, interval in rows]
 
 

@@ -8,6 +8,8 @@ import re
 import unicodedata
 from urllib.parse import urlsplit
 
+from monitoring_core.clock import for_people
+
 MAX_NAME = 120
 MAX_TEXT = 500
 MAX_URL = 2_048
@@ -43,7 +45,7 @@ def percent(share: float | None) -> str:
 
 def moment(at: dt.datetime | None) -> str:
     """A moment to the second, UTC."""
-    return "" if at is None else f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return "" if at is None else for_people(at)
 
 
 def iso(at: dt.datetime) -> str:
