@@ -58,7 +58,7 @@ def change(connection: Connection, target_id: int, at: dt.datetime, before: dict
 
 
 def fill(connection: Connection, order: random.Random) -> None:
-    """Three days of results of five targets from two locations, of which one came later; not every slot has one."""
+    """Three days of results of six targets from two locations, of which one came later; not every slot has one."""
     middle = BEGIN + DAY + dt.timedelta(hours=9, minutes=17, microseconds=300)
     later = middle + 7 * HOUR + dt.timedelta(minutes=21)
     times = {
@@ -70,6 +70,8 @@ def fill(connection: Connection, order: random.Random) -> None:
         4: [(BEGIN - DAY, middle + dt.timedelta(minutes=25), 600), (later, BEGIN + 4 * DAY, 600)],
         # The configuration had a shorter interval then: there are more rows than slots.
         5: [(BEGIN - DAY, BEGIN + 4 * DAY, 600)],
+        # It was deleted.
+        7: [(BEGIN - DAY, later, 600)],
     }
     add_target(connection, 1, BEGIN - DAY, 600, amc_labels=Jsonb({"team": "shop"}))
     add_target(connection, 2, middle, 900, amc_added_at=middle)
@@ -79,7 +81,10 @@ def fill(connection: Connection, order: random.Random) -> None:
     change(connection, 4, middle, {"amc_active": True})
     change(connection, 4, later, {"amc_active": False})
     add_target(connection, 5, BEGIN - DAY, None)
-    add_target(connection, 6, BEGIN + 40 * DAY, 60, amc_added_at=BEGIN + 40 * DAY)
+    add_target(connection, 7, BEGIN - DAY, 600, amc_labels=Jsonb({"team": "shop"}))
+    connection.execute(f"DELETE FROM {TABLE} WHERE amc_id = 7")
+    connection.execute(f"UPDATE {TABLE}_history SET changed_at = %s WHERE change = 'deleted'", (later,))
+    add_target(connection, 8, BEGIN + 40 * DAY, 60, amc_added_at=BEGIN + 40 * DAY)
     rows = []
     for location in ("berlin", "tokyo"):
         connection.execute(
@@ -126,19 +131,23 @@ def test_the_api_says_what_a_report_says(
     if rows_are_gone:
         connection.execute("DELETE FROM monitoring.availability_result")
     said: dict[tuple[int, str | None], dict[str, Any]] = {}
+    shown: list[tuple[int, str]] = []
     cursor = None
     served = serve()
     while True:
         page = served.get("/api/v1/reports/availability", params=QUERY | ({"cursor": cursor} if cursor else {})).json()
+        shown += [(one["target_id"], str(one["location"])) for one in page["items"]]
         said |= {(one["target_id"], one["location"]): one for one in page["items"]}
         if not (cursor := page["next"]):
             break
+    labelled = served.get("/api/v1/reports/availability", params=QUERY | {"limit": "9", "label": "team=shop"}).json()
+    assert {one["target_id"] for one in labelled["items"]} == {1, 7}
     wanted: dict[tuple[int, str | None], Figures] = {}
     for location in ("berlin", "tokyo"):
         question = Question("2024-05", "UTC", Fraction(99), {}, location)
         wanted |= {(line.target_id, location): line.all for line in make_report(config.database, question).lines}
-    assert said.pop((6, None)) | {"url": "", "labels": None} == {
-        "target_id": 6,
+    assert said.pop((8, None)) | {"url": "", "labels": None} == {
+        "target_id": 8,
         "url": "",
         "labels": None,
         "location": None,
@@ -153,7 +162,9 @@ def test_the_api_says_what_a_report_says(
     assert {place: tuple(one[name] for name in names) for place, one in said.items()} == {
         place: tuple(getattr(line, name) for name in names) for place, line in wanted.items()
     }
-    assert len(wanted) == 10
+    assert len(wanted) == 12
+    assert said[7, "berlin"]["url"] == "https://7.example/"
+    assert shown == sorted(set(shown))
     assert any(line.absent for line in wanted.values())
     # Its rows are more than its slots, in as far as there are rows.
     assert (wanted[5, "berlin"].absent == 0) == (rolled_up < BEGIN + 3 * DAY)

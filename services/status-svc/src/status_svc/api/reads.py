@@ -11,7 +11,7 @@ from monitoring_core.due import RESULTS_WITHIN
 from status_svc.api import statements
 from status_svc.api.answers import answer
 from status_svc.api.availability import availability
-from status_svc.api.parameters import PAGE, Id, Parameters, number
+from status_svc.api.parameters import MAX_ID, PAGE, Id, Parameters, number
 from status_svc.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -138,7 +138,10 @@ class Reads:
         return _page(request, parameters, rows, limit, lambda row: row["note_id"])
 
     async def availability(self, request: Request) -> Response:
-        """Availability and coverage of targets over whole UTC days, as far as they are rolled up."""
+        """Availability and coverage of targets over whole UTC days, as far as they are rolled up.
+
+        As in a report, those that were deleted since are among them.
+        """
         parameters = Parameters(request, *PAGE, *_CHOICE, "from", "until")
         limit = parameters.limit()
         until = parameters.day("until") or dt.datetime.now(dt.UTC).date()
@@ -147,7 +150,7 @@ class Reads:
             raise ProblemError(
                 400, f"from: must be at most {_LONGEST_REPORT.days} days before until, and not after it."
             )
-        targets = await self._targets(parameters, limit)
+        targets = await self._with_deleted(parameters, limit, begin, until)
         values = {"ids": _ids(targets[:limit]), "from": begin, "until": until, "within": RESULTS_WITHIN}
         items = availability(targets[:limit], await self._database.rows(statements.AVAILABILITY, values))
         following = _next(parameters, targets, limit, lambda row: row["target_id"])
@@ -155,14 +158,15 @@ class Reads:
 
     async def _targets(self, parameters: Parameters, limit: int, active: bool | None = None) -> list[Row]:
         """One more than fits on a page."""
-        values = {
-            "target_id": parameters.number("target_id"),
-            "label": msgspec.json.encode(parameters.label()).decode(),
-            "active": active,
-            "after": parameters.cursor(Id) or 0,
-            "limit": limit + 1,
-        }
-        return await self._database.rows(statements.TARGETS, values)
+        return await self._database.rows(statements.TARGETS, _chosen(parameters, limit) | {"active": active})
+
+    async def _with_deleted(self, parameters: Parameters, limit: int, begin: dt.date, until: dt.date) -> list[Row]:
+        """One more than fits on a page, among them those that were due in these days and are there no more."""
+        present = await self._targets(parameters, limit)
+        last = present[limit]["target_id"] if len(present) > limit else MAX_ID
+        values = _chosen(parameters, limit) | {"last": last, "from": begin, "until": until}
+        deleted = await self._database.rows(statements.DELETED_TARGETS, values)
+        return sorted([*present, *deleted], key=lambda row: row["target_id"])[: limit + 1]
 
     async def _one(self, request: Request) -> Row:
         target_id = number("target_id", request.path_params["target_id"])
@@ -170,6 +174,16 @@ class Reads:
         if not rows:
             raise ProblemError(404, f"There is no target {target_id}.")
         return rows[0]
+
+
+def _chosen(parameters: Parameters, limit: int) -> Row:
+    """Which targets are asked for, and one more than fits on a page."""
+    return {
+        "target_id": parameters.number("target_id"),
+        "label": msgspec.json.encode(parameters.label()).decode(),
+        "after": parameters.cursor(Id) or 0,
+        "limit": limit + 1,
+    }
 
 
 def _page(

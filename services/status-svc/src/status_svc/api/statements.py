@@ -17,6 +17,16 @@ WHERE target_id > %(after)s AND (%(target_id)s::bigint IS NULL OR target_id = %(
 AND (%(label)s::jsonb = '{{{{}}}}' OR labels @> %(label)s::jsonb)
 AND (active = %(active)s::boolean) IS NOT FALSE
 ORDER BY target_id LIMIT %(limit)s"""
+# Those that were deleted since they were due, by what they had then.
+DELETED_TARGETS = """
+SELECT DISTINCT ON (d.target_id) d.target_id, d.url, d.labels FROM {website_due} d
+WHERE d.target_id > %(after)s AND d.target_id <= %(last)s
+AND (%(target_id)s::bigint IS NULL OR d.target_id = %(target_id)s)
+AND (%(label)s::jsonb = '{{}}' OR d.labels @> %(label)s::jsonb)
+AND d.due_from < (%(until)s::date + 1)::timestamp AT TIME ZONE 'UTC'
+AND coalesce(d.due_until > (%(from)s::date)::timestamp AT TIME ZONE 'UTC', true)
+AND NOT EXISTS (SELECT FROM {website_target} t WHERE t.target_id = d.target_id)
+ORDER BY d.target_id, d.due_from DESC LIMIT %(limit)s"""
 # Each target by itself: for many at once the view reads the newest results of all targets there are.
 STATUS = """
 SELECT s.* FROM unnest(%(ids)s::bigint[]) AS one (target_id) CROSS JOIN LATERAL (
