@@ -36,6 +36,8 @@ RUN_BY = {
         "Start with Compose": "test_compose.py",
         "Work with Compose": "test_compose.py",
         "See it with Compose": "test_compose.py",
+        "A password has changed": "test_compose.py",
+        "Update with Compose": "test_compose.py",
         "Stop with Compose": "test_compose.py",
     },
     "infra/k8s/README.md": {
