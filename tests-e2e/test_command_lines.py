@@ -106,6 +106,23 @@ def examples(said: str) -> list[str]:
     return [re.split(r"   +| \|| >| <", line.strip())[0] for line in lines if line.strip()]
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("dbadmin targts list", "'targets'"),
+        ("dbadmin targets lst", "'list'"),
+        ("producer-svc rnu", "'run'"),
+        ("local-stack upp", "'up'"),
+        ("dbadmin config shw", "'show'"),
+    ],
+)
+def test_a_misspelt_command_is_told_which_was_meant(words: str, meant: str) -> None:
+    """As a misspelt option is; with status 2."""
+    program, *arguments = words.split()
+    done = CliRunner().invoke(PROGRAMS[program], arguments)
+    assert (done.exit_code, f"Did you mean {meant}?" in done.stderr) == (2, True), done.stderr
+
+
 @everything
 def test_every_help_has_examples_that_work(words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each names a command that there is, with options that it has."""

@@ -132,6 +132,11 @@ def test_one_command_brings_everything_up_and_the_main_job_is_done(project: Proj
     assert "<h1" in shown("")
     with pytest.raises(urllib.error.HTTPError, match="401"):
         shown("metrics/websites")
+    until(lambda: project.rows("SELECT count(*) FROM monitoring.website_availability_hourly") >= 1, 120)
+    project.compose("run --rm -T dbadmin doctor")  # with status 0: nothing fails
+    until(lambda: set(project.health()) == {"healthy"}, 180, lambda: str(project.health()))
+    project.documented("A password has changed")
+    project.documented("Update with Compose")
     until(lambda: set(project.health()) == {"healthy"}, 180, lambda: str(project.health()))
     project.documented("Stop with Compose")
     project.compose("up --detach")
@@ -149,7 +154,7 @@ def test_services_have_what_their_pods_have(project: Project) -> None:
         *SERVERS.values(),
         *(f"monitoring_{i}" for i in IMAGES),
     }
-    for name in ("producer", "consumer", "alert", "status", "setup", "dbadmin"):
+    for name in ("producer", "consumer", "alert", "status", "setup", "maintain", "dbadmin"):
         service = services[name]
         assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
         assert service["stop_grace_period"] == "45s"

@@ -160,6 +160,14 @@ def test_the_main_job_from_target_to_row(deployed: Watched) -> None:
     assert "violates PodSecurity" in done.stderr
 
 
+def test_doctor_connects_as_each_account(deployed: Watched) -> None:
+    """By the documented commands, whatever it finds."""
+    said = deployed.documented("When something is wrong")
+    for role in ("producer", "consumer", "alert", "status"):
+        assert f"pass  PostgreSQL as {role}: " in said, said
+    assert re.search(r"^\d+ pass, ", said, re.MULTILINE), said
+
+
 def test_scaling_leaves_nothing_missing_and_nothing_double(deployed: Watched) -> None:
     """From 1 to 5 producers and 1 to 4 consumers and back, as the number of websites asks; pod N works ID N."""
     added = deployed.watch(4 * EACH)

@@ -36,12 +36,15 @@ RUN_BY = {
         "Start with Compose": "test_compose.py",
         "Work with Compose": "test_compose.py",
         "See it with Compose": "test_compose.py",
+        "A password has changed": "test_compose.py",
+        "Update with Compose": "test_compose.py",
         "Stop with Compose": "test_compose.py",
     },
     "infra/k8s/README.md": {
         "Images into minikube": "test_kubernetes.py",
         "Start": "test_kubernetes.py",
         "Start without kustomize": "test_kubernetes.py",
+        "When something is wrong": "test_kubernetes.py",
         "Scale by hand": "test_kubernetes.py",
         "Scale by KEDA": "test_kubernetes.py",
         "A secret has changed": "test_kubernetes.py",
@@ -90,13 +93,25 @@ def test_the_validation_can_fail() -> None:
 def test_each_pod_mounts_its_own_secret_and_no_token(overlay: str) -> None:
     """And none gets a secret in a variable."""
     found = pods(overlay)
-    assert set(found) == {"producer", "consumer", "alert", "status", "setup", "maintain", "producer-count"}
+    assert set(found) == {"producer", "consumer", "alert", "status", "setup", "maintain", "producer-count", "doctor"}
     for name, pod in found.items():
         own = f"monitoring-{name if name in IMAGES else 'dbadmin'}"
         mounted = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
         shown = {"producer": {"monitoring-client-certificates"}, "alert": {"monitoring-channels"}}.get(name, set())
         assert (pod["automountServiceAccountToken"], mounted) == (False, {own} | shown)
         assert "secretRef" not in json.dumps(pod["containers"][0].get("envFrom", []))
+
+
+def test_maintain_runs_every_few_minutes_and_doctor_has_the_accounts_of_setup() -> None:
+    """Incidents are as old as the last maintain; doctor connects as whom setup made."""
+    found = {thing["metadata"]["name"]: thing for thing in rendered(K8S / "base") if thing["kind"] == "CronJob"}
+    assert found["maintain"]["spec"]["schedule"] == "*/5 * * * *"
+    assert found["doctor"]["spec"]["suspend"] is True
+    own, setup = pods("minikube")["doctor"], pods("minikube")["setup"]
+    (container,), (other,) = own["containers"], setup["containers"]
+    assert {**container, "args": []} == {**other, "args": []}
+    assert container["args"] == ["doctor"]
+    assert (own["securityContext"], own["volumes"]) == (setup["securityContext"], setup["volumes"])
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

@@ -104,7 +104,7 @@ def _start(stack: Stack, hook: Receiver) -> dict[str, str]:
     policies.write_text(POLICIES.format(url=hook.url))
     (stack.directory / "key").write_text("whsec_" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
     services = {
-        "producer": stack.start("producer-svc 1", "--id", "1"),
+        "producer": stack.start("producer-svc 1", "--id", "auto"),
         "consumer": stack.start("consumer-svc 1"),
         "alert": stack.start("alert-svc 1", "--policies", str(policies)),
         "status": stack.services["status-svc"],

@@ -158,10 +158,10 @@ def _producers() -> tuple[Panel, ...]:
         ),
         Panel(
             "Leases",
-            "The ID that each producer holds; 0 while it stands by. Runbook: A producer stands by.",
-            (_series("producer_id"),),
+            "The ID that each producer holds, 0 while it stands by, and how many are needed. Runbook: A producer stands by.",
+            (_series("producer_id"), f"max({_series('producer_ids_needed')})"),
             "none",
-            ("{{instance}}",),
+            ("{{instance}}", "needed"),
         ),
         Panel(
             "Network down",

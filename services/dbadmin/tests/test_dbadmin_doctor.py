@@ -164,7 +164,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     ),
     "no partition for today": (
         f"DROP TABLE monitoring.availability_result_{TODAY:%Y%m%d}",
-        "fail  partitions ahead: today or tomorrow has none: today → run dbadmin maintain, every hour by a timer",
+        "fail  partitions ahead: today or tomorrow has none: today → run dbadmin maintain every few minutes",
     ),
     "few partitions ahead": (
         (
@@ -174,7 +174,7 @@ FAULTS: dict[str, tuple[str, str]] = {
         ),
         (
             f"warn  partitions ahead: up to {TODAY + dt.timedelta(days=3)}, 11 days are missing → run dbadmin "
-            "maintain, every hour by a timer"
+            "maintain every few minutes"
         ),
     ),
     "rows without a partition": (

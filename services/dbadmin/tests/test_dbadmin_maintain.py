@@ -75,6 +75,37 @@ def test_a_second_run_finds_nothing_to_do(database: DatabaseConfig, connection: 
     assert one(connection, "SELECT sum(checks) FROM monitoring.website_availability_daily") == 6
 
 
+def test_runs_follow_one_another_until_it_is_told_to_stop(config_file: Path, database: DatabaseConfig) -> None:
+    """Where no timer begins them, as in Compose: a run that fails is told, the next one comes, and a stop is fine."""
+    command = [str(DBADMIN), "maintain", "--every", "100ms", "--config", str(config_file)]
+    with (
+        connect(database, "test", autocommit=True) as mine,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running,
+    ):
+        assert running.stdout
+        assert running.stderr
+        try:
+            for _ in range(2):
+                assert any(line.startswith("done:") for line in running.stdout)
+            mine.execute("ALTER TABLE monitoring.maintain_run RENAME TO away")
+            assert "maintain_run" in running.stderr.readline()
+            mine.execute("ALTER TABLE monitoring.away RENAME TO maintain_run")
+            for _ in range(2):
+                assert any(line.startswith("done:") for line in running.stdout)
+        finally:
+            running.send_signal(signal.SIGTERM)
+        running.communicate()
+        assert running.returncode == 0
+
+
+def test_history_is_made_anew_once(config_file: Path) -> None:
+    """Not again and again."""
+    done = CliRunner().invoke(
+        main, ["maintain", "--every", "1m", "--since", "2026-03-01", "--config", str(config_file)]
+    )
+    assert (done.exit_code, "--since is for one run" in done.stderr) == (2, True)
+
+
 def test_the_planner_knows_how_small_a_small_installation_is(
     database: DatabaseConfig, connection: psycopg.Connection[Any]
 ) -> None:

@@ -881,6 +881,20 @@ def test_a_producer_that_stands_by_is_not_ready_and_says_for_whom() -> None:
     assert rig.health.readiness() == (False, "standing by: producer 1 is held by a third")
 
 
+def test_a_producer_without_a_website_says_so_and_how_many_ids_are_needed() -> None:
+    """A fresh system is told from one whose producers do not work; who has a fixed ID does not count the websites."""
+    rig = Rig([], producer_id=None, websites_per_container=10)
+    rig.step()
+    assert rig.health.readiness() == (False, "standing by: no target is active")
+    assert rig.metrics.registry.get_sample_value("producer_ids_needed") == 0
+    rig.targets.records = records(30)
+    rig.step()
+    assert rig.metrics.registry.get_sample_value("producer_ids_needed") == 3
+    fixed = Rig(records(30), websites_per_container=10)
+    fixed.step()
+    assert fixed.metrics.registry.get_sample_value("producer_ids_needed") is None
+
+
 def test_a_producer_whose_results_do_not_get_to_kafka_is_not_ready_and_says_why() -> None:
     """It goes on checking, and is ready again when they do."""
     rig = Rig(records(2))

@@ -5,6 +5,7 @@ This module imports no more than click and the errors, so that `--version` and `
 
 from __future__ import annotations
 
+import difflib
 import errno
 import io
 import os
@@ -46,6 +47,16 @@ class LazyGroup(click.Group):
             module, _, attribute = self._lazy[cmd_name].partition(":")
             self.add_command(getattr(import_module(module), attribute), cmd_name)
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, which would suggest only those commands that are imported already."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
+            close = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands, each with its whole first sentence; click's own list cuts sentences off."""

@@ -90,6 +90,11 @@ class Assignment:
             return max(0.0, self._next_step - self._clock.monotonic())
         return 0.0 if self._parts or self._step_running.done() else _LOOK_S
 
+    @property
+    def ids_needed(self) -> int | None:
+        """How many IDs the active targets need; None while that is not known, and with a fixed ID."""
+        return None if self._counted_version is None else self._needed
+
     def poll(self, accounted_until_ms: Callable[[], int]) -> Update | None:
         """What has changed since the last call, or None; never waits.
 
@@ -228,6 +233,8 @@ class Assignment:
         if candidates:
             holder = self._leases.holder(candidates[0])
             why = f"standing by: producer {candidates[0]} is held by {holder}"
+        elif not self._needed:
+            why = "standing by: no target is active"
         else:
             why = f"standing by: all {self._needed} IDs that are needed are held"
         if self.standing_by != why:

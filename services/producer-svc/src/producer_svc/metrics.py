@@ -38,6 +38,9 @@ class Metrics(Collector):
 
     Plain numbers, which become metrics when somebody asks for them: the counters of prometheus_client cost more than
     all else that the loop does with a result.
+
+    Attributes:
+        ids_needed: as many IDs as the active targets need; None while this producer does not know.
     """
 
     def __init__(self) -> None:
@@ -51,6 +54,7 @@ class Metrics(Collector):
         self._lag_sum_s = 0.0
         self._dropped = 0
         self._gauges = dict.fromkeys(_GAUGES, 0.0)
+        self.ids_needed: int | None = None
         self.registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
@@ -69,6 +73,7 @@ class Metrics(Collector):
         yield CounterMetricFamily("producer_results_dropped", "Results lost for want of room.", value=self._dropped)
         for name, text in _GAUGES.items():
             yield GaugeMetricFamily(name, text, value=self._gauges[name])
+        yield GaugeMetricFamily("producer_ids_needed", "IDs that the active targets need.", value=self.ids_needed)
 
     def observe(self, waiting: int, running: int, network_down: bool) -> None:
         """Record the lengths of the queues and the state of the network."""

@@ -108,6 +108,7 @@ class ProducerService:
         update = self.assignment.poll(self.accounted_until_ms)
         if update is not None:
             self._change(update)
+        self.metrics.ids_needed = self.assignment.ids_needed
         self._note_readiness()
 
     def _note_readiness(self) -> None:

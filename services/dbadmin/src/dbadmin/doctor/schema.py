@@ -49,7 +49,7 @@ def check_schema(connection: psycopg.Connection[Any], schema: str) -> Finding:
 
 def check_partitions(connection: psycopg.Connection[Any], config: DatabaseConfig, clock: Clock) -> Finding:
     """Whether the coming days have partitions."""
-    subject, mend = "partitions ahead", "run dbadmin maintain, every hour by a timer"
+    subject, mend = "partitions ahead", "run dbadmin maintain every few minutes"
     if not partitions.is_partitioned(connection, config.schema):
         return passed(subject, "a hypertable makes its own")
     days = set(partitions.attached_days(connection, config.schema))
