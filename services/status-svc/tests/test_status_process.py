@@ -78,7 +78,7 @@ def test_it_says_that_postgresql_is_away_and_that_it_has_stopped(config: Config,
 
 
 def test_an_answer_is_sent_at_once() -> None:
-    """Its body does not wait until the client has acknowledged its head, which takes 40 ms on a connection that stays."""
+    """Its body does not wait until the client has acknowledged its head, 40 ms on a connection that is kept."""
     with (
         wiring._listening(StatusConfig(host="127.0.0.1", port=0)) as listener,
         socket.create_connection(listener.getsockname()),
