@@ -86,6 +86,7 @@ def test_an_incident_whose_website_is_up_by_now_is_not_shown_as_down() -> None:
     one = Incident(id="1-1", target_id=1, name="Shop", began_at=AT - MINUTE, ended_at=None)
     for state, word, open_until in (
         (State.DOWN, "down", "still open"),
+        (State.PARTLY, "down at some locations", "still open"),
         (State.UP, "up again", "its end is not settled"),
     ):
         board = Board(at=AT, components=(component(state=state),), incidents=(one,))

@@ -15,7 +15,7 @@ import attrs
 import pytest
 import requests
 
-from monitoring_core.config import Role
+from monitoring_core.config import Role, StatusConfig
 from monitoring_core.errors import OutageError
 from monitoring_testkit.waiting import until
 from status_svc import wiring
@@ -75,6 +75,16 @@ def test_it_says_that_postgresql_is_away_and_that_it_has_stopped(config: Config,
     assert line["error"].startswith("PostgreSQL at 127.0.0.1:1 cannot be reached")
     assert [json.loads(line)["event"] for line in process.stderr] == ["stopped"]
     assert process.wait(10) == 0
+
+
+def test_an_answer_is_sent_at_once() -> None:
+    """Its body does not wait until the client has acknowledged its head, 40 ms on a connection that is kept."""
+    with (
+        wiring._listening(StatusConfig(host="127.0.0.1", port=0)) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_it_ends_at_once_while_pages_are_open(config: Config, tmp_path: Path) -> None:

@@ -170,7 +170,10 @@ async def _look(server: uvicorn.Server, database: Database, health: Health) -> N
 def _listening(status: StatusConfig) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in status.host else socket.AF_INET
-        return socket.create_server((status.host, status.port), family=family, backlog=1024)
+        listener = socket.create_server((status.host, status.port), family=family, backlog=1024)
+        # Connections have it from here. asyncio sets it only where the socket names TCP, which this one does not.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         raise StopError(
             f"status: cannot listen on {status.host}:{status.port}: {error.strerror or error} "

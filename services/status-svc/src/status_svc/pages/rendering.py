@@ -193,9 +193,9 @@ def maintenance(board: Board, view: View) -> str:
 
 def told(board: Board) -> str:
     """Names what pages show of incidents and maintenance: an open page that has another name shows less, or more."""
-    up = _up(board)
+    current = _current(board)
     incidents = [
-        (one.id, one.ended_at, len(one.updates), one.ended_at is None and one.target_id in up)
+        (one.id, one.ended_at, len(one.updates), one.ended_at is None and str(current.get(one.target_id)))
         for one in board.incidents[:_INCIDENTS]
     ]
     maintenance = [
@@ -209,8 +209,8 @@ def states(board: Board) -> str:
     return hashlib.sha256(repr([(one.id, str(one.state)) for one in board.components]).encode()).hexdigest()[:16]
 
 
-def _up(board: Board) -> frozenset[int]:
-    return frozenset(one.id for one in board.components if one.state is State.UP)
+def _current(board: Board) -> dict[int, State]:
+    return {one.id: one.state for one in board.components}
 
 
 def _render(template: str, board: Board, view: View, **values: Any) -> str:
@@ -218,7 +218,7 @@ def _render(template: str, board: Board, view: View, **values: Any) -> str:
         at=board.at,
         view=view,
         told=told(board),
-        up=_up(board),
+        current=_current(board),
         known_since=board.known_since,
         left_out=MOST_TARGETS if board.left_out else 0,
         **values,
