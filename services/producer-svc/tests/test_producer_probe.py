@@ -563,7 +563,7 @@ def test_a_certificate_is_recorded_and_shown_when_the_check_fails(
         up = check(trusting, url)
         down = check(trusting, url, regexp="other")
         unverified = check(Prober(engine), url, verify_tls=False)
-        served.result(5)
+        served.result(60)
     assert up.status is Status.UP, up.error
     assert (up.certificate_expires_at, up.certificate_subject) == (expires, None)
     assert unverified.certificate_expires_at == expires
@@ -629,7 +629,7 @@ def test_a_refused_certificate_is_kept(engine: EngineName) -> None:
 
         served = pool.submit(serve)
         result = check(Prober(engine), f"https://127.0.0.1:{listener.getsockname()[1]}/")
-        served.result(5)
+        served.result(60)
     assert result.reason is Reason.TLS_ERROR
     assert result.certificate_expires_at == expired
     assert "Shop" in (result.certificate_subject or "")
@@ -719,7 +719,7 @@ def test_a_website_on_ipv6_alone(engine: EngineName) -> None:
 
         served = pool.submit(serve)
         result = check(Prober(engine), f"http://[::1]:{listener.getsockname()[1]}/")
-        served.result(5)
+        served.result(60)
     assert (result.status, result.remote_address) == (Status.UP, "::1")
 
 
