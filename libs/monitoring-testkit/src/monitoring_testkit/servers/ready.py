@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from local_stack.processes import Child
 
-_START_S = 30
+_START_S = 120
 
 
 def wait_until_ready(child: Child, url: str) -> None:
