@@ -132,7 +132,7 @@ def test_no_topic_of_the_doctor_stays(installed: Secured, config: Config) -> Non
     """The topic that it made to read the clock is deleted."""
     look_at_kafka(config)
     admin = AdminClient({**config.kafka.client_properties()})
-    assert [name for name in admin.list_topics(timeout=10).topics if "doctor" in name] == []
+    assert [name for name in admin.list_topics(timeout=60).topics if "doctor" in name] == []
 
 
 def test_a_wrong_password_is_told_for_the_account_that_has_it(installed: Secured, config: Config) -> None:
@@ -278,7 +278,7 @@ def test_settings_of_a_topic_that_lose_results_are_told(
     admin = AdminClient({**config.kafka.client_properties()})
     alter(admin, topic, name, value, AlterConfigOpType.SET)
     try:
-        for attempt in stamina.retry_context(on=AssertionError, timeout=10):
+        for attempt in stamina.retry_context(on=AssertionError, timeout=60):
             with attempt:  # Kafka tells of a setting some moments after it took it
                 assert look_at_kafka(config) == [line, NO_CONSUMER] or look_at_kafka(config) == [NO_CONSUMER, line]
     finally:
@@ -293,7 +293,7 @@ def test_settings_of_a_topic_that_lose_results_are_told(
 def alter(admin: AdminClient, topic: str, name: str, value: str | None, operation: AlterConfigOpType) -> None:
     entry = ConfigEntry(name, value, incremental_operation=operation)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    admin.incremental_alter_configs([resource])[resource].result(10)
+    admin.incremental_alter_configs([resource])[resource].result(60)
 
 
 def test_a_clock_of_kafka_that_is_off_is_told(config: Config) -> None:

@@ -108,7 +108,7 @@ def test_from_setup_to_rows_behind_a_pool(stack: Stack, website: str) -> None:
         assert GERMAN.findall(stack.dbadmin("doctor")) == []
         assert producer.child.stop() == 0
         sent = [json.loads(one.value() or b"") for one in messages(stack.bootstrap_servers, "website_availability")]
-        until(lambda: count(direct) == len(sent), 30)
+        until(lambda: count(direct) == len(sent))
         assert stack.services["consumer-svc"].child.stop() == 0
         # What was due before the producer came is unknown.
         assert {(one["status"], one.get("reason")) for one in sent} <= {("up", None), ("unknown", "missed_window")}

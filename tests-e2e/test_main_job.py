@@ -178,7 +178,7 @@ def test_with_nothing_listening_services_say_so_and_keep_trying(tmp_path: Path) 
         assert process.stderr
         lines = [json.loads(process.stderr.readline()) for _ in range(2)]
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
         assert lines[0]["event"] == "starting"
         assert "127.0.0.1:1 cannot be reached" in lines[1]["error"]
         assert "Traceback" not in process.stderr.read()

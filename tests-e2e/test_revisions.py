@@ -253,7 +253,7 @@ def test_an_older_consumer_writes_through_every_upgrade(config: Config) -> None:
             more()
     finally:
         stop.set()
-        writer.join(30)
+        writer.join(60)
     with connect(config) as connection:
         assert connection.execute(f"SELECT count(*) FROM {RESULTS}").fetchone() == (written[0],)
 

@@ -308,14 +308,14 @@ def test_all_that_notifications_do_works_under_its_account(config: Config) -> No
         with alongside("notifier", notifier.run, stop):
             store(owner, transition(1, "firing", "suspected"))
             failing = "SELECT FROM monitoring.alert_channel WHERE told_at IS NOT NULL"
-            until(lambda: bool(owner.execute(failing).fetchall()), 20)
+            until(lambda: bool(owner.execute(failing).fetchall()))
             hook.status = 200
             owner.execute("UPDATE monitoring.alert_later SET due_at = now()")
             escalated = "SELECT state FROM monitoring.alert_notification WHERE kind = 'escalation'"
-            until(lambda: owner.execute(escalated).fetchall() == [("sent",)], 20)
+            until(lambda: owner.execute(escalated).fetchall() == [("sent",)])
             store(owner, transition(1, "resolved", "firing"))
             ends = "SELECT count(*) FROM monitoring.alert_notification WHERE kind = 'recovery' AND state = 'sent'"
-            until(lambda: owner.execute(ends).fetchall() == [(3,)], 20)
+            until(lambda: owner.execute(ends).fetchall() == [(3,)])
     assert {"/ops", "/boss", "/api/v2/alerts"} <= {request.path for request in hook.requests}
 
 

@@ -37,7 +37,7 @@ def registry() -> Iterator[str]:
 
 
 def asked(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return json.load(answer)
 
 
@@ -72,7 +72,7 @@ def test_a_field_more_is_a_further_version(registry: str, monkeypatch: pytest.Mo
     request = urllib.request.Request(
         f"{registry}/config/grown-value", schema, {"Content-Type": "application/json"}, method="PUT"
     )
-    urllib.request.urlopen(request, timeout=10).close()
+    urllib.request.urlopen(request, timeout=60).close()
     grown = codec.json_schema()
     grown["$defs"]["CheckResult"]["properties"]["added_later"] = {"type": "string", "default": ""}
     monkeypatch.setattr(codec, "json_schema", lambda: grown)

@@ -50,7 +50,7 @@ def test_topics_are_made_once(broker: str, tmp_path: Path) -> None:
 
 
 def partitions(broker: str) -> dict[str, int]:
-    topics = AdminClient({"bootstrap.servers": broker}).list_topics(timeout=10).topics
+    topics = AdminClient({"bootstrap.servers": broker}).list_topics(timeout=60).topics
     return {
         name: len(topic.partitions)
         for name, topic in topics.items()
@@ -86,9 +86,9 @@ def test_the_topic_of_alerts_is_compacted(broker: str, tmp_path: Path) -> None:
 
 def settings(broker: str, topic: str) -> dict[str, ConfigEntry]:
     admin, resource = AdminClient({"bootstrap.servers": broker}), ConfigResource(ResourceType.TOPIC, topic)
-    for attempt in stamina.retry_context(on=KafkaException, timeout=10):
+    for attempt in stamina.retry_context(on=KafkaException, timeout=60):
         with attempt:  # Kafka tells of a new topic some moments later
-            found: dict[str, ConfigEntry] = admin.describe_configs([resource])[resource].result(10)
+            found: dict[str, ConfigEntry] = admin.describe_configs([resource])[resource].result(60)
             return found
     raise AssertionError(topic)
 

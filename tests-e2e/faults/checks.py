@@ -84,7 +84,7 @@ class Checks:
             if name.startswith("producer") and service.child.status is None:
                 assert service.child.stop() == 0, self.pipeline.logs()
         due = self.due(end_ms)
-        until(lambda: not due - self.statuses().keys(), 30, self.pipeline.logs)
+        until(lambda: not due - self.statuses().keys(), what=self.pipeline.logs)
         rows = self.statuses()
         assert len(due) >= 2 * self.targets
         latest_ms = latest_ms or now_ms()

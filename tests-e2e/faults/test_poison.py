@@ -108,7 +108,7 @@ def test_a_topic_of_nothing_but_poison(pipeline: Pipeline) -> None:
 def test_a_dead_letter_topic_that_cannot_be_written(pipeline: Pipeline) -> None:
     """Nothing is skipped and nothing committed until it can."""
     admin = AdminClient({"bootstrap.servers": pipeline.kafka.bootstrap_servers})
-    admin.delete_topics([pipeline.dead_letter_topic])[pipeline.dead_letter_topic].result(10)
+    admin.delete_topics([pipeline.dead_letter_topic])[pipeline.dead_letter_topic].result(60)
     bad = poison(8)
     pipeline.publish(bad)
     consumer = pipeline.consumer()
@@ -116,7 +116,7 @@ def test_a_dead_letter_topic_that_cannot_be_written(pipeline: Pipeline) -> None:
     assert consumer.get("/readyz") is None
     assert pipeline.unread() == len(bad)
     topic = NewTopic(pipeline.dead_letter_topic, 1, 1)
-    admin.create_topics([topic])[pipeline.dead_letter_topic].result(10)
+    admin.create_topics([topic])[pipeline.dead_letter_topic].result(60)
     until(lambda: pipeline.unread() == 0, what=pipeline.logs)
     assert Counter(value for value, _ in pipeline.dead_letters().elements()) == Counter(value for _, value in bad)
     pipeline.compare()
@@ -161,7 +161,7 @@ def test_poison_that_is_too_large_for_the_dead_letters(pipeline: Pipeline) -> No
     )
     admin = AdminClient({"bootstrap.servers": pipeline.kafka.bootstrap_servers})
     for future in admin.incremental_alter_configs([resource]).values():
-        future.result(10)
+        future.result(60)
     producer = Producer({"bootstrap.servers": pipeline.kafka.bootstrap_servers, "message.max.bytes": 20_000_000})
     easy = b'{"log": "' + b"A" * 5_000_000 + b'"}'
     for value in (big, easy):

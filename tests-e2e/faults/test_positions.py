@@ -141,7 +141,7 @@ def count(postgres: KillablePostgresql, table: str) -> int:
 def until_same(primary: KillablePostgresql, standby: KillablePostgresql, table: str) -> int:
     """Wait until the standby has as many rows as the primary; how many."""
     rows = count(primary, table)
-    until(lambda: count(standby, table) == rows, 30)
+    until(lambda: count(standby, table) == rows)
     return rows
 
 
@@ -189,13 +189,13 @@ def reset(pipeline: Pipeline, most: int) -> None:
         ends[message.partition() or 0] = (message.offset() or 0) + 1
     places = [TopicPartition(pipeline.name, number, min(most, end)) for number, end in ends.items()]
     asked = [ConsumerGroupTopicPartitions(pipeline.name, places)]
-    until(lambda: not any(part.error for part in altered(admin, asked)), 30)
+    until(lambda: not any(part.error for part in altered(admin, asked)))
 
 
 def altered(admin: AdminClient, asked: list[ConsumerGroupTopicPartitions]) -> list[TopicPartition]:
     """What became of each offset; the group may not be empty yet."""
     (future,) = admin.alter_consumer_group_offsets(asked).values()
-    return list(future.result(10).topic_partitions)
+    return list(future.result(60).topic_partitions)
 
 
 def test_a_second_group_goes_on_where_the_rows_end(pipeline: Pipeline) -> None:
@@ -225,7 +225,7 @@ def test_messages_that_expire_behind_the_offset(pipeline: Pipeline) -> None:
     end = TopicPartition(pipeline.name, 1, (gone[-1].offset() or 0) + 1)
     admin = admin_of(pipeline)
     for future in admin.delete_records([end]).values():
-        future.result(10)
+        future.result(60)
     second = pipeline.consumer("second")
     pipeline.until_stored()
     assert counted(second, "consumer_missing_messages_total") == len(gone) == 100
@@ -242,7 +242,7 @@ def test_a_topic_that_is_compacted_before_it_is_read(pipeline: Pipeline) -> None
     for name, value in {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"}.items():
         resource.add_incremental_config(ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET))
     for future in admin.incremental_alter_configs([resource]).values():
-        future.result(10)
+        future.result(60)
     stopped = pipeline.consumer("first")
     pipeline.publish_results(results(500))
     pipeline.until_stored()
@@ -278,9 +278,9 @@ def test_a_topic_that_is_deleted_and_made_anew(pipeline: Pipeline) -> None:
     consumer = pipeline.consumer()
     pipeline.until_stored()
     admin = admin_of(pipeline)
-    admin.delete_topics([pipeline.name])[pipeline.name].result(10)
+    admin.delete_topics([pipeline.name])[pipeline.name].result(60)
     topic = NewTopic(pipeline.name, PARTITIONS, 1)
-    until(lambda: admin.create_topics([topic])[pipeline.name].exception(10) is None, 30)
+    until(lambda: admin.create_topics([topic])[pipeline.name].exception(10) is None)
     pipeline._producer = None
     pipeline.publish_results(results(1_000, COUNT))
     pipeline.until_stored()

@@ -67,7 +67,7 @@ def test_a_standby_takes_over_from_a_producer_that_is_killed(checks: Checks) -> 
     second = checks.start("producer second")
     until(lambda: "standing by" in second.child.last_lines(20))
     first.child.signal(signal.SIGKILL)
-    until(lambda: held(second) == 1, 5)
+    until(lambda: held(second) == 1)
     time.sleep(2)
     assert checks.compare() == {"up", "unknown missed_window"}
 
@@ -91,9 +91,8 @@ def test_a_broker_that_is_away_for_a_while_costs_no_result(checks: Checks) -> No
     first = checks.start("producer first")
     time.sleep(1)
     checks.pipeline.kafka.kill()
-    time.sleep(6)
-    assert first.metric("producer_results_unacknowledged") >= 4 * TARGETS
-    assert first.metric("producer_results_unsaved") < TARGETS
+    until(lambda: first.metric("producer_results_unacknowledged") >= 4 * TARGETS)
+    until(lambda: first.metric("producer_results_unsaved") < TARGETS)
     first.child.signal(signal.SIGKILL)
     first.child.wait()
     before_ms = now_ms() - 500
@@ -116,8 +115,7 @@ def test_a_database_that_is_away_stops_no_checks(checks: Checks) -> None:
     checks.ready_ms = now_ms()
     time.sleep(1)
     checks.pipeline.postgres.kill()
-    time.sleep(5)
-    assert "the lease has run out" in producer.child.last_lines(20)
+    until(lambda: "the lease has run out" in producer.child.last_lines(20))
     checks.pipeline.postgres.start()
     time.sleep(2)
     assert checks.compare() == {"up"}
@@ -192,9 +190,7 @@ def test_a_clock_that_goes_an_hour_back_stops_no_checks(checks: Checks) -> None:
     clock.set_ahead(-3600)
     until(lambda: "the clock was set back" in producer.child.last_lines(20))
     behind_ms = now_ms() - 3_600_000
-    time.sleep(3)
-    during = {slot - behind_ms for _, slot in checks.statuses() if slot < checks.began_ms + 1_800_000}
-    assert max(during) > 1_000
+    until(lambda: any(behind_ms + 1_000 < slot < checks.began_ms + 1_800_000 for _, slot in checks.statuses()))
     clock.set_ahead(0)
     until(lambda: "the clock was set forward" in producer.child.last_lines(20))
     # Of the hour that it was behind, little was checked: all of it is accounted for.

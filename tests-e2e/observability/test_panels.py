@@ -114,7 +114,7 @@ def _start(stack: Stack, hook: Receiver) -> dict[str, str]:
 
 def _read(page: str) -> None:
     """Ask status-svc for a page; a route has series once it was asked for."""
-    with urllib.request.urlopen(page, timeout=10) as answer:
+    with urllib.request.urlopen(page, timeout=60) as answer:
         answer.read()
 
 

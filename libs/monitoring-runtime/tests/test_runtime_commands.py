@@ -167,7 +167,7 @@ def test_a_full_disk_is_no_fault_in_the_program() -> None:
     """What cannot be written is said, and why."""
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [sys.executable, "-c", TALK], stdout=full, stderr=subprocess.PIPE, text=True, timeout=10, check=False
+            [sys.executable, "-c", TALK], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
         )
     assert (done.returncode, done.stderr) == (1, "the output cannot be written: No space left on device\n")
 
@@ -177,7 +177,7 @@ def test_what_is_printed_is_utf8_in_every_locale(encoding: str) -> None:
     """An older one cannot hold every sign, which was an internal error; bytes that are no text do not end it either."""
     program = TALK.replace("while True: click.echo('x' * 1000)", r"click.echo('\u2192 \xfc \udcff')")
     env = os.environ | {"PYTHONIOENCODING": encoding}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=10, check=False, env=env)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False, env=env)
     assert (done.returncode, done.stdout, done.stderr) == (0, "→ ü \\udcff\n".encode(), b"")
 
 
@@ -188,6 +188,6 @@ def test_a_reader_that_goes_away_ends_it_quietly() -> None:
     assert process.stderr
     process.stdout.readline()
     process.stdout.close()
-    assert process.wait(10) == 1
+    assert process.wait(60) == 1
     assert process.stderr.read() == b""
     process.stderr.close()

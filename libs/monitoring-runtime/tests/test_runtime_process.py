@@ -76,9 +76,9 @@ def test_the_endpoint_outlives_clients_that_talk_nonsense_or_go_away(capfd: pyte
     with Endpoint(MetricsConfig(host="127.0.0.1", port=0), CollectorRegistry(), Health()) as endpoint:
         address = ("127.0.0.1", endpoint.port or 0)
         for nonsense in (b"\x16\x03\x01\x00\xff\r\n\r\n", b"GET\r\n\r\n", b"POST /metrics HTTP/1.0\r\n\r\n", b""):
-            with socket.create_connection(address, timeout=5) as client:
+            with socket.create_connection(address, timeout=60) as client:
                 client.sendall(nonsense)
-        with socket.create_connection(address, timeout=5) as client:
+        with socket.create_connection(address, timeout=60) as client:
             client.sendall(b"GET /healthz?verbose HTTP/1.0\r\n\r\n")
             assert client.recv(65_536).startswith(b"HTTP/1.0 200 ")
     assert capfd.readouterr().err == ""
@@ -89,7 +89,7 @@ def test_a_client_that_says_nothing_is_sent_away(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("monitoring_runtime.endpoint._Handler.timeout", 0.02)
     with (
         Endpoint(MetricsConfig(host="127.0.0.1", port=0), CollectorRegistry(), Health()) as endpoint,
-        socket.create_connection(("127.0.0.1", endpoint.port or 0), timeout=5) as client,
+        socket.create_connection(("127.0.0.1", endpoint.port or 0), timeout=60) as client,
     ):
         assert client.recv(1) == b""
 

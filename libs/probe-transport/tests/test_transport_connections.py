@@ -61,7 +61,7 @@ def test_a_refused_address_costs_nothing(resolver: Resolver, port: int, transpor
     answer = fetch(transport(), f"http://shop.test:{port}/")
     assert answer.attempts == [("127.0.0.9", "Connection refused"), ("127.0.0.1", "connected")]
     assert answer.connect_s is not None
-    assert answer.connect_s < 0.2
+    assert answer.connect_s < 1.0  # another packet for the dead one would be sent after a second
 
 
 def test_ipv6_comes_first_and_ipv4_after_it(resolver: Resolver, port: int, transport: Make, fetch: Fetch) -> None:
@@ -79,7 +79,7 @@ def test_when_every_address_is_dead_the_last_one_says_why(
     addresses(resolver, "127.0.0.8", "127.0.0.9")
     answer = fetch(transport(), f"http://shop.test:{port}/")
     assert (answer.failure, answer.detail) == ("connect", "Connection refused")
-    assert answer.ended - answer.started < 0.5
+    assert answer.ended - answer.started < 1.5
 
 
 def test_time_that_is_over_tells_every_attempt(
@@ -141,18 +141,20 @@ def test_no_more_hops_run_at_once_than_there_are_places(website: RawWebsite, tra
     """Those that are due meanwhile wait, and what they wait is not theirs."""
 
     def slowly(connection: socket.socket, _: bytes) -> None:
-        time.sleep(0.2)
+        time.sleep(1.0)
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
 
     website.answer(slowly)
     one, now = transport(max_concurrent=2), time.monotonic()
     for token in range(4):
-        submit(one, token, website.url, due=now)
+        submit(one, token, website.url, due=now, timeout_s=30.0)
     answers: list[Answer] = []
     while len(answers) < 4:
-        answers += one.drain(2.0, 4)
-    assert all(answer.ended - answer.started < 0.35 for answer in answers)
-    assert sorted(round((answer.started - now) / 0.2) for answer in answers) == [0, 0, 1, 1]
+        answers += one.drain(30.0, 4)
+    assert all(answer.ended - answer.started < 1.9 for answer in answers)
+    first, second, third, fourth = sorted(answers, key=lambda answer: answer.started)
+    assert second.started < first.ended
+    assert fourth.started > third.started >= min(first.ended, second.ended)
 
 
 def test_a_redirect_is_told_of_at_once(website: RawWebsite, transport: Make) -> None:
@@ -164,9 +166,9 @@ def test_a_redirect_is_told_of_at_once(website: RawWebsite, transport: Make) -> 
 
     website.answer(act)
     one, began = transport(), time.monotonic()
-    submit(one, 1, website.url, due=None)
-    (answer,) = one.drain(2.0, 10)
-    assert time.monotonic() - began < 1.0
+    submit(one, 1, website.url, due=None, timeout_s=60.0)
+    (answer,) = one.drain(60.0, 10)
+    assert time.monotonic() - began < 30.0
     assert (answer.status, answer.failure, answer.body) == (302, None, b"")
     assert ("location", "/next") in answer.fields
 

@@ -69,10 +69,10 @@ def test_the_heartbeat_comes_when_results_are_fresh_and_only_then(
             result(connection, 120 * SECOND)
             result(connection, 2 * SECOND, "unknown")
             store(connection, transition(1, "firing", "suspected"))
-            until(lambda: not unnoticed(connection), 10)
+            until(lambda: not unnoticed(connection))
             assert healthchecks.requests == []
             result(connection, SECOND)
-            until(lambda: len(healthchecks.requests) >= 2, 10)
+            until(lambda: len(healthchecks.requests) >= 2)
         assert {(request.method, request.path) for request in healthchecks.requests} == {("GET", "/ping")}
 
 
@@ -87,7 +87,7 @@ def test_a_fault_of_ours_in_a_heartbeat_is_seen(connection: Session, monkeypatch
     beats = Beats("monitoring", Notifications(heartbeat=Heartbeat(url="http://localhost/")), {}, Metrics())
     with structlog.testing.capture_logs() as logged:
         beats.begin(connection)
-        until(lambda: [one["event"] for one in logged] == ["sending failed"], 10)
+        until(lambda: [one["event"] for one in logged] == ["sending failed"])
 
 
 def unnoticed(connection: Session) -> bool:
@@ -148,10 +148,10 @@ def test_a_restarted_alertmanager_learns_what_is_open(database: DatabaseConfig, 
     with running(database, settings):
         with alertmanager(port) as first:
             store(connection, *(transition(number, "firing", "suspected") for number in range(3)))
-            until(lambda: len(first.alerts()) == 3, 10)
+            until(lambda: len(first.alerts()) == 3)
         with alertmanager(port) as second:
-            until(lambda: len(second.alerts()) == 3, 20)
+            until(lambda: len(second.alerts()) == 3)
             result(connection, SECOND)
-            until(lambda: "Watchdog" in {one["labels"]["alertname"] for one in second.alerts()}, 10)
+            until(lambda: "Watchdog" in {one["labels"]["alertname"] for one in second.alerts()})
             store(connection, *(transition(number, "resolved", "recovering") for number in range(3)))
-            until(lambda: [one["labels"]["alertname"] for one in second.alerts()] == ["Watchdog"], 10)
+            until(lambda: [one["labels"]["alertname"] for one in second.alerts()] == ["Watchdog"])

@@ -201,7 +201,7 @@ def test_a_process_that_stood_still_puts_no_old_state_behind_a_newer_one(oracle:
     oracle.happen(3)
     frozen = oracle.start(when, "SIGSTOP")
     try:
-        until(lambda: Path(f"/proc/{frozen.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", 30)
+        until(lambda: Path(f"/proc/{frozen.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
         oracle.change()
         with oracle.process():
             oracle.until_all_is_published()
@@ -242,7 +242,7 @@ def test_kafka_and_postgresql_are_away(oracle: Oracle, killable: KillablePostgre
 def test_events_wait_for_their_topic(oracle: Oracle) -> None:
     """Until dbadmin makes it."""
     admin = AdminClient({"bootstrap.servers": oracle.kafka.bootstrap_servers})
-    admin.delete_topics([oracle.topic])[oracle.topic].result(10)
+    admin.delete_topics([oracle.topic])[oracle.topic].result(60)
     oracle.happen(2)
     with oracle.process():
         time.sleep(2.0)

@@ -18,6 +18,7 @@ from standardwebhooks import Webhook
 
 from alert_svc.notify.channel_settings import ChannelType, WebhookChannel
 from alert_svc.notify.channels.build import sender
+from alert_svc.notify.channels.sender import ANSWER_S
 from alert_svc.notify.deliveries import Timing
 from alert_svc.notify.load import load_alerts
 from alert_svc.notify.metrics import Metrics
@@ -100,9 +101,9 @@ def test_a_message_is_signed_and_its_attempt_is_a_row(
     """The receiver verifies it; the row says when, to whom, and what the receiver answered."""
     with running(database, through(webhook("ops", f"{hook.url}secret-path"))):
         store(connection, transition(1, "firing", "suspected", labels={"team": "shop"}))
-        until(lambda: waiting(connection) == 0, 10)
+        until(lambda: waiting(connection) == 0)
         store(connection, transition(1, "resolved", "recovering"))
-        until(lambda: waiting(connection) == 0, 10)
+        until(lambda: waiting(connection) == 0)
     problem, recovery = (verified(request) for request in hook.requests)
     assert (problem["type"], recovery["type"]) == ("alert.problem", "alert.recovery")
     assert problem["data"]["title"] == "[CRITICAL] https://shop1.example/ is down"
@@ -111,22 +112,21 @@ def test_a_message_is_signed_and_its_attempt_is_a_row(
     assert attempts(connection) == [(f"http://127.0.0.1:{hook.port}", True, "200 ok")] * 2
 
 
-def test_an_alert_is_told_within_five_seconds_by_default(
-    database: DatabaseConfig, connection: Session, hook: Receiver
-) -> None:
+def test_an_alert_is_told_soon_by_default(database: DatabaseConfig, connection: Session, hook: Receiver) -> None:
     """From its commit to the receiver, also beside others: two each second are no flood that is held."""
     settings = Notifications(channels=(webhook("ops", hook.url),), routes=(Route(channels=("ops",)),))
     with running(database, settings, Timing()):
-        for number in range(8):
+        for number in range(30):
             store(connection, transition(number, "firing", "suspected"))
             connection.execute("SELECT pg_sleep(0.5)")
-        until(lambda: waiting(connection) == 0, 5)
+        until(lambda: waiting(connection) == 0)
     slowest = connection.execute(
         "SELECT max(p.ended_at - t.stored_at) FROM monitoring.alert_attempt p JOIN monitoring.alert_notification n "
         "USING (notification_id) JOIN monitoring.alert_transition t ON t.transition_id = ANY (n.transitions)"
     ).fetchone()
     assert slowest is not None
-    assert slowest[0] < dt.timedelta(seconds=5)
+    # Two seconds of it are those of the group. If they were held, the first would wait for the last.
+    assert slowest[0] < dt.timedelta(seconds=12)
 
 
 def test_a_failure_is_repeated_with_the_same_id_and_body(
@@ -137,9 +137,9 @@ def test_a_failure_is_repeated_with_the_same_id_and_body(
     metrics = Metrics()
     with running(database, through(webhook("ops", hook.url)), metrics=metrics):
         store(connection, transition(1, "firing", "suspected"))
-        until(lambda: len(hook.requests) >= 3, 10)
+        until(lambda: len(hook.requests) >= 3)
         hook.status = 204
-        until(lambda: waiting(connection) == 0, 10)
+        until(lambda: waiting(connection) == 0)
     assert len({(request.headers["webhook-id"], request.body) for request in hook.requests}) == 1
     said = [(sent, answer) for _, sent, answer in attempts(connection)]
     assert said[0] == (False, f"http://127.0.0.1:{hook.port}: answered 503 ok")
@@ -156,17 +156,17 @@ def test_an_end_is_sent_after_its_begin_whatever_attempts_fail(
     """Whoever reads the last message knows how it is. Messages about the ends of others wait for nothing."""
     with running(database, through(webhook("ops", hook.url))):
         store(connection, transition(2, "firing", "suspected"))
-        until(lambda: waiting(connection) == 0, 10)
+        until(lambda: waiting(connection) == 0)
         hook.status = 500
         store(connection, transition(1, "firing", "suspected"))
-        until(lambda: len(hook.requests) > 2, 10)
+        until(lambda: len(hook.requests) > 2)
         store(connection, transition(1, "resolved", "recovering"))
-        until(lambda: not unnoticed(connection), 10)
+        until(lambda: not unnoticed(connection))
         store(connection, transition(2, "resolved", "recovering"))
-        until(lambda: (2, "alert.recovery") in told(hook), 10)
+        until(lambda: (2, "alert.recovery") in told(hook))
         assert (1, "alert.recovery") not in told(hook)
         hook.status = 200
-        until(lambda: waiting(connection) == 0, 10)
+        until(lambda: waiting(connection) == 0)
     assert [kind for number, kind in told(hook) if number == 1][-2:] == ["alert.problem", "alert.recovery"]
 
 
@@ -180,26 +180,26 @@ def told(hook: Receiver) -> list[tuple[int, str]]:
     return [(one["data"]["alerts"][0]["target_id"], one["type"]) for one in said]
 
 
-def in_four_seconds() -> str:
-    return format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=4), usegmt=True)
+def in_seven_seconds() -> str:
+    return format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=7), usegmt=True)
 
 
-@pytest.mark.parametrize("says", [lambda: "3", in_four_seconds])
+@pytest.mark.parametrize("says", [lambda: "6", in_seven_seconds])
 def test_a_receiver_that_says_when_to_come_again_is_left_alone_until_then(
     database: DatabaseConfig, connection: Session, hook: Receiver, says: Callable[[], str]
 ) -> None:
     """By seconds or by a date (RFC 9110, section 10.2.3); so are the other messages of its channel."""
+    began = time.monotonic()
     hook.status, hook.retry_after = 429, says()
     store(
         connection, transition(1, "firing", "suspected", labels={"team": "shop"}), transition(2, "firing", "suspected")
     )
     by_team = attrs.evolve(through(webhook("ops", hook.url)), grouping=attrs.evolve(AT_ONCE, by=("team",)))
     with running(database, by_team, Timing(first_retry_s=0.2)):
-        until(lambda: attempts(connection) != [] and attempts(connection)[0][2] is not None, 10)
-        began = time.monotonic()
+        until(lambda: attempts(connection) != [] and attempts(connection)[0][2] is not None)
         hook.status, hook.retry_after = 200, ""
-        until(lambda: waiting(connection) == 0, 10)
-    assert time.monotonic() - began > 2
+        until(lambda: waiting(connection) == 0)
+    assert time.monotonic() - began > 5
     assert len(hook.requests) == 3
 
 
@@ -214,14 +214,14 @@ def test_an_outage_of_postgresql_is_told_once_and_its_end_too(
         connect(database, "test", database="postgres", autocommit=True) as admin,
     ):
         store(connection, transition(1, "firing", "suspected"))
-        until(lambda: waiting(connection) == 0, 10)
+        until(lambda: waiting(connection) == 0)
         admin.execute("ALTER DATABASE alerts ALLOW_CONNECTIONS false")
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%notifier'")
-        until(lambda: (metrics.registry.get_sample_value("alert_notifier_outages_total") or 0) >= 5, 20)
+        until(lambda: (metrics.registry.get_sample_value("alert_notifier_outages_total") or 0) >= 5)
         admin.execute("ALTER DATABASE alerts ALLOW_CONNECTIONS true")
         store(connection, transition(1, "resolved", "recovering"))
-        until(lambda: len(hook.requests) == 2, 20)
-        until(lambda: logged[-1]["event"] == "PostgreSQL is back, notifications go on", 10)
+        until(lambda: len(hook.requests) == 2)
+        until(lambda: logged[-1]["event"] == "PostgreSQL is back, notifications go on")
     # The connection that is cut, and those that are refused.
     assert [line["event"] for line in logged[:-1]] == ["PostgreSQL is away, notifications wait"] * 2
     assert "not currently accepting connections" in logged[1]["error"]
@@ -234,7 +234,7 @@ def test_a_redirect_takes_nothing_elsewhere(database: DatabaseConfig, connection
         hook.location = elsewhere.url
         with running(database, through(webhook("ops", hook.url))):
             store(connection, transition(1, "firing", "suspected"))
-            until(lambda: len(hook.requests) >= 2, 10)
+            until(lambda: len(hook.requests) >= 2)
         assert elsewhere.requests == []
     assert "a redirect, which is not followed" in attempts(connection)[0][2]
 
@@ -247,10 +247,10 @@ def test_a_channel_that_fails_is_told_through_another_one(
         hook.status = 500
         with running(database, through(webhook("ops", hook.url), webhook("boss", other.url))):
             store(connection, transition(1, "firing", "suspected"))
-            until(lambda: len(other.requests) == 1, 10)
-            until(lambda: len(hook.requests) >= 6, 10)
+            until(lambda: len(other.requests) == 1)
+            until(lambda: len(hook.requests) >= 6)
             hook.status = 200
-            until(lambda: waiting(connection) == 0, 10)
+            until(lambda: waiting(connection) == 0)
         (told,) = (verified(request) for request in other.requests)
     assert told["type"] == "alert.channel_failing"
     assert told["data"]["note"].startswith("Notifications through the channel ops fail: http://127.0.0.1:")
@@ -267,12 +267,12 @@ def test_channels_change_while_it_runs(database: DatabaseConfig, connection: Ses
         both = Notifications(channels=(ops, boss), routes=(Route(channels=("ops", "boss")),), grouping=AT_ONCE)
         with running(database, both, metrics=metrics) as notifier:
             store(connection, transition(1, "firing", "suspected"))
-            until(lambda: len(hook.requests) >= 2 and len(other.requests) >= 1, 10)
+            until(lambda: len(hook.requests) >= 2 and len(other.requests) >= 1)
             notifier.use(Notifications(channels=(boss, new), routes=(Route(channels=("new",)),), grouping=AT_ONCE))
-            until(lambda: not failing(connection), 10)
+            until(lambda: not failing(connection))
             tried = len(hook.requests)
             store(connection, transition(1, "resolved", "recovering"), transition(2, "firing", "suspected"))
-            until(lambda: waiting(connection, "boss") + waiting(connection, "new") == 0, 10)
+            until(lambda: waiting(connection, "boss") + waiting(connection, "new") == 0)
         told = [[verified(request)["type"] for request in one.requests] for one in (other, third)]
         assert [kind for kind in told[0] if kind != "alert.channel_failing"] == ["alert.problem", "alert.recovery"]
         assert told[1] == ["alert.problem"]
@@ -299,10 +299,10 @@ def test_a_secret_is_replaced_while_it_runs(
     )
     with running(database, load_alerts(tmp_path / "alerts.yaml").notifications):
         store(connection, transition(1, "firing", "suspected"))
-        until(lambda: len(hook.requests) == 1, 10)
+        until(lambda: len(hook.requests) == 1)
         path.write_text(key)
         store(connection, transition(2, "firing", "suspected"))
-        until(lambda: len(hook.requests) == 2, 10)
+        until(lambda: len(hook.requests) == 2)
     verified(hook.requests[0])
     Webhook(key).verify(hook.requests[1].body, dict(hook.requests[1].headers))
 
@@ -336,7 +336,7 @@ def test_several_processes_send_each_message_once(
     with running(database, settings), running(database, settings), running(database, settings):
         for number in range(60):
             store(connection, transition(number, "firing", "suspected"))
-        until(lambda: waiting(connection) == 0, 30)
+        until(lambda: waiting(connection) == 0)
     ids = [request.headers["webhook-id"] for request in hook.requests]
     assert len(ids) == len(set(ids))
     told = [number for request in hook.requests for number in verified(request)["data"]["transitions"]]
@@ -348,7 +348,7 @@ def test_a_channel_that_hangs_does_not_hold_up_another_one(
 ) -> None:
     """Each has its own way."""
     with receiver() as slow:
-        slow.delay_s = 3.0
+        slow.delay_s = 60.0
         settings = Notifications(
             channels=(webhook("slow", slow.url), webhook("ops", hook.url)),
             routes=(Route(channels=("slow", "ops")),),
@@ -357,7 +357,7 @@ def test_a_channel_that_hangs_does_not_hold_up_another_one(
         with running(database, settings, Timing()):
             for number in range(3):
                 store(connection, transition(number, "firing", "suspected"))
-                until(lambda: waiting(connection, "ops") == 0, 2)
+                until(lambda: waiting(connection, "ops") == 0, ANSWER_S - 1)
                 assert len(hook.requests) == number + 1
             assert len(slow.requests) <= 2
 
@@ -369,7 +369,7 @@ def test_the_body_is_json_that_holds_hostile_text_as_it_is(
     hostile = 'x", "severity": "info"}\r\n<!channel> @everyone'
     with running(database, through(webhook("ops", hook.url))):
         store(connection, transition(1, "firing", "suspected", error=hostile))
-        until(lambda: waiting(connection) == 0, 10)
+        until(lambda: waiting(connection) == 0)
     data = json.loads(hook.requests[0].body)["data"]
     assert (data["alerts"][0]["error"], data["severity"]) == (hostile, "critical")
     assert not set(data["text"]) & set("<>@")

@@ -51,7 +51,7 @@ def test_an_outage_of_kafka_is_told_once_and_its_end_too(database: DatabaseConfi
     with structlog.testing.capture_logs() as logged:
         thread.start()
         try:
-            until(lambda: topic.is_open and len(logged) >= 2, 20)
+            until(lambda: topic.is_open and len(logged) >= 2)
         finally:
             stop.request()
             thread.join(20)

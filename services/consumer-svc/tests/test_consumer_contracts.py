@@ -183,7 +183,7 @@ def config(broker: str, tmp_path: Path) -> Config:
 
 def _create(config: Config, topic: str) -> None:
     admin = AdminClient({"bootstrap.servers": config.kafka.bootstrap_servers}, logger=SILENT)
-    admin.create_topics([NewTopic(topic, 2, 1)])[topic].result(10)
+    admin.create_topics([NewTopic(topic, 2, 1)])[topic].result(60)
 
 
 @attrs.frozen
@@ -208,7 +208,7 @@ class RealTopic:
         }
         with contextlib.closing(Consumer(settings, logger=SILENT)) as reader:
             place = TopicPartition(self.config.kafka.topic_name, 0)
-            offset = int(reader.committed([place], timeout=10)[0].offset)
+            offset = int(reader.committed([place], timeout=60)[0].offset)
         return offset if offset >= 0 else None
 
 
@@ -273,7 +273,7 @@ class RealDeadLetterTopic:
         """The topic is missing."""
         topic = self.config.kafka.dead_letter_topic
         admin = AdminClient({"bootstrap.servers": self.config.kafka.bootstrap_servers}, logger=SILENT)
-        admin.delete_topics([topic])[topic].result(10)
+        admin.delete_topics([topic])[topic].result(60)
         yield
         _create(self.config, topic)
 

@@ -198,7 +198,7 @@ def test_offsets_are_committed_after_the_write_and_not_before() -> None:
     consumer = service(source, delivery(writer))
     consumer.run_once(0)
     assert consumer._in_hand is not None
-    consumer._in_hand[1].result(5)
+    consumer._in_hand[1].result(60)
     assert source.committed == []
     consumer.run_once(0)
     assert (writer.stored, source.committed) == ([1, 2, 3, 4, 5], [{0: 5}])

@@ -61,7 +61,7 @@ def started(directory: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     finally:
         process.send_signal(signal.SIGCONT)
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def configured(address: str, directory: Path, name: str) -> Config:
 def create(config: Config, *topics: str) -> None:
     admin = AdminClient({"bootstrap.servers": config.kafka.bootstrap_servers}, logger=silent)
     for future in admin.create_topics([NewTopic(topic, 2, 1) for topic in topics]).values():
-        future.result(10)
+        future.result(60)
 
 
 def produce(config: Config, *values: bytes) -> None:
@@ -150,7 +150,7 @@ def test_partitions_are_given_up_in_order_when_the_source_closes(config: Config)
     reader = Consumer(
         {"bootstrap.servers": config.kafka.bootstrap_servers, "group.id": config.consumer.group_id}, logger=silent
     )
-    assert [p.offset for p in reader.committed([TopicPartition(config.kafka.topic_name, 0)], timeout=10)] == [1]
+    assert [p.offset for p in reader.committed([TopicPartition(config.kafka.topic_name, 0)], timeout=60)] == [1]
     reader.close()
 
 
@@ -175,7 +175,7 @@ def test_a_kafka_that_does_not_answer_holds_nobody_up(tmp_path: Path, monkeypatc
             {"bootstrap.servers": config.kafka.bootstrap_servers, "group.id": config.consumer.group_id}, logger=silent
         )
         place = [TopicPartition(config.kafka.topic_name, 0)]
-        until(lambda: [found.offset for found in reader.committed(place, timeout=10)] == [1])
+        until(lambda: [found.offset for found in reader.committed(place, timeout=60)] == [1])
         reader.close()
 
 
@@ -313,7 +313,7 @@ def test_a_topic_has_an_identity_and_the_beginning_of_each_partition(config: Con
     assert state.topic.cluster
     assert states.now() == state
     admin = AdminClient({"bootstrap.servers": config.kafka.bootstrap_servers}, logger=silent)
-    admin.delete_topics([config.kafka.topic_name])[config.kafka.topic_name].result(10)
+    admin.delete_topics([config.kafka.topic_name])[config.kafka.topic_name].result(60)
     create(config, config.kafka.topic_name)
     assert state.topic.id
     assert states.now().topic.id not in ("", state.topic.id)

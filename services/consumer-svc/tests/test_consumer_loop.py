@@ -43,7 +43,7 @@ class Parts:
     def delivered(self) -> None:
         """Wait until the batch in hand is done."""
         assert self.service._in_hand
-        self.service._in_hand[1].result(10)
+        self.service._in_hand[1].result(60)
 
 
 def test_stop_stores_and_commits_what_is_in_hand() -> None:
@@ -101,7 +101,7 @@ def test_partitions_revoked_during_a_write_are_committed_only_when_it_is_done() 
     """The service waits for the write, and commits its offsets before the partitions are given up."""
     parts = Parts(FakeSource([message(i) for i in range(5)]))
     parts.service.run_once(0)
-    parts.writer.began.wait(10)
+    parts.writer.began.wait(60)
     parts.writer.free.set()
     parts.service.drop({0})
     assert parts.source.committed == [{0: 5}]
@@ -147,7 +147,7 @@ def test_a_write_that_takes_too_long_shows() -> None:
     """When the server hangs, readiness says so."""
     parts = Parts(FakeSource([message(i) for i in range(5)]))
     parts.service.run_once(0)
-    parts.writer.began.wait(10)
+    parts.writer.began.wait(60)
     parts.clock.advance(SLOW_WRITE_S + 1)
     parts.service.run_once(0)
     assert parts.service.health.readiness() == (False, "a batch has been on its way into the database for 11 s")

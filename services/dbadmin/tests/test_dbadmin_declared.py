@@ -86,7 +86,7 @@ def written_by(config: Config, act: Callable[[], object]) -> tuple[int, int]:
 
         def now() -> tuple[int, int]:
             # A session tells what it did when it ends.
-            until(lambda: not connection.execute(OTHERS).fetchall(), 10)
+            until(lambda: not connection.execute(OTHERS).fetchall())
             connection.execute("SELECT pg_stat_force_next_flush(), pg_stat_clear_snapshot()")
             row = connection.execute(statement).fetchone()
             assert row is not None
@@ -419,7 +419,7 @@ def test_who_has_locked_a_target_to_change_it_and_apply_do_not_wait_for_each_oth
         other.execute(f"SELECT FROM {TABLE} WHERE amc_id = 1 FOR UPDATE")
         apply.start()
         with connect(config.database, "test", autocommit=True) as watching:
-            until(lambda: bool(watching.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall()), 20)
+            until(lambda: bool(watching.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall()))
         other.execute(f"UPDATE {TABLE} SET amc_regexp = 'by hand' WHERE amc_id = 1")
     apply.join()
     assert said[0][0] == 0, said
@@ -447,7 +447,7 @@ def test_a_person_is_asked(
     process = subprocess.Popen(command, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     os.close(terminal)
     os.write(master, f"{answer}\n".encode())
-    said, aside = process.communicate(timeout=60)
+    said, aside = process.communicate(timeout=120)
     os.close(master)
     assert (process.returncode, "Do this? [y/N]: " in aside) == (status, True), aside
     assert "shop: 3 to add, 0 to change, 0 unchanged\n" in said
@@ -471,7 +471,7 @@ def test_what_changed_after_the_question_is_not_done(
             break
     add(config.database, TargetRecord(url="https://shop.example/cart", labels={"managed-by": "shop"}))
     os.write(master, b"y\n")
-    _, aside = process.communicate(timeout=60)
+    _, aside = process.communicate(timeout=120)
     os.close(master)
     assert process.returncode == 1
     assert aside.endswith(": somebody else changed targets meanwhile: nothing was changed, run it again\n")

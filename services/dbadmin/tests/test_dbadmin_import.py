@@ -481,7 +481,7 @@ def test_others_change_targets_while_a_file_is_read(ready: Config) -> None:
             content = super().read(size)
             if not content:
                 reached.set()
-                assert go_on.wait(30)
+                assert go_on.wait(60)
             return content
 
     rows = staging(Lines(SlowFile(b"url\n" + b"".join(b"http://%d/\n" % i for i in range(20_000)))), FileFormat.CSV)
@@ -489,12 +489,12 @@ def test_others_change_targets_while_a_file_is_read(ready: Config) -> None:
     done: list[ImportCounts] = []
     worker.start()
     try:
-        assert reached.wait(30)
+        assert reached.wait(60)
         with connect(ready.database, "test", statement_timeout_s=5) as other:
             other.execute("UPDATE monitoring.availability_monitor_config SET amc_regexp = 'x'")
     finally:
         go_on.set()
-        worker.join(30)
+        worker.join(60)
     assert done[0].added == 20_000
 
 

@@ -196,7 +196,7 @@ def interrupt_detach(database: DatabaseConfig, connection: psycopg.Connection[An
 
         detaching = threading.Thread(target=detach)
         detaching.start()
-        for attempt in stamina.retry_context(on=AssertionError, timeout=20):
+        for attempt in stamina.retry_context(on=AssertionError, timeout=60):
             with attempt:
                 assert mending.half_detached(connection, "monitoring")
         archivist.cancel_safe()

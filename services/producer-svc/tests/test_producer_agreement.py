@@ -174,7 +174,7 @@ def checked_once(engine: Engine, website: Website) -> list[CheckResult]:
             DEFAULTS
         )
         engine.submit(Check(target, number, time.monotonic()), Origin(1, "here"))
-    until, results = time.monotonic() + 5, list[CheckResult]()
+    until, results = time.monotonic() + 3 * DEFAULTS.timeout_s, list[CheckResult]()
     while len(results) < len(website.answers) and time.monotonic() < until:
         results += engine.drain_finished(0.1)
     return sorted(results, key=lambda result: result.target_id)
@@ -203,4 +203,4 @@ def test_any_answer_means_the_same_to_both_engines(
             assert result.reason is not Reason.PROBER_ERROR, (answer, result.error)
             assert (result.reason is None) == (result.error is None), answer
             assert result.error != "", answer
-            assert (result.response_time_s or 0.0) < 1.1
+            assert (result.response_time_s or 0.0) < 1.5 * DEFAULTS.timeout_s

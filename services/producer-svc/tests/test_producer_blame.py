@@ -193,7 +193,7 @@ def test_canaries_answer_when_one_of_them_takes_a_connection(monkeypatch: pytest
     def answer(*addresses: tuple[str, int]) -> bool:
         canaries = TcpCanaries(addresses)
         canaries.ask()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while (answered := canaries.poll()) is None:
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -219,7 +219,7 @@ def test_canaries_give_an_answer_on_a_machine_without_threads(name: str, monkeyp
     monkeypatch.setattr(canaries_module, "MIN_ROUND_S", 0.05)
     blame = Blame(TcpCanaries([("127.0.0.1", 1)]), FakeClock())
     blame.accept(result(1, Reason.TIMEOUT))
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not (decided := blame.decided()):
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -141,13 +141,13 @@ class RealWay:
 
     def create(self) -> None:
         admin = AdminClient({"bootstrap.servers": self.config.bootstrap_servers}, logger=SILENT)
-        admin.create_topics([NewTopic(self.config.topic_name, 2, 1)])[self.config.topic_name].result(10)
+        admin.create_topics([NewTopic(self.config.topic_name, 2, 1)])[self.config.topic_name].result(60)
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
         """The topic is missing."""
         admin = AdminClient({"bootstrap.servers": self.config.bootstrap_servers}, logger=SILENT)
-        admin.delete_topics([self.config.topic_name])[self.config.topic_name].result(10)
+        admin.delete_topics([self.config.topic_name])[self.config.topic_name].result(60)
         yield
         self.create()
 

@@ -42,7 +42,7 @@ def config(broker: str, request: pytest.FixtureRequest) -> KafkaConfig:
 
 def create(config: KafkaConfig) -> None:
     admin = AdminClient({"bootstrap.servers": config.bootstrap_servers})
-    admin.create_topics([NewTopic(config.topic_name, 1, 1)])[config.topic_name].result(10)
+    admin.create_topics([NewTopic(config.topic_name, 1, 1)])[config.topic_name].result(60)
 
 
 def entries(first: int, last: int) -> list[OutboxEntry]:

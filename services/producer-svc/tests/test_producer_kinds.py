@@ -20,7 +20,7 @@ from producer_svc.check import Check, Origin
 from producer_svc.checks import kinds
 from producer_svc.checks.http.engines import chosen
 from producer_svc.checks.http.requests_engine import RequestsEngine
-from producer_svc.checks.routing import RoutingEngine
+from producer_svc.checks.routing import SLICE_S, RoutingEngine
 
 if TYPE_CHECKING:
     from monitoring_testkit.websites import RawWebsite
@@ -80,7 +80,7 @@ def check(target_id: int, url: str) -> Check:
 def drained(engine: Engine, count: int) -> dict[int, CheckResult]:
     """The results by target, when there are `count` of them."""
     found: dict[int, CheckResult] = {}
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while len(found) < count and time.monotonic() < deadline:
         found |= {result.target_id: result for result in engine.drain_finished(0.1)}
     return found
@@ -147,8 +147,12 @@ def test_kinds_share_the_shortest_lead() -> None:
 def test_a_wait_ends_when_nothing_finishes(busy: int) -> None:
     """After the time that was given, whichever kinds have something running."""
 
+    waited_s = 0.0
+
     class Waiting(FakeEngine):
         def drain_finished(self, wait_s: float, enough: int = 1) -> list[CheckResult]:
+            nonlocal waited_s
+            waited_s += wait_s
             time.sleep(wait_s)
             return []
 
@@ -158,7 +162,8 @@ def test_a_wait_ends_when_nothing_finishes(busy: int) -> None:
         engine.submit(check(number, f"{kind}://a.example/"), ORIGIN)
     began = time.monotonic()
     assert engine.drain_finished(0.05) == []
-    assert 0.05 <= time.monotonic() - began < 0.5
+    assert time.monotonic() - began >= 0.05
+    assert waited_s < 0.05 + 2 * SLICE_S
 
 
 def test_a_wait_ends_with_the_first_result_of_any_kind() -> None:
@@ -175,9 +180,9 @@ def test_a_wait_ends_with_the_first_result_of_any_kind() -> None:
     engine.submit(check(2, "tcp://a.example:25"), ORIGIN)
     threading.Timer(0.03, lambda: setattr(finishing, "instant", True)).start()
     began = time.monotonic()
-    (result,) = engine.drain_finished(5.0)
+    (result,) = engine.drain_finished(120.0)
     assert (result.target_id, result.status) == (2, Status.UP)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 60
 
 
 def test_auto_is_native_where_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,6 +19,7 @@ from monitoring_core.config import EngineName, MonitorConfig
 from monitoring_core.result import Status
 from monitoring_core.testing.builders import make_target
 from monitoring_testkit.producer.engines import needs_native
+from monitoring_testkit.waiting import until
 from producer_svc.check import Check, Origin
 from producer_svc.checks.kinds import build_engine
 
@@ -40,10 +42,10 @@ def native(places: int = 10) -> Engine:
 
 
 def drain(engine: Engine, count: int) -> list[CheckResult]:
-    """So many results, within five seconds."""
-    until = time.monotonic() + 5
+    """So many results, within a minute."""
+    end = time.monotonic() + 60
     results: list[CheckResult] = []
-    while len(results) < count and time.monotonic() < until:
+    while len(results) < count and time.monotonic() < end:
         results += engine.drain_finished(0.1)
     return results
 
@@ -56,16 +58,18 @@ def test_a_check_that_is_submitted_early_begins_when_it_is_due(website: RawWebsi
     submitted_at = dt.datetime.now(
         dt.UTC
     )  # before the monotonic clock, or the check would begin too early by this line
-    engine.submit(Check(make_target(url=website.url), 0, time.monotonic() + engine.lead_s), ORIGIN)
-    assert engine.drain_finished(engine.lead_s / 2) == []
+    # Far longer than its lead, so that no busy machine can be as late.
+    early_s = 3.0
+    engine.submit(Check(make_target(url=website.url), 0, time.monotonic() + early_s), ORIGIN)
+    assert engine.drain_finished(0.1) == []
     (result,) = drain(engine, 1)
     assert result.status is Status.UP, result.error
     assert result.queue_delay_s is not None
-    assert result.queue_delay_s < 0.05
+    assert result.queue_delay_s < early_s - 0.5
     assert result.response_time_s is not None
-    assert result.response_time_s < engine.lead_s / 2
+    assert result.response_time_s < early_s - 0.5
     assert result.started_at is not None
-    assert 0 <= (result.started_at - submitted_at).total_seconds() - engine.lead_s < 0.1
+    assert 0 <= (result.started_at - submitted_at).total_seconds() - early_s < early_s
 
 
 def test_a_check_that_has_not_begun_takes_no_place(website: RawWebsite) -> None:
@@ -76,7 +80,7 @@ def test_a_check_that_has_not_begun_takes_no_place(website: RawWebsite) -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
-        time.sleep(0.1)
+        time.sleep(1.0)
         running -= 1
         connection.sendall(PAGE)
 
@@ -90,7 +94,7 @@ def test_a_check_that_has_not_begun_takes_no_place(website: RawWebsite) -> None:
     assert [result.status for result in results] == [Status.UP] * 4
     assert most == 2
     assert (engine.running, engine.free) == (0, 2)
-    assert all((result.response_time_s or 9) < 0.19 for result in results)
+    assert all((result.response_time_s or 9) < 1.9 for result in results)
 
 
 def test_a_redirect_is_followed_while_the_loop_waits(website: RawWebsite) -> None:
@@ -106,10 +110,10 @@ def test_a_redirect_is_followed_while_the_loop_waits(website: RawWebsite) -> Non
     website.answer(act)
     engine = native()
     engine.submit(Check(make_target(url=website.url), 0, time.monotonic()), ORIGIN)
-    (result,) = engine.drain_finished(1.0)
+    (result,) = engine.drain_finished(9.0)
     assert (result.status, len(website.requests)) == (Status.UP, 3)
     assert result.response_time_s is not None
-    assert result.response_time_s < 0.1
+    assert result.response_time_s < 5.0
 
 
 def test_targets_that_cannot_be_requested_end_beside_others(website: RawWebsite) -> None:
@@ -128,26 +132,31 @@ def test_targets_that_cannot_be_requested_end_beside_others(website: RawWebsite)
 
 def test_an_abandoned_check_is_never_drained(website: RawWebsite) -> None:
     """Its result may still come from the transport."""
+    asked, abandoned, answered = (threading.Event() for _ in range(3))
 
-    def slowly(connection: socket.socket, _: bytes) -> None:
-        time.sleep(0.1)
+    def late(connection: socket.socket, _: bytes) -> None:
+        asked.set()
+        abandoned.wait(60)
         connection.sendall(PAGE)
+        answered.set()
 
-    website.answer(slowly)
+    website.answer(late)
     engine = native()
     engine.submit(Check(make_target(url=website.url), 0, time.monotonic()), ORIGIN)
-    engine.drain_finished(0.05)
+    until(lambda: engine.drain_finished(0.0) == [] and asked.is_set())
     assert len(engine.abandon()) == 1
+    abandoned.set()
+    assert answered.wait(60)
     assert engine.drain_finished(0.3) == []
     assert engine.running == 0
 
 
 def test_a_timeout_while_the_prober_stood_still_is_its_own_fault(website: RawWebsite) -> None:
     """A process that was stopped in the middle of a check cannot tell whether the website was slow."""
-    website.answer(lambda connection, _: time.sleep(3))
+    website.answer(lambda connection, _: website.closing.wait(60))
     program = (
         "from test_producer_native import ORIGIN, Check, drain, make_target, native, time\n"
-        f"engine, target = native(), make_target(url={website.url!r}, timeout_s=1.0)\n"
+        f"engine, target = native(), make_target(url={website.url!r}, timeout_s=4.0)\n"
         "engine.submit(Check(target, 0, time.monotonic()), ORIGIN)\n"
         "engine.drain_finished(0.1)\n"
         "print('begun', flush=True)\n"
@@ -158,9 +167,9 @@ def test_a_timeout_while_the_prober_stood_still_is_its_own_fault(website: RawWeb
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         process.send_signal(signal.SIGSTOP)
-        time.sleep(1.5)
+        time.sleep(4.5)  # longer than the check may take, which began before
         process.send_signal(signal.SIGCONT)
-        assert re.fullmatch(r"prober_error the prober stood still for 1\.\d s\n", process.stdout.read())
+        assert re.fullmatch(r"prober_error the prober stood still for \d+\.\d s\n", process.stdout.read())
 
 
 def test_a_host_is_not_asked_by_more_checks_than_it_may_be(website: RawWebsite) -> None:

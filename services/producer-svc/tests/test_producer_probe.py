@@ -38,15 +38,17 @@ from monitoring_testkit.producer.engines import concrete_engines
 from monitoring_testkit.producer.probing import DEFAULTS, MAX_BODY, Act, Prober, check, page, says
 from producer_svc.check import Check
 from producer_svc.checks.certificates import read_certificate
-from producer_svc.checks.stalls import StallWatch, timed_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from monitoring_testkit.websites import RawWebsite
 
-pytestmark = pytest.mark.integration_test
+pytestmark = [pytest.mark.integration_test, pytest.mark.usefixtures("unstalled")]
 ENGINES = concrete_engines()
+# What is to time out does so in a second; what would go on does that for ten. Nothing takes nearly as long as that.
+SOON: dict[str, Any] = {"timeout_s": 1.0}
+LATE_S = 7.0
 
 
 def trickle(connection: socket.socket, _: bytes) -> None:
@@ -177,9 +179,9 @@ CASES: dict[str, tuple[Act, dict[str, Any], Reason | None]] = {
     "large, and what is looked for comes first": (says(page(b"hello" + b"x" * MAX_BODY)), {"regexp": "hello"}, None),
     "just not too large": (says(page(b"x" * MAX_BODY)), {}, None),
     "NUL and binary": (says(page(b"\0\x01\xff hello")), {"regexp": "hello"}, None),
-    "hangs": (hang, {}, Reason.TIMEOUT),
-    "trickles its body": (trickle, {}, Reason.TIMEOUT),
-    "trickles its headers": (trickle_headers, {}, Reason.TIMEOUT),
+    "hangs": (hang, SOON, Reason.TIMEOUT),
+    "trickles its body": (trickle, SOON, Reason.TIMEOUT),
+    "trickles its headers": (trickle_headers, SOON, Reason.TIMEOUT),
     "head": (says(page(b"")), {"method": "HEAD"}, None),
     "head with a regexp": (says(page(b"")), {"method": "HEAD", "regexp": "hello"}, None),
     "body after a head": (says(page(b"hello")), {"method": "HEAD"}, None),
@@ -230,9 +232,9 @@ CASES: dict[str, tuple[Act, dict[str, Any], Reason | None]] = {
         {"regexp": "hello"},
         None,
     ),
-    "trickles chunks": (trickle_chunks, {}, Reason.TIMEOUT),
+    "trickles chunks": (trickle_chunks, SOON, Reason.TIMEOUT),
     "redirect over and over to the next page": (next_page, {}, Reason.REDIRECT_ERROR),
-    "slow redirects": (slow_redirects, {}, Reason.TIMEOUT),
+    "slow redirects": (slow_redirects, SOON, Reason.TIMEOUT),
     "status line without a status": (says(b"HTTP/1.1\r\n\r\n"), {}, Reason.CONNECTION_ERROR),
     "status that is no number": (says(b"HTTP/1.1 abc OK\r\n\r\n"), {}, Reason.CONNECTION_ERROR),
     "HTTP/2 without asking": (says(b"\0\0\x12\4\0\0\0\0\0" + b"\0" * 18), {}, Reason.CONNECTION_ERROR),
@@ -285,7 +287,7 @@ def test_the_verdict_is_what_the_website_did(name: str, probe: Prober, website: 
     result = check(probe, website.url, **fields)
     assert (result.reason, result.status) == (reason, reason.status if reason else Status.UP), result.error
     assert result.response_time_s is not None
-    assert result.response_time_s < 1.5
+    assert result.response_time_s < LATE_S
     assert (result.error is None) == (reason is None)
 
 
@@ -310,7 +312,8 @@ def test_a_name_without_address_is_a_dns_error(probe: Prober) -> None:
 def test_plain_http_on_a_tls_port_is_a_tls_error(probe: Prober, website: RawWebsite) -> None:
     """An answer that is not TLS fails in the handshake, and the error says so."""
     website.answer(says(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
-    assert check(probe, website.url.replace("http:", "https:")).reason in (Reason.TLS_ERROR, Reason.TIMEOUT)
+    result = check(probe, website.url.replace("http:", "https:"), **SOON)
+    assert result.reason in (Reason.TLS_ERROR, Reason.TIMEOUT)
 
 
 @pytest.mark.parametrize(
@@ -371,13 +374,13 @@ def test_the_measurements_of_a_check_add_up(probe: Prober, website: RawWebsite) 
     """The phases are within the response time, and waiting in the prober is not in it."""
     website.answer(says(page()))
     target = TargetRecord.parse({"id": 7, "url": website.url}).resolve(DEFAULTS)
-    result = probe.check(Check(target, 60_000, time.monotonic() - 5.0))
+    result = probe.check(Check(target, 60_000, time.monotonic() - 60.0))
     phases = [result.dns_s, result.connect_s, result.first_byte_s, result.transfer_s]
     assert all(phase is not None for phase in phases)
     assert sum(phase or 0.0 for phase in phases) <= (result.response_time_s or 0.0)
-    assert (result.response_time_s or 9.0) < 1.0
+    assert (result.response_time_s or 60.0) < 60.0
     assert result.queue_delay_s is not None
-    assert result.queue_delay_s >= 5.0
+    assert result.queue_delay_s >= 60.0
     assert result.remote_address == "127.0.0.1"
     assert (result.http_status, result.body_bytes, result.producer_id, result.location) == (200, 5, 3, "here")
 
@@ -394,6 +397,7 @@ def test_denied_networks_are_not_connected_to_on_any_hop(engine: EngineName, web
             f"127.0.0.2:{website.port}: 127.0.0.2 is in 127.0.0.2/32, which monitor.denied_networks forbids"
         )
         assert result.final_url == f"http://127.0.0.2:{website.port}/"
+        assert (result.response_time_s or 0.0) < LATE_S  # nobody waits for the time to be over
     assert len(website.requests) == 1
 
 
@@ -493,6 +497,7 @@ def test_tls_trouble_is_told_apart(
 
         def serve() -> None:
             connection, _ = listener.accept()
+            listener.close()  # whoever comes again for the certificate does not wait for it
             with connection, contextlib.suppress(OSError):
                 if isinstance(habit, ssl.SSLContext):
                     with habit.wrap_socket(connection, server_side=True) as secure:
@@ -508,10 +513,11 @@ def test_tls_trouble_is_told_apart(
                     connection.recv(1)
 
         pool.submit(serve)
-        result = check(Prober(engine), f"https://127.0.0.1:{listener.getsockname()[1]}/")
+        fields = SOON if reason is Reason.TIMEOUT else {}
+        result = check(Prober(engine), f"https://127.0.0.1:{listener.getsockname()[1]}/", **fields)
     assert result.reason == reason, result.error
     assert result.response_time_s is not None
-    assert result.response_time_s < 1.5
+    assert result.response_time_s < LATE_S
 
 
 @pytest.mark.parametrize("url", ["http://münchen.invalid/", "http://a..invalid/", "http://x." + "y" * 64 + ".invalid/"])
@@ -557,7 +563,7 @@ def test_a_certificate_is_recorded_and_shown_when_the_check_fails(
         up = check(trusting, url)
         down = check(trusting, url, regexp="other")
         unverified = check(Prober(engine), url, verify_tls=False)
-        served.result(5)
+        served.result(60)
     assert up.status is Status.UP, up.error
     assert (up.certificate_expires_at, up.certificate_subject) == (expires, None)
     assert unverified.certificate_expires_at == expires
@@ -623,7 +629,7 @@ def test_a_refused_certificate_is_kept(engine: EngineName) -> None:
 
         served = pool.submit(serve)
         result = check(Prober(engine), f"https://127.0.0.1:{listener.getsockname()[1]}/")
-        served.result(5)
+        served.result(60)
     assert result.reason is Reason.TLS_ERROR
     assert result.certificate_expires_at == expired
     assert "Shop" in (result.certificate_subject or "")
@@ -649,13 +655,13 @@ def test_a_refused_certificate_is_fetched_within_the_budget() -> None:
 
         served = pool.submit(serve)
         began = time.monotonic()
-        result = check(Prober(engine), f"https://127.0.0.1:{listener.getsockname()[1]}/")
+        result = check(Prober(engine), f"https://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=4.0)
         took = time.monotonic() - began
-        served.result(5)
+        served.result(30)
     assert (result.reason, result.certificate_expires_at) == (Reason.TLS_ERROR, None)
     assert result.response_time_s is not None
-    assert result.response_time_s < 0.5
-    assert took < 1.5
+    assert result.response_time_s < 3.0
+    assert took < 20.0
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -673,6 +679,7 @@ def test_running_out_of_descriptors_is_the_probers_own_fault(
         result = check(prober, url)
     assert (result.status, result.reason) == (Status.UNKNOWN, Reason.PROBER_ERROR), result.error
     assert "ran out of resources: Too many open files" in (result.error or "")
+    assert (result.response_time_s or 0.0) < LATE_S
     after = check(prober, url)
     assert after.status is Status.UP, after.error
 
@@ -712,7 +719,7 @@ def test_a_website_on_ipv6_alone(engine: EngineName) -> None:
 
         served = pool.submit(serve)
         result = check(Prober(engine), f"http://[::1]:{listener.getsockname()[1]}/")
-        served.result(5)
+        served.result(60)
     assert (result.status, result.remote_address) == (Status.UP, "::1")
 
 
@@ -727,21 +734,10 @@ def test_a_connection_that_nobody_answers_ends_with_the_budget(engine: EngineNam
             filler = stack.enter_context(socket.socket())
             filler.setblocking(False)
             filler.connect_ex(listener.getsockname())
-        result = check(Prober(engine), f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        result = check(Prober(engine), f"http://127.0.0.1:{listener.getsockname()[1]}/", **SOON)
     assert result.reason is Reason.TIMEOUT
     assert result.response_time_s is not None
-    assert 0.9 < result.response_time_s < 1.1
-
-
-def test_a_timeout_while_the_prober_stood_still_is_its_own_fault() -> None:
-    """A process that was stopped in the middle cannot tell whether the website was slow."""
-    stalls = StallWatch()
-    began = time.monotonic()
-    assert timed_out(1.0, stalls.since(began), "connecting").reason is Reason.TIMEOUT
-    stalls._last -= 2.0  # as if the last tick were two seconds ago
-    ending = timed_out(1.0, stalls.since(began), "connecting")
-    assert ending.reason is Reason.PROBER_ERROR
-    assert re.fullmatch(r"the prober stood still for [12]\.\d s", ending.detail)
+    assert 0.9 < result.response_time_s < LATE_S
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -199,13 +199,13 @@ def test_the_timeout_ends_the_check(website: RawWebsite, engine: str) -> None:
     """The time that went into the phase that never ended is shown too."""
 
     def never(_connection: socket.socket, _head: bytes) -> None:
-        website.closing.wait(10)
+        website.closing.wait(120)
 
     website.answer(never)
     began = time.monotonic()
     ended = run(website.url, "--engine", engine, "--timeout", "300ms")
     assert ended.exit_code == 1
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 60
     assert "timeout: the whole answer did not come in time" in ended.output
     assert re.search(r"unfinished +\d+\.\d ms", ended.output), ended.output
 

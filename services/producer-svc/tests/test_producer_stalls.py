@@ -6,9 +6,10 @@ import threading
 
 import pytest
 
+from monitoring_core.result import Reason
 from monitoring_core.testing.clock import FakeClock
 from producer_svc.checks import stalls
-from producer_svc.checks.stalls import StallWatch
+from producer_svc.checks.stalls import StallWatch, timed_out
 
 
 @pytest.fixture
@@ -44,3 +45,14 @@ def test_stalls_add_up_and_those_of_before_do_not_count(clock: FakeClock) -> Non
         watch.tick()
     assert watch.since(began) == pytest.approx(1.5)
     assert watch.since(clock.monotonic()) == 0.0
+
+
+def test_a_timeout_while_the_prober_stood_still_is_its_own_fault(clock: FakeClock) -> None:
+    """A process that was stopped in the middle cannot tell whether the website was slow."""
+    watch, began = StallWatch(), clock.monotonic()
+    clock.advance(0.3)
+    ending = timed_out(1.0, watch.since(began), "connecting")
+    assert (ending.reason, ending.detail) == (Reason.TIMEOUT, "not finished within 1 s: connecting")
+    clock.advance(2.2)
+    ending = timed_out(1.0, watch.since(began), "connecting")
+    assert (ending.reason, ending.detail) == (Reason.PROBER_ERROR, "the prober stood still for 2.2 s")

@@ -19,19 +19,22 @@ from monitoring_core.config import EngineName
 from monitoring_core.config.values import Size
 from monitoring_core.result import Reason, Status
 from monitoring_testkit.producer.engines import concrete_engines
-from monitoring_testkit.producer.probing import DEFAULTS, MAX_BODY, Act, Prober, check, page, says
+from monitoring_testkit.producer.probing import MAX_BODY, Act, Prober, check, page, says
 from producer_svc.checks.http.body import Body
 from producer_svc.checks.http.charset import media_type, to_utf8
 from producer_svc.checks.http.cookies import Cookies
+from producer_svc.checks.http.exchange import Exchange
 from producer_svc.checks.http.request import Request
 
 if TYPE_CHECKING:
+    from monitoring_core.result import CheckResult
     from monitoring_testkit.websites import RawWebsite
+    from producer_svc.checks.ending import EndingError
 
-pytestmark = pytest.mark.integration_test
+pytestmark = [pytest.mark.integration_test, pytest.mark.usefixtures("unstalled")]
 
 OK = b"HTTP/1.1 200 OK\r\n"
-HELLO = {"regexp": "hello"}
+HELLO: dict[str, Any] = {"regexp": "hello"}
 
 
 def holds(answer: bytes) -> Act:
@@ -231,8 +234,8 @@ ANSWERS: dict[str, tuple[Act, dict[str, Any], Reason | None]] = {
     "an event stream": (events(), {}, None),
     "pictures of a camera": (events("multipart/x-mixed-replace; boundary=x"), {}, None),
     "a radio": (events("Audio/mpeg"), {}, None),
-    "an event stream with what is looked for": (events(), HELLO, None),
-    "an event stream without it": (events(), {"regexp": "goodbye"}, Reason.BODY_MISMATCH),
+    "an event stream with what is looked for": (events(), HELLO | {"timeout_s": 1.0}, None),
+    "an event stream without it": (events(), {"regexp": "goodbye", "timeout_s": 1.0}, Reason.BODY_MISMATCH),
     # Compression
     "raw deflate in single bytes": (
         in_pieces(OK + b"Content-Encoding: deflate\r\n\r\n" + RAW_DEFLATE),
@@ -374,7 +377,7 @@ def test_answers(name: str, probe: Prober, website: RawWebsite) -> None:
     website.answer(act)
     result = check(probe, website.url, **fields)
     assert result.response_time_s is not None
-    assert result.response_time_s < 2 * DEFAULTS.timeout_s
+    assert result.response_time_s < 7.0  # what goes on does that for ten seconds
     assert result.reason == reason, result.error
     assert (result.error is None) == (reason is None)
     assert result.error != ""
@@ -386,9 +389,10 @@ def test_answers(name: str, probe: Prober, website: RawWebsite) -> None:
 )
 def test_a_website_does_not_choose_among_pythons_codecs(label: str) -> None:
     """Some of them take minutes for a page."""
-    began = time.monotonic()
-    assert to_utf8(b"a" * 600_000, f"text/html; charset={label}") == b"a" * 600_000
-    assert time.monotonic() - began < 1
+    page_in_it = b"a" * 2_500_000
+    began = time.process_time()
+    assert to_utf8(page_in_it, f"text/html; charset={label}") == page_in_it
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize(
@@ -486,14 +490,28 @@ def test_a_website_is_told_its_name_as_browsers_tell_it(
 
 
 @pytest.mark.parametrize(("status", "path"), [("200 OK", "/"), ("404 No", "/"), ("302 Found", "/x"), ("204 No", "/")])
-def test_the_phases_are_the_response_time(status: str, path: str, probe: Prober, website: RawWebsite) -> None:
+def test_the_phases_are_the_response_time(
+    status: str, path: str, probe: Prober, website: RawWebsite, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing that this process does afterwards counts, and each engine tells of the same phases."""
+    end, result_of = Exchange.end, Exchange.result
+
+    def slow_end(exchange: Exchange) -> None:
+        time.sleep(0.5)
+        end(exchange)
+
+    def slow_result(exchange: Exchange, ending: EndingError | None) -> CheckResult:
+        time.sleep(0.5)
+        return result_of(exchange, ending)
+
+    monkeypatch.setattr(Exchange, "end", slow_end)
+    monkeypatch.setattr(Exchange, "result", slow_result)
     website.answer(says(page(b"a" * 9_000, status=status, headers="Location: http://127.0.0.1:1/\r\n")))
     result = check(probe, website.url[:-1] + path, follow_redirects=False, regexp="(a|aa)+$" if path == "/" else None)
     phases = [result.dns_s, result.connect_s, result.first_byte_s, result.transfer_s]
     assert None not in phases
     assert result.response_time_s is not None
-    assert result.response_time_s - sum(phase or 0.0 for phase in phases) < 0.02
+    assert result.response_time_s - sum(phase or 0.0 for phase in phases) < 0.4
 
 
 @pytest.mark.parametrize(
@@ -522,14 +540,14 @@ def test_no_proxy_of_the_environment_is_asked(
 @pytest.mark.parametrize("label", ["punycode", "unicode_escape", "utf-16"])
 def test_a_page_in_an_odd_encoding_holds_up_no_other_check(label: str, engine: EngineName, website: RawWebsite) -> None:
     """The verdict on it comes in its time, and those on others in theirs."""
-    website.answer(typed(f"text/html; charset={label}", b"a" * 600_000))
+    website.answer(typed(f"text/html; charset={label}", b"a" * 2_500_000))
     other = type(website)()
     other.answer(says(page()))
-    probe = Prober(engine, max_body=Size(1 << 20))
-    began = time.monotonic()
+    probe = Prober(engine, max_body=Size(1 << 22))
+    began = time.process_time()
     assert check(probe, website.url, regexp="hello").reason is Reason.BODY_MISMATCH
     assert check(probe, other.url, regexp="hello").error is None
-    assert time.monotonic() - began < DEFAULTS.timeout_s
+    assert time.process_time() - began < 10  # in Python's codecs it would be minutes
     other.close()
 
 
@@ -695,7 +713,7 @@ def test_the_first_byte_is_that_of_the_final_head(engine: EngineName, website: R
     website.answer(slowly)
     result = check(Prober(engine), website.url)
     assert result.first_byte_s is not None
-    assert 0.4 <= result.first_byte_s < 0.6
+    assert result.first_byte_s >= 0.4
 
 
 def test_what_must_not_be_in_the_body(probe: Prober, website: RawWebsite) -> None:
@@ -749,10 +767,10 @@ def test_many_hostile_regular_expressions_end_soon(probe: Prober, website: RawWe
     """Each takes time in proportion to the body, whatever it is."""
     website.answer(says(page(b"a" * MAX_BODY)))
     patterns = [f"(a*)*{letter}|(a|a)*{letter}|(.*.*)*{letter}" for letter in "bcdefghijklmnopqrstu"]
-    began = time.monotonic()
+    began = time.process_time()
     result = check(probe, website.url, further_forbidden_regexps=patterns)
     assert result.status is Status.UP, result.error
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 20  # with an engine that goes back, it would not end at all
 
 
 HEADERS: dict[str, tuple[dict[str, str], str | None]] = {
@@ -836,11 +854,9 @@ def test_values_in_json(name: str, probe: Prober, website: RawWebsite) -> None:
     """All that a path finds is the value, and it finds something; an error tells no text of the body."""
     body, expected, error = IN_JSON[name]
     website.answer(says(page(body)))
-    began = time.monotonic()
     result = check(probe, website.url, expected_json=expected)
     reason = Reason.BODY_TOO_LARGE if error == TOO_MANY else Reason.BODY_MISMATCH
     assert (result.error, result.reason) == (error, reason if error else None)
-    assert time.monotonic() - began < 1.5
 
 
 @pytest.mark.parametrize("engine", concrete_engines())

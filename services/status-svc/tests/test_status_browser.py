@@ -509,7 +509,7 @@ def test_an_open_page_that_hears_nothing_says_so(shop: Site, opened: Any) -> Non
         said, look = page.evaluate("[document.getElementById('old').textContent, document.body.className]")
         return bool(said)
 
-    until(says_so, 30)
+    until(says_so)
     assert re.fullmatch("This is how it was (1 minute|[2-9] minutes) ago: nothing newer has come.", said)
     assert look == "old"
     shop.rows.status[0] |= {"status": "down", "reason": "timeout"}
@@ -535,9 +535,9 @@ def test_an_open_page_comes_back_after_an_answer_that_is_an_error(shop: Site, br
         page.clock.fast_forward(61_000)
         return holds()
 
-    until(lambda: later(lambda: len(refused) > 1), 20)
+    until(lambda: later(lambda: len(refused) > 1))
     page.unroute("**/events")
-    until(lambda: later(lambda: page.locator("#summary").inner_text() == "1 down of 1"), 20)
+    until(lambda: later(lambda: page.locator("#summary").inner_text() == "1 down of 1"))
     context.close()
 
 

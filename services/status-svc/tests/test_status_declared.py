@@ -560,7 +560,7 @@ def test_a_content_that_does_not_come_keeps_no_place(writing: Writing, monkeypat
         f"POST /api/v1/targets/apply HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {writing.token}\r\n"
         "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
     )
-    with socket.create_connection((host, int(port)), timeout=20) as slow:
+    with socket.create_connection((host, int(port)), timeout=60) as slow:
         slow.sendall(head.encode())
         assert slow.recv(100).startswith(b"HTTP/1.1 408 ")
     assert writing("POST", "/targets/plan", declaration(SHOP)).status_code == 200
@@ -680,7 +680,7 @@ def test_a_service_that_is_killed_in_the_middle_leaves_nothing(
     asking = threading.Thread(target=apply)
     asking.start()
     inserting = "SELECT FROM pg_stat_activity WHERE usename = %s AND wait_event = 'PgSleep'"
-    until(lambda: bool(connection.execute(inserting, (writing.account,)).fetchall()), 30)
+    until(lambda: bool(connection.execute(inserting, (writing.account,)).fetchall()))
     process.send_signal(signal.SIGKILL)
     process.wait()
     asking.join()

@@ -37,7 +37,7 @@ def asked(site: Site, path: str, **headers: str) -> requests.Response:
     with requests.Session() as session:
         session.headers.clear()
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        return session.get(site.address + path, headers={"Accept-Encoding": None, **sent}, timeout=20)
+        return session.get(site.address + path, headers={"Accept-Encoding": None, **sent}, timeout=60)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -72,7 +72,7 @@ def test_only_who_reads_gzip_gets_it(site: Site, accepted: str, compressed: bool
 
 def test_whoever_asks_for_the_head_of_events_gets_it_and_may_ask_again(site: Site) -> None:
     """The connection does not wait for the end of events that nobody gets."""
-    connection = http.client.HTTPConnection(urlsplit(site.address).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(site.address).netloc, timeout=60)
     for path in ("/events", "/feed.atom"):
         connection.request("HEAD", path)
         answer = connection.getresponse()
@@ -105,7 +105,7 @@ def test_who_does_not_send_a_request_in_time_is_sent_away(
 ) -> None:
     """Else a few who send nothing, or a byte a minute, would hold every connection that there may be."""
     monkeypatch.setattr(connections, "REQUEST_WITHIN_S", 0.5)
-    with socket.create_connection((urlsplit(site.address).hostname, urlsplit(site.address).port), 20) as client:
+    with socket.create_connection((urlsplit(site.address).hostname, urlsplit(site.address).port), 60) as client:
         client.sendall(sent)
         while client.recv(65_536):
             pass
@@ -136,7 +136,7 @@ def test_not_all_pages_that_are_open_come_back_at_once(site: Site) -> None:
     """After a restart each waits for a time of its own."""
     waits = set()
     for _ in range(5):
-        with requests.get(site.address + "events", stream=True, timeout=20) as answer:
+        with requests.get(site.address + "events", stream=True, timeout=60) as answer:
             waits.add(int(next(answer.iter_lines()).removeprefix(b"retry: ")))
     assert len(waits) > 1
     assert all(3_000 <= wait <= 13_000 for wait in waits)
@@ -144,7 +144,7 @@ def test_not_all_pages_that_are_open_come_back_at_once(site: Site) -> None:
 
 def test_who_hears_events_stays_as_long_as_it_likes(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "REQUEST_WITHIN_S", 0.2)
-    with requests.get(site.address + "events", stream=True, timeout=20) as answer:
+    with requests.get(site.address + "events", stream=True, timeout=60) as answer:
         lines = answer.iter_lines()
         for state in ("down", "up", "down"):
             site.rows.status[0]["status"] = state

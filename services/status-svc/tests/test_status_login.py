@@ -92,7 +92,7 @@ class Person:
     def opens(self, path: str, **options: Any) -> requests.Response:
         """Open a page of the site, or a whole URL."""
         url = path if path.startswith("http") else self.site.address + path
-        return self.session.get(url, headers=HTML | options.pop("headers", {}), timeout=20, **options)
+        return self.session.get(url, headers=HTML | options.pop("headers", {}), timeout=60, **options)
 
     def begins(self, path: str = "inner/") -> requests.Response:
         """Go as far as the provider, which sends back; give its answer, which is not followed."""
@@ -121,7 +121,7 @@ def test_who_logs_in_sees_the_page_that_was_asked_for(person: Person, issuer: Pr
     assert issuer.asked.count("/token") == 1
     assert issuer.seen["redirect_uri"] == person.site.address + "inner/callback"
     assert issuer.seen["scope"] == "openid email"
-    left = person.session.post(person.site.address + "inner/logout", timeout=20)
+    left = person.session.post(person.site.address + "inner/logout", timeout=60)
     assert left.url == person.site.address
     assert not person.session.cookies
     assert not person.sees()
@@ -219,7 +219,7 @@ def copy(person: Person) -> Callable[[], Person]:
 
 
 def log_out(person: Person) -> requests.Response:
-    return person.session.post(person.site.address + "inner/logout", timeout=20)
+    return person.session.post(person.site.address + "inner/logout", timeout=60)
 
 
 def test_whoever_logs_out_ends_all_copies_of_the_cookie(person: Person, copy: Callable[[], Person]) -> None:
@@ -325,7 +325,7 @@ def test_a_page_that_stays_open_hears_nothing_after_a_log_out(
 def test_no_other_site_logs_anybody_out(person: Person) -> None:
     """Without the cookie, which a browser does not send with a form of another site, nobody is logged out."""
     person.opens("inner/")
-    assert requests.post(person.site.address + "inner/logout", timeout=20).url == person.site.address
+    assert requests.post(person.site.address + "inner/logout", timeout=60).url == person.site.address
     assert not person.site.rows.logouts
     assert person.sees()
 
@@ -335,13 +335,13 @@ def test_the_api_takes_no_cookie(person: Person) -> None:
     person.opens("inner/")
     cookie = f"{COOKIE}={person.cookie}"
     for path in ("api/v1/targets", "metrics/websites"):
-        assert requests.get(person.site.address + path, headers={"Cookie": cookie}, timeout=20).status_code == 401
+        assert requests.get(person.site.address + path, headers={"Cookie": cookie}, timeout=60).status_code == 401
 
 
 def test_programs_are_asked_for_a_token(person: Person) -> None:
     """A page that is open when a session ends is not asked for a password."""
     for path, challenge in (("inner/feed.atom", "Basic"), ("inner/", "Basic"), ("inner/events", "Bearer")):
-        answer = requests.get(person.site.address + path, timeout=20)
+        answer = requests.get(person.site.address + path, timeout=60)
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"].split()[0] == challenge
 
@@ -470,7 +470,7 @@ def test_a_way_back_leads_in_once(person: Person, issuer: Provider) -> None:
     before = person.cookie
     url = back.headers["Location"]
     assert person.opens(url).status_code == 200
-    person.session.post(person.site.address + "inner/logout", timeout=20)
+    person.session.post(person.site.address + "inner/logout", timeout=60)
     assert person.opens(url).status_code == 403
     person.session.cookies.set(COOKIE, before, path="/inner/")
     assert person.opens(url).status_code == 403
@@ -511,7 +511,7 @@ def test_a_provider_that_refuses_is_not_quoted(person: Person, site: Site) -> No
 def test_a_login_leads_to_this_service_alone(person: Person, path: str) -> None:
     request = requests.Request("GET", "http://x", headers=HTML).prepare()
     request.url = person.site.address + path
-    to_provider = person.session.send(request, allow_redirects=False, timeout=20)
+    to_provider = person.session.send(request, allow_redirects=False, timeout=60)
     # RFC 6265, 6.1: more than 4,096 bytes a browser may drop.
     assert len(person.cookie) < 2_500
     back = person.opens(to_provider.headers["Location"], allow_redirects=False)

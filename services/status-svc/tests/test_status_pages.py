@@ -61,7 +61,7 @@ def get(site: Site, path: str, **headers: str) -> requests.Response:
     request = requests.Request("GET", site.address, headers=headers).prepare()
     request.url = site.address + path
     with requests.Session() as session:
-        return session.send(request, timeout=10, allow_redirects=False)
+        return session.send(request, timeout=60, allow_redirects=False)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_an_open_inner_page_shows_its_token_again(rows: Rows) -> None:
     time = clock()
     with (
         served(rows, SETTINGS, time) as site,
-        requests.get(f"{site.address}inner/events", headers=headers, stream=True, timeout=20) as stream,
+        requests.get(f"{site.address}inner/events", headers=headers, stream=True, timeout=60) as stream,
     ):
         lines = (line for line in stream.iter_lines() if line.startswith(b"data:"))
         assert next(lines)

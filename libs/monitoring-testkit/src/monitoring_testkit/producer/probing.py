@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 # Answers a request on a socket; gets the request's head, too.
 Act = Callable[["socket.socket", bytes], None]
 
-DEFAULTS = CheckDefaults(interval_s=60, timeout_s=1.0, expected_status=StatusSet.parse("200-299"))
+# Time enough for any answer on a busy machine; a check that is to time out has less of it.
+DEFAULTS = CheckDefaults(interval_s=60, timeout_s=20.0, expected_status=StatusSet.parse("200-299"))
 MAX_BODY = 10_000
 
 
@@ -35,7 +36,7 @@ class Prober:
     def check(self, check: Check) -> CheckResult:
         """The result of a check."""
         self.engine.submit(check, Origin(3, "here"))
-        (result,) = self.engine.drain_finished(5.0)
+        (result,) = self.engine.drain_finished(2 * DEFAULTS.timeout_s)
         return result
 
 

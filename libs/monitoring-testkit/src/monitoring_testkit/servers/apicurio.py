@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _VERSION = "2.6.13.Final"
 _GET = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 _ARTIFACT = f"io.apicurio:apicurio-registry-app:{_VERSION}:tar.gz:all"
-_START_S = 120.0
 
 
 def missing() -> str | None:
@@ -46,7 +45,7 @@ def apicurio() -> Iterator[str]:
     child = Child("Apicurio", command, home / "log")
     url = f"http://127.0.0.1:{port}/apis/ccompat/v7"
     try:
-        wait_until_ready(child, f"{url}/subjects", _START_S)
+        wait_until_ready(child, f"{url}/subjects")
         yield url
     finally:
         child.stop()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from local_stack.processes import Child
 
-_START_S = 30
+_START_S = 120
 
 
 @contextlib.contextmanager

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from local_stack.processes import Child
 
+_START_S = 120
 
-def wait_until_ready(child: Child, url: str, within_s: float = 30.0) -> None:
+
+def wait_until_ready(child: Child, url: str) -> None:
     """Wait until a server that is starting answers a URL.
 
     Raises:
         AssertionError: it has ended, or does not answer in time; the message has the last lines of its log.
     """
-    deadline = time.monotonic() + within_s
+    deadline = time.monotonic() + _START_S
     while True:
         try:
             urllib.request.urlopen(url, timeout=1).close()  # noqa: S310

@@ -149,6 +149,8 @@ class _Race:
             if left and (now >= next_at or not self._running):
                 self._begin(left.popleft())
                 next_at = now + _ATTEMPT_DELAY_S
+            if not self._running:
+                continue  # it has failed at once: there is nothing to wait for
             wait_s = self.progress.remaining_s()
             for key, _ in self._selector.select(min(wait_s, max(0.0, next_at - now)) if left else wait_s):
                 if self._accepted(key.fileobj):
