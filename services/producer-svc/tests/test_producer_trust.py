@@ -160,8 +160,6 @@ def trusting(
     file = folder / "trusted.pem"
     file.write_bytes(b"".join(certificate.pem for certificate in trusted))
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    for cached in (certificates._trusted, certificates.first_to_expire):
-        cached.cache_clear()
     return Prober(engine, **settings)
 
 
@@ -390,6 +388,45 @@ def test_trust(name: str, engine: EngineName, tmp_path: Path, monkeypatch: pytes
     assert result.reason == (None if error is None else Reason.TLS_ERROR), result.error
     assert (error or "") in (result.error or "")
     assert result.certificate_expires_at == chain[0].x509.not_valid_after_utc
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_authorities_that_are_replaced(engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They count a little later; a file that is missing, empty or half written does not take the trust away."""
+    monkeypatch.setattr(certificates, "LOOK_EVERY_S", 0.0)
+    probe, file = trusting(monkeypatch, tmp_path, engine, ROOT, tls_resumption=DAY), tmp_path / "trusted.pem"
+    other = issue("Other Root", authority=True)
+    with served(FINE) as port, served(issue("site", other, IP)) as other_port:
+
+        def errors() -> list[str | None]:
+            """Of both websites; what was found before the change was seen for the second time does not count."""
+            urls = [f"https://127.0.0.1:{one}/" for one in (port, other_port)]
+            return [[check(probe, url).error for url in urls] for _ in range(2)][-1]
+
+        unknown = "unable to get local issuer certificate"
+        assert errors() == [None, unknown]
+        file.write_bytes(b"garbage\n" + other.pem + b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        assert errors() == [unknown, None]
+        for change in (lambda: file.write_bytes(b""), lambda: file.write_bytes(ROOT.pem[:-40]), file.unlink):
+            change()
+            assert errors() == [unknown, None]
+        (tmp_path / "new.pem").write_bytes(ROOT.pem)
+        (tmp_path / "new.pem").rename(file)
+        assert errors() == [None, unknown]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_trusted_authority_that_ends_is_none(
+    engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the second, in a producer that runs and has verified the website's chain before."""
+    ends = dt.datetime.now(dt.UTC) + 3 * dt.timedelta(seconds=1)
+    root = issue("Ending Root", authority=True, after=ends)
+    probe = trusting(monkeypatch, tmp_path, engine, root)
+    with served(issue("site", root, IP)) as port:
+        assert [check(probe, f"https://127.0.0.1:{port}/").error for _ in range(2)] == [None, None]
+        time.sleep((ends - dt.datetime.now(dt.UTC)).total_seconds() + 1.1)
+        assert "certificate has expired: CN=Ending Root" in (check(probe, f"https://127.0.0.1:{port}/").error or "")
 
 
 _POLICIES = x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("1.2.3.4"), None)])
