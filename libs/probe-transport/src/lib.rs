@@ -3,6 +3,8 @@
 mod alarm;
 #[doc(hidden)]
 pub mod answer;
+#[doc(hidden)]
+pub mod certificate;
 mod client;
 mod connect;
 mod crypto;
@@ -20,8 +22,8 @@ mod refusal;
 mod resolver;
 mod tls;
 mod transport;
-#[doc(hidden)]
-pub mod verified;
+mod trust;
+mod verified;
 
 /// The module that Python imports.
 #[pyo3::pymodule]

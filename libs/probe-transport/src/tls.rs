@@ -1,19 +1,16 @@
 //! TLS handshakes, and the certificates that websites present in them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ClientSessionMemoryCache, Resumption, WebPkiServerVerifier, verify_server_name};
-use rustls::pki_types::pem::PemObject;
+use rustls::client::{ClientSessionMemoryCache, Resumption};
+use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
-use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-};
+use rustls::{AlertDescription, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -23,7 +20,7 @@ use crate::crypto::provider;
 use crate::failure::{Failure, Kind};
 use crate::lock::lock;
 use crate::refusal;
-use crate::verified::{Verified, expiry};
+use crate::trust::Trust;
 
 /// How many targets' sessions are kept.
 const MAX_SESSIONS: usize = 10_000;
@@ -34,13 +31,8 @@ pub type Chain = Vec<CertificateDer<'static>>;
 /// What all handshakes share.
 pub struct Tls {
     config: ClientConfig,
-    verifier: Arc<WebPkiServerVerifier>,
-    /// Knows the trusted authorities that have expired, if any has.
-    ended: Option<Arc<WebPkiServerVerifier>>,
-    verified: Arc<Verified>,
+    trust: Arc<Trust>,
     sessions: Mutex<HashMap<u64, Session>>,
-    /// The trusted certificates themselves: one of them may be a website's own.
-    trusted: Arc<HashSet<CertificateDer<'static>>>,
 }
 
 /// What can be resumed of a target's last full handshake. Witness and client belong to it: a session is not resumed
@@ -72,25 +64,15 @@ impl Tls {
     /// Trust these authorities, in PEM; what cannot be read is left out.
     pub fn new(authorities: &[u8]) -> Result<Self, String> {
         let provider = Arc::new(provider());
-        let trusted: HashSet<_> = CertificateDer::pem_slice_iter(authorities).filter_map(Result::ok).collect();
-        let now = UnixTime::now().as_secs();
-        let (past, valid): (Vec<_>, _) =
-            trusted.iter().cloned().partition(|one| expiry(one).is_some_and(|end| end <= now));
-        let knowing = |certificates: Vec<_>| {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(certificates);
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()
-        };
-        let ended = knowing(past).ok();
-        let verifier =
-            knowing(valid).map_err(|error| format!("cannot check: no certificate authority can be read: {error}"))?;
+        let trust = Trust::new(authorities, provider.signature_verification_algorithms);
+        let trust = Arc::new(trust.ok_or("cannot check: no certificate authority can be read")?);
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?
-            .with_webpki_verifier(verifier.clone())
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Witness::new(trust.clone(), true)))
             .with_no_client_auth();
-        let trusted = Arc::new(trusted);
-        Ok(Tls { config, verifier, ended, verified: Arc::default(), sessions: Mutex::default(), trusted })
+        Ok(Tls { config, trust, sessions: Mutex::default() })
     }
 
     /// Make a handshake; `chain` is filled with what the website presents, also when that is refused.
@@ -120,13 +102,11 @@ impl Tls {
         if made.is_ok() || session.is_none() {
             chain.clone_from(&lock(&witness.seen));
         }
-        made.map_err(|error| client.explain(&error, explain(&error, wish.host, chain)))
+        made.map_err(|error| client.explain(&error, explain(&error, wish.host)))
     }
 
     fn witness(&self, wish: &Wish<'_>) -> Arc<Witness> {
-        let (inner, verified, trusted) = (self.verifier.clone(), self.verified.clone(), self.trusted.clone());
-        let ended = self.ended.clone();
-        Arc::new(Witness { inner, ended, verified, trusted, verify: wish.verify, seen: Mutex::default() })
+        Arc::new(Witness::new(self.trust.clone(), wish.verify))
     }
 
     /// The session that may be resumed, or a new one; None if none is to be.
@@ -159,12 +139,15 @@ fn client_of(wish: &Wish<'_>) -> Arc<Client> {
 /// Keeps what the website presents, and verifies it as browsers do if it is to be verified.
 #[derive(Debug)]
 struct Witness {
-    inner: Arc<WebPkiServerVerifier>,
-    ended: Option<Arc<WebPkiServerVerifier>>,
-    verified: Arc<Verified>,
-    trusted: Arc<HashSet<CertificateDer<'static>>>,
+    trust: Arc<Trust>,
     verify: bool,
     seen: Mutex<Chain>,
+}
+
+impl Witness {
+    fn new(trust: Arc<Trust>, verify: bool) -> Self {
+        Witness { trust, verify, seen: Mutex::default() }
+    }
 }
 
 impl ServerCertVerifier for Witness {
@@ -173,27 +156,14 @@ impl ServerCertVerifier for Witness {
         own: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
         name: &ServerName<'_>,
-        stapled: &[u8],
+        _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let presented = std::iter::once(own).chain(others);
-        let chain: Chain = presented.map(|certificate| certificate.clone().into_owned()).collect();
-        let subject = self.verified.subject(&chain, name);
-        if self.verify && !self.verified.holds(&subject, now) {
-            let verdict = self.inner.verify_server_cert(own, others, name, stapled, now);
-            let verdict = verdict.or_else(|refused| self.trusted_itself(own, name, now).ok_or(refused)?);
-            let verdict = verdict.map_err(|refused| match &self.ended {
-                // The library looks at no date of an authority's that is trusted itself; OpenSSL and Chrome do.
-                Some(ended) if ended.verify_server_cert(own, others, name, stapled, now).is_ok() => expired(),
-                _ => refused,
-            });
-            if verdict.is_ok() {
-                self.verified.add(subject, &chain, now);
-            }
-            *lock(&self.seen) = chain;
-            return verdict;
+        *lock(&self.seen) = presented.map(|certificate| certificate.clone().into_owned()).collect();
+        if self.verify {
+            self.trust.judge(own, others, name, now)?;
         }
-        *lock(&self.seen) = chain;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -203,7 +173,7 @@ impl ServerCertVerifier for Witness {
         own: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, own, signed)
+        verify_tls12_signature(message, own, signed, &self.trust.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -212,37 +182,16 @@ impl ServerCertVerifier for Witness {
         own: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, own, signed)
+        verify_tls13_signature(message, own, signed, &self.trust.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
+        self.trust.algorithms.supported_schemes()
     }
-}
-
-impl Witness {
-    /// The verdict on a website's own certificate if that is among the trusted ones, as self-signed ones are; it may be
-    /// one of an authority then.
-    fn trusted_itself(
-        &self,
-        own: &CertificateDer<'_>,
-        name: &ServerName<'_>,
-        now: UnixTime,
-    ) -> Option<Result<ServerCertVerified, Error>> {
-        if !self.trusted.contains(own) || expiry(own)? <= now.as_secs() {
-            return None;
-        }
-        let parsed = ParsedCertificate::try_from(own).ok()?;
-        Some(verify_server_name(&parsed, name).map(|()| ServerCertVerified::assertion()))
-    }
-}
-
-fn expired() -> Error {
-    Error::InvalidCertificate(CertificateError::Expired)
 }
 
 /// Why a handshake failed, and whose doing that is.
-fn explain(error: &io::Error, host: &str, chain: &[CertificateDer<'_>]) -> Failure {
+fn explain(error: &io::Error, host: &str) -> Failure {
     let Some(refusal) = of_tls(error) else {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             return Failure::new(Kind::HungUp, "closed during the TLS handshake");
@@ -251,7 +200,7 @@ fn explain(error: &io::Error, host: &str, chain: &[CertificateDer<'_>]) -> Failu
         return Failure { detail: format!("during the TLS handshake: {}", failure.detail), ..failure };
     };
     match refusal {
-        Error::InvalidCertificate(why) => refusal::explain(why, host, chain),
+        Error::InvalidCertificate(why) => refusal::explain(why, host),
         Error::AlertReceived(AlertDescription::NoApplicationProtocol) | Error::NoApplicationProtocol => {
             Failure::new(Kind::Protocol, "the website does not speak HTTP/1.1")
         }
@@ -260,6 +209,7 @@ fn explain(error: &io::Error, host: &str, chain: &[CertificateDer<'_>]) -> Failu
             Failure::new(Kind::Unable, format!("the website refused the handshake: {alert:?}"))
         }
         Error::PeerIncompatible(why) => Failure::new(Kind::Unable, format!("the website is incompatible: {why:?}")),
+        Error::PeerMisbehaved(why) => Failure::new(Kind::Unable, format!("the website misbehaves: {why:?}")),
         Error::AlertReceived(alert) => Failure::new(Kind::Tls, format!("the website refused the handshake: {alert:?}")),
         Error::InvalidMessage(_) | Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
             Failure::new(Kind::Tls, "the answer is not TLS")

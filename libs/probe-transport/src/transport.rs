@@ -42,7 +42,7 @@ pub struct Transport {
 
 struct Shared {
     resolver: Resolver,
-    tls: Result<Tls, String>,
+    tls: Mutex<Result<Arc<Tls>, String>>,
     denied: Vec<Network>,
     /// The same moment on both clocks.
     instant: Instant,
@@ -89,7 +89,7 @@ impl Transport {
         let denied = denied_networks.iter().map(|text| network(text)).collect::<Option<Vec<_>>>();
         let shared = Arc::new(Shared {
             resolver: Resolver::new(resolv_conf, hosts, dns_port, dns_cache),
-            tls: Tls::new(authorities),
+            tls: Mutex::new(Tls::new(authorities).map(Arc::new)),
             denied: denied.ok_or_else(|| PyValueError::new_err("not a network"))?,
             instant,
             monotonic_s,
@@ -115,6 +115,13 @@ impl Transport {
             .spawn(move || runtime.block_on(accept(work, alarm)))
             .map_err(|error| PyOSError::new_err(error.to_string()))?;
         Ok(Transport { shared })
+    }
+
+    /// From the next handshake on, trust these authorities (PEM) in place of those before; no session is resumed that
+    /// these agreed on.
+    fn trust(&self, py: Python<'_>, authorities: &[u8]) {
+        let tls = py.detach(|| Tls::new(authorities).map(Arc::new));
+        *lock(&self.shared.tls) = tls;
     }
 
     /// Hand in a hop, which begins at the moment `due` as soon as there is a place, but not before the next `drain`;
@@ -359,7 +366,7 @@ async fn over_tls(
     progress: &mut Progress,
 ) -> Result<(), Failure> {
     let began = Instant::now();
-    let tls = shared.tls.as_ref().map_err(|why| Failure::new(Kind::Own, why))?;
+    let tls = lock(&shared.tls).clone().map_err(|why| Failure::new(Kind::Own, why))?;
     let _ = stream.set_nodelay(true);
     let Hop { host, verify, http1, http2, target, resume_for, client, .. } = hop;
     let (verify, http1, http2, target, resume_for) = (*verify, *http1, *http2, *target, *resume_for);

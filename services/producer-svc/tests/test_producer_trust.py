@@ -19,7 +19,7 @@ import attrs
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -44,6 +44,10 @@ ENGINES = concrete_engines()
 
 NOW, DAY = dt.datetime.now(dt.UTC).replace(microsecond=0), dt.timedelta(days=1)
 IP = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+SHA256, SHA224 = hashes.SHA256(), hashes.SHA224()
+
+
+Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 
 
 @attrs.frozen
@@ -51,7 +55,7 @@ class Certificate:
     """A certificate and its key."""
 
     x509: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    key: Key
 
     @property
     def pem(self) -> bytes:
@@ -65,19 +69,28 @@ def issue(
     authority: bool = False,
     before: dt.datetime = NOW - 10 * DAY,
     after: dt.datetime = NOW + 300 * DAY,
-    key: ec.EllipticCurvePrivateKey | None = None,
+    key: Key | None = None,
     more: x509.ExtensionType | None = None,
+    length: int | None = None,
+    issued_by: str | None = None,
+    algorithm: hashes.SHA224 | hashes.SHA256 = SHA256,
 ) -> Certificate:
-    """A certificate for names, signed by its issuer or by itself, with one critical extension more."""
+    """A certificate for names, signed by its issuer or by itself, with one critical extension more.
+
+    Args:
+        length: how many intermediate certificates there may be below it.
+        issued_by: how it spells its issuer's name, if not as that does.
+    """
     key = key or ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    subject = named(name)
     signer = issuer.key if issuer else key
+    by = named(issued_by) if issued_by else issuer.x509.subject if issuer else subject
     builder = (
-        x509.CertificateBuilder(issuer.x509.subject if issuer else subject, subject, key.public_key())
+        x509.CertificateBuilder(by, subject, key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(before)
         .not_valid_after(after)
-        .add_extension(x509.BasicConstraints(authority, None), critical=True)
+        .add_extension(x509.BasicConstraints(authority, length), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )
@@ -85,7 +98,22 @@ def issue(
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     if more:
         builder = builder.add_extension(more, critical=True)
-    return Certificate(builder.sign(signer, hashes.SHA256()), key)
+    hashes_itself = isinstance(signer, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
+    return Certificate(builder.sign(signer, None if hashes_itself else algorithm), key)
+
+
+def named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def usable_for(*usages: str) -> x509.KeyUsage:
+    """What a key is for, in the words of the library."""
+    known = (
+        "digital_signature content_commitment key_encipherment data_encipherment key_agreement key_cert_sign crl_sign"
+    )
+    return x509.KeyUsage(
+        **{usage: usage in usages for usage in known.split()}, encipher_only=False, decipher_only=False
+    )
 
 
 @contextlib.contextmanager
@@ -103,6 +131,8 @@ def served(leaf: Certificate, *chain: Certificate, answer: bytes = page(), **set
             context.verify_mode = ssl.CERT_REQUIRED
         elif name == "ciphers":
             context.set_ciphers(value)
+        elif name == "group":
+            context.set_ecdh_curve(value)
         else:
             setattr(context, name, value)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -130,8 +160,6 @@ def trusting(
     file = folder / "trusted.pem"
     file.write_bytes(b"".join(certificate.pem for certificate in trusted))
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    for cached in (certificates._trusted, certificates.first_to_expire):
-        cached.cache_clear()
     return Prober(engine, **settings)
 
 
@@ -150,6 +178,30 @@ CONSTRAINED = issue(
     authority=True,
     more=x509.NameConstraints([LOCAL], [x509.IPAddress(ipaddress.ip_network("0.0.0.0/0"))]),
 )
+LONG_AGO = dt.datetime(1950, 1, 1, tzinfo=dt.UTC)
+OF_CLIENTS = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+OF_CLIENT = issue("site", None, IP, more=OF_CLIENTS)
+FUTURE = issue("site", None, IP, before=NOW + DAY)
+MUTE = issue("Mute", ROOT, authority=True, more=usable_for("crl_sign"))
+MUTE_ROOT = issue("Mute Root", authority=True, more=usable_for("digital_signature"))
+CLIENT_ROOT = issue("Client Root", authority=True, more=OF_CLIENTS)
+ODD = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\0")
+ODD_ROOT = issue("Odd Root", authority=True, more=ODD)
+FUTURE_ROOT = issue("Future Root", authority=True, before=NOW + DAY)
+SHORT_ROOT = issue("Short Root", authority=True, length=0)
+SHORT = issue("Short", ROOT, authority=True, length=0)
+BELOW_SHORT = issue("Below Short", SHORT, authority=True)
+OF_MAIL = issue("Of Mail", ROOT, authority=True, more=x509.NameConstraints([x509.RFC822Name("mail.example")], None))
+ED448_ROOT = issue("Ed448 Root", authority=True, key=ed448.Ed448PrivateKey.generate())
+
+
+def below(
+    between: Certificate, root: Certificate = ROOT
+) -> tuple[tuple[Certificate, ...], tuple[Certificate, ...], str]:
+    """A website below an intermediate certificate that it sends."""
+    return (issue("site", between, IP), between), (root,), "127.0.0.1"
+
+
 # The website's certificate and what it sends with it, what is trusted, the host, and what the error says if it is down.
 TRUST: dict[str, tuple[tuple[Certificate, ...], tuple[Certificate, ...], str, str | None]] = {
     "fine": ((FINE,), (ROOT,), "127.0.0.1", None),
@@ -217,10 +269,104 @@ TRUST: dict[str, tuple[tuple[Certificate, ...], tuple[Certificate, ...], str, st
         None,
     ),
     "for clients alone": (
-        (issue("site", ROOT, IP, more=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])),),
+        (issue("site", ROOT, IP, more=OF_CLIENTS),),
         (ROOT,),
         "127.0.0.1",
         "unsuitable certificate purpose",
+    ),
+    "its key is for signing certificates alone": (
+        (issue("site", ROOT, IP, more=usable_for("key_cert_sign")),),
+        (ROOT,),
+        "127.0.0.1",
+        "unsuitable certificate purpose",
+    ),
+    "its key is for signatures alone": (
+        (issue("site", ROOT, IP, more=usable_for("digital_signature")),),
+        (ROOT,),
+        "127.0.0.1",
+        None,
+    ),
+    "trusted itself, for clients alone": ((OF_CLIENT,), (OF_CLIENT,), "127.0.0.1", "unsuitable certificate purpose"),
+    "trusted itself, not valid yet": ((FUTURE,), (FUTURE,), "127.0.0.1", "certificate is not yet valid"),
+    "the key of an intermediate may sign no certificates": (*below(MUTE), "invalid CA certificate"),
+    "the key of a trusted authority may sign no certificates": (
+        (issue("site", MUTE_ROOT, IP),),
+        (MUTE_ROOT,),
+        "127.0.0.1",
+        "invalid CA certificate",
+    ),
+    "a trusted authority is none": ((issue("site", FINE, IP),), (FINE,), "127.0.0.1", "invalid CA certificate"),
+    "a trusted authority is for clients alone": (
+        (issue("site", CLIENT_ROOT, IP),),
+        (CLIENT_ROOT,),
+        "127.0.0.1",
+        "unsuitable certificate purpose",
+    ),
+    "a trusted authority has an extension that nobody knows": (
+        (issue("site", ODD_ROOT, IP),),
+        (ODD_ROOT,),
+        "127.0.0.1",
+        "unhandled critical extension",
+    ),
+    "a trusted authority is not valid yet": (
+        (issue("site", FUTURE_ROOT, IP),),
+        (FUTURE_ROOT,),
+        "127.0.0.1",
+        "certificate is not yet valid",
+    ),
+    "no intermediate may be below a trusted authority": (
+        *below(issue("Between", SHORT_ROOT, authority=True), SHORT_ROOT),
+        "path length constraint exceeded",
+    ),
+    "none is below it": ((issue("site", SHORT_ROOT, IP),), (SHORT_ROOT,), "127.0.0.1", None),
+    "no intermediate may be below an intermediate": (
+        (issue("site", BELOW_SHORT, IP), BELOW_SHORT, SHORT),
+        (ROOT,),
+        "127.0.0.1",
+        "path length constraint exceeded",
+    ),
+    "its authority's name in other letters": (
+        (issue("site", BETWEEN, IP, issued_by="between "), BETWEEN),
+        (ROOT,),
+        "127.0.0.1",
+        None,
+    ),
+    "a trusted authority's name in other letters": (
+        (issue("site", ROOT, IP, issued_by="ROOT"),),
+        (ROOT,),
+        "127.0.0.1",
+        None,
+    ),
+    "addresses of mail that its authority may have": (
+        (issue("site", OF_MAIL, IP, x509.RFC822Name("a@mail.example")), OF_MAIL),
+        (ROOT,),
+        "127.0.0.1",
+        None,
+    ),
+    "it is signed with SHA-224": ((issue("site", ROOT, IP, algorithm=SHA224),), (ROOT,), "127.0.0.1", None),
+    "its authority signs with Ed448": ((issue("site", ED448_ROOT, IP),), (ED448_ROOT,), "127.0.0.1", None),
+    "its key is of Ed25519": (
+        (issue("site", ROOT, IP, key=ed25519.Ed25519PrivateKey.generate()),),
+        (ROOT,),
+        "127.0.0.1",
+        None,
+    ),
+    "its key is of P-521": (
+        (issue("site", ROOT, IP, key=ec.generate_private_key(ec.SECP521R1())),),
+        (ROOT,),
+        "127.0.0.1",
+        None,
+    ),
+    "it begins in the year 1950": ((issue("site", ROOT, IP, before=LONG_AGO),), (ROOT,), "127.0.0.1", None),
+    "it ended in the year 1969": (
+        (issue("site", ROOT, IP, before=LONG_AGO, after=LONG_AGO.replace(year=1969)),),
+        (ROOT,),
+        "127.0.0.1",
+        "certificate has expired",
+    ),
+    "its authority lasts from 1950 to 2060": (
+        *below(issue("Between", ROOT, authority=True, before=LONG_AGO, after=LONG_AGO.replace(year=2060))),
+        None,
     ),
     "it ends in the year 9999": (
         (issue("site", ROOT, IP, after=dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)),),
@@ -242,6 +388,45 @@ def test_trust(name: str, engine: EngineName, tmp_path: Path, monkeypatch: pytes
     assert result.reason == (None if error is None else Reason.TLS_ERROR), result.error
     assert (error or "") in (result.error or "")
     assert result.certificate_expires_at == chain[0].x509.not_valid_after_utc
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_authorities_that_are_replaced(engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They count a little later; a file that is missing, empty or half written does not take the trust away."""
+    monkeypatch.setattr(certificates, "LOOK_EVERY_S", 0.0)
+    probe, file = trusting(monkeypatch, tmp_path, engine, ROOT, tls_resumption=DAY), tmp_path / "trusted.pem"
+    other = issue("Other Root", authority=True)
+    with served(FINE) as port, served(issue("site", other, IP)) as other_port:
+
+        def errors() -> list[str | None]:
+            """Of both websites; what was found before the change was seen for the second time does not count."""
+            urls = [f"https://127.0.0.1:{one}/" for one in (port, other_port)]
+            return [[check(probe, url).error for url in urls] for _ in range(2)][-1]
+
+        unknown = "unable to get local issuer certificate"
+        assert errors() == [None, unknown]
+        file.write_bytes(b"garbage\n" + other.pem + b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        assert errors() == [unknown, None]
+        for change in (lambda: file.write_bytes(b""), lambda: file.write_bytes(ROOT.pem[:-40]), file.unlink):
+            change()
+            assert errors() == [unknown, None]
+        (tmp_path / "new.pem").write_bytes(ROOT.pem)
+        (tmp_path / "new.pem").rename(file)
+        assert errors() == [None, unknown]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_trusted_authority_that_ends_is_none(
+    engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the second, in a producer that runs and has verified the website's chain before."""
+    ends = dt.datetime.now(dt.UTC) + 3 * dt.timedelta(seconds=1)
+    root = issue("Ending Root", authority=True, after=ends)
+    probe = trusting(monkeypatch, tmp_path, engine, root)
+    with served(issue("site", root, IP)) as port:
+        assert [check(probe, f"https://127.0.0.1:{port}/").error for _ in range(2)] == [None, None]
+        time.sleep((ends - dt.datetime.now(dt.UTC)).total_seconds() + 1.1)
+        assert "certificate has expired: CN=Ending Root" in (check(probe, f"https://127.0.0.1:{port}/").error or "")
 
 
 _POLICIES = x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("1.2.3.4"), None)])
@@ -266,6 +451,8 @@ BEYOND: dict[str, tuple[tuple[Certificate, ...], dict[str, Any], str, Reason | N
         None,
     ),
     "ciphers of old": ((FINE,), OLD | {"ciphers": "ECDHE-ECDSA-AES128-SHA"}, "127.0.0.1", None),
+    "a group that few have": ((FINE,), {"group": "secp521r1"}, "127.0.0.1", None),
+    "another group that few have": ((FINE,), {"group": "X448"}, "127.0.0.1", None),
     "ciphers that nobody takes": (
         (FINE,),
         OLD | {"ciphers": "ECDHE-ECDSA-NULL-SHA:@SECLEVEL=0"},

@@ -95,7 +95,8 @@ class Website:
                 self._answer_over_2(secure)
             else:
                 request = secure.recv(65536)
-                while not request.endswith((b"\r\n\r\n", b"a=b")) and (more := secure.recv(65536)):
+                end = b"\r\n\r\n" if request.startswith(b"GET") else b"a=b"
+                while not request.endswith(end) and (more := secure.recv(65536)):
                     request += more
                 self.asked.append("1.1")
                 secure.sendall(self._over_1)

@@ -4,5 +4,5 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let _ = probe_transport::verified::expiry(data);
+    let _ = probe_transport::certificate::Certificate::read(data);
 });

@@ -100,6 +100,12 @@ class Transport:
             OSError: the thread cannot begin.
         """
 
+    def trust(self, authorities: bytes) -> None:
+        """From the next handshake on, trust these authorities (PEM) in place of those before.
+
+        No session is resumed that was agreed on under those.
+        """
+
     def submit(
         self,
         token: int,

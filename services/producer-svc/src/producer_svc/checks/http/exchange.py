@@ -40,11 +40,6 @@ if TYPE_CHECKING:
     from producer_svc.checks.http.limits import Limits
 
 
-# What has no end, the second ones if nothing tells their length. As native decides, too, before it reads a body.
-_ENDLESS = ("text/event-stream", "multipart/x-mixed-replace")
-_ENDLESS_WITHOUT_LENGTH = ("audio/", "video/")
-
-
 @attrs.define
 class Exchange:
     """A check from its first request to its verdict. Times are seconds on the monotonic clock, durations seconds.
@@ -160,9 +155,7 @@ class Exchange:
         judge_expectation(status, target.settings.expected_status)
         if target.settings.expected_headers:
             judge_headers(head, target.settings.expected_headers)
-        self._content_type = ", ".join(types := head.all("content-type")) or None
-        endless = _ENDLESS if head.all("content-length") else (*_ENDLESS, *_ENDLESS_WITHOUT_LENGTH)
-        self.endless = any(value.lstrip().lower().startswith(endless) for value in types)
+        self._content_type, self.endless = ", ".join(head.all("content-type")) or None, head.is_endless
         if self.endless and not target.settings.looks_into_body:
             return False  # it is there; nobody can wait for its end
         self._body = Body(self.limits.body, head.encoding)
@@ -222,11 +215,11 @@ class Exchange:
         if self.limits.excerpt:
             self._excerpt = excerpt(content, self.limits.excerpt)
 
-    def presented(self, certificates: Sequence[bytes]) -> None:
-        """Note the certificates (DER) that the website presented in a handshake, its own first."""
+    def presented(self, certificates: Sequence[bytes], authorities: str) -> None:
+        """Note the certificates that the website presented, DER, its own first; authorities in PEM are trusted."""
         if certificates:
             self.certificate = read_certificate(certificates[0])
-            self.chain_end = first_to_expire(tuple(certificates))
+            self.chain_end = first_to_expire(tuple(certificates), authorities)
 
     def follow(self) -> None:
         """Go on with the request `following`, with the cookies that were set on the way."""

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 # As curl has the one and Chrome the other.
 MAX_FIELDS = 5_000
 MAX_BYTES = 256 * 1024
+# What has no end, the second ones if nothing tells their length. As native decides, too, before it reads a body.
+_ENDLESS = ("text/event-stream", "multipart/x-mixed-replace")
+_ENDLESS_WITHOUT_LENGTH = ("audio/", "video/")
 # What says of a transfer coding how the body ends, or nothing.
 _FRAMING = ("chunked", "identity", "")
 
@@ -58,6 +61,12 @@ class Head:
     def is_chunked(self) -> bool:
         """Whether the body comes in chunks."""
         return "chunked" in self.transfer_codings
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether nobody can wait for the end of the body."""
+        endless = _ENDLESS if self.all("content-length") else (*_ENDLESS, *_ENDLESS_WITHOUT_LENGTH)
+        return any(value.lstrip().lower().startswith(endless) for value in self.all("content-type"))
 
     @property
     def lengths(self) -> set[str]:

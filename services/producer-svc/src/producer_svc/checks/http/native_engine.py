@@ -15,11 +15,12 @@ from monitoring_core.config import HttpVersion
 from monitoring_core.result import Reason
 from probe_transport import Answer, Transport
 from probe_transport import ClientCertificate as Shown
-from producer_svc.checks.certificates import trusted_authorities
+from producer_svc.checks.certificates import TrustedAuthorities
 from producer_svc.checks.ending import EndingError
 from producer_svc.checks.http.client_certificates import ClientCertificate, ClientCertificates, unusable
 from producer_svc.checks.http.exchange import Exchange
 from producer_svc.checks.http.limits import Limits
+from producer_svc.checks.http.native_hop import measure
 from producer_svc.checks.http.request import header_lines
 from producer_svc.checks.network import place, told
 from producer_svc.checks.stalls import timed_out
@@ -57,8 +58,9 @@ class NativeEngine:
     def __init__(self, config: MonitorConfig, build_other: Callable[[], Engine]) -> None:
         self._limits = Limits.of(config)
         self._places = config.max_concurrent_checks
+        self._authorities = TrustedAuthorities()
         self._transport = Transport(
-            trusted_authorities().encode(),
+            self._authorities.pem.encode(),
             [str(ipaddress.ip_network(network)) for network in config.denied_networks],
             config.dns_cache,
             config.max_concurrent_checks,
@@ -98,6 +100,8 @@ class NativeEngine:
 
     def submit(self, check: Check, origin: Origin) -> None:
         """Begin a check when it is due. It ends within its target's timeout."""
+        if self._authorities.have_changed():
+            self._transport.trust(self._authorities.pem.encode())
         exchange = Exchange(check, origin, self._limits)
         try:
             exchange.begin()
@@ -184,7 +188,7 @@ class NativeEngine:
             return
         ending: EndingError | None = None
         try:
-            measure(exchange, answer)
+            measure(exchange, answer, self._authorities.pem)
             if (answer.failure == "unable" and self._handed_over(exchange)) or self._goes_on(exchange, answer):
                 return
             exchange.end()
@@ -268,33 +272,8 @@ class NativeEngine:
         return EndingError(_REASONS[answer.failure or "answer"], answer.detail)
 
 
-def measure(exchange: Exchange, answer: Answer) -> None:
-    """Add what was measured in a hop to its exchange."""
-    if exchange.hops or exchange.only:
-        exchange.dns_s = _sum(exchange.dns_s, answer.dns_s)
-        exchange.connect_s = _sum(exchange.connect_s, answer.connect_s)
-        exchange.tls_s = _sum(exchange.tls_s, answer.tls_s)
-        exchange.first_byte_s = _sum(exchange.first_byte_s, answer.first_byte_s)
-    else:
-        exchange.began(answer.started)
-        exchange.dns_s, exchange.connect_s = answer.dns_s, answer.connect_s
-        exchange.tls_s, exchange.first_byte_s = answer.tls_s, answer.first_byte_s
-    exchange.ended = answer.ended
-    exchange.stalled_s += answer.stalled_s
-    exchange.remote_address = answer.address or exchange.remote_address
-    exchange.attempts, exchange.transfer_s = answer.attempts, answer.transfer_s
-    exchange.presented(answer.certificates)
-    exchange.http_version = answer.http_version or exchange.http_version
-    if answer.tls_version:
-        exchange.tls_version, exchange.tls_resumed = answer.tls_version, answer.resumed
-
-
 def _place(exchange: Exchange) -> str:
     """Where a hop was to connect to."""
     parts = urlsplit(exchange.request.url)
     host, port = exchange.connect_to or (parts.hostname or "", None)
     return place(host, port or parts.port or (443 if parts.scheme == "https" else 80))
-
-
-def _sum(before: float | None, more: float | None) -> float | None:
-    return before if more is None else (before or 0.0) + more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.poolmanager import PoolManager
 
 from monitoring_core.config.secret_files import passing_file
-from producer_svc.checks.certificates import trusted_authorities
+from producer_svc.checks.certificates import TrustedAuthorities, certificates_of
 from producer_svc.checks.http.client_certificates import unusable
 from producer_svc.checks.http.connection import Route, pool_classes
 from producer_svc.checks.http.sockets import BudgetTlsSocket
@@ -35,15 +36,26 @@ _CIPHERS = "DEFAULT:@SECLEVEL=2"
 
 
 class TlsContexts:
-    """The contexts for all checks, each made once: the authorities take ten times as long to load as a check."""
+    """The contexts for all checks, each made once: the authorities take ten times as long to load as a check.
+
+    Attributes:
+        authorities: those that are trusted.
+    """
 
     def __init__(self, certificates: ClientCertificates) -> None:
+        self.authorities = TrustedAuthorities()
         self._certificates = certificates
         self._made: dict[tuple[bool, bool, str | None], tuple[ClientCertificate | None, ssl.SSLContext]] = {}
         # The target asks for it; a warning on standard error at each of its checks would help nobody.
         warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
         self.get(True, None)
         self.trusting = self.get(False, None)
+
+    def renew(self) -> None:
+        """Make them anew if the trusted authorities have changed."""
+        if self.authorities.have_changed():
+            self._made = {}
+            self.get(True, None)
 
     def get(self, verify: bool, client_certificate: str | None, host: str = "") -> ssl.SSLContext:
         """The context for a check.
@@ -56,27 +68,31 @@ class TlsContexts:
         Raises:
             EndingError: the client certificate cannot be used.
         """
+        made = self._made  # others may come in its place meanwhile
         found = None if client_certificate is None else self._certificates.get(client_certificate)
         key = (verify, verify and "_" not in host, client_certificate)
-        known = self._made.get(key)
+        known = made.get(key)
         if known is None or known[0] is not found:
-            context = _tls_context(verify, key[1])
+            context = _tls_context(self.authorities.pem if verify else None, key[1])
             if found:
                 _load(context, found)
-            known = self._made[key] = (found, context)
+            known = made[key] = (found, context)
         return known[1]
 
 
-def _tls_context(verify: bool, compares_names: bool) -> ssl.SSLContext:
+def _tls_context(authorities: str | None, compares_names: bool) -> ssl.SSLContext:
     """A context with the trust of browsers.
 
     Args:
+        authorities: those that are trusted, PEM; None to verify nothing.
         compares_names: whether OpenSSL compares the names, which takes no wildcard for a name with an underscore; else
             urllib3 does.
     """
-    if verify:
+    if authorities is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(cadata=trusted_authorities())
+        for certificate in certificates_of(authorities):
+            with contextlib.suppress(ssl.SSLError):  # what cannot be read is left out, as on native
+                context.load_verify_locations(cadata=certificate)
         # As browsers and the engine native have it: any trusted certificate is an anchor; names are in the SAN alone.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         context.hostname_checks_common_name = False

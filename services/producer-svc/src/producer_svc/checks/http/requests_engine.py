@@ -61,6 +61,7 @@ class RequestsEngine:
 
     def submit(self, check: Check, origin: Origin) -> None:
         """Begin a check. It ends within its target's timeout."""
+        self._contexts.renew()
         self._running[check.target.id, check.scheduled_ms] = check
         if self._threads < len(self._running):
             self._begin_thread()

@@ -56,6 +56,7 @@ class Probe:
         stalls: StallWatch,
     ) -> None:
         self._limits = limits
+        self._authorities = contexts.authorities
         self._stalls = stalls
         self._adapter = BudgetAdapter(contexts, resolver, networks)
 
@@ -78,7 +79,7 @@ class Probe:
             self._adapter.poolmanager.clear()
         exchange.dns_s, exchange.connect_s, exchange.tls_s = progress.dns_s, progress.connect_s, progress.tls_s
         exchange.remote_address, exchange.attempts = progress.remote_address, progress.attempts
-        exchange.presented(progress.chain)
+        exchange.presented(progress.chain, self._authorities.pem)
         if progress.tls_version:
             exchange.tls_version, exchange.tls_resumed = progress.tls_version, False
         return exchange.result(ending)
