@@ -18,6 +18,7 @@ import requests
 from monitoring_core.config import Role, StatusConfig
 from monitoring_core.errors import OutageError
 from monitoring_testkit.waiting import until
+from status_svc import wiring
 from status_svc.adapters.database import PostgresDatabase
 from status_svc.metrics import Metrics
 
