@@ -131,12 +131,13 @@ def test_who_logs_in_sees_the_page_that_was_asked_for(person: Person, issuer: Pr
     ("query", "back"),
     [
         ("q=team%3Dshop+%C3%A9&state=not-up", "q=team%3Dshop+%C3%A9&state=not-up"),
-        ("q=a b/../../\\\\evil.example/", "q=a%20b%2F..%2F..%2F%5C%5Cevil.example%2F"),
-        (f"q={'x' * 300}", ""),
+        ("q=a b/../../\\\\evil.example/", "q=a+b%2F..%2F..%2F%5C%5Cevil.example%2F"),
+        ("next=https://evil.example/&q=a%0d%0aLocation:x", "q=a+Location%3Ax"),
+        (f"q={'%f0%9f%98%80' * 60}", ""),
     ],
 )
 def test_who_logs_in_comes_back_to_what_was_searched_for(person: Person, query: str, back: str) -> None:
-    """Nowhere else, whatever the query is; one that a cookie has no room for is left out."""
+    """Nowhere else, whatever the query is: what is no search, or what a cookie has no room for, is left out."""
     answer = person.opens(f"inner/?{query}")
     assert answer.status_code == 200
     assert answer.url == person.site.address + "inner/" + (f"?{back}" if back else "")

@@ -94,9 +94,9 @@ class Login:
         return session.get(_UNTIL, 0) > self._now_s() and not self._logouts.ended(session[_WHO], session.get(_SINCE, 0))
 
     async def begin(self, request: Request, name: str, query: str = "") -> Response:
-        """Send a browser to the provider; it comes back to the inner document of this name, with the query."""
+        """Send a browser to the provider; it comes back to the inner document of this name, with this query."""
         request.session.clear()
-        quoted = quote(name) + (f"?{quote(query, safe='=&+%')}" if query else "")
+        quoted = quote(name) + (f"?{query}" if query else "")
         request.session[_NAME] = quoted if len(quoted) <= _LONGEST_NAME else ""
         try:
             answer = await self._provider.begin(request, self._inner + _CALLBACK)

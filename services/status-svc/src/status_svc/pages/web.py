@@ -116,7 +116,8 @@ class Pages:
             return await self._document(request, inner=True)
         # Programs such as feed readers are asked for a token all the same: they cannot log in.
         if self._login and "text/html" in request.headers.get("accept", ""):
-            return await self._login.begin(request, request.path_params["name"], request.url.query)
+            search = _search_of(request)
+            return await self._login.begin(request, request.path_params["name"], search.query if search else "")
         return _unknown(_BASIC)
 
     def _events(self, request: Request, *, inner: bool, lasts: Callable[[], bool] = lambda: True) -> Response:
@@ -134,8 +135,7 @@ class Pages:
         return StreamingResponse(stream.events(lasts), media_type="text/event-stream", headers=headers)
 
     async def _document(self, request: Request, *, inner: bool) -> Response:
-        name = request.path_params["name"] or "index.html"
-        search = asked(request.query_params) if name == "index.html" else None
+        name, search = request.path_params["name"] or "index.html", _search_of(request)
         if search and not inner:
             self._counts(request)
         try:
@@ -175,6 +175,10 @@ class Pages:
         base = "" if inner else self._base
         key = f"{'inner' if inner else 'public'}/{name}"
         return await self._bodies.get(key, board, lambda: documents.make(name, board, view, base, detail))
+
+
+def _search_of(request: Request) -> Search | None:
+    return asked(request.query_params) if request.path_params["name"] in ("", "index.html") else None
 
 
 def _response(request: Request, body: Body, *, private: bool = False) -> Response:
