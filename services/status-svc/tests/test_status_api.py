@@ -169,6 +169,25 @@ def test_a_time_that_ends_before_it_begins_is_refused(path: str, serve: Serve) -
     assert (answer.status_code, answer.json()["detail"]) == (400, "from: must not be after until.")
 
 
+@pytest.mark.parametrize(
+    ("begin", "until", "found"),
+    [("00:30", "01:00", []), ("00:30", "01:01", [1, 2]), ("02:00", "03:00", [1, 2]), ("05:00", "06:00", [2])],
+)
+def test_incidents_of_a_time_are_those_that_lasted_into_it_too(
+    begin: str, until: str, found: list[int], connection: Connection, serve: Serve
+) -> None:
+    """Who asks at three what is down must not hear that nothing is, because it began at one."""
+    for target_id, ended in ((1, "2026-11-01T05:00:00Z"), (2, None)):
+        connection.execute(
+            "INSERT INTO monitoring.availability_incident (target_id, location, began_at, ended_at, reason, checks) "
+            "VALUES (%s, 'default', '2026-11-01T01:00:00Z', %s, 'timeout', 1)",
+            (target_id, ended),
+        )
+    times = {"from": f"2026-11-01T{begin}:00Z", "until": f"2026-11-01T{until}:00Z"}
+    answer = serve().get("/api/v1/incidents", params=times)
+    assert sorted(item["target_id"] for item in answer.json()["items"]) == found
+
+
 def transition(connection: Connection, alert: str, state: str) -> None:
     connection.execute(
         "INSERT INTO monitoring.alert_transition (transition_id, alert_id, target_id, policy, kind, severity, state, "

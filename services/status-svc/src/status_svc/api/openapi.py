@@ -30,8 +30,8 @@ _QUERY: dict[str, Schema] = {
     "open": TRUTH,
     "ended": TRUTH,
     "location": TEXT,
-    "from": MOMENT,
-    "until": MOMENT,
+    "from": MOMENT | {"description": "From then on; an incident that lasted into this time is among them."},
+    "until": MOMENT | {"description": "Before then."},
 }
 _DAYS: dict[str, Schema] = {name: {"type": "string", "format": "date"} for name in ("from", "until")}
 

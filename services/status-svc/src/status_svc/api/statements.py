@@ -52,7 +52,8 @@ FROM {website_incident}
 WHERE (target_id = %(target_id)s::bigint) IS NOT FALSE
 AND (%(label)s::jsonb = '{{}}' OR labels @> %(label)s::jsonb)
 AND ((ended_at IS NULL) = %(open)s::boolean) IS NOT FALSE
-AND began_at >= coalesce(%(from)s, '-infinity'::timestamptz) AND began_at < coalesce(%(until)s, 'infinity'::timestamptz)
+AND began_at < coalesce(%(until)s, 'infinity'::timestamptz)
+AND (%(from)s::timestamptz IS NULL OR began_at >= %(from)s OR coalesce(ended_at > %(from)s, true))
 AND began_at <= coalesce(%(after_at)s, 'infinity'::timestamptz)
 AND ((began_at, target_id, location)
     < (%(after_at)s::timestamptz, %(after_id)s::bigint, %(after_location)s::text)) IS NOT FALSE
