@@ -97,7 +97,7 @@ def test_what_kafka_refuses_is_said_in_one_line(apache_kafka: str, tmp_path: Pat
     """It says why; no traceback."""
     status, said = create_topics(tmp_path, apache_kafka, "--replication-factor", "3")
     assert status == 1
-    assert said.startswith(f"Kafka at {apache_kafka}: ")
+    assert said.startswith(f"Kafka at {apache_kafka}, topic results: ")
     assert len(said.splitlines()) == 1
 
 

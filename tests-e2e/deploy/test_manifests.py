@@ -38,6 +38,8 @@ RUN_BY = {
         "See it with Compose": "test_compose.py",
         "A password has changed": "test_compose.py",
         "Update with Compose": "test_compose.py",
+        "Back up with Compose": "test_compose.py",
+        "Restore with Compose": "test_compose.py",
         "Stop with Compose": "test_compose.py",
     },
     "infra/k8s/README.md": {

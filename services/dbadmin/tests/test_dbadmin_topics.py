@@ -7,9 +7,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from dbadmin.install import topics
 from monitoring_core.config import KafkaConfig
+from monitoring_core.errors import StopError
 
 if TYPE_CHECKING:
     from confluent_kafka.cimpl import NewPartitions, NewTopic
@@ -45,6 +47,23 @@ class LateMetadata:
         done: Future[None] = Future()
         done.set_result(None)
         return dict.fromkeys(counts, done)
+
+
+@pytest.mark.parametrize(
+    ("present", "refused"), [({}, "create_topics"), ({"website_availability": 1}, "create_partitions")]
+)
+def test_what_kafka_refuses_names_the_topic(
+    present: dict[str, int], refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are three of them, and the account may have rights on some."""
+    admin, config = LateMetadata(), KafkaConfig(bootstrap_servers="kafka:9092")
+    admin._shown = admin._real = present
+    future: Future[None] = Future()
+    future.set_exception(KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)))
+    monkeypatch.setattr(topics, "AdminClient", lambda *_, **__: admin)
+    monkeypatch.setattr(admin, refused, lambda _: {config.topic_name: future})
+    with pytest.raises(StopError, match=r"^Kafka at kafka:9092, topic website_availability: .*authorization failed"):
+        list(topics.create_topics(config, 3, 1))
 
 
 def test_a_change_is_told_once_the_metadata_show_it(monkeypatch: pytest.MonkeyPatch) -> None:

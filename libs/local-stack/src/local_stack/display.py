@@ -32,7 +32,9 @@ WHERE amc_active ORDER BY amc_id LIMIT 40
 
 def live_table(stack: Stack, names: Mapping[int, str]) -> Table:
     """Each website with its latest verdict in the database, its open alert and its number of rows."""
-    table = Table("website", "verdict", "reason", "time", "alert", "rows", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for name in ("website", "verdict", "reason", "time", "alert", "rows"):
+        table.add_column(name, overflow="fold")
     with connect(stack.postgres, DATABASE) as connection:
         for target_id, url, status, reason, seconds, rows, alert in connection.execute(_LATEST).fetchall():
             name = names.get(target_id) or without_credentials(url)

@@ -67,7 +67,7 @@ def _create(admin: AdminClient, config: KafkaConfig, topic: NewTopic) -> str:
     except KafkaException as error:
         if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return f"topic {topic.topic}: present, made by another just now"
-        raise _outage_or_stop(error.args[0], config) from None
+        raise _outage_or_stop(error.args[0], config, topic.topic) from None
     _wait_until_shown(admin, config, topic.topic, topic.num_partitions)
     default = topic.replication_factor < 0
     factor = "the broker's default replication" if default else f"replication {topic.replication_factor}"
@@ -78,7 +78,7 @@ def _raise(admin: AdminClient, config: KafkaConfig, topic: NewTopic, present: in
     """Raise the partition count of the results' topic; more partitions would gain nothing for the others."""
     name, wanted = topic.topic, topic.num_partitions
     if name == config.topic_name and present < wanted:
-        _wait(admin.create_partitions([NewPartitions(name, wanted)])[name], config)
+        _wait(admin.create_partitions([NewPartitions(name, wanted)])[name], config, name)
         _wait_until_shown(admin, config, name, wanted)
         return f"topic {name}: raised from {present} to {counted(wanted, 'partition')}"
     if name == config.topic_name and present > wanted:
@@ -86,11 +86,11 @@ def _raise(admin: AdminClient, config: KafkaConfig, topic: NewTopic, present: in
     return f"topic {name}: present with {counted(present, 'partition')}"
 
 
-def _wait(future: Future[None], config: KafkaConfig) -> None:
+def _wait(future: Future[None], config: KafkaConfig, topic: str) -> None:
     try:
         future.result(TIMEOUT_S)
     except KafkaException as error:
-        raise _outage_or_stop(error.args[0], config) from None
+        raise _outage_or_stop(error.args[0], config, topic) from None
 
 
 def _wait_until_shown(admin: AdminClient, config: KafkaConfig, name: str, partitions: int) -> None:
@@ -100,7 +100,8 @@ def _wait_until_shown(admin: AdminClient, config: KafkaConfig, name: str, partit
         time.sleep(backoff.next())
 
 
-def _outage_or_stop(error: KafkaError, config: KafkaConfig) -> OutageError | StopError:
+def _outage_or_stop(error: KafkaError, config: KafkaConfig, topic: str | None = None) -> OutageError | StopError:
     if diagnose(error) is Trouble.UNREACHABLE or error.code() == KafkaError._TIMED_OUT:
         return OutageError(f"{where(config)} cannot be reached within {TIMEOUT_S:g} s")
-    return StopError(f"{where(config)}: {detail(error)}")
+    place = f"{where(config)}, topic {topic}" if topic else where(config)
+    return StopError(f"{place}: {detail(error)}")
