@@ -125,7 +125,7 @@ def test_what_is_killed_leaves_nothing_either(folder: Path, number: signal.Signa
     assert len(processes_of(str(folder))) >= 7
     process.send_signal(number)
     process.communicate(timeout=120)
-    until(lambda: processes_of(str(folder)) == [] and list(folder.iterdir()) == [], 60)
+    until(lambda: processes_of(str(folder)) == [] and list(folder.iterdir()) == [])
 
 
 def test_postgresql_that_ends_is_said_once(folder: Path) -> None:
@@ -163,7 +163,7 @@ def test_kept_data_survives_a_kill(folder: Path) -> None:
     time.sleep(3)
     process.kill()
     process.communicate(timeout=120)
-    until(lambda: processes_of(str(data)) == [] and list(data.glob("*.pid")) == [], 60)
+    until(lambda: processes_of(str(data)) == [] and list(data.glob("*.pid")) == [])
     status, result = up("--duration", "5s", "--data", str(data))
     assert (status, result["missing"], result["duplicates"], result["misjudged"]) == (0, 0, 0, [])
     assert processes_of(str(data)) == []
@@ -245,7 +245,7 @@ def test_a_newcomer_sees_a_website_fail_and_recover(folder: Path, browser: Brows
         page.click("#c1 a")
         assert "connection" in page.locator("main").inner_text().lower()
         incidents = browser.new_page()
-        until(lambda: len(incident_lines(incidents, address[1])) == 2, 60)
+        until(lambda: len(incident_lines(incidents, address[1])) == 2)
         assert time.monotonic() - began < 300
     finally:
         process.send_signal(signal.SIGINT)

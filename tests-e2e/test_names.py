@@ -273,7 +273,7 @@ def killed(file: Path, connection: psycopg.Connection[TupleRow], when: Callable[
         time.sleep(0.01)
     process.kill()
     status = process.wait()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while connection.execute("SELECT 1 FROM pg_stat_activity WHERE application_name = 'dbadmin'").fetchone():
         assert time.monotonic() < deadline
         time.sleep(0.02)

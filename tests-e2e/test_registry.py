@@ -67,7 +67,7 @@ def test_an_id_has_one_holder_in_each_location(stack: Stack, database: object) -
     assert second.acquire(1, 60.0) is None
     assert second.holder(1) == "first"
     assert second.renew(1, began_ms + 9, 60.0) is False
-    assert abs((leases(stack, "third", "elsewhere").acquire(1, 60.0) or 0) - 1000 * time.time()) < 5_000
+    assert abs((leases(stack, "third", "elsewhere").acquire(1, 60.0) or 0) - 1000 * time.time()) < 60_000
     assert first.renew(1, began_ms + 1_234, 60.0) is True
     assert first.renew(1, began_ms, 0.2) is True  # the watermark never goes back
     time.sleep(0.4)
@@ -153,7 +153,7 @@ def test_targets_come_with_the_moment_since_which_they_are_due(
 
     first = since()
     assert len(first) == 12
-    assert abs(first[0] - 1000 * time.time()) < 5_000
+    assert abs(first[0] - 1000 * time.time()) < 60_000
     time.sleep(0.01)
     database.execute(f"UPDATE {TABLE} SET amc_regexp = 'x', amc_active = true")
     assert since() == first

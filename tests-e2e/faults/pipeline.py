@@ -128,7 +128,7 @@ class Pipeline:
             row = connection.execute(f"SELECT count(*) FROM {self.table}").fetchone()
         return int(row[0]) if row else 0
 
-    def until_stored(self, count: int | None = None, timeout_s: float = 60.0) -> None:
+    def until_stored(self, count: int | None = None, timeout_s: float = 120.0) -> None:
         """Wait until there are at least `count` rows, by default as many as are expected."""
         wanted = len(self.expected) if count is None else count
         until(lambda: self.stored() >= wanted, timeout_s, lambda: f"{wanted} rows, {self.logs()}")

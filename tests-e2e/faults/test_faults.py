@@ -40,7 +40,7 @@ def test_a_consumer_that_is_ended_in_the_middle(pipeline: Pipeline, number: sign
     pipeline.publish_results(results(COUNT))
     for part in range(ROUNDS):
         before = pipeline.stored()
-        consumer = pipeline.consumer(batch_max_rows=50)
+        consumer = pipeline.consumer(batch_max_rows=10)  # so slowly that the last round ends before the rows do
         pipeline.until_stored(before + random.randint(1, COUNT // 10))
         consumer.child.signal(number)
         status = consumer.child.wait()
@@ -199,7 +199,7 @@ def test_a_table_that_is_locked(pipeline: Pipeline) -> None:
     pipeline.until_stored(COUNT // 10)
     with pipeline.postgres.connect() as admin, admin.transaction():
         admin.execute(f"LOCK TABLE {pipeline.table} IN SHARE MODE")
-        until(lambda: consumer.get("/readyz") is None, 30, what=pipeline.logs)
+        until(lambda: consumer.get("/readyz") is None, what=pipeline.logs)
     pipeline.until_stored()
     pipeline.compare()
 

@@ -66,11 +66,11 @@ class World:
     authority: trustme.CA
     mounted: Mounted
     admin: KafkaTls
+    first_ends: dt.datetime
 
-    def secrets(self, password: str, valid_s: float | None = None) -> None:
+    def secrets(self, password: str, ends: dt.datetime | None = None) -> None:
         """Give the services a new password and a new certificate."""
-        end = None if valid_s is None else dt.datetime.now(dt.UTC) + dt.timedelta(seconds=valid_s)
-        chain, key = pem_pair(self.authority.issue_cert("client.monitoring.example", not_after=end))
+        chain, key = pem_pair(self.authority.issue_cert("client.monitoring.example", not_after=ends))
         self.mounted.replace({"service.cert": chain, "service.key": key, "password": password})
 
     def publish(self, first: int, count: int) -> None:
@@ -111,8 +111,10 @@ def world(tmp_path: Path) -> Iterator[World]:
     with tls_postgresql(authority.issue_cert("127.0.0.1")) as database:
         kafka.start()
         secured = Secured(tmp_path, database, kafka.bootstrap_servers, of_services)
-        made = World(secured, kafka, authority, mounted, admin)
-        made.secrets("first-password", valid_s=45)
+        # Time enough for the services to start and to store what comes first.
+        first_ends = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=90)
+        made = World(secured, kafka, authority, mounted, admin, first_ends)
+        made.secrets("first-password", first_ends)
         secured.write_config(
             {
                 "consumer": {"session_timeout": "6s"},
@@ -143,18 +145,18 @@ def test_secrets_are_replaced_without_a_restart(world: World, website: str) -> N
         dbadmin(world.secured, "create-roles")
         world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename LIKE 'monitoring%'")
         world.publish(101, 100)
-        until(lambda: world.stored(200), 30, what=said)
+        until(lambda: world.stored(200), what=said)
 
         # By now the services have their new certificate; the broker forgets all connections, and the old one has ended.
-        until(lambda: "secrets have changed" in services[0].child.last_lines(50), 30, what=said)
-        until(lambda: "secrets have changed" in services[1].child.last_lines(50), 30, what=said)
-        until(lambda: dt.datetime.now(dt.UTC) > NOW + dt.timedelta(seconds=50), 60)
+        until(lambda: "secrets have changed" in services[0].child.last_lines(50), what=said)
+        until(lambda: "secrets have changed" in services[1].child.last_lines(50), what=said)
+        until(lambda: dt.datetime.now(dt.UTC) > world.first_ends + dt.timedelta(seconds=2), 100)
         world.kafka.stop()
         world.kafka.start()
         world.publish(201, 100)
-        until(lambda: world.stored(300), 60, what=said)
+        until(lambda: world.stored(300), what=said)
         for service in services:
-            until(partial(is_ready, service), 60, what=said)
+            until(partial(is_ready, service), what=said)
     finally:
         statuses = [service.child.stop() for service in services]
     assert statuses == [0, 0]

@@ -78,9 +78,9 @@ def world() -> Iterator[World]:
         jobs = _start(stack, hook) | {"websites": urljoin(page, "/metrics/websites")}
         with prometheus(jobs, RULES) as server:
             began = time.time()
-            until(lambda: bool(hook.requests), 90, lambda: stack.services["alert-svc 1"].child.last_lines())
+            until(lambda: bool(hook.requests), what=lambda: stack.services["alert-svc 1"].child.last_lines())
             read = "alert_notification_age_seconds_count == 0"
-            until(lambda: bool(server.query(read, time.time())), 60, read)
+            until(lambda: bool(server.query(read, time.time())), what=read)
             hook.status = 200
             _work(stack, server, page)
             with psycopg.connect(
@@ -121,7 +121,7 @@ def _read(page: str) -> None:
 def _work(stack: Stack, server: Prometheus, page: str) -> None:
     """Wait until Prometheus has seen the first message sent and rates of everything, and history is made."""
     sent = "count(alert_notification_age_seconds_count > 0)"
-    until(lambda: bool(server.query(sent, time.time())), 60, sent)
+    until(lambda: bool(server.query(sent, time.time())), what=sent)
     _read(page)
     time.sleep(WINDOW_S / 2)
     stack.dbadmin("maintain")

@@ -123,12 +123,12 @@ HOSTILE_DOCUMENTS: list[Any] = [
 
 @pytest.mark.parametrize("path", HOSTILE_PATHS, ids=lambda path: path[:20])
 def test_no_path_takes_long_in_any_document(path: str) -> None:
-    """It ends, or uses its steps up, in a fraction of a second."""
+    """It ends, or uses its steps up, soon."""
     for document in HOSTILE_DOCUMENTS:
         began = time.process_time()
         with contextlib.suppress(TooManyStepsError, RecursionError):
             found(path, document)
-        assert time.process_time() - began < 1.0
+        assert time.process_time() - began < 5.0  # without an end to its steps, it would be hours
 
 
 def test_steps_are_those_of_all_paths_together() -> None:

@@ -73,7 +73,7 @@ def transport(tmp_path: Path, resolver: Resolver) -> Callable[..., Transport]:
 def fetch() -> Callable[..., Answer]:
     """Makes one hop with a transport."""
 
-    def make(of: Transport, url: str, timeout_s: float = 2.0, **more: Any) -> Answer:
+    def make(of: Transport, url: str, timeout_s: float = 20.0, **more: Any) -> Answer:
         fields: dict[str, Any] = {
             "token": 1,
             "due": None,

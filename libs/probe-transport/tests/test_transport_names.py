@@ -125,7 +125,7 @@ def test_one_family_waits_for_the_other_only_a_little(
     answer = fetch(transport(), f"http://shop.test:{port}/")
     assert answer.status == 200
     assert answer.dns_s is not None
-    assert 0.04 < answer.dns_s < 0.5
+    assert 0.04 < answer.dns_s < 3.0  # and not the five seconds of resolv.conf
 
 
 @pytest.mark.parametrize(("cache", "ttl", "asked"), [(True, 60, 2), (True, 0, 4), (False, 60, 4)])

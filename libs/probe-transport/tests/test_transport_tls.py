@@ -170,11 +170,11 @@ def without_chain(root: trustme.CA) -> trustme.LeafCert:
 
 def test_a_verdict_on_a_chain_ends_with_its_first_certificate(root: trustme.CA, transport: Make, fetch: Fetch) -> None:
     """A chain that was verified lately is not trusted longer than it says, to the second."""
-    expires = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=3)
+    expires = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=8)
     with tls_website(root.issue_cert("127.0.0.1", not_after=expires)) as port:
         one = trusting(transport, root)
         assert [fetch(one, f"https://127.0.0.1:{port}/").status for _ in range(3)] == [200] * 3
-        time.sleep(4.1)
+        time.sleep((expires - dt.datetime.now(dt.UTC)).total_seconds() + 1.1)
         answer = fetch(one, f"https://127.0.0.1:{port}/")
     assert (answer.failure, answer.detail) == ("tls", "certificate has expired")
 
@@ -208,12 +208,12 @@ def test_sessions_are_resumed_for_a_while_if_that_is_asked_for(root: trustme.CA,
     with tls_website(root.issue_cert("127.0.0.1")) as port:
         one, url = trusting(transport, root), f"https://127.0.0.1:{port}/"
         assert [fetch(one, url).resumed for _ in range(2)] == [False, False]
-        answers = [fetch(one, url, target=7, resume_for_s=2.0) for _ in range(3)]
+        answers = [fetch(one, url, target=7, resume_for_s=6.0) for _ in range(3)]
         assert [answer.resumed for answer in answers] == [False, True, True]
         assert answers[0].certificates == answers[2].certificates != []
-        assert not fetch(one, url, target=8, resume_for_s=2.0).resumed
-        time.sleep(2.1)
-        assert not fetch(one, url, target=7, resume_for_s=2.0).resumed
+        assert not fetch(one, url, target=8, resume_for_s=6.0).resumed
+        time.sleep(6.1)
+        assert not fetch(one, url, target=7, resume_for_s=6.0).resumed
 
 
 @pytest.mark.parametrize(("speaks", "version"), [(["h2"], "2"), (["http/1.1", "h2"], "1.1"), (["http/1.1"], "1.1")])

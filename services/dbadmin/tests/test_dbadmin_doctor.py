@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 T = "monitoring.availability_monitor_config"
-TODAY = dt.datetime.now(dt.UTC).date()
 
 
 def words(findings: Iterator[Finding] | list[Finding], *levels: Level) -> list[str]:
@@ -49,9 +48,10 @@ def installed(config: Config, config_file: Path) -> Iterator[Config]:
     config_file.write_text(config_file.read_text() + "roles:\n" + text)
     config = load_config(config_file, environ={})
     create_database(config.database)
-    list(create_schema(config.database, TODAY, config.roles))
+    now = dt.datetime.now(dt.UTC)
+    list(create_schema(config.database, now.date(), config.roles))
     list(create_roles(config))
-    list(maintain(config.database, dt.datetime.now(dt.UTC)))
+    list(maintain(config.database, now))
     yield config
     with connect(config.database, "test", database="postgres", autocommit=True) as connection:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
@@ -162,19 +162,16 @@ FAULTS: dict[str, tuple[str, str]] = {
         ),
     ),
     "no partition for today": (
-        f"DROP TABLE monitoring.availability_result_{TODAY:%Y%m%d}",
+        "DROP TABLE monitoring.availability_result_{today:%Y%m%d}",
         "fail  partitions ahead: today or tomorrow has none: today → run dbadmin maintain every few minutes",
     ),
     "few partitions ahead": (
         (
             "DO $$ DECLARE t text; BEGIN FOR t IN SELECT relname FROM pg_class WHERE relname > 'availability_result_"
-            f"{TODAY + dt.timedelta(days=3):%Y%m%d}' AND relname ~ '^availability_result_[0-9]{{{{8}}}}$' LOOP "
+            "{third:%Y%m%d}' AND relname ~ '^availability_result_[0-9]{{8}}$' LOOP "
             "EXECUTE 'DROP TABLE monitoring.' || t; END LOOP; END $$"
         ),
-        (
-            f"warn  partitions ahead: up to {TODAY + dt.timedelta(days=3)}, 11 days are missing → run dbadmin "
-            "maintain every few minutes"
-        ),
+        ("warn  partitions ahead: up to {third}, 11 days are missing → run dbadmin maintain every few minutes"),
     ),
     "rows without a partition": (
         (
@@ -281,7 +278,9 @@ FAULTS: dict[str, tuple[str, str]] = {
 def test_a_fault_in_the_database_is_told_with_what_mends_it(installed: Config, fault: str) -> None:
     """One line for it, and no other complaint."""
     statement, line = FAULTS[fault]
-    names = {"name": installed.database.database, "newest": newest_revision()}
+    today = dt.datetime.now(dt.UTC).date()
+    names: dict[str, object] = {"name": installed.database.database, "newest": newest_revision()}
+    names |= {"today": today, "third": today + dt.timedelta(days=3)}
     with connect(installed.database, "test", autocommit=True) as connection:
         connection.execute(statement.format(**names))
     complaints = words(server(installed), Level.WARN, Level.FAIL)

@@ -93,7 +93,7 @@ class TestEngines(EngineContract):
         began = time.monotonic()
         (result,) = stage.engine.drain_finished(30.0)
         assert (result.target_id, result.reason) == (1, Reason.TIMEOUT)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 20
 
 
 @attrs.define
@@ -139,7 +139,7 @@ class TestTcpCanaries(CanariesContract):
 
     @pytest.fixture
     def stage(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealHosts]:
-        monkeypatch.setattr("producer_svc.adapters.canaries.MIN_ROUND_S", 0.3)
+        monkeypatch.setattr("producer_svc.adapters.canaries.MIN_ROUND_S", 1.0)
         with socket.socket() as one, socket.socket() as other:
             for each in (one, other):
                 each.bind(("127.0.0.1", 0))

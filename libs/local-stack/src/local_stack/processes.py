@@ -21,7 +21,7 @@ from monitoring_core.errors import StopError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-READY_S = 30.0
+READY_S = 90.0
 _STOP_S = 40.0
 
 

@@ -6,7 +6,7 @@ import contextlib
 import shutil
 from typing import TYPE_CHECKING
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from monitoring_testkit.needs import need
 
@@ -21,6 +21,7 @@ def chromium() -> Iterator[Browser]:
     """A browser that ends with the block. Where there is no Chromium, the test fails in CI and is skipped elsewhere."""
     path = shutil.which("chromium")
     need("Chromium", None if path else "chromium, which Debian's package of this name has")
+    expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         try:

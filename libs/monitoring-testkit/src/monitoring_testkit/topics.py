@@ -7,7 +7,7 @@ import time
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-_READ_S = 60.0
+_READ_S = 120.0
 
 
 def messages(bootstrap_servers: str, topic: str) -> list[Message]:

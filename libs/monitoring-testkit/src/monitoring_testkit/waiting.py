@@ -13,7 +13,7 @@ _MIN_PAUSE_S = 0.05
 _MAX_PAUSE_S = 0.2
 
 
-def until(holds: Callable[[], bool], timeout_s: float = 60.0, what: str | Callable[[], str] = "") -> None:
+def until(holds: Callable[[], bool], timeout_s: float = 120.0, what: str | Callable[[], str] = "") -> None:
     """Wait until a condition holds.
 
     Args:

@@ -103,7 +103,7 @@ class EngineContract:
             stage.engine.submit(_check(stage.quick(number)), _ORIGIN)
         assert sorted(r.target_id for r in stage.engine.drain_finished(30.0, PLACES - 1)) == [1, 2]
         stage.engine.submit(_check(stage.quick(3)), _ORIGIN)
-        assert [r.target_id for r in stage.engine.drain_finished(2.0, PLACES)] == [3]
+        assert [r.target_id for r in stage.engine.drain_finished(5.0, PLACES)] == [3]
 
     def test_nothing_is_drained_before_a_check_has_finished(self, stage: EngineStage) -> None:
         """It is waited for no longer than is allowed."""
