@@ -1,6 +1,6 @@
 //! Connects to the first address of a host that accepts, as Happy Eyeballs has it (RFC 8305).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -11,6 +11,9 @@ use crate::failure::{Failure, Kind};
 
 /// How long an attempt is alone before the next address is tried, too (RFC 8305, section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// What addresses of IPv4 begin with that are translated (RFC 6052, section 2.1).
+const TRANSLATED: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
 
 /// A network: its address and the length of its prefix.
 pub type Network = (IpAddr, u8);
@@ -87,9 +90,26 @@ fn heavier(before: (u8, Failure), other: (u8, Failure)) -> (u8, Failure) {
 }
 
 fn why_denied(address: IpAddr, denied: &[Network]) -> Option<String> {
-    let plain = address.to_canonical();
-    let (network, length) = denied.iter().find(|network| holds(network, plain))?;
+    let meant = meant(address);
+    let (network, length) = denied.iter().find(|network| holds(network, address) || holds(network, meant))?;
     Some(format!("{address} is in {network}/{length}, which monitor.denied_networks forbids"))
+}
+
+/// The address that is reached in the end: one of IPv4 may be written in IPv6, mapped (RFC 4291, section 2.5.5.2) or to be
+/// translated (RFC 6052), and none at all stands for this machine.
+fn meant(address: IpAddr) -> IpAddr {
+    let address = match address {
+        IpAddr::V6(six) if six.segments().starts_with(&TRANSLATED) => {
+            let [.., a, b, c, d] = six.octets();
+            Ipv4Addr::new(a, b, c, d).into()
+        }
+        other => other.to_canonical(),
+    };
+    match address {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        other => other,
+    }
 }
 
 fn holds((network, length): &Network, address: IpAddr) -> bool {

@@ -204,10 +204,10 @@ impl Shared {
 
     fn finish(&self, answer: Answer) {
         let mut finished = lock(&self.finished);
-        // A website that wants another protocol is asked again, too.
-        let wants_another = |failure: &Failure| matches!(failure.kind, Kind::Protocol | Kind::Older);
-        let refused = answer.failure.as_ref().is_some_and(wants_another);
-        finished.urgent |= answer.progress.leads_on || refused;
+        // A website that wants another protocol is asked again, too, and one that cannot be judged in another way.
+        let is_asked_again = |failure: &Failure| matches!(failure.kind, Kind::Protocol | Kind::Older | Kind::Unable);
+        let again = answer.failure.as_ref().is_some_and(is_asked_again);
+        finished.urgent |= answer.progress.leads_on || again;
         finished.answers.push(answer);
         if finished.awaited.is_some_and(|enough| finished.urgent || finished.answers.len() >= enough) {
             self.came.notify_one();

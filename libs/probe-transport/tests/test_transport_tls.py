@@ -94,6 +94,8 @@ def tls_website(certificate: trustme.LeafCert, act: Act = page, **settings: obje
     for name, value in settings.items():
         if name == "alpn":
             context.set_alpn_protocols(value)  # type: ignore[arg-type]
+        elif name == "ciphers":
+            context.set_ciphers(str(value))
         else:
             setattr(context, name, value)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -243,13 +245,19 @@ def test_http2_is_spoken_where_it_is_offered(root: trustme.CA, transport: Make, 
     assert answer.body == repr(asked).encode()
 
 
-def test_a_website_that_speaks_another_protocol_is_told_of_at_once(root: trustme.CA, transport: Make) -> None:
-    """It is asked again, and what its caller waits meanwhile would count as the website's time."""
-    with tls_website(root.issue_cert("127.0.0.1"), http2_page, alpn=["h2"]) as port:
+@pytest.mark.parametrize("failure", ["protocol", "older", "unable"])
+def test_what_is_asked_again_is_told_of_at_once(failure: str, root: trustme.CA, transport: Make) -> None:
+    """What its caller waits meanwhile would count as the website's time."""
+    refuses = http2_ends(lambda server, stream: server.reset_stream(stream, h2.errors.ErrorCodes.HTTP_1_1_REQUIRED))
+    settings = {"maximum_version": ssl.TLSVersion.TLSv1_2, "ciphers": "AES128-SHA"} if failure == "unable" else {}
+    certificate = root.issue_cert("127.0.0.1", key_type=trustme.KeyType.RSA)
+    act = refuses if failure == "older" else http2_page
+    with tls_website(certificate, act, alpn=["h2"], **settings) as port:
         one, url, began = trusting(transport, root), f"https://127.0.0.1:{port}/", time.monotonic()
-        one.submit(1, None, 60.0, "GET", url, b"", None, ((200, 299),), 1_000, True, True)
+        http2 = failure == "older"
+        one.submit(1, None, 60.0, "GET", url, b"", None, ((200, 299),), 1_000, True, True, http2=http2)
         (answer,) = one.drain(60.0, 10)
-    assert answer.failure == "protocol"
+    assert answer.failure == failure, answer.detail
     assert time.monotonic() - began < 30.0
 
 

@@ -403,10 +403,21 @@ def test_denied_networks_are_not_connected_to_on_any_hop(engine: EngineName, web
 
 def test_a_mapped_address_does_not_pass(probe: Prober) -> None:
     """The cloud's metadata address is denied by default, however it is written."""
-    for host in ("169.254.169.254", "[::ffff:169.254.169.254]"):
+    for host in ("169.254.169.254", "[::ffff:169.254.169.254]", "[64:ff9b::169.254.169.254]"):
         result = check(probe, f"http://{host}/latest/meta-data")
         assert result.reason is Reason.CONNECTION_ERROR
         assert "monitor.denied_networks" in (result.error or "")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_address_at_all_is_this_machine(engine: EngineName, website: RawWebsite) -> None:
+    """Linux connects to itself then; who denies that denies this."""
+    website.answer(says(page()))
+    probe = Prober(engine, denied_networks=("127.0.0.0/8", "::1/128"))
+    for host in ("0.0.0.0", "0", "[::ffff:0.0.0.0]", "[::]"):
+        result = check(probe, f"http://{host}:{website.port}/")
+        assert "monitor.denied_networks" in (result.error or ""), host
+    assert website.requests == []
 
 
 def test_a_post_sends_its_body_and_a_redirect_makes_it_a_get(probe: Prober, website: RawWebsite) -> None:

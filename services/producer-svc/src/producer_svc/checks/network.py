@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 OWN_FAULTS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
 
 
+_Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+
+
 class DeniedNetworks:
     """The networks that no check connects to."""
 
@@ -24,8 +28,22 @@ class DeniedNetworks:
     def _holding(self, address: str) -> str | None:
         """The denied network that holds an IP address, None when it is allowed."""
         ip = ipaddress.ip_address(address.partition("%")[0])
-        ip = getattr(ip, "ipv4_mapped", None) or ip
-        return next((str(network) for network in self._networks if ip in network), None)
+        meant = _meant(ip)
+        return next((str(network) for network in self._networks if ip in network or meant in network), None)
+
+
+def _meant(ip: _Ip) -> _Ip:
+    """The address that is reached in the end, as the engine native has it.
+
+    One of IPv4 may be written in IPv6, mapped (RFC 4291, section 2.5.5.2) or to be translated (RFC 6052); and none at
+    all stands for this machine.
+    """
+    if isinstance(ip, ipaddress.IPv6Address):
+        translated = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _TRANSLATED else None
+        ip = ip.ipv4_mapped or translated or ip
+    if ip.is_unspecified:
+        return ipaddress.ip_address("127.0.0.1" if ip.version == 4 else "::1")
+    return ip
 
 
 def denied(address: str, network: str) -> str:
