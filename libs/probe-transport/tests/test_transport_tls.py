@@ -67,7 +67,11 @@ def http2_ends(end: Callable[[h2.connection.H2Connection, int], object]) -> Act:
                 end(server, event.stream_id)
             connection.sendall(server.data_to_send())
             if asked:
-                return
+                break
+        # Whoever closes before all is read that the client still says takes back what was sent.
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):
+            pass
 
     return act
 
