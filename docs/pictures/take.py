@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 # In pixels; a README is read at about this width.
-SIZE = (880, 620)
+SIZE = (880, 540)
 MOST_BYTES = 60_000
 # Until then a website that comes and goes has come and gone, and its checks fill a table.
 RUN_S = 75.0
