@@ -708,12 +708,17 @@ def test_the_first_byte_is_that_of_the_final_head(engine: EngineName, website: R
         time.sleep(0.2)
         connection.sendall(OK)
         time.sleep(0.2)
-        connection.sendall(b"Content-Length: 5\r\n\r\nhello")
+        connection.sendall(b"Content-Length: 5\r\n\r\n")
+        time.sleep(1.0)
+        connection.sendall(b"hello")
 
     website.answer(slowly)
     result = check(Prober(engine), website.url)
     assert result.first_byte_s is not None
     assert result.first_byte_s >= 0.4
+    # The body is no part of it.
+    assert result.transfer_s is not None
+    assert result.transfer_s >= 0.5
 
 
 def test_what_must_not_be_in_the_body(probe: Prober, website: RawWebsite) -> None:
